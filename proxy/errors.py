@@ -1,0 +1,122 @@
+"""Every error hubgate raises: its HTTP status, whose side it is on, whether a retry is safe."""
+
+from enum import Enum
+from typing import ClassVar
+
+
+class Side(Enum):
+    """Who caused an error."""
+
+    DOWNSTREAM = "downstream"
+    UPSTREAM = "upstream"
+    OURS = "ours"
+
+
+class HubgateError(Exception):
+    """Root of the tree; `str(error)` is one line fit for a person to read."""
+
+    status: ClassVar[int] = 500
+    side: ClassVar[Side] = Side.OURS
+    retry_safe: ClassVar[bool] = False
+
+
+class ConfigError(HubgateError):
+    """A person's mistake in a flag, a file or the environment.
+
+    The text is one line: where it is, what is wrong, what would be right.
+    """
+
+
+class StoreError(HubgateError):
+    """The route store did not answer, or holds something unreadable."""
+
+
+# --- control plane -------------------------------------------------------------------------
+
+
+class RouteError(HubgateError):
+    """A route that cannot be: a bad path, a bad target."""
+
+    status = 400
+    side = Side.DOWNSTREAM
+
+
+class RouteNotFoundError(RouteError):
+    """There is no route under that path."""
+
+    status = 404
+
+
+class RouteFixedError(RouteError):
+    """The route stands in routes.yaml and cannot be changed through the API."""
+
+    status = 409
+
+
+# --- downstream: what a client sent, or did not ----------------------------------------------
+
+
+class BadRequestError(HubgateError):
+    """The request's framing or headers are malformed or ambiguous."""
+
+    status = 400
+    side = Side.DOWNSTREAM
+
+
+class RequestTimeoutError(BadRequestError):
+    """The request's head did not arrive in time."""
+
+    status = 408
+
+
+class UriTooLongError(BadRequestError):
+    """The request line is over the limit."""
+
+    status = 414
+
+
+class HeadTooLargeError(BadRequestError):
+    """The request's headers are over the limit."""
+
+    status = 431
+
+
+class NoRouteError(HubgateError):
+    """No route matches the request's host and path."""
+
+    status = 404
+    side = Side.DOWNSTREAM
+
+
+# --- upstream: the target ---------------------------------------------------------------------
+
+
+class UpstreamError(HubgateError):
+    """The target refused, reset, timed out or answered what is not HTTP."""
+
+    status = 503
+    side = Side.UPSTREAM
+
+
+class ConnectError(UpstreamError):
+    """No connection to the target: nothing was sent, so a retry is safe."""
+
+    retry_safe = True
+
+
+class StaleConnectionError(UpstreamError):
+    """A kept-alive connection died before any byte of the response."""
+
+    retry_safe = True
+
+
+class UpstreamClosedError(UpstreamError):
+    """The target closed the connection before its response was complete."""
+
+
+class UpstreamTimeoutError(UpstreamError):
+    """The target sent nothing for longer than allowed."""
+
+
+class BadResponseError(UpstreamError):
+    """The target's answer is not well-formed HTTP/1.x."""

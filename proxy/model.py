@@ -1,0 +1,151 @@
+"""Values that cross a boundary between parts: frozen, without behaviour beyond their own fields."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a socket listens: a host and a TCP port, or the path of a unix socket.
+
+    `host` "" means all interfaces. `port` 0 lets the kernel choose.
+    """
+
+    host: str = ""
+    port: int = 0
+    path: str | None = None
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"unix:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host or "*"
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTLS:
+    """A listener's side of TLS. Files are PEM; versions are names of `ssl.TLSVersion`."""
+
+    cert: str
+    key: str
+    ca: str | None = None
+    request_cert: bool = False
+    reject_unauthorized: bool = False
+    passphrase: str | None = field(default=None, repr=False)
+    min_version: str = "TLSv1_2"
+    max_version: str | None = None
+    ciphers: str | None = None
+    dhparam: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTLS:
+    """Our side of TLS towards targets. `verify` False accepts any certificate."""
+
+    cert: str | None = None
+    key: str | None = None
+    ca: str | None = None
+    verify: bool = True
+    check_hostname: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RouteOptions:
+    """What a route does to its requests beyond choosing the target."""
+
+    strip_prefix: bool = False
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row of the route table.
+
+    `key` is the route's name as the API shows it: `/user/alice`, or with a host in native mode
+    `hub.example.org/user/alice` (no leading slash); percent-decoded, without a trailing slash.
+    `data` is what was posted, `target` included; `fixed` routes stand in routes.yaml.
+    """
+
+    key: str
+    target: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    options: RouteOptions = RouteOptions()
+    fixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardRules:
+    """How requests are matched and rewritten; the names are those of CHP's flags.
+
+    `trusted_peers` are the networks whose X-Forwarded-* headers are believed; None believes
+    everyone, as CHP does. `native_routes` splits hosts off route keys (`host/path`);
+    `host_routing` instead puts the request's host in front of its path, as CHP does.
+    """
+
+    x_forward: bool = True
+    prepend_path: bool = True
+    include_prefix: bool = True
+    change_origin: bool = False
+    auto_rewrite: bool = False
+    protocol_rewrite: str | None = None
+    custom_headers: Headers = ()
+    host_routing: bool = False
+    native_routes: bool = False
+    trusted_peers: tuple[str, ...] | None = None
+    error_target: str | None = None
+    error_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds; None waits for ever.
+
+    `request`: no byte either way on a client's connection while its request is being served
+    (CHP's --timeout); `response`: the target sends nothing (CHP's --proxy-timeout).
+    """
+
+    keep_alive: float = 75.0
+    connect: float = 5.0
+    request: float | None = None
+    response: float | None = None
+    drain: float = 10.0
+    upstream_idle: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes."""
+
+    request_line: int = 65536
+    head: int = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """All a worker needs besides its sockets and the route table."""
+
+    rules: ForwardRules = ForwardRules()
+    timeouts: Timeouts = Timeouts()
+    limits: Limits = Limits()
+    tls: ServerTLS | None = None
+    client_tls: ClientTLS = ClientTLS()
+    redirect_to: int | None = None
+    log_level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker has seen since its last report.
+
+    `activity` maps a route's key to its latest activity, seconds since the epoch; `counters`
+    maps a metric's name (with its label's value after a colon, `requests_proxy:200`) to how
+    much it grew; `connections` and `tunnels` are the open ones now.
+    """
+
+    activity: Mapping[str, float] = field(default_factory=dict)
+    counters: Mapping[str, float] = field(default_factory=dict)
+    connections: int = 0
+    tunnels: int = 0

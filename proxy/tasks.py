@@ -1,0 +1,28 @@
+"""The one way to start a background task: named, referenced, its failure logged."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+log = logging.getLogger("hubgate")
+
+_running: set[asyncio.Task[Any]] = set()
+
+
+def spawn(coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+    """Start `coroutine` as a task called `name` and keep it alive until it ends.
+
+    The event loop holds only a weak reference to a task, so one that nobody else holds can
+    vanish half-way. An exception that ends the task is logged, not lost.
+    """
+    task = asyncio.get_running_loop().create_task(coroutine, name=name)
+    _running.add(task)
+    task.add_done_callback(_finished)
+    return task
+
+
+def _finished(task: asyncio.Task[Any]) -> None:
+    _running.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("task %s failed: %r", task.get_name(), error, exc_info=error)
