@@ -23,8 +23,14 @@ class HubgateError(Exception):
 class ConfigError(HubgateError):
     """A person's mistake in a flag, a file or the environment.
 
-    The text is one line: where it is, what is wrong, what would be right.
+    Each of `lines` is one mistake: where it is, what is wrong, what would be right. The text
+    is the first of them, and how many more there are.
     """
+
+    def __init__(self, line: str, *more: str) -> None:
+        rest = f" (and {len(more)} more)" if more else ""
+        super().__init__(line + rest)
+        self.lines = (line, *more)
 
 
 class StoreError(HubgateError):

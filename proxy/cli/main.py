@@ -1,0 +1,26 @@
+"""`proxyctl`: run hubgate and talk to a running one."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from proxy import __version__
+from proxy.cli import outcome
+from proxy.cli.serve import serve
+
+NAME = "proxyctl"
+
+
+@click.group(NAME, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="%(version)s")
+def command() -> None:
+    """Run hubgate, the front proxy of a notebook hub, and talk to a running one."""
+
+
+command.add_command(serve)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command; exits 2 on a wrong command line, 1 on any other mistake."""
+    sys.exit(outcome.run(command, args, NAME, usage_exit=2))

@@ -1,0 +1,5 @@
+"""Settings: flags beat the environment (`HUBGATE_…`), which beats routes.yaml."""
+
+from proxy.settings.values import Settings
+
+__all__ = ["Settings"]

@@ -1,0 +1,30 @@
+"""What the supervisor runs on: every setting resolved and checked, from whatever source."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proxy.model import Address, Route, ServerTLS, WorkerConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of a running hubgate. Built by `proxy.settings.load` or the drop-in command.
+
+    `fixed_routes` stand in routes.yaml and cannot be changed through the API;
+    `initial_routes` are ordinary API routes that are there from the start (--default-target).
+    """
+
+    listen: tuple[Address, ...] = (Address("127.0.0.1", 8000),)
+    redirect: tuple[Address, ...] = ()
+    api: tuple[Address, ...] = (Address("127.0.0.1", 8001),)
+    api_tls: ServerTLS | None = None
+    api_token: str | None = field(default=None, repr=False)
+    metrics: tuple[Address, ...] = ()
+    store: str = "memory:"
+    workers: int = 1
+    worker: WorkerConfig = field(default_factory=WorkerConfig)
+    fixed_routes: tuple[Route, ...] = ()
+    initial_routes: tuple[Route, ...] = ()
+    pid_file: str | None = None
+    config_file: Path | None = None
+    log_level: str = "info"
