@@ -1,0 +1,134 @@
+"""The REST API of the route table, as CHP's clients know it."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from importlib.resources import files
+
+from aiohttp import web
+
+from proxy.control.access import REASON, access_middleware, hide_server, plain
+from proxy.control.auth import TokenGuard
+from proxy.control.dates import milliseconds, parse_moment
+from proxy.control.freshness import Freshness
+from proxy.control.metrics import Metrics
+from proxy.control.openapi import description
+from proxy.control.posted import read_data, read_options
+from proxy.control.request_path import ApiPath, decode_route, split_target
+from proxy.control.routes import RouteService, Workers
+from proxy.control.table_json import json_response, shown, table_response
+from proxy.model import ForwardRules, RouteOptions
+from proxy.routing.keys import clean_host, join_key, split_key
+from proxy.settings import Settings
+
+MAX_BODY = 1024 * 1024
+"""Bytes a POST may hold; more is answered by 413."""
+
+
+class RoutesApi:
+    """Answers requests for `/api/routes`, each only after the guard let it pass."""
+
+    def __init__(
+        self,
+        service: RouteService,
+        rules: ForwardRules,
+        guard: TokenGuard,
+        freshness: Freshness,
+        metrics: Metrics,
+    ) -> None:
+        self._service = service
+        self._rules = rules
+        self._guard = guard
+        self._freshness = freshness
+        self._metrics = metrics
+        self._methods: dict[
+            str, Callable[[web.Request, ApiPath, str], Awaitable[web.StreamResponse]]
+        ] = {"GET": self._get, "POST": self._post, "DELETE": self._delete}
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer any request but those for the open pages."""
+        reason = self._guard.refusal(request.headers.get("Authorization"))
+        if reason is not None:
+            response = plain(403)
+            response[REASON] = reason
+            return response
+        path = split_target(request.raw_path)
+        if path.route is None:
+            return plain(404, "Not Found")
+        method = self._methods.get(request.method)
+        if method is None:
+            response = plain(405, "Method Not Allowed")
+            response.headers["Allow"] = ", ".join(self._methods)
+            return response
+        return await method(request, path, path.route)
+
+    async def _get(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
+        if route in ("", "/"):
+            return await self._get_table(request, path)
+        key = self._key(path, route)
+        await self._freshness.refresh()
+        return json_response(shown(self._service.get(key)))
+
+    async def _get_table(self, request: web.Request, path: ApiPath) -> web.StreamResponse:
+        since = path.query.get("inactiveSince") or path.query.get("inactive_since")
+        limit = None if not since else milliseconds(parse_moment(since))
+        host = self._host(path)
+        host = clean_host(host) if host else ""
+        await self._freshness.refresh()
+        self._metrics.count("api_route_get")
+        routes = (
+            live
+            for live in self._service.all()
+            if (limit is None or milliseconds(live.last_activity) < limit)
+            and (not host or split_key(live.route.key)[0] == host)
+        )
+        return await table_response(request, routes)
+
+    async def _post(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
+        key = self._key(path, route)
+        try:
+            data = read_data(await request.read())
+        except web.HTTPRequestEntityTooLarge:
+            return plain(413, f"the body is larger than {MAX_BODY} bytes")
+        options = read_options(data) if self._rules.native_routes else RouteOptions()
+        if self._rules.host_routing and key != "/":
+            # CHP shows which host such a route is for.
+            data["host"] = key.split("/")[1]
+        await self._service.add(key, data, options)
+        self._metrics.count("api_route_add")
+        return plain(201)
+
+    async def _delete(self, _: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
+        key = self._key(path, route)
+        self._metrics.count("api_route_delete")
+        await self._service.remove(key)
+        return plain(204)
+
+    def _host(self, path: ApiPath) -> str:
+        return path.query.get("host", "") if self._rules.native_routes else ""
+
+    def _key(self, path: ApiPath, route: str) -> str:
+        return join_key(self._host(path), decode_route(route))
+
+
+def build_api(
+    service: RouteService, settings: Settings, workers: Workers, metrics: Metrics
+) -> web.Application:
+    """Return the application for the API's port; the caller gives it its sockets.
+
+    More pages can be added to it: every path that nobody else takes is the API's, which
+    answers 403 to whoever has no token, whether the path exists or not.
+    """
+    guard = TokenGuard(settings.api_token)
+    rules = settings.worker.rules
+    api = RoutesApi(service, rules, guard, Freshness(workers), metrics)
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[access_middleware(metrics)])
+    app.on_response_prepare.append(hide_server)
+    page = files("proxy.control").joinpath("landing.html").read_bytes()
+    app.router.add_get("/", partial(_page, page, "text/html"))
+    app.router.add_get("/api/openapi.json", partial(_page, description(), "application/json"))
+    app.router.add_route("*", "/{rest:.*}", api.handle)
+    return app
+
+
+async def _page(body: bytes, content_type: str, _: web.Request) -> web.Response:
+    return web.Response(body=body, content_type=content_type)

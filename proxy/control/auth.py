@@ -1,0 +1,36 @@
+"""Who may use the API: the bearer of the token."""
+
+import hmac
+import re
+
+_AUTHORIZATION = re.compile(r"\s*(?:token|bearer)\s+(\S+)\s*", re.IGNORECASE)
+
+
+class TokenGuard:
+    """Checks the `Authorization` header; without a token set, everybody may pass."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = _raw(token) if token else None
+
+    def __repr__(self) -> str:
+        return f"<TokenGuard {'open' if self._token is None else 'guarding'}>"
+
+    def refusal(self, authorization: str | None) -> str | None:
+        """Say why a request may not pass, in words fit for a log, or None if it may.
+
+        `authorization` is the header as it came: `token SECRET` as the hub writes it, or
+        `Bearer SECRET`.
+        """
+        if self._token is None:
+            return None
+        if not authorization:
+            return "no token"
+        match = _AUTHORIZATION.fullmatch(authorization)
+        if match is None:
+            return "an Authorization header that is neither token nor Bearer"
+        # In constant time, so that the answer's delay does not tell how much was right.
+        return None if hmac.compare_digest(_raw(match[1]), self._token) else "a wrong token"
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

@@ -1,0 +1,28 @@
+"""The metrics' own listener: /metrics and nothing else."""
+
+from aiohttp import web
+
+from proxy.control.access import hide_server, plain
+from proxy.control.freshness import Freshness
+from proxy.control.metrics import CONTENT_TYPE, Metrics
+from proxy.control.routes import RouteService, Workers
+
+
+def build_metrics_app(service: RouteService, workers: Workers, metrics: Metrics) -> web.Application:
+    """Return the application for the metrics' port; every other path and method is a 404."""
+    freshness = Freshness(workers)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.raw_path.partition("?")[0] != "/metrics" or request.method not in _READING:
+            return plain(404, "Not Found")
+        await freshness.refresh()
+        text = metrics.render(len(service))
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+
+    app = web.Application()
+    app.on_response_prepare.append(hide_server)
+    app.router.add_route("*", "/{rest:.*}", answer)
+    return app
+
+
+_READING = ("GET", "HEAD")

@@ -1,0 +1,220 @@
+"""The routes service: the only writer of the route table."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from proxy.errors import ConfigError, HubgateError, RouteError, RouteFixedError, RouteNotFoundError
+from proxy.model import Route, RouteOptions
+from proxy.routing.keys import clean_key
+from proxy.store.base import RouteStore
+from proxy.tasks import spawn
+
+log = logging.getLogger("hubgate.routes")
+
+_PLAIN = RouteOptions()
+
+
+class Workers(Protocol):
+    """What the control plane asks of the workers as a whole."""
+
+    async def publish(self, put: Sequence[Route], delete: Sequence[str]) -> None:
+        """Send one change to every live worker; return when each has applied it."""
+
+    async def collect(self) -> None:
+        """Ask every live worker for its report now; return when they are in (1 s at most)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRoute:
+    """A route as it is served now; `last_activity` is in seconds since the epoch."""
+
+    route: Route
+    last_activity: float
+
+
+class RouteService:
+    """Holds the current table; every change goes store, then workers, then back to the caller.
+
+    Fixed routes (routes.yaml) shadow stored ones (the API's) with the same key.
+    """
+
+    def __init__(self, store: RouteStore, workers: Workers) -> None:
+        self._store = store
+        self._workers = workers
+        self._writing = asyncio.Lock()
+        self._stored: dict[str, Route] = {}
+        self._fixed: dict[str, Route] = {}
+        # Its keys are exactly those of the routes served now.
+        self._activity: dict[str, float] = {}
+
+    def __repr__(self) -> str:
+        return f"<RouteService {len(self._stored)} stored, {len(self._fixed)} fixed>"
+
+    def __len__(self) -> int:
+        return len(self._activity)
+
+    async def open(self, fixed: Iterable[Route], initial: Iterable[Route]) -> None:
+        """Load the store, then lay `fixed` over it and add `initial` as the API would.
+
+        Nothing is published: no worker lives yet. Raises StoreError and ConfigError.
+        """
+        await self._store.open()
+        self._stored = {route.key: route for route in await self._store.load()}
+        self._fixed = _fixed_table(fixed)
+        for route in initial:
+            await self._add_initial(replace(_complete(route), key=clean_key(route.key)))
+        now = time.time()
+        self._activity = dict.fromkeys([*self._stored, *self._fixed], now)
+
+    async def close(self) -> None:
+        """Wait for the change under way, then release the store."""
+        async with self._writing:
+            await self._store.close()
+
+    def snapshot(self) -> tuple[Route, ...]:
+        """Return every route served now; all changes published so far are in it."""
+        return tuple({**self._stored, **self._fixed}.values())
+
+    def all(self) -> Iterator[LiveRoute]:
+        """Yield the routes of this moment, each with its latest activity.
+
+        The iteration may be spread over many turns of the event loop; a route removed
+        meanwhile is left out.
+        """
+        return self._live(self.snapshot())
+
+    def get(self, path: str) -> LiveRoute:
+        """Return the route with that key; raises RouteNotFoundError, RouteError for a bad key."""
+        key = clean_key(path)
+        route = self._fixed.get(key) or self._stored.get(key)
+        if route is None:
+            raise RouteNotFoundError(f"there is no route {key}")
+        return LiveRoute(route, self._activity[key])
+
+    async def add(self, path: str, data: Mapping[str, Any], options: RouteOptions = _PLAIN) -> None:
+        """Add or replace a route; it is stored and live in every worker when this returns.
+
+        `data` must hold a string `target`. Adding counts as activity. Raises RouteError,
+        RouteFixedError, or StoreError, after which nothing has changed.
+        """
+        target = data.get("target")
+        if not isinstance(target, str):
+            raise RouteError('a route needs a "target" that is a string, such as http://HOST:PORT')
+        await _uncut(self._add(Route(clean_key(path), target, dict(data), options)))
+
+    async def remove(self, path: str) -> None:
+        """Remove a route; no worker matches it any more when this returns.
+
+        Raises RouteNotFoundError, RouteFixedError, or StoreError, after which nothing has
+        changed.
+        """
+        await _uncut(self._remove(clean_key(path)))
+
+    async def replace_fixed(self, routes: Iterable[Route]) -> None:
+        """Make `routes` the fixed ones; only what differs is published, as one change.
+
+        A stored route whose fixed namesake went is served again. Raises ConfigError.
+        """
+        await _uncut(self._replace_fixed(_fixed_table(routes)))
+
+    def record(self, activity: Mapping[str, float]) -> None:
+        """Merge activity (key: seconds since the epoch): the latest wins, unknown keys do not."""
+        for key, moment in activity.items():
+            known = self._activity.get(key)
+            if known is not None and moment > known:
+                self._activity[key] = moment
+
+    async def _add(self, route: Route) -> None:
+        async with self._writing:
+            self._refuse_fixed(route.key)
+            await self._store.put(route)
+            self._stored[route.key] = route
+            self._activity[route.key] = time.time()
+            await self._workers.publish([route], [])
+        log.info("route added: %r -> %r", route.key, route.target)
+
+    async def _remove(self, key: str) -> None:
+        async with self._writing:
+            self._refuse_fixed(key)
+            if key not in self._stored:
+                raise RouteNotFoundError(f"there is no route {key}")
+            await self._store.delete(key)
+            del self._stored[key], self._activity[key]
+            await self._workers.publish([], [key])
+        log.info("route removed: %r", key)
+
+    async def _replace_fixed(self, fixed: dict[str, Route]) -> None:
+        async with self._writing:
+            gone = [key for key in self._fixed if key not in fixed]
+            put = [route for key, route in fixed.items() if self._fixed.get(key) != route]
+            put += [self._stored[key] for key in gone if key in self._stored]
+            delete = [key for key in gone if key not in self._stored]
+            if not put and not delete:
+                return
+            self._fixed = fixed
+            self._mark(put, delete)
+            await self._workers.publish(put, delete)
+        log.info("fixed routes: %d put, %d removed", len(put), len(delete))
+
+    def _mark(self, put: Iterable[Route], delete: Iterable[str]) -> None:
+        now = time.time()
+        for route in put:
+            self._activity.setdefault(route.key, now)
+        for key in delete:
+            del self._activity[key]
+
+    async def _add_initial(self, route: Route) -> None:
+        if route.key in self._fixed:
+            log.warning("route %r of the command line is fixed by routes.yaml", route.key)
+            return
+        await self._store.put(route)
+        self._stored[route.key] = route
+
+    def _refuse_fixed(self, key: str) -> None:
+        if key in self._fixed:
+            raise RouteFixedError(f"route {key} stands in routes.yaml: change it there")
+
+    def _live(self, routes: Iterable[Route]) -> Iterator[LiveRoute]:
+        for route in routes:
+            if (moment := self._activity.get(route.key)) is not None:
+                yield LiveRoute(route, moment)
+
+
+def _fixed_table(routes: Iterable[Route]) -> dict[str, Route]:
+    table: dict[str, Route] = {}
+    for route in routes:
+        try:
+            key = clean_key(route.key)
+        except RouteError as error:
+            raise ConfigError(f"routes: {route.key}: {error}") from None
+        if key in table:
+            raise ConfigError(f"routes: {route.key} is there twice: keep one of them")
+        table[key] = replace(_complete(route), key=key, fixed=True)
+    return table
+
+
+def _complete(route: Route) -> Route:
+    return replace(route, data={**route.data, "target": route.target})
+
+
+async def _uncut(change: Coroutine[Any, Any, None]) -> None:
+    """Run a change to its end even if the caller is cancelled half-way.
+
+    A route that is in the store but never reached the workers would come to life at the next
+    restart.
+    """
+    error = await asyncio.shield(spawn(_outcome(change), "route change"))
+    if error is not None:
+        raise error
+
+
+async def _outcome(change: Coroutine[Any, Any, None]) -> HubgateError | None:
+    try:
+        await change
+    except HubgateError as error:
+        return error
+    return None
