@@ -37,6 +37,10 @@ class StoreError(HubgateError):
     """The route store did not answer, or holds something unreadable."""
 
 
+class WorkerError(HubgateError):
+    """A worker process cannot be started."""
+
+
 # --- control plane -------------------------------------------------------------------------
 
 
@@ -73,6 +77,18 @@ class RequestTimeoutError(BadRequestError):
     """The request's head did not arrive in time."""
 
     status = 408
+
+
+class MethodNotAllowedError(BadRequestError):
+    """The request's method has no meaning here."""
+
+    status = 405
+
+
+class VersionNotSupportedError(BadRequestError):
+    """The request is in another version of HTTP than 1.0 or 1.1."""
+
+    status = 505
 
 
 class UriTooLongError(BadRequestError):

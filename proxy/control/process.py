@@ -1,0 +1,243 @@
+"""One worker process as the supervisor sees it: started, spoken to over the link, reaped."""
+
+import asyncio
+import itertools
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from enum import Enum
+from typing import Protocol
+
+from proxy.model import Report, Route, WorkerConfig
+from proxy.worker.link import (
+    Ack,
+    Change,
+    Collect,
+    Collected,
+    Drain,
+    Drained,
+    Failed,
+    Hello,
+    InheritedSocket,
+    Link,
+    Message,
+    Ready,
+    Start,
+)
+
+log = logging.getLogger("hubgate.worker")
+
+# A worker that owes an answer for so many ticks of one second hangs. Ticks are counted and not
+# the clock read, so that a machine that slept does not take all its workers for hung.
+TICKS_TO_ANSWER = 10
+TICKS_TO_START = 60
+
+REAP_INTERVAL = 0.01  # seconds
+REAP_ATTEMPTS = 100
+
+OUR_SETTINGS = ("HUBGATE_", "CONFIGPROXY_")
+
+Answers = dict[int, asyncio.Future[None]]
+
+
+class WorkerState(Enum):
+    """Where a worker is in its life; it only ever moves down this list."""
+
+    STARTING = "starting"  # the interpreter runs, nothing heard yet
+    LOADING = "loading"  # has been sent the table, and owes acknowledgements from here on
+    READY = "ready"  # accepts connections
+    DRAINING = "draining"  # finishes what is open
+    GONE = "gone"  # reaped
+
+
+STARTUP = (WorkerState.STARTING, WorkerState.LOADING)
+LIVE = (WorkerState.LOADING, WorkerState.READY, WorkerState.DRAINING)
+
+
+class Overseer(Protocol):
+    """Who hears what a worker says about itself; nothing here may wait."""
+
+    def on_hello(self, worker: "WorkerProcess") -> None:
+        """The worker can be given the table, with `start`."""
+
+    def on_ready(self, worker: "WorkerProcess") -> None:
+        """The worker accepts connections."""
+
+    def on_report(self, worker: "WorkerProcess", report: Report) -> None:
+        """The worker has seen this since its last report."""
+
+
+class WorkerProcess:
+    """A running worker. `run` follows it to its end; everything else may be called meanwhile."""
+
+    def __init__(
+        self,
+        index: int,
+        process: subprocess.Popen[bytes],
+        link: Link,
+        sockets: Sequence[InheritedSocket],
+        overseer: Overseer,
+    ) -> None:
+        self.index = index
+        self.pid = process.pid
+        self.state = WorkerState.STARTING
+        self.was_ready = False
+        self.failure: str | None = None
+        self._process = process
+        self._link = link
+        self._sockets = tuple(sockets)
+        self._overseer = overseer
+        self._acks: Answers = {}
+        self._reports: Answers = {}
+        self._silent_ticks = 0
+
+    def __repr__(self) -> str:
+        return f"<WorkerProcess {self.index} pid={self.pid} {self.state.value}>"
+
+    @classmethod
+    async def spawn(
+        cls, index: int, sockets: Sequence[InheritedSocket], overseer: Overseer
+    ) -> "WorkerProcess":
+        """Start a process that inherits `sockets` and one end of a new link.
+
+        Raises OSError when the system has no room for it.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                process = _popen(theirs.fileno(), sockets)
+            except OSError:
+                ours.close()
+                raise
+        ours.setblocking(False)
+        return cls(index, process, await Link.open(ours), sockets, overseer)
+
+    @property
+    def live(self) -> bool:
+        """Whether the worker has the table and must hear of every change."""
+        return self.state in LIVE
+
+    @property
+    def fate(self) -> str:
+        """How the process ended, for a log line."""
+        code = self._process.returncode
+        if code is None:
+            return "runs"
+        return f"ended with code {code}" if code >= 0 else f"was ended by signal {-code}"
+
+    # --- what the supervisor says ---
+
+    def start(self, config: WorkerConfig, revision: int, routes: tuple[Route, ...]) -> None:
+        """Give the worker the table as it is at `revision`; it is live from here on."""
+        self.state = WorkerState.LOADING
+        self._link.send(Start(config, self._sockets, revision, routes))
+
+    def change(self, change: Change) -> asyncio.Future[None]:
+        """Send `change`; the future is done when it is acknowledged or the worker is gone."""
+        self._link.send(change)
+        return _expect(self._acks, change.revision)
+
+    def collect(self, number: int) -> asyncio.Future[None]:
+        """Ask for a report; the future is done when it has come or the worker is gone."""
+        self._link.send(Collect(number))
+        return _expect(self._reports, number)
+
+    def drain(self, timeout: float) -> None:
+        """Tell the worker to finish what is open within `timeout` seconds, and to end."""
+        if self.live:
+            self.state = WorkerState.DRAINING
+            self._link.send(Drain(timeout))
+        else:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the worker at once."""
+        self._process.kill()
+
+    def tick(self) -> None:
+        """Count one second; kill the worker if it has been silent for too long."""
+        limit = TICKS_TO_START if self.state in STARTUP else TICKS_TO_ANSWER
+        owes = self.state in STARTUP or self._acks or self._reports
+        self._silent_ticks = self._silent_ticks + 1 if owes else 0
+        if self._silent_ticks > limit:
+            log.error("worker %d hangs: no answer for %d seconds; it is killed", self.pid, limit)
+            self.kill()
+
+    # --- what the worker says ---
+
+    async def run(self) -> None:
+        """Follow the worker until it is gone and reaped."""
+        async for message in self._link:
+            self._silent_ticks = 0
+            self._hear(message)
+        await self._link.close()
+        await self._reap()
+        self.state = WorkerState.GONE
+        for future in (*self._acks.values(), *self._reports.values()):
+            _resolve(future)
+
+    async def _reap(self) -> None:
+        # The kernel closes a dying process's end of the link a moment before it can be reaped.
+        for attempt in itertools.count(1):
+            if self._process.poll() is not None:
+                return
+            if attempt == REAP_ATTEMPTS:
+                self.kill()
+            await asyncio.sleep(REAP_INTERVAL)
+
+    def _hear(self, message: Message) -> None:
+        match message:
+            case Ack(revision):
+                _resolve(self._acks.pop(revision, None))
+            case Collected(number, report):
+                self._overseer.on_report(self, report)
+                _resolve(self._reports.pop(number, None))
+            case Hello():
+                self._overseer.on_hello(self)
+            case Ready():
+                self._became_ready()
+            case Failed(reason):
+                self.failure = reason
+            case Drained():
+                log.debug("worker %d has drained", self.pid)
+            case _:
+                log.error("worker %d sent an unexpected %s", self.pid, type(message).__name__)
+
+    def _became_ready(self) -> None:
+        self.was_ready = True
+        if self.state is WorkerState.LOADING:
+            self.state = WorkerState.READY
+        self._overseer.on_ready(self)
+
+
+def worker_environment() -> dict[str, str]:
+    """Return the environment workers run in: ours, without our settings and the secrets in them.
+
+    With our own module search path a worker runs the code that runs here, whatever other
+    `proxy` the current folder may hold.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OUR_SETTINGS)}
+    kept["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
+    return kept
+
+
+def _popen(link_fd: int, sockets: Sequence[InheritedSocket]) -> subprocess.Popen[bytes]:
+    # -P: the current folder is no place to import from.
+    command = [sys.executable, "-P", "-m", "proxy.worker", str(link_fd), str(os.getpid())]
+    inherited = {link_fd, *(each.fd for each in sockets)}
+    return subprocess.Popen(
+        command, pass_fds=tuple(inherited), stdin=subprocess.DEVNULL, env=worker_environment()
+    )
+
+
+def _expect(answers: Answers, number: int) -> asyncio.Future[None]:
+    future = answers[number] = asyncio.get_running_loop().create_future()
+    return future
+
+
+def _resolve(future: asyncio.Future[None] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)

@@ -1,0 +1,195 @@
+"""The supervisor: opens the sockets, keeps the workers, serves the API, and ends it all well."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from proxy.control.api import build_api
+from proxy.control.endpoint import Endpoint
+from proxy.control.listeners import Listeners
+from proxy.control.metrics import Metrics
+from proxy.control.metrics_app import build_metrics_app
+from proxy.control.pidfile import pid_file
+from proxy.control.reload import Reloader
+from proxy.control.routes import RouteService
+from proxy.control.watch import watch_file
+from proxy.control.workers import WorkerPool
+from proxy.errors import HubgateError, RouteNotFoundError
+from proxy.model import Report
+from proxy.settings import Settings
+from proxy.store import open_store
+from proxy.tasks import spawn
+from proxy.tls import server_context
+
+log = logging.getLogger("hubgate.supervisor")
+
+
+class Supervisor:
+    """One running hubgate. `reload` reads the settings again, None where no file was read."""
+
+    def __init__(self, settings: Settings, reload: Callable[[], Settings] | None = None) -> None:
+        self._settings = settings
+        self._read = reload
+        self._metrics = Metrics()
+        self._reloader: Reloader | None = None
+        self._main: asyncio.Task[int] | None = None
+        self._stop = asyncio.Event()
+        self._serving = False
+        self._cut_by: signal.Signals | None = None
+
+    async def run(self) -> int:
+        """Serve until told to stop; return the exit code: 0, or 1 when something broke.
+
+        SIGINT and SIGTERM drain and end it; a second one ends it at once, with 128 and its
+        number as the code. Raises HubgateError when it cannot start, all undone.
+        """
+        self._main = asyncio.current_task()
+        self._handle_signals()
+        try:
+            async with AsyncExitStack() as stack:
+                await self._run(stack)
+        except asyncio.CancelledError:
+            if self._cut_by is None:
+                raise
+            return 128 + self._cut_by if self._stop.is_set() else 0
+        except HubgateError as error:
+            if not self._serving:
+                raise
+            log.error("%s", error)
+            return 1
+        except Exception:
+            log.exception("hubgate ends: this is a fault in it")
+            return 1
+        return 0
+
+    # --- its phases, in order ---
+
+    async def _run(self, stack: AsyncExitStack) -> None:
+        listeners = Listeners(self._settings)
+        stack.callback(listeners.close)
+        sockets = [listeners.of_worker(index) for index in range(self._settings.workers)]
+        pool = WorkerPool(self._settings.worker, sockets)
+        service = await self._open_service(pool, stack)
+        endpoints = self._build_endpoints(listeners, service, pool)
+        stack.push_async_callback(pool.stop)
+        await pool.start(service.snapshot, _Reports(service, self._metrics))
+        for endpoint in endpoints:
+            stack.push_async_callback(endpoint.close)
+            await endpoint.start()
+        self._announce(listeners, service)
+        stack.enter_context(pid_file(self._settings.pid_file))
+        await self._serve(service, pool)
+        await self._drain(listeners, endpoints, pool)
+
+    async def _open_service(self, pool: WorkerPool, stack: AsyncExitStack) -> RouteService:
+        service = RouteService(open_store(self._settings.store), pool)
+        await service.open(self._settings.fixed_routes, self._settings.initial_routes)
+        stack.push_async_callback(service.close)
+        return service
+
+    def _build_endpoints(
+        self, listeners: Listeners, service: RouteService, pool: WorkerPool
+    ) -> list[Endpoint]:
+        settings = self._settings
+        api = build_api(service, settings, pool, self._metrics)
+        tls = server_context(settings.api_tls) if settings.api_tls else None
+        endpoints = [Endpoint(api, listeners.api, tls)]
+        if listeners.metrics:
+            metrics = build_metrics_app(service, pool, self._metrics)
+            endpoints.append(Endpoint(metrics, listeners.metrics))
+        return endpoints
+
+    def _announce(self, listeners: Listeners, service: RouteService) -> None:
+        scheme = "https" if self._settings.worker.tls else "http"
+        try:
+            target = service.get("/").route.target
+        except RouteNotFoundError:
+            target = "(no default)"
+        for listener in listeners.public:
+            log.info("Proxying %s://%s to %s", scheme, listener.address, target)
+        for listener in listeners.redirect:
+            log.info("Redirecting http://%s to https", listener.address)
+        scheme = "https" if self._settings.api_tls else "http"
+        for listener in listeners.api:
+            log.info("Proxy API at %s://%s/api/routes", scheme, listener.address)
+        for listener in listeners.metrics:
+            log.info("Serve metrics at http://%s/metrics", listener.address)
+
+    async def _serve(self, service: RouteService, pool: WorkerPool) -> None:
+        """Wait for the end, reloading meanwhile. Raises what went wrong in the pool."""
+        watching = self._watch(service)
+        self._serving = True
+        stopped = spawn(self._stop.wait(), "stop signal")
+        try:
+            await asyncio.wait({stopped, pool.failure}, return_when=asyncio.FIRST_COMPLETED)
+            if pool.failure.done():
+                pool.failure.result()
+        finally:
+            stopped.cancel()
+            if watching is not None:
+                watching.cancel()
+                await asyncio.wait({watching})
+
+    def _watch(self, service: RouteService) -> asyncio.Task[None] | None:
+        if self._read is None:
+            return None
+        self._reloader = Reloader(self._settings, self._read, service)
+        file = self._settings.config_file
+        if file is None:
+            return None
+        return spawn(watch_file(file, self._reloader.reload), f"watch {file}")
+
+    async def _drain(
+        self, listeners: Listeners, endpoints: list[Endpoint], pool: WorkerPool
+    ) -> None:
+        # Every port is given up first, so that a successor can have it while we drain.
+        listeners.close_public()
+        closing = [endpoint.close() for endpoint in endpoints]
+        try:
+            await asyncio.gather(pool.drain(self._settings.worker.timeouts.drain), *closing)
+        finally:
+            await pool.stop()
+
+    # --- signals ---
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+
+    def _on_stop(self, number: signal.Signals) -> None:
+        if self._serving and not self._stop.is_set():
+            log.warning(
+                "%s: draining, for %g seconds at most; once more ends it at once",
+                number.name,
+                self._settings.worker.timeouts.drain,
+            )
+            self._stop.set()
+        elif self._cut_by is None and self._main is not None:
+            log.warning("%s: ending at once", number.name)
+            self._cut_by = number
+            self._main.cancel()
+
+    def _on_hangup(self) -> None:
+        if self._reloader is not None:
+            spawn(self._reloader.reload(), "reload")
+        elif self._read is None:
+            self._on_stop(signal.SIGHUP)
+
+
+class _Reports:
+    """Sends each part of a worker's report where it belongs."""
+
+    def __init__(self, service: RouteService, metrics: Metrics) -> None:
+        self._service = service
+        self._metrics = metrics
+
+    def add(self, worker: int, report: Report) -> None:
+        self._service.record(report.activity)
+        self._metrics.add(worker, report)
+
+    def forget(self, worker: int) -> None:
+        self._metrics.forget(worker)

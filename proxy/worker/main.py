@@ -1,0 +1,122 @@
+"""The worker process: it follows the link, holds a copy of the route table, and forwards."""
+
+import gc
+import logging
+import os
+import socket
+from collections.abc import Iterable
+
+import uvloop
+
+from proxy.dataplane.server import DataPlane
+from proxy.errors import HubgateError
+from proxy.logs import configure_logging
+from proxy.model import Route
+from proxy.routing.table import RouteTable
+from proxy.tasks import spawn
+from proxy.worker.link import (
+    Ack,
+    Change,
+    Collect,
+    Collected,
+    Drain,
+    Drained,
+    Failed,
+    Hello,
+    InheritedSocket,
+    Link,
+    LinkClosedError,
+    Message,
+    Ready,
+    SocketKind,
+    Start,
+    Table,
+)
+
+log = logging.getLogger("hubgate.worker")
+
+LAST_WORDS = 0
+
+
+def main(link_fd: int) -> None:
+    """Serve until the supervisor says Drain or is gone; never returns."""
+    uvloop.run(_main(adopt(link_fd)))
+
+
+def adopt(fd: int) -> socket.socket:
+    """Return the inherited socket `fd`, which no child of ours will inherit in turn."""
+    sock = socket.socket(fileno=fd)
+    sock.set_inheritable(False)
+    sock.setblocking(False)
+    return sock
+
+
+async def _main(sock: socket.socket) -> None:
+    link = await Link.open(sock)
+    try:
+        worker = await _start(link)
+        async for message in link:
+            worker.obey(message)
+    except LinkClosedError:
+        pass
+    # The supervisor is gone: whatever is open must not keep the port a moment longer.
+    os._exit(1)
+
+
+async def _start(link: Link) -> "Worker":
+    link.send(Hello(os.getpid()))
+    routes: list[Route] = []
+    while not isinstance(message := await link.receive(), Start):
+        if isinstance(message, Table):
+            routes.extend(message.routes)
+    routes.extend(message.routes)
+    configure_logging(message.config.log_level)
+    worker = Worker(message, routes, link)
+    try:
+        await worker.listen(message.sockets)
+    except (HubgateError, OSError) as error:
+        link.send(Failed(str(error)))
+        await link.flush()
+        os._exit(1)
+    link.send(Ready())
+    return worker
+
+
+class Worker:
+    """A copy of the route table, the data plane that reads it, and the link that changes it."""
+
+    def __init__(self, start: Start, routes: Iterable[Route], link: Link) -> None:
+        self._link = link
+        self._table = RouteTable(start.config.rules)
+        self._table.replace(routes)
+        self._plane = DataPlane(start.config, self._table)
+        # What lives as long as the process need not be looked at by every later collection.
+        gc.collect()
+        gc.freeze()
+
+    async def listen(self, sockets: Iterable[InheritedSocket]) -> None:
+        """Accept connections on the inherited sockets; raise what keeps us from it."""
+        public = [adopt(each.fd) for each in sockets if each.kind is SocketKind.PUBLIC]
+        redirect = [adopt(each.fd) for each in sockets if each.kind is SocketKind.REDIRECT]
+        await self._plane.start(public, redirect)
+
+    def obey(self, message: Message) -> None:
+        """Do what the supervisor says; nothing here waits, so messages take effect in order."""
+        match message:
+            case Change(revision, put, delete):
+                self._table.apply(put, delete)
+                self._link.send(Ack(revision))
+            case Collect(number):
+                self._link.send(Collected(number, self._plane.report()))
+            case Drain(timeout):
+                spawn(self._drain(timeout), "drain")
+            case _:
+                log.error("the supervisor sent an unexpected %s", type(message).__name__)
+
+    async def _drain(self, timeout: float) -> None:
+        await self._plane.drain(timeout)
+        self._link.send(Collected(LAST_WORDS, self._plane.report()))
+        self._link.send(Drained())
+        await self._link.flush()
+        logging.shutdown()
+        os._exit(0)
