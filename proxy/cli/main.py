@@ -7,7 +7,7 @@ import click
 
 from proxy import __version__
 from proxy.cli import outcome
-from proxy.cli.serve import serve
+from proxy.cli.serve import check, serve
 
 NAME = "proxyctl"
 
@@ -18,7 +18,8 @@ def command() -> None:
     """Run hubgate, the front proxy of a notebook hub, and talk to a running one."""
 
 
-command.add_command(serve)
+for subcommand in (serve, check):
+    command.add_command(subcommand)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -1,23 +1,91 @@
-"""`proxyctl serve`: run hubgate on routes.yaml, the environment and flags."""
+"""`proxyctl serve` and `proxyctl check`: hubgate on routes.yaml, the environment and flags."""
+
+import logging
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from proxy.cli.launch import launch
-from proxy.model import Address
-from proxy.settings import Settings
+from proxy.cli.summary import summary
+from proxy.errors import ConfigError
+from proxy.logs import configure_logging
+from proxy.settings import Settings, load
+from proxy.settings.certificates import validity
+from proxy.settings.exposure import exposure_warnings
+from proxy.settings.layers import SETTINGS, Kind
+
+DEFAULT_FILE = Path("routes.yaml")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+log = logging.getLogger("hubgate")
+
+
+def _setting_options(command: F) -> F:
+    for setting in reversed(SETTINGS):
+        text = f"{setting.help}  [{setting.variable}]"
+        if setting.kind is Kind.SWITCH:
+            option = click.option(setting.flag, is_flag=True, default=None, help=text)
+        else:
+            option = click.option(setting.flag, metavar=setting.metavar, help=text)
+        command = option(command)
+    return command
+
+
+_file = click.argument(
+    "file", metavar="[ROUTES.YAML]", required=False, type=click.Path(path_type=Path)
+)
 
 
 @click.command()
-@click.option("--port", type=int, default=8000)
-@click.option("--api-port", type=int, default=8001)
-@click.option("--workers", type=int, default=1)
-@click.option("--store", default="memory:")
-def serve(port: int, api_port: int, workers: int, store: str) -> int:
-    """Run the proxy."""
-    settings = Settings(
-        listen=(Address("127.0.0.1", port),),
-        api=(Address("127.0.0.1", api_port),),
-        workers=workers,
-        store=store,
-    )
-    return launch(settings, None)
+@_file
+@_setting_options
+def serve(file: Path | None, **options: Any) -> int:
+    """Run the proxy on ROUTES.YAML (./routes.yaml if it is there), until it is told to stop.
+
+    Flags beat the environment (the names in brackets), which beats the file. The file is read
+    again when it changes, and on SIGHUP.
+
+    Without TLS the proxy listens on 127.0.0.1 and refuses any address that others can reach,
+    unless --no-ssl says that TLS ends elsewhere; with TLS or --no-ssl it listens on all
+    interfaces. The API's token comes from HUBGATE_TOKEN, CONFIGPROXY_AUTH_TOKEN or a file.
+    """
+    read = _reader(file, options)
+    settings = read()
+    configure_logging(settings.log_level)
+    for warning in [*exposure_warnings(settings), *certificate_dates(settings)]:
+        log.warning("%s", warning)
+    return launch(settings, read if settings.config_file else None)
+
+
+@click.command()
+@_file
+@_setting_options
+def check(file: Path | None, **options: Any) -> None:
+    """Check ROUTES.YAML and everything it names, and say what `proxyctl serve` would do.
+
+    Takes the flags of `serve`. Prints one line for each mistake and exits 1 if there is any.
+    """
+    settings = _reader(file, options)()
+    if dates := certificate_dates(settings):
+        raise ConfigError(*dates)
+    for line in [*summary(settings), *(f"note: {w}" for w in exposure_warnings(settings))]:
+        click.echo(line)
+
+
+def certificate_dates(settings: Settings) -> list[str]:
+    """Return what is wrong or soon wrong with the dates of the certificates, one line each."""
+    tls = settings.worker.tls, settings.api_tls, settings.worker.client_tls
+    paths = dict.fromkeys(side.cert for side in tls if side and side.cert)
+    return [line for path in paths if (line := validity(path))]
+
+
+def _reader(file: Path | None, options: dict[str, Any]) -> Callable[[], Settings]:
+    if file is None and DEFAULT_FILE.exists():
+        file = DEFAULT_FILE
+    flags = {"--" + name.replace("_", "-"): value for name, value in options.items()}
+    return partial(load, file, flags, os.environ)

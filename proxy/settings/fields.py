@@ -1,0 +1,148 @@
+"""Kinds of values in routes.yaml: each says in its own words what would be right."""
+
+from collections.abc import Callable
+from ipaddress import ip_network
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from proxy.errors import ConfigError
+from proxy.settings.urls import (
+    check_header,
+    check_host,
+    check_socket_path,
+    check_target,
+    hide_password,
+)
+
+PRIVATE_NETWORKS = (
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+)
+
+
+def _stated(check: Callable[[Any], Any]) -> BeforeValidator:
+    """Let pydantic hear a ConfigError: it takes only ValueError as a verdict."""
+
+    def validate(value: Any) -> Any:
+        try:
+            return check(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
+    return BeforeValidator(validate)
+
+
+def whole_number(value: Any, what: str, low: int, high: int) -> int:
+    """Return `value`, a number or digits, as an int. Raises ConfigError."""
+    number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+        raise ConfigError(f"{value!r} is no {what}; write a whole number, {low} to {high}")
+    return number
+
+
+def _seconds(value: Any) -> float:
+    try:
+        number = -1.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    # Timers hold nothing longer, and a NaN compares false with everything.
+    if not 0 < number <= 31_536_000:
+        raise ConfigError(f"{value!r} is no time; write seconds above 0, such as 75 or 0.5")
+    return number
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(f"{value!r} is no text; write some, in quotes if need be")
+    return value.strip()
+
+
+def check_listen_host(value: Any) -> str:
+    """Return a host to listen on; `*` and "" are all interfaces. Raises ConfigError."""
+    if not isinstance(value, str):
+        raise ConfigError(f"{value!r} is no host; write an address such as 127.0.0.1 or '*'")
+    host = value.strip().removeprefix("[").removesuffix("]")
+    return "" if host in ("", "*") else check_host(host)
+
+
+def _hosts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        # Flags and the environment have no lists.
+        value = value.split(",")
+    if not isinstance(value, list) or not value:
+        raise ConfigError(f"{value!r} is no host; write one address or a list of them")
+    hosts = tuple(dict.fromkeys(check_listen_host(host) for host in value))
+    # One socket serves all interfaces of both families; any other beside it would be in its way.
+    return ("",) if "" in hosts or {"0.0.0.0", "::"} <= set(hosts) else hosts
+
+
+def check_store(value: Any) -> str:
+    """Return the address of a route store. Raises ConfigError."""
+    text = value if isinstance(value, str) else ""
+    scheme, colon, rest = text.partition(":")
+    known = scheme in ("redis", "rediss", "redis+unix", "unix") and rest.startswith("//")
+    if text == "memory:" or (scheme == "sqlite" and colon and rest) or known:
+        return text
+    shown = repr(hide_password(text) if text else value)
+    raise ConfigError(
+        f"{shown} is no store; write memory:, sqlite:state/routes.db or redis://HOST:6379/0"
+    )
+
+
+def _workers(value: Any) -> int | str:
+    if value == "auto":
+        return "auto"
+    try:
+        return whole_number(value, "number of workers", 1, 256)
+    except ConfigError:
+        raise ConfigError(f"{value!r} is no number of workers; write 1 to 256, or auto") from None
+
+
+def _trusted_peers(value: Any) -> tuple[str, ...] | None:
+    if value == "all":
+        return None
+    if not isinstance(value, list):
+        raise ConfigError(f"{value!r}: write a list of networks such as [10.0.0.0/8], or all")
+    return tuple(network for item in value for network in _networks(item))
+
+
+def _networks(value: Any) -> tuple[str, ...]:
+    if value == "private":
+        return PRIVATE_NETWORKS
+    try:
+        return (str(ip_network(value if isinstance(value, str) else "?")),)
+    except ValueError as error:
+        reason = str(error) if "host bits" in str(error) else f"{value!r} is no network"
+        raise ConfigError(f"{reason}; write a network such as 10.0.0.0/8, or private") from None
+
+
+def check_headers(value: Any) -> tuple[tuple[str, str], ...]:
+    """Return a mapping of headers as pairs. Raises ConfigError."""
+    if not isinstance(value, dict):
+        # The value is not repeated: headers hold secrets.
+        raise ConfigError("is no mapping of headers; write {X-Team: physics}")
+    for name, text in value.items():
+        if not isinstance(text, (str, int, float)) or isinstance(text, bool):
+            raise ConfigError(f"{name!r} holds no text; put it in quotes")
+    return tuple(check_header(str(name), str(text)) for name, text in value.items())
+
+
+Port = Annotated[int, _stated(lambda value: whole_number(value, "port", 0, 65535))]
+Bytes = Annotated[int, _stated(lambda value: whole_number(value, "size in bytes", 1024, 1 << 24))]
+Workers = Annotated[int | str, _stated(_workers)]
+Seconds = Annotated[float, _stated(_seconds)]
+Text = Annotated[str, _stated(_text)]
+FilePath = Annotated[str, _stated(_text)]
+SocketPath = Annotated[str, _stated(lambda value: check_socket_path(_text(value)))]
+Hosts = Annotated[tuple[str, ...], _stated(_hosts)]
+TargetURL = Annotated[str, _stated(lambda value: check_target(_text(value)))]
+Store = Annotated[str, _stated(check_store)]
+Networks = Annotated[tuple[str, ...] | None, _stated(_trusted_peers)]
+HeaderPairs = Annotated[tuple[tuple[str, str], ...], _stated(check_headers)]

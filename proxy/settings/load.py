@@ -1,0 +1,121 @@
+"""Reading all settings, as a whole or not at all."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from proxy.errors import ConfigError
+from proxy.model import Route
+from proxy.settings.certificates import client_mistakes, server_mistakes
+from proxy.settings.clashes import clashes
+from proxy.settings.document import Document, Place, read_document
+from proxy.settings.exposure import check_exposure
+from proxy.settings.layers import Layered, merge
+from proxy.settings.mistakes import Source, describe
+from proxy.settings.resolve import fixed_route, resolve
+from proxy.settings.schema import File
+from proxy.settings.token import token_from_environment, token_from_file
+from proxy.settings.urls import route_key
+from proxy.settings.values import Settings
+
+
+def load(path: Path | None, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Read the file at `path` (None: no file) under the environment and `flags`.
+
+    `flags` is what stood on the command line: {"--port": "8000"}. May be called again for a
+    reload. Raises ConfigError with a line for each mistake.
+    """
+    document = read_document(path) if path else Document()
+    layered = merge(document.data, environ, flags)
+    source = Source(str(path) if path else None, document.lines, layered.origins)
+    file = _checked(layered, source)
+    routes = _routes(file, source)
+    settings = resolve(file, routes, path, environ)
+    _check_files(settings, source)
+    settings = _with_token(settings, file.api.token_file, source, environ)
+    check_exposure(settings, file.listen.no_ssl)
+    return settings
+
+
+def _checked(layered: Layered, source: Source) -> File:
+    try:
+        return File.model_validate(layered.data)
+    except ValidationError as error:
+        lines = describe(error, source)
+    # Keys are looked at too: whoever mends a file wants to hear everything at once.
+    routes = layered.data.get("routes")
+    keys = [key for key in routes if isinstance(key, str)] if isinstance(routes, dict) else []
+    raise ConfigError(*lines, *_route_keys(keys, False, source)[1])
+
+
+def _routes(file: File, source: Source) -> tuple[Route, ...]:
+    keys, lines = _route_keys(file.routes, file.forward.host_routing, source)
+    if lines:
+        raise ConfigError(*lines)
+    return tuple(fixed_route(key, file.routes[text]) for key, text in keys.items())
+
+
+def _route_keys(
+    texts: Iterable[str], host_routing: bool, source: Source
+) -> tuple[dict[str, str], list[str]]:
+    """Return ({key: what the file calls it}, mistakes)."""
+    keys: dict[str, str] = {}
+    lines = []
+    for text in texts:
+        where = source.where(("routes", text))
+        try:
+            key = route_key(text)
+        except ConfigError as error:
+            lines.append(f"{where}: {error}")
+            continue
+        if host_routing and not key.startswith("/"):
+            # With CHP's host routing the host is the first segment of the path.
+            key = "/" + key.rstrip("/")
+        if key in keys:
+            lines.append(f"{where}: is the same route as {keys[key]!r}; keep one")
+        keys.setdefault(key, text)
+    return keys, lines
+
+
+def _check_files(settings: Settings, source: Source) -> None:
+    lines = clashes(settings)
+    if tls := settings.worker.tls:
+        place = partial(_tls_place, source, ("listen", "tls"))
+        lines += server_mistakes(tls, place, "HUBGATE_TLS_PASSPHRASE")
+    if tls := settings.api_tls:
+        place = partial(_tls_place, source, ("api", "tls"))
+        lines += server_mistakes(tls, place, "HUBGATE_API_TLS_PASSPHRASE")
+    place = partial(_tls_place, source, ("upstream", "tls"))
+    lines += client_mistakes(settings.worker.client_tls, place)
+    folder = settings.worker.rules.error_path
+    if folder and not Path(folder).is_dir():
+        where = source.where(("forward", "error_path"))
+        lines.append(f"{where}: {folder}: no such folder; make it or name another")
+    if lines:
+        raise ConfigError(*lines)
+
+
+def _tls_place(source: Source, section: Place, name: str) -> str:
+    return source.where((*section, name))
+
+
+def _with_token(
+    settings: Settings,
+    token_file: str | None,
+    source: Source,
+    environ: Mapping[str, str],
+) -> Settings:
+    place = ("api", "token_file")
+    from_flag = source.origins.get(place, "").startswith("--")
+    token = None if from_flag else token_from_environment(environ)
+    if token is None and token_file is not None:
+        folder = settings.config_file.parent if settings.config_file else Path()
+        try:
+            token = token_from_file(str(folder / token_file))
+        except ConfigError as error:
+            raise ConfigError(f"{source.where(place)}: {error}") from None
+    return replace(settings, api_token=token)
