@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from proxy.control.sockets import Listener, listen, listen_for_workers
 from proxy.model import Address
 from proxy.settings import Settings
-from proxy.worker.link import InheritedSocket, SocketKind
+from proxy.worker.messages import InheritedSocket, SocketKind
 
 
 class Listeners:

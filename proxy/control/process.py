@@ -3,16 +3,16 @@
 import asyncio
 import itertools
 import logging
-import os
 import socket
 import subprocess
-import sys
 from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
 
+from proxy.control.birth import start_process
 from proxy.model import Report, Route, WorkerConfig
-from proxy.worker.link import (
+from proxy.worker.link import Link
+from proxy.worker.messages import (
     Ack,
     Change,
     Collect,
@@ -22,7 +22,6 @@ from proxy.worker.link import (
     Failed,
     Hello,
     InheritedSocket,
-    Link,
     Message,
     Ready,
     Start,
@@ -37,8 +36,6 @@ TICKS_TO_START = 60
 
 REAP_INTERVAL = 0.01  # seconds
 REAP_ATTEMPTS = 100
-
-OUR_SETTINGS = ("HUBGATE_", "CONFIGPROXY_")
 
 Answers = dict[int, asyncio.Future[None]]
 
@@ -108,7 +105,7 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                process = _popen(theirs.fileno(), sockets)
+                process = start_process(theirs, sockets)
             except OSError:
                 ours.close()
                 raise
@@ -211,26 +208,6 @@ class WorkerProcess:
         if self.state is WorkerState.LOADING:
             self.state = WorkerState.READY
         self._overseer.on_ready(self)
-
-
-def worker_environment() -> dict[str, str]:
-    """Return the environment workers run in: ours, without our settings and the secrets in them.
-
-    With our own module search path a worker runs the code that runs here, whatever other
-    `proxy` the current folder may hold.
-    """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OUR_SETTINGS)}
-    kept["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-    return kept
-
-
-def _popen(link_fd: int, sockets: Sequence[InheritedSocket]) -> subprocess.Popen[bytes]:
-    # -P: the current folder is no place to import from.
-    command = [sys.executable, "-P", "-m", "proxy.worker", str(link_fd), str(os.getpid())]
-    inherited = {link_fd, *(each.fd for each in sockets)}
-    return subprocess.Popen(
-        command, pass_fds=tuple(inherited), stdin=subprocess.DEVNULL, env=worker_environment()
-    )
 
 
 def _expect(answers: Answers, number: int) -> asyncio.Future[None]:

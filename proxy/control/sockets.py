@@ -3,18 +3,17 @@
 import errno
 import os
 import socket
-import stat
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from proxy.control.unix_sockets import BACKLOG, identity, unix_listener
 from proxy.errors import ConfigError
 from proxy.model import Address
 
-# Connections that arrive while a worker is replaced wait here; the kernel may allow fewer.
-BACKLOG = 4096
+__all__ = ["BACKLOG", "Listener", "close_all", "listen", "listen_for_workers"]
 
 # Elsewhere the kernel gives every connection to the socket opened last; a shared one is better.
 BALANCES_REUSED_PORTS = sys.platform == "linux"
@@ -32,7 +31,7 @@ class Listener:
     def __init__(self, address: Address, sockets: Sequence[socket.socket]) -> None:
         self.sockets = tuple(sockets)
         self.address = _actual(address, self.sockets[0])
-        self._file = _identity(address.path) if address.path is not None else None
+        self._file = identity(address.path) if address.path is not None else None
 
     def __repr__(self) -> str:
         return f"<Listener {self.address} sockets={len(self.sockets)}>"
@@ -46,7 +45,7 @@ class Listener:
         close_all(self.sockets)
         path = self.address.path
         # A successor may listen there by now, with a file of its own.
-        if path is not None and self._file is not None and _identity(path) == self._file:
+        if path is not None and self._file is not None and identity(path) == self._file:
             with suppress(OSError):
                 os.unlink(path)
         self._file = None
@@ -58,7 +57,7 @@ def listen_for_workers(address: Address, workers: int, flag: str = "--port") -> 
     Raises ConfigError when the address cannot be had; `flag` is how a person would change it.
     """
     if address.path is not None:
-        return Listener(address, [_unix(address.path)])
+        return Listener(address, [unix_listener(address.path)])
     alone = _first(_resolve(address), address, flag)
     if workers == 1 or not BALANCES_REUSED_PORTS:
         return Listener(address, [alone])
@@ -75,7 +74,7 @@ def listen(address: Address, flag: str = "--api-port") -> Listener:
     Raises ConfigError when the address cannot be had; `flag` is how a person would change it.
     """
     if address.path is not None:
-        return Listener(address, [_unix(address.path)])
+        return Listener(address, [unix_listener(address.path)])
     resolved = _resolve(address)
     sockets = [_first(resolved, address, flag)]
     if address.host in EVERYWHERE:
@@ -182,56 +181,6 @@ def _mistake(error: OSError, address: Address, flag: str) -> ConfigError:
 
 def _at_port(where: SocketAddress, port: int) -> SocketAddress:
     return (where[0], port, *where[2:])
-
-
-# --- unix sockets -----------------------------------------------------------------------------
-
-
-def _unix(path: str) -> socket.socket:
-    _remove_stale(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        sock.bind(path)
-        sock.listen(BACKLOG)
-    except OSError as error:
-        sock.close()
-        why = error.strerror or str(error)  # a path too long for the kernel has no strerror
-        raise ConfigError(
-            f"cannot listen on unix:{path}: {why}; give a path in a folder that is there "
-            "and writable"
-        ) from error
-    return sock
-
-
-def _remove_stale(path: str) -> None:
-    """Remove the socket file that a dead process left; raise ConfigError for any other file."""
-    try:
-        is_socket = stat.S_ISSOCK(os.lstat(path).st_mode)
-    except OSError:
-        return  # nothing there, or nothing we may see: then bind says so
-    if not is_socket:
-        raise ConfigError(
-            f"cannot listen on unix:{path}: a file is there that is no socket; "
-            "give another path or remove it"
-        )
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
-        visitor.setblocking(False)
-        if visitor.connect_ex(path) != errno.ECONNREFUSED:
-            raise ConfigError(
-                f"cannot listen on unix:{path}: the socket is in use by another process; "
-                "give another path or stop it"
-            )
-    with suppress(OSError):
-        os.unlink(path)
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _actual(address: Address, sock: socket.socket) -> Address:

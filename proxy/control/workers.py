@@ -10,7 +10,7 @@ from proxy.control.process import WorkerProcess
 from proxy.errors import WorkerError
 from proxy.model import Report, Route, WorkerConfig
 from proxy.tasks import spawn
-from proxy.worker.link import Change, InheritedSocket
+from proxy.worker.messages import Change, InheritedSocket
 
 log = logging.getLogger("hubgate.supervisor")
 

@@ -9,121 +9,15 @@ import pickle
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 
-from proxy.model import Report, Route, WorkerConfig
 from proxy.tasks import spawn
+from proxy.worker.messages import Message, Start, Table
 
 # A frame of this many routes takes about ten milliseconds at either end, so that a table of
 # 100,000 routes stalls neither the API nor a worker that is forwarding.
 ROUTES_PER_FRAME = 2000
 LENGTH_BYTES = 4
-
-
-class SocketKind(Enum):
-    """What an inherited socket is for."""
-
-    PUBLIC = "public"
-    REDIRECT = "redirect"
-
-
-@dataclass(frozen=True, slots=True)
-class InheritedSocket:
-    """A listening socket the worker was born with: its file descriptor and its purpose."""
-
-    fd: int
-    kind: SocketKind
-
-
-# --- down: from the supervisor ----------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A part of the route table, ahead of `Start` when the table is too large for one frame."""
-
-    routes: tuple[Route, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Begin to serve, with the table as it was at `revision`: `routes` and every `Table` before."""
-
-    config: WorkerConfig
-    sockets: tuple[InheritedSocket, ...]
-    revision: int
-    routes: tuple[Route, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Put and delete these routes, then acknowledge `revision`."""
-
-    revision: int
-    put: tuple[Route, ...]
-    delete: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Collect:
-    """Report what has been seen since the last report."""
-
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Drain:
-    """Accept nothing more, let what is open finish within `timeout` seconds, then end."""
-
-    timeout: float
-
-
-# --- up: from the worker ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """The worker has imported its code and can be given the table."""
-
-    pid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The worker accepts connections."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The worker cannot start, for a reason fit for a person to read; it ends now."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ack:
-    """Everything up to `revision` is in the worker's table."""
-
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """What the worker has seen; `id` is that of the `Collect`, 0 for the last words."""
-
-    id: int
-    report: Report
-
-
-@dataclass(frozen=True, slots=True)
-class Drained:
-    """Every connection is closed; the worker ends now."""
-
-
-Message = (
-    Table | Start | Change | Collect | Drain | Hello | Ready | Failed | Ack | Collected | Drained
-)
 
 
 class LinkClosedError(ConnectionError):

@@ -14,7 +14,8 @@ from proxy.logs import configure_logging
 from proxy.model import Route
 from proxy.routing.table import RouteTable
 from proxy.tasks import spawn
-from proxy.worker.link import (
+from proxy.worker.link import Link, LinkClosedError
+from proxy.worker.messages import (
     Ack,
     Change,
     Collect,
@@ -24,8 +25,6 @@ from proxy.worker.link import (
     Failed,
     Hello,
     InheritedSocket,
-    Link,
-    LinkClosedError,
     Message,
     Ready,
     SocketKind,
@@ -64,6 +63,7 @@ async def _main(sock: socket.socket) -> None:
 
 
 async def _start(link: Link) -> "Worker":
+    gc.disable()  # a large table is nothing but new objects, none of them garbage
     link.send(Hello(os.getpid()))
     routes: list[Route] = []
     while not isinstance(message := await link.receive(), Start):
@@ -91,8 +91,8 @@ class Worker:
         self._table.replace(routes)
         self._plane = DataPlane(start.config, self._table)
         # What lives as long as the process need not be looked at by every later collection.
-        gc.collect()
         gc.freeze()
+        gc.enable()
 
     async def listen(self, sockets: Iterable[InheritedSocket]) -> None:
         """Accept connections on the inherited sockets; raise what keeps us from it."""
