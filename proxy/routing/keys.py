@@ -1,10 +1,11 @@
 """A route's key: a path, or in native mode a host and a path; one spelling for each route."""
 
 import re
+from ipaddress import IPv6Address
 
 from proxy.errors import RouteError
 
-_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\]")
+_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 
 
 def clean_path(path: str) -> str:
@@ -21,10 +22,15 @@ def clean_host(host: str) -> str:
 
     Raises RouteError for what cannot be a host, a port included.
     """
-    cleaned = host.strip().lower().removesuffix(".")
-    if not _HOST.fullmatch(cleaned):
-        raise RouteError(f"bad host {host!r}: write a name such as hub.example.org, without a port")
-    return cleaned
+    cleaned = host.lower().removesuffix(".")
+    if _NAME.fullmatch(cleaned):
+        return cleaned
+    try:
+        if cleaned.startswith("[") and cleaned.endswith("]"):
+            return f"[{IPv6Address(cleaned[1:-1])}]"
+    except ValueError:
+        pass
+    raise RouteError(f"bad host {host!r}: write a name such as hub.example.org, without a port")
 
 
 def join_key(host: str, path: str) -> str:

@@ -1,0 +1,167 @@
+"""What a client sees when there is no answer from a target."""
+
+import asyncio
+import logging
+from http import HTTPStatus
+from pathlib import Path
+from typing import cast
+from urllib.parse import quote
+
+from proxy.dataplane.headers import REASONS
+from proxy.errors import HubgateError, RouteError, UpstreamError
+from proxy.model import ForwardRules
+from proxy.routing.target import Target, parse_target
+from proxy.upstream.connection import ResponseHead, UpstreamConnection
+from proxy.upstream.pool import Pool
+
+log = logging.getLogger("hubgate")
+
+_EXPLANATIONS = {
+    404: "There is nothing at this address.",
+    503: "The server behind this address does not answer. It may be starting, stopped or gone.",
+}
+# A page of an error target larger than this, in bytes, is not an error page.
+_PAGE_LIMIT = 1 << 20
+_PASSED = (b"content-type", b"content-encoding")
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{status} {reason}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ margin: 0; min-height: 100vh; display: grid; place-items: center;
+  font: 16px/1.5 system-ui, sans-serif; background: Canvas; color: CanvasText; }}
+main {{ max-width: 32rem; padding: 2rem; }}
+h1 {{ margin: 0; font-size: 1.5rem; font-weight: 600; }}
+h1 span {{ opacity: .5; margin-right: .5rem; }}
+</style>
+</head>
+<body><main><h1><span>{status}</span>{reason}</h1><p>{text}</p></main></body>
+</html>
+"""
+
+
+class Page:
+    """A body with the header lines that describe it."""
+
+    __slots__ = ("body", "lines")
+
+    def __init__(self, body: bytes, lines: list[bytes]) -> None:
+        self.body = body
+        self.lines = lines
+
+
+def built_in(status: int) -> Page:
+    """Return the built-in page for `status`."""
+    reason = REASONS.get(status, b"Error").decode()
+    text = _EXPLANATIONS.get(status, HTTPStatus(status).description or reason)
+    page = _PAGE.format(status=status, reason=reason, text=text)
+    return Page(page.encode(), [b"Content-Type: text/html; charset=utf-8"])
+
+
+def answer(status: int, page: Page, close: bool, head_only: bool = False) -> bytes:
+    """Return a whole response of our own; without its body when it answers a HEAD."""
+    lines = [b"HTTP/1.1 %d " % status + REASONS.get(status, b"Error"), *page.lines]
+    lines.append(b"Content-Length: %d" % len(page.body))
+    if close:
+        lines.append(b"Connection: close")
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines) + (b"" if head_only else page.body)
+
+
+class ErrorPages:
+    """Finds the page for a status: from the error target, the error folder, or built in."""
+
+    def __init__(self, rules: ForwardRules, pool: Pool, timeout: float) -> None:
+        self._pool = pool
+        self._timeout = timeout
+        self._folder = Path(rules.error_path) if rules.error_path else None
+        self._target: Target | None = None
+        if rules.error_target:
+            self._target = parse_target(rules.error_target)
+
+    @property
+    def remote(self) -> bool:
+        """True when pages must be asked for, so that `fetch` is the call to make."""
+        return self._target is not None
+
+    def local(self, status: int) -> Page:
+        """Return the error folder's page (`404.html`, else `error.html`), or the built-in one."""
+        if self._folder is not None:
+            for name in (f"{status}.html", "error.html"):
+                try:
+                    return Page((self._folder / name).read_bytes(), [b"Content-Type: text/html"])
+                except OSError as error:
+                    log.debug("no error page %s: %s", name, error)
+        return built_in(status)
+
+    async def fetch(self, status: int, url: bytes) -> Page:
+        """GET `TARGET/STATUS?url=URL`; on any failure return the local page."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._ask(cast(Target, self._target), status, url)
+        except (HubgateError, TimeoutError) as error:
+            log.error("failed to get the custom error page for %d: %s", status, error)
+            return self.local(status)
+
+    async def _ask(self, target: Target, status: int, url: bytes) -> Page:
+        connection = self._pool.take(target.peer) or await self._pool.connect(target.peer)
+        path = target.path + b"/%d?url=" % status + quote(url, safe="").encode()
+        request = (
+            b"GET " + path + b" HTTP/1.1\r\nHost: " + target.authority + b"\r\nAccept: */*\r\n\r\n"
+        )
+        return await _PageReceiver(self._pool, connection).get(request)
+
+
+class _PageReceiver:
+    """Receives one whole page, up to `_PAGE_LIMIT` bytes."""
+
+    def __init__(self, pool: Pool, connection: UpstreamConnection) -> None:
+        self._pool = pool
+        self._connection = connection
+        self._page = Page(b"", [])
+        self._done: asyncio.Future[Page] = asyncio.get_running_loop().create_future()
+
+    async def get(self, request: bytes) -> Page:
+        self._connection.begin(self, request, bodiless=False)
+        try:
+            return await self._done
+        except asyncio.CancelledError:
+            self._connection.abort()
+            raise
+
+    def on_informational(self, head: ResponseHead) -> None:
+        """Nothing to do: the page is still to come."""
+
+    def on_response(self, head: ResponseHead | None, body: bytes, ended: bool) -> None:
+        if head is not None:
+            self._page.lines = [
+                name.title() + b": " + value
+                for name, value in head.headers
+                if name.lower() in _PASSED
+            ]
+        self._page.body += body
+        if ended:
+            self._pool.put(self._connection)
+            if not self._done.done():
+                self._done.set_result(self._page)
+        elif len(self._page.body) > _PAGE_LIMIT:
+            self._connection.abort()
+            self._lose(RouteError("the error target's page is over 1 MiB"))
+
+    def on_switched(self, head: ResponseHead, leftover: bytes) -> None:
+        self._connection.abort()
+        self._lose(RouteError("the error target switched protocols"))
+
+    def on_upstream_lost(self, error: UpstreamError) -> None:
+        self._lose(error)
+
+    def on_upstream_writable(self, writable: bool) -> None:
+        """Nothing to do: the request is already written."""
+
+    def _lose(self, error: HubgateError) -> None:
+        if not self._done.done():
+            self._done.set_exception(error)

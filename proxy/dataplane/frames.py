@@ -1,0 +1,80 @@
+"""Following a websocket's frames (RFC 6455, section 5.2) without touching a byte of them."""
+
+CLOSE_GOING_AWAY = b"\x88\x02\x03\xe9"
+# A client's frames are masked (section 5.3); an all-zero mask leaves the payload readable.
+CLOSE_GOING_AWAY_MASKED = b"\x88\x82\x00\x00\x00\x00\x03\xe9"
+
+
+class FrameScanner:
+    """Tells data frames from control frames, and whether the stream stands between two frames."""
+
+    __slots__ = ("_data", "_head", "_left")
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._head = b""
+        self._data = False
+
+    @property
+    def at_boundary(self) -> bool:
+        """True when every frame seen so far is complete."""
+        return not self._left and not self._head
+
+    def feed(self, chunk: bytes) -> bool:
+        """Read the next bytes; return True when any belong to a data frame."""
+        active = False
+        position, size = 0, len(chunk)
+        if self._left:
+            active = self._data
+            taken = min(self._left, size)
+            self._left -= taken
+            position = taken
+        while position < size:
+            if self._head:
+                need = _head_size(self._head) - len(self._head)
+                self._head += chunk[position : position + need]
+                position += need
+                head, start = self._head, 0
+            else:
+                head, start = chunk, position
+            total = _frame_size(head, start)
+            if total is None:
+                # The frame's head is cut: keep what is there until the rest of it comes.
+                if not self._head:
+                    self._head = chunk[position:]
+                    position = size
+                continue
+            self._head = b""
+            self._data = head[start] & 0x08 == 0
+            active = active or self._data
+            if head is chunk:
+                position = start + total
+            else:
+                position += total - len(head)
+            if position > size:
+                self._left = position - size
+        return active
+
+
+def _head_size(head: bytes) -> int:
+    """Return how long a frame's head is, or how much of it must be there to tell."""
+    if len(head) < 2:
+        return 2
+    length = head[1] & 0x7F
+    return 2 + (2 if length == 126 else 8 if length == 127 else 0) + (4 if head[1] & 0x80 else 0)
+
+
+def _frame_size(data: bytes, start: int) -> int | None:
+    """Return the size of the frame at `start`, head included; None when its head is cut."""
+    if len(data) - start < 2:
+        return None
+    second = data[start + 1]
+    length = second & 0x7F
+    head = 2 + (4 if second & 0x80 else 0)
+    if length == 126:
+        head += 2
+        length = int.from_bytes(data[start + 2 : start + 4], "big")
+    elif length == 127:
+        head += 8
+        length = int.from_bytes(data[start + 2 : start + 10], "big")
+    return head + length if len(data) - start >= head else None

@@ -1,0 +1,139 @@
+"""Writing heads anew: the request's towards the target, the response's towards the client."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from proxy.dataplane.request import RequestHead
+from proxy.model import ForwardRules, Headers
+from proxy.routing.paths import drop_segments
+from proxy.routing.table import RouteEntry
+from proxy.routing.target import Target
+from proxy.upstream.connection import Body, ResponseHead
+
+_REDIRECTS = frozenset((201, 301, 302, 307, 308))
+_HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+
+def header_lines(headers: Headers) -> tuple[bytes, ...]:
+    """Encode configured headers as raw lines."""
+    return tuple(f"{name}: {value}".encode("latin-1") for name, value in headers)
+
+
+def request_bytes(
+    head: RequestHead, entry: RouteEntry, target: Target, rules: ForwardRules, extra: list[bytes]
+) -> bytes:
+    """Return the head that goes to the target, blank line included.
+
+    `extra` are the X-Forwarded-* lines and the configured headers; a configured header replaces
+    what the client sent under that name.
+    """
+    path = head.target
+    if entry.strip_prefix or not rules.include_prefix:
+        path = drop_segments(path, entry.segments)
+    if rules.prepend_path:
+        path = target.path + path
+    lines = [head.method + b" " + path + b" HTTP/1.1"]
+    if rules.change_origin:
+        lines.append(b"Host: " + target.authority)
+    else:
+        # HTTP/1.0 knows requests without a Host; HTTP/1.1 does not.
+        lines.append(b"Host: " + (target.authority if head.host is None else head.host))
+    lines += head.lines
+    lines += extra
+    if head.body is Body.LENGTH:
+        lines.append(b"Content-Length: %d" % head.length)
+    elif head.body is Body.CHUNKED:
+        lines.append(b"Transfer-Encoding: chunked")
+    if head.upgrade:
+        lines.append(b"Connection: Upgrade\r\nUpgrade: " + head.upgrade)
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines)
+
+
+def replace_lines(lines: list[bytes], replacements: Sequence[bytes]) -> list[bytes]:
+    """Return `lines` with `replacements` added and same-named ones gone; the last one wins."""
+    names = {line.partition(b":")[0].lower() for line in replacements}
+    kept = [line for line in lines if line.partition(b":")[0].lower() not in names]
+    return [*kept, *replacements]
+
+
+def forwarded_lines(head: RequestHead, peer: str, secure: bool, trusted: bool) -> list[bytes]:
+    """Return the X-Forwarded-* lines: appended to what a trusted peer sent, else set anew."""
+    before = head.forwarded if trusted else {}
+    proto = b"https" if secure else b"http"
+    if head.upgrade:
+        proto = b"wss" if secure else b"ws"
+    host = head.host or b""
+    lines = [
+        _appended(b"X-Forwarded-For", peer.encode("latin-1"), before),
+        _appended(b"X-Forwarded-Port", _port(host, secure), before),
+        _appended(b"X-Forwarded-Proto", proto, before),
+    ]
+    if first := before.get(b"x-forwarded-host") or host:
+        lines.append(b"X-Forwarded-Host: " + first)
+    return lines
+
+
+def passed_lines(head: RequestHead, trusted: bool) -> list[bytes]:
+    """Return what stays of incoming forwarding headers when none are to be added."""
+    if not trusted:
+        return []
+    return [name + b": " + value for name, value in head.forwarded.items()]
+
+
+def _appended(name: bytes, value: bytes, before: dict[bytes, bytes]) -> bytes:
+    old = before.get(name.lower())
+    return name + b": " + (value if not old else old + b"," + value)
+
+
+def _port(host: bytes, secure: bool) -> bytes:
+    port = host.rpartition(b":")[2] if b":" in host and not host.endswith(b"]") else b""
+    return port or (b"443" if secure else b"80")
+
+
+def response_lines(head: ResponseHead) -> list[bytes]:
+    """Return the response's status line and end-to-end headers, as lines without line ends."""
+    reason = head.reason or REASONS.get(head.status, b"")
+    lines = [b"HTTP/1.1 %d " % head.status + reason]
+    for name, value in head.headers:
+        lower = name.lower()
+        if lower not in _HOP_BY_HOP:
+            lines.append(name + b": " + value)
+    return lines
+
+
+def rewrite_location(
+    lines: list[bytes], target: Target, rules: ForwardRules, request: RequestHead
+) -> None:
+    """Point a Location at the client's host or scheme, only if it points at the target."""
+    for index, line in enumerate(lines):
+        if line[:9].lower() == b"location:":
+            lines[index] = b"Location: " + _rewritten(line[9:].strip(), target, rules, request)
+
+
+def _rewritten(location: bytes, target: Target, rules: ForwardRules, request: RequestHead) -> bytes:
+    scheme, mark, rest = location.partition(b"://")
+    authority, slash, path = rest.partition(b"/")
+    if not mark or authority.lower() != target.authority.lower():
+        return location
+    if rules.protocol_rewrite:
+        scheme = rules.protocol_rewrite.encode("latin-1")
+    if rules.auto_rewrite and request.host:
+        authority = request.host
+    return scheme + mark + authority + slash + path
+
+
+def is_redirect(status: int) -> bool:
+    """Say whether a status is one of those whose Location is rewritten."""
+    return status in _REDIRECTS

@@ -1,0 +1,276 @@
+"""The downstream side of HTTP/1.1: aiohttp's server, one level below its handlers.
+
+aiohttp's `web.Server` keeps the connections; `Downstream` replaces the task, the parser and the
+objects that `web.RequestHandler` spends on every request by callbacks that forward straight out
+of `data_received`. Everything that relies on aiohttp's internals stands in this file and is
+named in tests/dataplane/test_listener_internals.py.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Sequence
+from enum import Enum, IntFlag
+from typing import Protocol, cast
+
+from aiohttp import web
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.tcp_helpers import tcp_keepalive
+
+from proxy.dataplane.reader import Incoming, RequestReader
+from proxy.model import Limits
+
+# A client that is still sending when its answer is complete gets this long, in seconds, to read
+# it before the connection is cut (nginx: lingering_timeout).
+LINGER = 5.0
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_FOREVER = float("inf")
+
+
+class State(Enum):
+    """IDLE ↔ BUSY while requests come; then LINGERING or DETACHED (a tunnel); then CLOSED."""
+
+    IDLE = "idle"
+    BUSY = "busy"
+    LINGERING = "lingering"
+    DETACHED = "detached"
+    CLOSED = "closed"
+
+
+class Hold(IntFlag):
+    """Why nothing is read from a client at the moment."""
+
+    NONE = 0
+    PIPELINE = 1
+    CONNECTING = 2
+    UPSTREAM = 4
+
+
+class Stream(Protocol):
+    """What handles one request of a client: the data plane's Exchange."""
+
+    def start(self) -> None:
+        """Begin: the request's head is there, perhaps its body."""
+
+    def on_request_data(self) -> None:
+        """More of the body came, or its end, or its error."""
+
+    def on_client_lost(self) -> None:
+        """The client is gone: stop everything, answer nothing."""
+
+    def on_client_writable(self, writable: bool) -> None:
+        """The client's write buffer passed its high (False) or low (True) mark."""
+
+
+class Plane(Protocol):
+    """What a connection needs of the data plane."""
+
+    limits: Limits
+    keep_alive: float
+
+    def open_stream(self, client: "Downstream", request: Incoming) -> Stream:
+        """Return the stream that will handle `request`."""
+
+
+class Listener(web.Server):
+    """aiohttp's low-level server; its connections are `Downstream`s."""
+
+    def __init__(self, plane: Plane) -> None:
+        super().__init__(_unused_handler)
+        self.plane = plane
+        self.loop = asyncio.get_running_loop()
+
+    def __call__(self) -> "Downstream":
+        return Downstream(self)
+
+    @property
+    def clients(self) -> Sequence["Downstream"]:
+        """The open connections, tunnels excepted."""
+        return cast(Sequence[Downstream], self.connections)
+
+
+async def _unused_handler(request: web.BaseRequest) -> web.StreamResponse:
+    raise web.HTTPInternalServerError  # Downstream answers everything itself
+
+
+class Downstream(web.RequestHandler):
+    """One client's connection: reads its requests and serves them one after the other.
+
+    `closing` is set when no further request will be served after the current one; `deadline`,
+    in the loop's seconds, is when the plane's sweep calls `expire`. `trusted` and `forwarded_*`
+    are what the forwarding rules remember about the connection.
+    """
+
+    __slots__ = (
+        "_advancing",
+        "_hold",
+        "_plane",
+        "_reader",
+        "_server",
+        "_stream",
+        "closing",
+        "deadline",
+        "forwarded_host",
+        "forwarded_lines",
+        "peer",
+        "secure",
+        "state",
+        "trusted",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, server: Listener) -> None:
+        # Not RequestHandler's: it would build a second parser, a logger and a queue.
+        BaseProtocol.__init__(self, server.loop)
+        self._task_handler = None
+        self._server = server
+        self._plane = server.plane
+        self._reader = RequestReader(server.plane.limits)
+        self._stream: Stream | None = None
+        self._hold = Hold.NONE
+        self._advancing = False
+        self.state = State.IDLE
+        self.closing = False
+        self.deadline = server.loop.time() + server.plane.keep_alive
+        self.peer = ""
+        self.secure = False
+        self.trusted: bool | None = None
+        self.forwarded_host: bytes | None = None
+        self.forwarded_lines: list[bytes] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Downstream {self.peer or 'unix'} {self.state.value}>"
+
+    @property
+    def writable(self) -> bool:
+        """False while the write buffer is over its high mark."""
+        return not self._paused
+
+    # --- asyncio.Protocol ----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        BaseProtocol.connection_made(self, transport)
+        tcp_keepalive(self.transport)
+        name = transport.get_extra_info("peername")
+        self.peer = name[0] if isinstance(name, tuple) else ""
+        self.secure = transport.get_extra_info("sslcontext") is not None
+        self._server.connection_made(self, self.transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self.state is State.DETACHED:
+            return
+        self.state = State.CLOSED
+        self._server.connection_lost(self, exc)
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.on_client_lost()
+
+    def eof_received(self) -> None:
+        # As nginx and Node do: a client that closes its sending side has left.
+        if self.state is State.BUSY:
+            self.abort()
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        if self._stream is not None:
+            self._stream.on_client_writable(False)
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if self._stream is not None:
+            self._stream.on_client_writable(True)
+
+    def data_received(self, data: bytes) -> None:
+        if self.state is State.IDLE or self.state is State.BUSY:
+            self._reader.feed(data)
+            self._advance()
+
+    # --- requests ------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Hand what was read to the streams, one request after the other, without recursion."""
+        if self._advancing:
+            return
+        self._advancing = True
+        requests = self._reader.requests
+        if self._stream is not None and requests:
+            self._stream.on_request_data()
+        while self._stream is None and requests and self.state in (State.IDLE, State.BUSY):
+            self.state = State.BUSY
+            self.deadline = _FOREVER
+            self._stream = self._plane.open_stream(self, requests[0])
+            self._stream.start()
+        self._advancing = False
+        if len(requests) > 1 or (requests and requests[0].leftover):
+            self.hold(Hold.PIPELINE)
+        elif self._hold & Hold.PIPELINE:
+            self.unhold(Hold.PIPELINE)
+
+    def done(self, keep: bool) -> None:
+        """The current request is answered; go on with the next one if `keep`, else close."""
+        self._stream = None
+        if self.state is not State.BUSY:
+            return
+        request = self._reader.requests.popleft()
+        if not keep or self.closing or (self._reader.failed and not self._reader.requests):
+            self._end(linger=not request.ended or self._reader.failed)
+            return
+        self.state = State.IDLE
+        self.deadline = self._server.loop.time() + self._plane.keep_alive
+        self._advance()
+
+    def hold(self, reason: Hold) -> None:
+        """Stop reading from the client for one more reason."""
+        if not self._hold and self.state is not State.CLOSED:
+            self.transport.pause_reading()
+        self._hold |= reason
+
+    def unhold(self, reason: Hold) -> None:
+        """Drop a reason; reading goes on when none is left."""
+        if self._hold & reason:
+            self._hold &= ~reason
+            if not self._hold and self.state is not State.CLOSED:
+                self.transport.resume_reading()
+
+    # --- ending --------------------------------------------------------------------------
+
+    def detach(self) -> asyncio.Transport:
+        """Give the transport away, to a tunnel; this object is finished."""
+        self.state = State.DETACHED
+        self._server.connection_lost(self, None)
+        self._stream = None
+        if self._hold:
+            self.transport.resume_reading()
+        return self.transport
+
+    def abort(self) -> None:
+        """Break the connection so that the client cannot take its answer for a whole one."""
+        if self.state in (State.CLOSED, State.DETACHED):
+            return
+        raw = self.transport.get_extra_info("socket")
+        if raw is not None and raw.family != socket.AF_UNIX:
+            # A reset, not an end: a body that ends with the connection would look complete.
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.transport.abort()
+
+    def finish_up(self) -> None:
+        """Close now when idle, else after the current answer (draining)."""
+        self.closing = True
+        if self.state is State.IDLE:
+            self._end(linger=False)
+
+    def expire(self) -> None:
+        """The deadline has passed: idle for too long, or the lingering is over."""
+        self.transport.close() if self.state is State.IDLE else self.transport.abort()
+
+    def _end(self, linger: bool) -> None:
+        """Close after what is buffered. A client still sending would lose it to a reset."""
+        self.state = State.LINGERING
+        self.deadline = self._server.loop.time() + LINGER
+        if linger and self.transport.can_write_eof():
+            self._hold = Hold.NONE
+            self.transport.write_eof()
+            self.transport.resume_reading()
+        else:
+            self.transport.close()

@@ -1,0 +1,214 @@
+"""From a client's bytes to requests: parsing without a socket in sight."""
+
+from collections import deque
+
+import httptools
+
+from proxy.dataplane.request import RequestHead, read_head
+from proxy.errors import BadRequestError, HeadTooLargeError, HubgateError, UriTooLongError
+from proxy.model import Limits
+from proxy.upstream.connection import Body, RawHeaders
+
+# Upgrades that are answered as if they had not been asked for. h2c inside a tunnel would carry
+# requests past every rule that stands in front of the target.
+_IGNORED_UPGRADES = frozenset((b"h2c",))
+
+
+class Incoming:
+    """A request as it arrives.
+
+    `head` is None when it was malformed: `error` then says how. `error` beside a head means
+    that the body went wrong. `leftover` are bytes of the protocol an upgrade asks for.
+    """
+
+    __slots__ = ("chunks", "ended", "error", "head", "leftover")
+
+    def __init__(self, head: RequestHead | None, error: HubgateError | None = None) -> None:
+        self.head = head
+        self.error = error
+        self.chunks: list[bytes] = []
+        self.ended = error is not None
+        self.leftover = b""
+
+    def take(self) -> bytes:
+        """Return the body bytes that came since the last call."""
+        chunks, self.chunks = self.chunks, []
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+class RequestReader:
+    """Feeds bytes to llhttp and queues what comes out in `requests`, oldest first.
+
+    After a malformed byte, `failed` is True and everything further is ignored.
+    """
+
+    __slots__ = (
+        "_current",
+        "_error",
+        "_fed",
+        "_head_bytes",
+        "_headers",
+        "_left",
+        "_limits",
+        "_parser",
+        "_target",
+        "failed",
+        "requests",
+    )
+
+    def __init__(self, limits: Limits) -> None:
+        self.requests: deque[Incoming] = deque()
+        self.failed = False
+        self._limits = limits
+        self._parser: httptools.HttpRequestParser | None = None
+        self._current: Incoming | None = None
+        self._error: HubgateError | None = None
+        self._left = 0
+        self._fed = 0
+        self._begin_head()
+
+    @property
+    def in_head(self) -> bool:
+        """True when a request has begun to arrive and its head is not complete."""
+        return self._current is None and self._head_bytes > 0
+
+    def feed(self, data: bytes) -> None:
+        """Read the next bytes; what they complete stands in `requests` afterwards."""
+        if self._left:
+            data = self._count_off(data)
+        if data and not self.failed:
+            current = self._current
+            if current is not None and current.head is not None and current.head.upgrade:
+                current.leftover += data
+            else:
+                self._parse(data)
+
+    def _begin_head(self) -> None:
+        # What is left of this feed may belong to the next head: an upper bound will do.
+        self._head_bytes = 0
+        self._target = b""
+        self._headers: RawHeaders = []
+
+    def _count_off(self, data: bytes) -> bytes:
+        """Take a body of known length without parsing it; return what follows it."""
+        current = self._current
+        assert current is not None
+        taken, rest = data, b""
+        if len(data) > self._left:
+            taken, rest = data[: self._left], data[self._left :]
+        self._left -= len(taken)
+        current.chunks.append(taken)
+        if not self._left:
+            current.ended = True
+            self._current = None
+        return rest
+
+    def _parse(self, data: bytes) -> None:
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = httptools.HttpRequestParser(self)
+        self._fed = len(data)
+        self._head_bytes += len(data)
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._parser = None
+            self._after_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._fail(self._error or BadRequestError(f"malformed request: {error}"))
+        else:
+            self._after_parse()
+
+    def _after_parse(self) -> None:
+        current = self._current
+        if current is None:
+            if self._head_bytes > self._limits.head + self._limits.request_line:
+                self._fail(HeadTooLargeError(f"the head is over {self._limits.head} bytes"))
+        elif current.head is not None and current.head.body is Body.LENGTH:
+            # The rest of the body only needs counting: the next request gets a new parser.
+            self._left = current.head.length - sum(map(len, current.chunks))
+            self._parser = None
+
+    def _after_upgrade(self, rest: bytes) -> None:
+        """Go on where llhttp stopped: it takes every upgrade for the end of HTTP."""
+        current = self._current
+        if current is None:
+            self._head_bytes = 0
+        elif current.head is not None and current.head.upgrade:
+            current.leftover = rest
+            return
+        elif current.head is not None and current.head.body is Body.LENGTH:
+            self._left = current.head.length
+        else:
+            # A parser that is told of the same chunked body under a head of our own.
+            self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        if rest:
+            self.feed(rest)
+
+    def _fail(self, error: HubgateError) -> None:
+        self.failed = True
+        self._parser = None
+        if self._current is not None:
+            self._current.error = error
+        else:
+            self.requests.append(Incoming(None, error))
+
+    # --- httptools callbacks ---------------------------------------------------------------
+
+    def on_url(self, url: bytes) -> None:
+        if self._current is None:
+            self._target += url
+            if len(self._target) > self._limits.request_line:
+                self._error = UriTooLongError("the request line is too long")
+                raise self._error
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Trailers come here too, after the head is complete: they are dropped.
+        if self._current is None:
+            self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._current is not None or (parser := self._parser) is None:
+            return
+        try:
+            self._check_size()
+            head = read_head(
+                parser.get_method(), self._target, parser.get_http_version(), self._headers
+            )
+        except HubgateError as error:
+            self._error = error
+            raise
+        if head.upgrade and (
+            head.body is not Body.NONE or head.upgrade.lower() in _IGNORED_UPGRADES
+        ):
+            head.upgrade = b""
+        self._begin_head()
+        self._head_bytes = 0
+        self._current = Incoming(head)
+        self.requests.append(self._current)
+
+    def _check_size(self) -> None:
+        # What was fed bounds the head's size from above, so most heads need no adding up.
+        limit = self._limits.head
+        if self._fed + self._head_bytes > limit:
+            size = sum(len(name) + len(value) + 4 for name, value in self._headers)
+            if size > limit:
+                raise HeadTooLargeError(f"the request's headers are over {limit} bytes")
+
+    def on_body(self, data: bytes) -> None:
+        if self._current is not None:
+            self._current.chunks.append(data)
+
+    def on_message_complete(self) -> None:
+        current = self._current
+        if current is None or current.head is None or self._parser is None:
+            return
+        if self._parser.should_upgrade() and (
+            current.head.upgrade or current.head.body is not Body.NONE
+        ):
+            # llhttp says complete where a tunnel, or an ignored upgrade's body, begins.
+            current.ended = bool(current.head.upgrade)
+            return
+        current.ended = True
+        self._current = None

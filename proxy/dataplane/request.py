@@ -1,0 +1,159 @@
+"""A request's head: what it asks for, how its body is delimited, which headers may cross."""
+
+import re
+
+from proxy.errors import BadRequestError, MethodNotAllowedError, VersionNotSupportedError
+from proxy.upstream.connection import Body, RawHeaders
+
+_HOST = re.compile(rb"[A-Za-z0-9.\-_~%!$&'()*+,;=]*(?::\d*)?|\[[0-9A-Fa-f:.%]+\](?::\d*)?")
+
+# Headers that are read here instead of being copied. What belongs to one connection only
+# (RFC 9110, section 7.6.1) is dropped, Trailer because trailers are not forwarded.
+_COPY, _DROP, _HOST_NAME, _LENGTH, _CODING, _CONNECTION, _UPGRADE, _FORWARDED, _EXPECT = range(9)
+_KINDS = {
+    b"keep-alive": _DROP,
+    b"proxy-connection": _DROP,
+    b"te": _DROP,
+    b"trailer": _DROP,
+    b"host": _HOST_NAME,
+    b"content-length": _LENGTH,
+    b"transfer-encoding": _CODING,
+    b"connection": _CONNECTION,
+    b"upgrade": _UPGRADE,
+    b"expect": _EXPECT,
+    b"x-forwarded-for": _FORWARDED,
+    b"x-forwarded-port": _FORWARDED,
+    b"x-forwarded-proto": _FORWARDED,
+    b"x-forwarded-host": _FORWARDED,
+    b"forwarded": _FORWARDED,
+}
+_USUAL_TOKENS = frozenset((b"keep-alive", b"close", b"upgrade", b"te", b""))
+
+
+class RequestHead:
+    """A checked request head.
+
+    `target` is in origin form, raw; `lines` are the header lines that cross to the target,
+    without Host, framing and X-Forwarded-*, which are written anew; `upgrade` is the protocol
+    asked for when the request may become a tunnel, else empty; `forwarded` holds what came in
+    of X-Forwarded-* and Forwarded, by lower-case name.
+    """
+
+    __slots__ = (
+        "body",
+        "forwarded",
+        "host",
+        "http10",
+        "keep_alive",
+        "length",
+        "lines",
+        "method",
+        "target",
+        "upgrade",
+    )
+
+    def __init__(self, method: bytes, target: bytes, http10: bool) -> None:
+        self.method = method
+        self.target = target
+        self.http10 = http10
+        self.keep_alive = not http10
+        self.host: bytes | None = None
+        self.body = Body.NONE
+        self.length = 0
+        self.upgrade = b""
+        self.lines: list[bytes] = []
+        self.forwarded: dict[bytes, bytes] = {}
+
+    def __repr__(self) -> str:
+        path = self.target.partition(b"?")[0]
+        return f"<RequestHead {self.method.decode()} {path.decode('latin-1')}>"
+
+
+def read_head(method: bytes, target: bytes, version: str, headers: RawHeaders) -> RequestHead:
+    """Check a parsed head and sort its headers; raises BadRequestError or a subclass of it."""
+    if version not in ("1.1", "1.0"):
+        raise VersionNotSupportedError(f"HTTP/{version} is not supported here, HTTP/1.1 is")
+    if method == b"CONNECT":
+        raise MethodNotAllowedError("this is not a forward proxy: CONNECT is not allowed")
+    head = RequestHead(method, target, version == "1.0")
+    connection = b""
+    copy = head.lines.append
+    for name, value in headers:
+        kind = _KINDS.get(name.lower(), _COPY)
+        if kind == _COPY:
+            copy(name + b": " + value)
+        elif kind == _CONNECTION:
+            connection += b"," + value.lower()
+        elif kind != _DROP:
+            _read_special(head, kind, name, value)
+    if connection:
+        _apply_connection(head, connection)
+    else:
+        head.upgrade = b""
+    _check_host_and_target(head)
+    return head
+
+
+def _read_special(head: RequestHead, kind: int, name: bytes, value: bytes) -> None:
+    if kind == _HOST_NAME:
+        if head.host is not None:
+            raise BadRequestError("more than one Host header")
+        head.host = value.strip(b" \t")
+    elif kind == _LENGTH:
+        if head.body is not Body.NONE:
+            raise BadRequestError("the body's length is given twice")
+        head.body, head.length = Body.LENGTH, int(value)
+    elif kind == _CODING:
+        if head.http10 or head.body is not Body.NONE or value.strip(b" \t").lower() != b"chunked":
+            raise BadRequestError("the only transfer coding is one 'chunked', in HTTP/1.1")
+        head.body = Body.CHUNKED
+    elif kind == _UPGRADE:
+        head.upgrade = value.strip(b" \t")
+    elif kind == _EXPECT:
+        if not head.http10:
+            head.lines.append(name + b": " + value)
+    else:
+        lower = name.lower()
+        before = head.forwarded.get(lower)
+        head.forwarded[lower] = value if before is None else before + b", " + value
+
+
+def _apply_connection(head: RequestHead, connection: bytes) -> None:
+    """Read the Connection header: persistence, upgrade, and which headers end here."""
+    tokens = {token.strip(b" \t") for token in connection.split(b",")}
+    if b"close" in tokens:
+        head.keep_alive = False
+    elif b"keep-alive" in tokens:
+        head.keep_alive = True
+    if b"upgrade" not in tokens:
+        head.upgrade = b""
+    if named := tokens - _USUAL_TOKENS:
+        head.lines[:] = [
+            line for line in head.lines if line.partition(b":")[0].lower() not in named
+        ]
+
+
+def _check_host_and_target(head: RequestHead) -> None:
+    if not head.target.startswith(b"/"):
+        _absolute_form(head)
+    if head.host is None:
+        if not head.http10:
+            raise BadRequestError("HTTP/1.1 wants a Host header")
+    elif not _HOST.fullmatch(head.host):
+        raise BadRequestError("the Host header is not a host")
+    # A request is forwarded with a body of no length as it came: POST says so with a zero.
+    if head.body is Body.LENGTH and head.length == 0:
+        head.body = Body.NONE
+        head.lines.append(b"Content-Length: 0")
+
+
+def _absolute_form(head: RequestHead) -> None:
+    """Turn `http://host/path` into host and path (RFC 9112, section 3.2.2: the host wins)."""
+    scheme, mark, rest = head.target.partition(b"://")
+    if not mark or scheme.lower() not in (b"http", b"https"):
+        raise BadRequestError("the request target must be a path")
+    end = min((i for i in (rest.find(b"/"), rest.find(b"?")) if i >= 0), default=len(rest))
+    head.host, path = rest[:end], rest[end:]
+    if b"@" in head.host or not head.host:
+        raise BadRequestError("the request target names no plain host")
+    head.target = path if path.startswith(b"/") else b"/" + path

@@ -1,0 +1,160 @@
+"""The data plane of one worker: listeners in front, a pool behind, the table between."""
+
+import asyncio
+import logging
+import socket
+import ssl
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from proxy.dataplane.error_pages import ErrorPages
+from proxy.dataplane.forward import Exchange
+from proxy.dataplane.headers import header_lines, replace_lines
+from proxy.dataplane.listener import Downstream, Listener
+from proxy.dataplane.reader import Incoming
+from proxy.dataplane.redirect import redirect_handler
+from proxy.dataplane.request import RequestHead
+from proxy.dataplane.trust import Trust
+from proxy.dataplane.tunnel import Tunnel
+from proxy.model import Report, WorkerConfig
+from proxy.routing.table import RouteEntry, RouteTable
+from proxy.tasks import spawn
+from proxy.tls import client_context, server_context
+from proxy.upstream.pool import Pool
+
+log = logging.getLogger("hubgate")
+
+_BACKLOG = 4096
+_SWEEP_INTERVAL = 0.5
+
+
+class DataPlane:
+    """Everything between a worker's public sockets and its targets.
+
+    Reads `table`, never writes it. Raises ConfigError when a certificate cannot be used.
+    """
+
+    def __init__(self, config: WorkerConfig, table: RouteTable) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.table = table
+        self.rules = config.rules
+        self.limits = config.limits
+        self.keep_alive = config.timeouts.keep_alive
+        self.response_timeout = config.timeouts.response
+        self.rewrites_location = config.rules.auto_rewrite or bool(config.rules.protocol_rewrite)
+        self.pool = Pool(config.timeouts, client_context(config.client_tls))
+        self.error_pages = ErrorPages(config.rules, self.pool, config.timeouts.connect)
+        self.counters: defaultdict[str | int, float] = defaultdict(float)
+        self.tunnels: set[Tunnel] = set()
+        self._config = config
+        self._custom = header_lines(config.rules.custom_headers)
+        self._trust = Trust(config.rules.trusted_peers)
+        self._listener = Listener(self)
+        self._redirect: web.Server | None = None
+        self._servers: list[asyncio.Server] = []
+        self._sweeper: asyncio.Task[None] | None = None
+        self._reported = 0.0
+
+    def __repr__(self) -> str:
+        return f"<DataPlane {len(self._listener.clients)} clients, {len(self.tunnels)} tunnels>"
+
+    async def start(
+        self, public: Sequence[socket.socket], redirect: Sequence[socket.socket]
+    ) -> None:
+        """Accept connections on inherited, listening sockets."""
+        tls = server_context(self._config.tls) if self._config.tls is not None else None
+        for sock in public:
+            self._servers.append(await self._serve(self._listener, sock, tls))
+        if redirect:
+            self._redirect = web.Server(redirect_handler(self._config.redirect_to))
+            for sock in redirect:
+                self._servers.append(await self._serve(self._redirect, sock, None))
+        self._sweeper = spawn(self._sweep(), "sweep deadlines")
+
+    async def _serve(
+        self, factory: web.Server, sock: socket.socket, tls: ssl.SSLContext | None
+    ) -> asyncio.Server:
+        if sock.family == socket.AF_UNIX:
+            return await self.loop.create_unix_server(factory, sock=sock, backlog=_BACKLOG, ssl=tls)
+        return await self.loop.create_server(factory, sock=sock, backlog=_BACKLOG, ssl=tls)
+
+    async def drain(self, timeout: float) -> None:
+        """Stop accepting, let requests finish for `timeout` seconds, close tunnels properly.
+
+        Returns when every connection is closed; what is open after the time is cut off.
+        """
+        for server in self._servers:
+            server.close()
+        for client in self._listener.clients:
+            client.finish_up()
+        for tunnel in list(self.tunnels):
+            tunnel.shut_down()
+        if self._redirect is not None:
+            await self._redirect.shutdown(0)
+        deadline = self.loop.time() + timeout
+        while (  # noqa: ASYNC110 - once in a worker's life; an event would be set on every close
+            self._listener.clients or self.tunnels
+        ) and self.loop.time() < deadline:
+            await asyncio.sleep(0.02)
+        self._close()
+
+    def _close(self) -> None:
+        for client in self._listener.clients:
+            client.abort()
+        for tunnel in list(self.tunnels):
+            tunnel.abort()
+        self.pool.close()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+
+    def report(self) -> Report:
+        """Return what has grown since the last call, and what is open now."""
+        counters, self.counters = self.counters, defaultdict(float)
+        since, self._reported = self._reported, time.time()
+        activity = self.table.activity_since(since)
+        named = {
+            name if isinstance(name, str) else f"requests_proxy:{name}": value
+            for name, value in counters.items()
+        }
+        clients = len(self._listener.clients)
+        return Report(activity, named, clients + len(self.tunnels), len(self.tunnels))
+
+    # --- what connections and exchanges ask for ------------------------------------------------
+
+    def open_stream(self, client: Downstream, request: Incoming) -> Exchange:
+        """Return the exchange that will serve `request`."""
+        return Exchange(self, client, request)
+
+    def open_tunnel(
+        self,
+        entry: RouteEntry,
+        websocket: bool,
+        transports: tuple[asyncio.Transport, asyncio.Transport],
+        first: tuple[bytes, bytes],
+    ) -> None:
+        """Join client and target; `first` are bytes that were already read from them."""
+        tunnel = Tunnel(entry, websocket, self.tunnels.discard)
+        self.tunnels.add(tunnel)
+        tunnel.open(*transports, first)
+
+    def added_lines(self, client: Downstream, head: RequestHead, entry: RouteEntry) -> list[bytes]:
+        """Return the lines we add to a request; configured headers replace the client's."""
+        replacements = (*self._custom, *entry.header_lines)
+        if replacements:
+            head.lines = replace_lines(head.lines, replacements)
+        return self._trust.lines(client, head, self.rules.x_forward)
+
+    async def _sweep(self) -> None:
+        """Close what has passed its deadline, twice a second: no timer per connection."""
+        while True:
+            await asyncio.sleep(_SWEEP_INTERVAL)
+            now = self.loop.time()
+            for client in self._listener.clients:
+                if client.deadline < now:
+                    client.expire()
+            for tunnel in [tunnel for tunnel in self.tunnels if tunnel.deadline < now]:
+                tunnel.abort()
+            self.pool.sweep()

@@ -1,0 +1,179 @@
+"""A tunnel: bytes both ways between a client and a target after a 101."""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+
+from proxy.dataplane.frames import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameScanner
+from proxy.routing.table import RouteEntry
+
+# How long one side may stay open, or take to swallow what is buffered for it, after the other
+# side has ended. Seconds.
+LINGER = 30.0
+
+
+class State(Enum):
+    """OPEN → (ENDING: one side has ended | LEAVING: we say goodbye) → CLOSED."""
+
+    OPEN = "open"
+    ENDING = "ending"
+    LEAVING = "leaving"
+    CLOSED = "closed"
+
+
+class Tunnel:
+    """Two ends that write what the other one reads, with back-pressure both ways.
+
+    A websocket's data frames count as activity of the route, its ping and pong do not; of any
+    other protocol every byte counts.
+    """
+
+    __slots__ = ("_ends", "_on_closed", "deadline", "entry", "loop", "state")
+
+    def __init__(
+        self, entry: RouteEntry, websocket: bool, on_closed: "Callable[[Tunnel], None]"
+    ) -> None:
+        self.entry = entry
+        self.state = State.OPEN
+        self.loop = asyncio.get_running_loop()
+        self.deadline = float("inf")
+        self._on_closed = on_closed
+        self._ends = (
+            End(self, websocket, CLOSE_GOING_AWAY_MASKED),
+            End(self, websocket, CLOSE_GOING_AWAY),
+        )
+
+    def __repr__(self) -> str:
+        return f"<Tunnel {self.entry.key} {self.state.value}>"
+
+    def open(
+        self, client: asyncio.Transport, target: asyncio.Transport, first: tuple[bytes, bytes]
+    ) -> None:
+        """Take both transports over; `first` are bytes already read from client and target."""
+        here, there = self._ends
+        here.attach(client, there)
+        there.attach(target, here)
+        for end, data in zip(self._ends, first, strict=True):
+            if data:
+                end.data_received(data)
+
+    def shut_down(self) -> None:
+        """Say goodbye to both sides: a close frame as soon as a frame's end is reached."""
+        if self.state is State.OPEN:
+            self._linger(State.LEAVING)
+            for end in self._ends:
+                end.leave()
+
+    def abort(self) -> None:
+        """Close both sides at once."""
+        for end in self._ends:
+            end.transport.abort()
+
+    def ended(self, end: "End") -> None:
+        """One side sent its last byte: pass that on, and wait for the other one's."""
+        if self.state is not State.CLOSED:
+            self._linger(State.ENDING)
+            if end.other.ended or not end.other.finish_writing():
+                self.close()
+
+    def lost(self, end: "End") -> None:
+        """One side's connection is gone: what is buffered for the other still goes out."""
+        end.gone = True
+        if end.other.gone:
+            if self.state is not State.CLOSED:
+                self.state = State.CLOSED
+                self._on_closed(self)
+        else:
+            self._linger(State.ENDING)
+            end.other.transport.close()
+
+    def close(self) -> None:
+        """Flush and close both sides."""
+        for end in self._ends:
+            end.transport.close()
+
+    def left(self) -> None:
+        """One side has heard our goodbye; when both have, nothing more is passed on."""
+        if all(end.silent for end in self._ends):
+            self.close()
+
+    def _linger(self, state: State) -> None:
+        if self.state is State.OPEN:
+            self.state = state
+            self.deadline = self.loop.time() + LINGER
+
+
+class End(asyncio.Protocol):
+    """One side of a tunnel: what it reads goes to the other side.
+
+    `ended`: it has sent its last byte; `gone`: its connection is closed; `silent`: nothing that
+    it sends is passed on any more.
+    """
+
+    __slots__ = (
+        "_close_frame",
+        "_scanner",
+        "ended",
+        "gone",
+        "other",
+        "silent",
+        "transport",
+        "tunnel",
+    )
+
+    def __init__(self, tunnel: Tunnel, websocket: bool, close_frame: bytes) -> None:
+        self.tunnel = tunnel
+        self.ended = False
+        self.gone = False
+        self.silent = False
+        self._close_frame = close_frame
+        self._scanner = FrameScanner() if websocket else None
+
+    def attach(self, transport: asyncio.Transport, other: "End") -> None:
+        """Take over `transport`; what comes from it goes to `other`."""
+        self.transport = transport
+        self.other = other
+        transport.set_protocol(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.silent:
+            return
+        self.other.transport.write(data)
+        scanner = self._scanner
+        if scanner is None or scanner.feed(data):
+            self.tunnel.entry.touch()
+        if self.tunnel.state is State.LEAVING:
+            self.leave()
+
+    def leave(self) -> None:
+        """Send the other side a close frame if the stream to it stands between two frames."""
+        if self._scanner is not None:
+            if not self._scanner.at_boundary:
+                return
+            self.other.transport.write(self._close_frame)
+        self.silent = True
+        self.tunnel.left()
+
+    def finish_writing(self) -> bool:
+        """Half-close towards this side; False when its transport cannot (TLS)."""
+        if not self.transport.can_write_eof():
+            return False
+        self.transport.write_eof()
+        return True
+
+    def eof_received(self) -> bool:
+        self.ended = True
+        self.tunnel.ended(self)
+        # True keeps the transport open for the other direction; TLS has no half-close.
+        return self.transport.get_extra_info("sslcontext") is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.tunnel.lost(self)
+
+    def pause_writing(self) -> None:
+        if not self.other.gone:
+            self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if not self.other.gone:
+            self.other.transport.resume_reading()

@@ -1,0 +1,43 @@
+"""From the raw request target to the path that routes are matched on."""
+
+from urllib.parse import unquote
+
+
+def match_path(target: str) -> str:
+    """Return the percent-decoded path of an origin-form request target, dot segments resolved.
+
+    `/user/a%40b/../c?x` becomes `/user/c`. Only the match sees this form: what goes to the
+    target stays raw. Dots and backslashes are read as the WHATWG URL standard does (section
+    4.4), which is what CHP's routing uses, so that `..` cannot pick another user's rules.
+    """
+    path = target.partition("?")[0].partition("#")[0]
+    if "%" not in path and "/." not in path and "\\" not in path:
+        return path
+    return unquote(_resolve_dots(path.replace("\\", "/")))
+
+
+def _resolve_dots(path: str) -> str:
+    kept: list[str] = []
+    segments = path.split("/")
+    for segment in segments:
+        dots = segment.replace("%2e", ".").replace("%2E", ".") if len(segment) <= 6 else segment
+        if dots == "..":
+            # The first element is the empty string before the leading slash: it stays.
+            if len(kept) > 1:
+                kept.pop()
+        elif dots != ".":
+            kept.append(segment)
+    return "/".join(kept) or "/"
+
+
+def drop_segments(target: bytes, count: int) -> bytes:
+    """Return the raw request target without its first `count` path segments."""
+    path, mark, query = target.partition(b"?")
+    position = 0
+    for _ in range(count):
+        # Leading slashes do not count as segments when routes are matched.
+        while path.startswith(b"/", position):
+            position += 1
+        following = path.find(b"/", position)
+        position = len(path) if following < 0 else following
+    return (path[position:] or b"/") + mark + query

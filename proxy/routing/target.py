@@ -1,0 +1,77 @@
+"""A route's target, parsed once when the route arrives."""
+
+from dataclasses import dataclass
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from proxy.errors import RouteError
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_UNIX_SCHEMES = ("http+unix", "unix+http")
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Whom to connect to; connections to equal peers are interchangeable."""
+
+    host: str = ""
+    port: int = 0
+    tls: bool = False
+    unix: str | None = None
+
+    def __str__(self) -> str:
+        if self.unix is not None:
+            return f"unix:{self.unix}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`path` is the target's own path without a trailing slash, `authority` its Host header."""
+
+    url: str
+    peer: Peer
+    path: bytes
+    authority: bytes
+
+
+def parse_target(url: str) -> Target:
+    """Parse `http://`, `https://` or `http+unix://%2Fpath%2Fto.sock` (also `unix+http://`).
+
+    Raises RouteError with one line that says what would be right.
+    """
+    try:
+        parts = urlsplit(url)
+        peer = _unix_peer(parts) if parts.scheme in _UNIX_SCHEMES else _tcp_peer(parts)
+    except ValueError as error:
+        raise RouteError(
+            f"bad target {url!r}: {error}; write http://HOST:PORT, https://HOST:PORT"
+            " or http+unix://%2Fpath%2Fto.sock"
+        ) from None
+    return Target(url, peer, parts.path.rstrip("/").encode(), _authority(peer))
+
+
+def _tcp_peer(parts: SplitResult) -> Peer:
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise ValueError("it must start with http://, https:// or http+unix://")
+    if not parts.hostname:
+        raise ValueError("it names no host")
+    if any(char <= " " for char in parts.netloc + parts.path):
+        raise ValueError("it contains white space")
+    port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    return Peer(parts.hostname, port, tls=parts.scheme == "https")
+
+
+def _unix_peer(parts: SplitResult) -> Peer:
+    path = unquote(parts.netloc)
+    if not path.startswith("/"):
+        raise ValueError("the socket's path must be absolute, its slashes written %2F")
+    return Peer(unix=path)
+
+
+def _authority(peer: Peer) -> bytes:
+    if peer.unix is not None:
+        return b"localhost"
+    host = f"[{peer.host}]" if ":" in peer.host else peer.host
+    default = _DEFAULT_PORTS["https" if peer.tls else "http"]
+    return (host if peer.port == default else f"{host}:{peer.port}").encode()

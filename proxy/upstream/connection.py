@@ -1,0 +1,313 @@
+"""The client side of HTTP/1.1: one connection to a target, one request at a time."""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol, cast
+
+import httptools
+
+from proxy.errors import BadResponseError, StaleConnectionError, UpstreamClosedError, UpstreamError
+from proxy.routing.target import Peer
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+class Body(Enum):
+    """How a message's body is delimited (RFC 9112, section 6.3)."""
+
+    NONE = "none"
+    LENGTH = "length"
+    CHUNKED = "chunked"
+    UNTIL_CLOSE = "until close"
+
+
+class State(Enum):
+    """IDLE → BUSY → IDLE … → CLOSED, or BUSY → DETACHED when a tunnel takes the transport."""
+
+    IDLE = "idle"
+    BUSY = "busy"
+    DETACHED = "detached"
+    CLOSED = "closed"
+
+
+class ResponseHead:
+    """Status line and headers of a response; `length` is meaningful for Body.LENGTH only."""
+
+    __slots__ = ("body", "headers", "length", "reason", "status")
+
+    def __init__(self, status: int, reason: bytes, headers: RawHeaders) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.body = Body.UNTIL_CLOSE
+        self.length = 0
+
+
+class Receiver(Protocol):
+    """Who gets a response: every method is called from the event loop, none may block."""
+
+    def on_informational(self, head: ResponseHead) -> None:
+        """A 1xx response other than 101 arrived; the final one is still to come."""
+
+    def on_response(self, head: ResponseHead | None, body: bytes, ended: bool) -> None:
+        """A part arrived: the head comes once, first; `ended` comes once, last."""
+
+    def on_switched(self, head: ResponseHead, leftover: bytes) -> None:
+        """101: the bytes after the head belong to the new protocol."""
+
+    def on_upstream_lost(self, error: UpstreamError) -> None:
+        """The connection failed before the response ended; nothing more will come."""
+
+    def on_upstream_writable(self, writable: bool) -> None:
+        """The connection's write buffer passed its high (False) or low (True) mark."""
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """Sends one request after another to a peer and hands each response to its Receiver.
+
+    `served` counts requests begun on it; `reusable` says whether, after a response's end,
+    another request may follow.
+    """
+
+    __slots__ = (
+        "_bodiless",
+        "_chunks",
+        "_ended",
+        "_got_bytes",
+        "_head",
+        "_headers",
+        "_left",
+        "_on_idle_lost",
+        "_parser",
+        "_reason",
+        "_receiver",
+        "idle_since",
+        "peer",
+        "reusable",
+        "served",
+        "state",
+        "transport",
+    )
+
+    def __init__(self, peer: Peer, on_idle_lost: "Callable[[UpstreamConnection], None]") -> None:
+        self.peer = peer
+        self._on_idle_lost = on_idle_lost
+        self.state = State.IDLE
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self.served = 0
+        self.reusable = False
+        self.idle_since = 0.0
+        self._receiver: Receiver | None = None
+        self._parser: httptools.HttpResponseParser | None = None
+        self._reset()
+
+    def __repr__(self) -> str:
+        return f"<UpstreamConnection {self.peer} {self.state.value}>"
+
+    def _reset(self) -> None:
+        self._head: ResponseHead | None = None
+        self._headers: RawHeaders = []
+        self._reason = b""
+        self._chunks: list[bytes] = []
+        self._ended = False
+        self._bodiless = False
+        self._got_bytes = False
+        self._left = 0
+
+    # --- commands ------------------------------------------------------------------------
+
+    def begin(self, receiver: Receiver, data: bytes, bodiless: bool) -> None:
+        """Send a request's first bytes; `bodiless` says its response has no body (HEAD)."""
+        self._reset()
+        self._receiver = receiver
+        self._bodiless = bodiless
+        self.state = State.BUSY
+        self.served += 1
+        self.transport.write(data)
+
+    def release(self) -> None:
+        """Forget the receiver after its response ended; the connection may be used again."""
+        self._receiver = None
+        self.state = State.IDLE
+
+    def detach(self) -> asyncio.Transport:
+        """Give the transport away, to a tunnel; this object is finished."""
+        self._receiver = None
+        self.state = State.DETACHED
+        return self.transport
+
+    def abort(self) -> None:
+        """Close at once; the receiver hears nothing more."""
+        self._receiver = None
+        if self.state is not State.CLOSED:
+            self.state = State.CLOSED
+            if self.transport is not None:
+                self.transport.abort()
+
+    # --- asyncio.Protocol ----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        receiver, self._receiver = self._receiver, None
+        was_idle, self.state = self.state is State.IDLE, State.CLOSED
+        if receiver is None:
+            if was_idle:
+                self._on_idle_lost(self)
+            return
+        if self._head is not None and self._head.body is Body.UNTIL_CLOSE and exc is None:
+            receiver.on_response(None, b"", True)
+        elif self.served > 1 and not self._got_bytes:
+            receiver.on_upstream_lost(
+                StaleConnectionError(f"{self.peer} closed an idle connection")
+            )
+        else:
+            receiver.on_upstream_lost(
+                UpstreamClosedError(f"{self.peer} closed the connection before its response ended")
+            )
+
+    def data_received(self, data: bytes) -> None:
+        receiver = self._receiver
+        if receiver is None:
+            # Nobody asked: whatever this is, no later request may get it as its answer.
+            self.abort()
+            return
+        self._got_bytes = True
+        if self._left:
+            self._receive_rest(receiver, data)
+        elif self._head is not None and self._head.body is Body.UNTIL_CLOSE:
+            receiver.on_response(None, data, False)
+        else:
+            self._parse(receiver, data)
+
+    def pause_writing(self) -> None:
+        if self._receiver is not None:
+            self._receiver.on_upstream_writable(False)
+
+    def resume_writing(self) -> None:
+        if self._receiver is not None:
+            self._receiver.on_upstream_writable(True)
+
+    # --- receiving -----------------------------------------------------------------------
+
+    def _receive_rest(self, receiver: Receiver, data: bytes) -> None:
+        """Pass on a body of known length without parsing it: only counting is left to do."""
+        if len(data) > self._left:
+            data = data[: self._left]
+            self.reusable = False
+        self._left -= len(data)
+        receiver.on_response(None, data, self._left == 0)
+
+    def _parse(self, receiver: Receiver, data: bytes) -> None:
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = httptools.HttpResponseParser(self)
+        had_head = self._head is not None
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._switch(receiver, data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError as error:
+            self.reusable = False
+            self._parser = None
+            if not self._ended:
+                self._fail(receiver, error)
+                return
+        head = self._head
+        if head is None or self._receiver is not receiver:
+            return
+        chunks = self._chunks
+        body = b"".join(chunks) if len(chunks) > 1 else chunks[0] if chunks else b""
+        self._chunks = []
+        ended = self._ended
+        if not ended and head.body is Body.LENGTH:
+            # The rest only needs counting: the next response gets a parser of its own.
+            self._left = head.length - len(body)
+            self._parser = None
+        if body or ended or not had_head:
+            receiver.on_response(None if had_head else head, body, ended)
+
+    def _fail(self, receiver: Receiver, error: Exception) -> None:
+        self.abort()
+        receiver.on_upstream_lost(BadResponseError(f"{self.peer} sent a bad response: {error}"))
+
+    def _switch(self, receiver: Receiver, leftover: bytes) -> None:
+        head, self._parser = self._head, None
+        if head is None:
+            self._fail(receiver, ValueError("an upgrade without a head"))
+        else:
+            receiver.on_switched(head, leftover)
+
+    # --- httptools callbacks ---------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self._ended:
+            # A second response to one request: ignore it and never use the connection again.
+            self.reusable = False
+
+    def on_status(self, reason: bytes) -> None:
+        self._reason = reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Trailers come here too, after the head is complete: they are dropped.
+        if self._head is None:
+            self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._ended or (parser := self._parser) is None:
+            return
+        status = parser.get_status_code()
+        head = ResponseHead(status, self._reason, self._headers)
+        if status < 200 and status != 101:
+            self._headers, self._reason = [], b""
+            if self._receiver is not None:
+                self._receiver.on_informational(head)
+            return
+        self._delimit(head)
+        # RFC 9112, section 9.3: a connection persists unless the message says otherwise.
+        self.reusable = parser.should_keep_alive() and head.body is not Body.UNTIL_CLOSE
+        self._head = head
+        if head.body is Body.NONE:
+            self._ended = True
+        if self._bodiless:
+            # llhttp does not know of HEAD and would wait for the body that the headers announce.
+            self.reusable = _stays_open(parser, head)
+            self._parser = None
+
+    def on_body(self, data: bytes) -> None:
+        if self._ended:
+            self.reusable = False
+        else:
+            self._chunks.append(data)
+
+    def on_message_complete(self) -> None:
+        if self._head is not None:
+            self._ended = True
+
+    def _delimit(self, head: ResponseHead) -> None:
+        for name, value in head.headers:
+            lower = name.lower()
+            if lower == b"transfer-encoding":
+                if value.strip().lower() != b"chunked":
+                    raise ValueError("a transfer coding other than chunked")
+                head.body = Body.CHUNKED
+            elif lower == b"content-length" and head.body is not Body.CHUNKED:
+                head.body = Body.LENGTH
+                head.length = int(value)
+        if (
+            self._bodiless
+            or head.status in (101, 204, 304)
+            or (head.body is Body.LENGTH and head.length == 0)
+        ):
+            head.body = Body.NONE
+
+
+def _stays_open(parser: httptools.HttpResponseParser, head: ResponseHead) -> bool:
+    """Say what llhttp's keep-alive rule would, had it known that there is no body."""
+    tokens = b",".join(v for n, v in head.headers if n.lower() == b"connection").lower()
+    if parser.get_http_version() == "1.1":
+        return b"close" not in tokens
+    return b"keep-alive" in tokens

@@ -1,0 +1,80 @@
+"""Kept-alive connections to targets, the most recently used first."""
+
+import asyncio
+import ssl
+from collections import deque
+
+from proxy.model import Timeouts
+from proxy.routing.target import Peer
+from proxy.upstream.connection import State, UpstreamConnection
+from proxy.upstream.peer import connect
+
+
+class Pool:
+    """Idle connections keyed by peer. All connections share one TLS identity, `tls`.
+
+    At most `max_idle` connections are kept for one peer; the oldest go first.
+    """
+
+    def __init__(self, timeouts: Timeouts, tls: ssl.SSLContext | None, max_idle: int = 64) -> None:
+        self._timeouts = timeouts
+        self._tls = tls
+        self._max_idle = max_idle
+        self._idle: dict[Peer, deque[UpstreamConnection]] = {}
+        self._clock = asyncio.get_running_loop().time
+
+    def __repr__(self) -> str:
+        return f"<Pool {sum(map(len, self._idle.values()))} idle>"
+
+    def take(self, peer: Peer) -> UpstreamConnection | None:
+        """Return an idle connection to `peer`, now the caller's, or None."""
+        idle = self._idle.get(peer)
+        while idle:
+            connection = idle.pop()
+            if connection.state is State.IDLE and not connection.transport.is_closing():
+                return connection
+        return None
+
+    async def connect(self, peer: Peer) -> UpstreamConnection:
+        """Open a new connection to `peer`, the caller's; raises ConnectError."""
+        return await connect(
+            peer,
+            lambda: UpstreamConnection(peer, self._forget),
+            self._tls,
+            self._timeouts.connect,
+        )
+
+    def put(self, connection: UpstreamConnection) -> None:
+        """Take back a connection whose response has ended: keep it, or close it."""
+        if not connection.reusable or connection.transport.is_closing():
+            connection.abort()
+            return
+        connection.release()
+        connection.idle_since = self._clock()
+        idle = self._idle.get(connection.peer)
+        if idle is None:
+            idle = self._idle[connection.peer] = deque()
+        idle.append(connection)
+        if len(idle) > self._max_idle:
+            idle.popleft().abort()
+
+    def sweep(self) -> None:
+        """Close what has been idle for too long; forget peers without connections."""
+        limit = self._clock() - self._timeouts.upstream_idle
+        for peer, idle in list(self._idle.items()):
+            while idle and idle[0].idle_since < limit:
+                idle.popleft().abort()
+            if not idle:
+                del self._idle[peer]
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        for idle in self._idle.values():
+            for connection in idle:
+                connection.abort()
+        self._idle.clear()
+
+    def _forget(self, connection: UpstreamConnection) -> None:
+        idle = self._idle.get(connection.peer)
+        if idle is not None and connection in idle:
+            idle.remove(connection)
