@@ -55,10 +55,11 @@ def _remove_stale(path: str) -> None:
         os.unlink(path)
 
 
-def identity(path: str) -> tuple[int, int] | None:
+def identity(path: str) -> tuple[int, ...] | None:
     """Return what tells the file at `path` from any other; None when there is none."""
     try:
         found = os.lstat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    # The time too: a file system may give a removed file's number to the next one.
+    return found.st_dev, found.st_ino, found.st_mtime_ns

@@ -58,7 +58,9 @@ async def _main(sock: socket.socket) -> None:
             worker.obey(message)
     except LinkClosedError:
         pass
-    # The supervisor is gone: whatever is open must not keep the port a moment longer.
+    except Exception:
+        log.exception("a worker ends: this is a fault in hubgate")
+    # At once: what is open must not keep the port a moment longer than the supervisor lives.
     os._exit(1)
 
 
@@ -71,8 +73,8 @@ async def _start(link: Link) -> "Worker":
             routes.extend(message.routes)
     routes.extend(message.routes)
     configure_logging(message.config.log_level)
-    worker = Worker(message, routes, link)
     try:
+        worker = Worker(message, routes, link)
         await worker.listen(message.sockets)
     except (HubgateError, OSError) as error:
         link.send(Failed(str(error)))
