@@ -13,6 +13,8 @@ from proxy.cli import chp_settings, outcome
 from proxy.cli.chp_options import chp_options
 from proxy.cli.launch import launch
 from proxy.logs import configure_logging
+from proxy.settings.certificates import certificate_dates
+from proxy.settings.exposure import exposure_warnings
 
 NAME = "configurable-http-proxy"
 
@@ -27,8 +29,9 @@ def command(**options: Any) -> int:
     options["log_level"] = chp_settings.log_level(options["log_level"])
     configure_logging(options["log_level"])
     settings = chp_settings.build(options, os.environ)
-    for warning in chp_settings.warnings(options, settings):
-        log.warning(warning)
+    dates = certificate_dates(settings)
+    for warning in [*chp_settings.warnings(options), *exposure_warnings(settings), *dates]:
+        log.warning("%s", warning)
     return launch(settings, None)
 
 

@@ -5,12 +5,29 @@ from typing import Any, TypeVar
 
 import click
 
+from proxy.errors import ConfigError
 from proxy.logs import LEVELS
+from proxy.settings.fields import whole_number
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-PORT = click.IntRange(0, 65535)
-MILLIS = click.IntRange(min=0)
+
+Callback = Callable[[click.Context, click.Parameter, str | None], int | None]
+
+
+def _whole(what: str, high: int) -> Callback:
+    def convert(context: click.Context, option: click.Parameter, text: str | None) -> int | None:
+        try:
+            return None if text is None else whole_number(text, what, 0, high)
+        except ConfigError as error:
+            raise click.BadParameter(str(error), context, option) from None
+
+    return convert
+
+
+_port = _whole("port", 65535)
+# The most that Node's timers take: nearly 25 days.
+_millis = _whole("time in milliseconds", 2**31 - 1)
 
 _TEXT: tuple[tuple[str, str, str], ...] = (
     ("--ip", "IP", "Address the proxy listens on; '' or '*' is every interface (default)."),
@@ -32,6 +49,7 @@ _TEXT: tuple[tuple[str, str, str], ...] = (
     ("--default-target", "URL", "Target of the route / from the start."),
     ("--error-target", "URL", "Error pages come from URL/CODE?url=..."),
     ("--error-path", "DIR", "Error pages come from DIR/CODE.html, else DIR/error.html."),
+    ("--workers", "N", "Not in CHP: worker processes, or auto for one per core (default: 1)."),
     ("--pid-file", "FILE", "Write the process id there; removed at exit."),
     ("--protocol-rewrite", "SCHEME", "Scheme put into Location headers that name the target."),
     ("--metrics-ip", "IP", "Address the metrics listen on (default: every interface)."),
@@ -45,10 +63,10 @@ _TEXT: tuple[tuple[str, str, str], ...] = (
 
 _FLAGS: tuple[tuple[str, str], ...] = (
     ("--ssl-request-cert", "Ask clients for a certificate and refuse those without a valid one."),
-    ("--ssl-reject-unauthorized", "Refuse unverified clients (with --ssl-request-cert)."),
-    ("--ssl-allow-rc4", "No effect: RC4 is broken, and no TLS library here has it."),
+    ("--ssl-reject-unauthorized", "Implied by --ssl-request-cert."),
+    ("--ssl-allow-rc4", "No effect, with a warning: RC4 is broken."),
     ("--api-ssl-request-cert", "Ask the API's clients for a certificate, as above."),
-    ("--api-ssl-reject-unauthorized", "Refuse unverified API clients."),
+    ("--api-ssl-reject-unauthorized", "Implied by --api-ssl-request-cert."),
     ("--client-ssl-request-cert", "Accepted for compatibility; targets are always checked."),
     ("--client-ssl-reject-unauthorized", "Accepted for compatibility, likewise."),
     ("--no-x-forward", "Do not add X-Forwarded-* headers."),
@@ -60,15 +78,15 @@ _FLAGS: tuple[tuple[str, str], ...] = (
     ("--host-routing", "The request's host is the first segment of its path."),
 )
 
-_NUMBERS: tuple[tuple[str, click.IntRange, str, str], ...] = (
-    ("--port", PORT, "PORT", "Port the proxy listens on (default: 8000)."),
-    ("--api-port", PORT, "PORT", "Port of the REST API (default: --port + 1, else 8001)."),
-    ("--metrics-port", PORT, "PORT", "Port of the metrics (default: no metrics)."),
-    ("--redirect-port", PORT, "PORT", "Plain HTTP here is redirected to HTTPS."),
-    ("--redirect-to", PORT, "PORT", "Port that redirects name (default: the public port)."),
-    ("--timeout", MILLIS, "MS", "Drop a client's connection after this long without a byte."),
-    ("--proxy-timeout", MILLIS, "MS", "Give up on a target after this long without a byte."),
-    ("--keep-alive-timeout", MILLIS, "MS", "Keep idle client connections this long (75000)."),
+_NUMBERS: tuple[tuple[str, Callback, str, str], ...] = (
+    ("--port", _port, "PORT", "Port the proxy listens on (default: 8000)."),
+    ("--api-port", _port, "PORT", "Port of the REST API (default: --port + 1, else 8001)."),
+    ("--metrics-port", _port, "PORT", "Port of the metrics (default: no metrics)."),
+    ("--redirect-port", _port, "PORT", "Plain HTTP here is redirected to HTTPS."),
+    ("--redirect-to", _port, "PORT", "Port that redirects name (default: the public port)."),
+    ("--timeout", _millis, "MS", "Drop a client's connection after this long without a byte."),
+    ("--proxy-timeout", _millis, "MS", "Give up on a target after this long without a byte."),
+    ("--keep-alive-timeout", _millis, "MS", "Keep idle client connections this long (75000)."),
 )
 
 
@@ -77,7 +95,10 @@ def chp_options(command: F) -> F:
     decorators = [
         *(click.option(flag, metavar=meta, help=text) for flag, meta, text in _TEXT),
         *(click.option(flag, is_flag=True, help=text) for flag, text in _FLAGS),
-        *(click.option(f, type=kind, metavar=meta, help=text) for f, kind, meta, text in _NUMBERS),
+        *(
+            click.option(f, callback=kind, metavar=meta, help=text)
+            for f, kind, meta, text in _NUMBERS
+        ),
         click.option(
             "--custom-header",
             multiple=True,

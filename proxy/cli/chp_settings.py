@@ -1,22 +1,25 @@
-"""From CHP's options to `Settings`: pure but for reading nothing at all."""
+"""From the options of configurable-http-proxy to `Settings`."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
 
+from proxy.cli.chp_tls import client_tls, server_tls
 from proxy.errors import ConfigError
-from proxy.model import (
-    Address,
-    ClientTLS,
-    ForwardRules,
-    Headers,
-    Route,
-    ServerTLS,
-    Timeouts,
-    WorkerConfig,
-)
+from proxy.model import Address, ForwardRules, Headers, Route, Timeouts, WorkerConfig
 from proxy.settings import Settings
+from proxy.settings.clashes import clashes
+from proxy.settings.fields import check_listen_host, check_seconds, check_store, check_workers
+from proxy.settings.layers import anchor_store
+from proxy.settings.resolve import worker_count
+from proxy.settings.token import token_from_environment
+from proxy.settings.urls import check_header, check_socket_path, check_target
 
 Options = Mapping[str, Any]
+T = TypeVar("T")
+
+# The hub sets the first for its proxy; the other may be there for somebody else.
+_TOKENS = ("CONFIGPROXY_AUTH_TOKEN", "HUBGATE_TOKEN")
 
 
 def build(options: Options, environ: Mapping[str, str]) -> Settings:
@@ -25,25 +28,29 @@ def build(options: Options, environ: Mapping[str, str]) -> Settings:
     level = log_level(options["log_level"])
     worker = WorkerConfig(
         rules=_rules(options),
-        timeouts=_timeouts(options),
-        tls=_server_tls(options, environ, ""),
-        client_tls=_client_tls(options),
+        timeouts=_timeouts(options, environ),
+        tls=server_tls(options, environ, ""),
+        client_tls=client_tls(options),
         redirect_to=_redirect_to(options),
         log_level=level,
     )
-    return Settings(
+    settings = Settings(
         listen=(_listen(options),),
         redirect=_redirect(options),
         api=(_api(options),),
-        api_tls=_server_tls(options, environ, "api_"),
-        api_token=environ.get("CONFIGPROXY_AUTH_TOKEN") or None,
+        api_tls=server_tls(options, environ, "api_"),
+        api_token=token_from_environment(environ, _TOKENS),
         metrics=_metrics(options),
-        store=options["storage_backend"] or "memory:",
+        store=_store(options, environ),
+        workers=_workers(options, environ),
         worker=worker,
         initial_routes=_default_route(options),
         pid_file=options["pid_file"],
         log_level=level,
     )
+    if lines := clashes(settings, ("--port", "--redirect-port", "--api-port", "--metrics-port")):
+        raise ConfigError(*lines)
+    return settings
 
 
 def log_level(name: str) -> str:
@@ -52,52 +59,61 @@ def log_level(name: str) -> str:
     return {"warning": "warn", "critical": "error"}.get(name, name)
 
 
-def warnings(options: Options, settings: Settings) -> list[str]:
-    """Return what is allowed but unwise, one line each."""
-    found = []
-    if settings.api_token is None:
-        found.append("REST API is not authenticated.")
-    return found
+def warnings(options: Options) -> list[str]:
+    """Return what these options ask for in vain, one line each."""
+    if options["ssl_allow_rc4"]:
+        return ["--ssl-allow-rc4 has no effect: RC4 is broken (RFC 7465) and not offered."]
+    return []
 
 
 def _check_conflicts(options: Options) -> None:
-    for name in ("", "api_", "metrics_"):
+    for side in ("", "api_", "metrics_"):
         for other in ("port", "ip"):
-            if options[f"{name}socket"] and options[f"{name}{other}"] is not None:
-                flag = name.replace("_", "-")
-                raise ConfigError(f"--{flag}socket cannot be used with --{flag}{other}; drop one")
+            if options[f"{side}socket"] and options[f"{side}{other}"] is not None:
+                flag = "--" + side.replace("_", "-")
+                raise ConfigError(f"{flag}socket cannot be used with {flag}{other}; drop one")
     if options["error_target"] and options["error_path"]:
         raise ConfigError("Cannot specify both --error-target and --error-path; pick one")
-    if options["redirect_port"] is not None and not options["ssl_cert"]:
-        raise ConfigError("--redirect-port needs --ssl-cert and --ssl-key")
+    if options["redirect_port"] is not None:
+        if not options["ssl_cert"] and not options["ssl_key"]:
+            raise ConfigError("--redirect-port needs TLS; give --ssl-cert and --ssl-key")
+        if options["socket"] and not options["redirect_to"]:
+            raise ConfigError("--redirect-port with --socket needs --redirect-to; give the port")
 
 
 def _listen(options: Options) -> Address:
     if options["socket"]:
-        return Address(path=options["socket"])
-    return Address(_host(options["ip"]), 8000 if options["port"] is None else options["port"])
+        return _socket(options, "socket")
+    port = 8000 if options["port"] is None else options["port"]
+    return Address(_host(options, "ip", ""), port)
 
 
 def _api(options: Options) -> Address:
     if options["api_socket"]:
-        return Address(path=options["api_socket"])
+        return _socket(options, "api_socket")
     port = options["api_port"]
     if port is None:
         port = options["port"] + 1 if options["port"] else 8001
-    host = "localhost" if options["api_ip"] is None else _host(options["api_ip"])
-    return Address(host, port)
+    if port > 65535:
+        raise ConfigError("--port: 65535 leaves no port for the API after it; give --api-port")
+    return Address(_host(options, "api_ip", "localhost"), port)
 
 
 def _metrics(options: Options) -> tuple[Address, ...]:
     if options["metrics_socket"]:
-        return (Address(path=options["metrics_socket"]),)
+        return (_socket(options, "metrics_socket"),)
     if options["metrics_port"] is None:
         return ()
-    return (Address(_host(options["metrics_ip"]), options["metrics_port"]),)
+    return (Address(_host(options, "metrics_ip", ""), options["metrics_port"]),)
 
 
-def _host(ip: str | None) -> str:
-    return "" if ip is None or ip == "*" else ip
+def _socket(options: Options, name: str) -> Address:
+    return Address(path=_stated(check_socket_path, options[name], _flag(name)))
+
+
+def _host(options: Options, name: str, default: str) -> str:
+    given = options[name]
+    return default if given is None else _stated(check_listen_host, given, _flag(name))
 
 
 def _redirect(options: Options) -> tuple[Address, ...]:
@@ -112,17 +128,23 @@ def _redirect_to(options: Options) -> int | None:
 
 
 def _rules(options: Options) -> ForwardRules:
+    folder, target = options["error_path"], options["error_target"]
+    if folder and not Path(folder).is_dir():
+        raise ConfigError(f"--error-path: {folder}: no such folder; make it or name another")
+    scheme = options["protocol_rewrite"]
+    if scheme not in (None, "http", "https"):
+        raise ConfigError(f"--protocol-rewrite: {scheme!r} is no scheme; write http or https")
     return ForwardRules(
         x_forward=not options["no_x_forward"],
         prepend_path=not options["no_prepend_path"],
         include_prefix=not options["no_include_prefix"],
         change_origin=options["change_origin"],
         auto_rewrite=options["auto_rewrite"],
-        protocol_rewrite=options["protocol_rewrite"],
+        protocol_rewrite=scheme,
         custom_headers=_custom_headers(options["custom_header"]),
         host_routing=options["host_routing"],
-        error_target=options["error_target"],
-        error_path=options["error_path"],
+        error_target=_stated(check_target, target, "--error-target") if target else None,
+        error_path=folder,
     )
 
 
@@ -132,44 +154,59 @@ def _custom_headers(texts: tuple[str, ...]) -> Headers:
         name, colon, value = text.strip().partition(":")
         if not colon or not name:
             raise ConfigError(f"A colon was expected in custom header: {text.strip()}")
-        headers[name.strip()] = value.strip()
+        try:
+            name, value = check_header(name.strip(), value)
+        except ConfigError as error:
+            raise ConfigError(f"--custom-header: {error}") from None
+        headers[name] = value
     return tuple(headers.items())
 
 
-def _timeouts(options: Options) -> Timeouts:
-    default = Timeouts()
+def _timeouts(options: Options, environ: Mapping[str, str]) -> Timeouts:
+    drain = environ.get("HUBGATE_DRAIN_TIMEOUT")
+    # For CHP, 0 is the same as not given.
     return Timeouts(
-        keep_alive=(options["keep_alive_timeout"] or 0) / 1000 or default.keep_alive,
+        keep_alive=(options["keep_alive_timeout"] or 0) / 1000 or Timeouts().keep_alive,
         request=(options["timeout"] or 0) / 1000 or None,
         response=(options["proxy_timeout"] or 0) / 1000 or None,
-    )
-
-
-def _server_tls(options: Options, environ: Mapping[str, str], side: str) -> ServerTLS | None:
-    cert, key = options[f"{side}ssl_cert"], options[f"{side}ssl_key"]
-    if not cert and not key:
-        return None
-    return ServerTLS(
-        cert=cert,
-        key=key,
-        ca=options[f"{side}ssl_ca"],
-        request_cert=options[f"{side}ssl_request_cert"],
-        reject_unauthorized=options[f"{side}ssl_reject_unauthorized"],
-        passphrase=environ.get(f"CONFIGPROXY_{side.upper()}SSL_KEY_PASSPHRASE"),
-        ciphers=options["ssl_ciphers"],
-        dhparam=options["ssl_dhparam"],
-    )
-
-
-def _client_tls(options: Options) -> ClientTLS:
-    return ClientTLS(
-        cert=options["client_ssl_cert"],
-        key=options["client_ssl_key"],
-        ca=options["client_ssl_ca"],
-        verify=not options["insecure"],
+        drain=(
+            _stated(check_seconds, drain, "HUBGATE_DRAIN_TIMEOUT") if drain else Timeouts().drain
+        ),
     )
 
 
 def _default_route(options: Options) -> tuple[Route, ...]:
     target = options["default_target"]
-    return (Route("/", target, {"target": target}),) if target else ()
+    if not target:
+        return ()
+    return (Route("/", _stated(check_target, target, "--default-target"), {"target": target}),)
+
+
+def _store(options: Options, environ: Mapping[str, str]) -> str:
+    address = options["storage_backend"]
+    if address and ":" not in address:
+        raise ConfigError(
+            f"--storage-backend: {address!r} is a module for Node.js, which is not used here;"
+            " write memory:, sqlite:FILE or redis://HOST:6379/0"
+        )
+    origin = "--storage-backend" if address else "HUBGATE_STORE"
+    address = address or environ.get("HUBGATE_STORE") or "memory:"
+    return anchor_store(_stated(check_store, address, origin), str(Path.cwd()))
+
+
+def _workers(options: Options, environ: Mapping[str, str]) -> int:
+    given = options["workers"]
+    origin = "--workers" if given else "HUBGATE_WORKERS"
+    text = given or environ.get("HUBGATE_WORKERS") or "1"
+    return worker_count(_stated(check_workers, text, origin))
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _stated(check: Callable[[Any], T], value: Any, origin: str) -> T:
+    try:
+        return check(value)
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from None

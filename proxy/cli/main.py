@@ -7,6 +7,7 @@ import click
 
 from proxy import __version__
 from proxy.cli import outcome
+from proxy.cli.certs import certs
 from proxy.cli.serve import check, serve
 
 NAME = "proxyctl"
@@ -18,7 +19,7 @@ def command() -> None:
     """Run hubgate, the front proxy of a notebook hub, and talk to a running one."""
 
 
-for subcommand in (serve, check):
+for subcommand in (serve, check, certs):
     command.add_command(subcommand)
 
 

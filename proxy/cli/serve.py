@@ -14,7 +14,7 @@ from proxy.cli.summary import summary
 from proxy.errors import ConfigError
 from proxy.logs import configure_logging
 from proxy.settings import Settings, load
-from proxy.settings.certificates import validity
+from proxy.settings.certificates import certificate_dates
 from proxy.settings.exposure import exposure_warnings
 from proxy.settings.layers import SETTINGS, Kind
 
@@ -75,13 +75,6 @@ def check(file: Path | None, **options: Any) -> None:
         raise ConfigError(*dates)
     for line in [*summary(settings), *(f"note: {w}" for w in exposure_warnings(settings))]:
         click.echo(line)
-
-
-def certificate_dates(settings: Settings) -> list[str]:
-    """Return what is wrong or soon wrong with the dates of the certificates, one line each."""
-    tls = settings.worker.tls, settings.api_tls, settings.worker.client_tls
-    paths = dict.fromkeys(side.cert for side in tls if side and side.cert)
-    return [line for path in paths if (line := validity(path))]
 
 
 def _reader(file: Path | None, options: dict[str, Any]) -> Callable[[], Settings]:

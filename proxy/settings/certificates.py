@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from proxy.errors import ConfigError
 from proxy.model import ClientTLS, ServerTLS
+from proxy.settings.values import Settings
+from proxy.tls import client_context, server_context
 
 Where = Callable[[str], str]
 
@@ -20,13 +22,15 @@ _SOON = timedelta(days=14)
 def server_mistakes(tls: ServerTLS, where: Where, secret: str) -> list[str]:
     """Return a line for each reason why a listener cannot use these files.
 
-    `where` names the setting a field came from; `secret` the variable with the passphrase.
+    `where` names the setting a field came from, or with "" all of TLS; `secret` is the variable
+    that holds the passphrase.
     """
     files: list[tuple[str, str | None]] = [("ca", tls.ca), ("dhparam", tls.dhparam)]
-    return [
+    lines = [
         *_pair_mistakes(tls.cert, tls.key, tls.passphrase, where, secret),
         *_text_mistakes(files, where),
     ]
+    return lines or _refusal(lambda: server_context(tls), where)
 
 
 def client_mistakes(tls: ClientTLS, where: Where) -> list[str]:
@@ -34,20 +38,34 @@ def client_mistakes(tls: ClientTLS, where: Where) -> list[str]:
     lines = list(_text_mistakes([("ca", tls.ca)], where))
     if tls.cert:
         lines += _pair_mistakes(tls.cert, tls.key or tls.cert, None, where, "")
-    return lines
+    return lines or _refusal(lambda: client_context(tls), where)
 
 
-def validity(cert: str, now: datetime | None = None) -> str | None:
-    """Say what is wrong or soon wrong with the dates of the readable certificate at `cert`."""
-    certificate = _certificates(cert)[0]
-    now = now or datetime.now(UTC)
-    if now < certificate.not_valid_before_utc:
-        return f"{cert}: not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
-    if now >= certificate.not_valid_after_utc:
-        return f"{cert}: expired {certificate.not_valid_after_utc:%Y-%m-%d}; renew it"
-    if certificate.not_valid_after_utc - now < _SOON:
-        return f"{cert}: expires {certificate.not_valid_after_utc:%Y-%m-%d}; renew it soon"
-    return None
+def certificate_dates(settings: Settings) -> list[str]:
+    """Return what is wrong or soon wrong with the dates of the certificates, one line each."""
+    tls = settings.worker.tls, settings.api_tls, settings.worker.client_tls
+    paths = dict.fromkeys(side.cert for side in tls if side and side.cert)
+    now = datetime.now(UTC)
+    return [line for path in paths if (line := _validity(path, now))]
+
+
+def _validity(path: str, now: datetime) -> str | None:
+    certificate = _certificates(path)[0]
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if now < begin:
+        return f"{path}: is not valid before {begin:%Y-%m-%d %H:%M} UTC; is this clock right?"
+    if now >= end:
+        return f"{path}: expired on {end:%Y-%m-%d}; renew it"
+    return f"{path}: expires on {end:%Y-%m-%d}; renew it soon" if end - now < _SOON else None
+
+
+def _refusal(build: Callable[[], object], where: Where) -> list[str]:
+    """OpenSSL has the last word: keys too short, ciphers it does not know."""
+    try:
+        build()
+    except ConfigError as error:
+        return [f"{where('')}: {error}"]
+    return []
 
 
 def _pair_mistakes(

@@ -1,19 +1,19 @@
 """Two of our own listeners on one place: seen here, not as "address in use" later."""
 
+from collections.abc import Sequence
+
 from proxy.model import Address
 from proxy.settings.values import Settings
 
+NAMES = ("listen", "redirect", "api", "metrics")
 
-def clashes(settings: Settings) -> list[str]:
-    """Return a line for each pair of listeners that cannot both be."""
+
+def clashes(settings: Settings, names: Sequence[str] = NAMES) -> list[str]:
+    """Return a line for each pair of listeners that cannot both be, called by `names`."""
+    groups = settings.listen, settings.redirect, settings.api, settings.metrics
     named = [
         (name, address)
-        for name, addresses in (
-            ("listen", settings.listen),
-            ("redirect", settings.redirect),
-            ("api", settings.api),
-            ("metrics", settings.metrics),
-        )
+        for name, addresses in zip(names, groups, strict=True)
         for address in addresses
     ]
     return [

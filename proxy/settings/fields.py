@@ -47,7 +47,8 @@ def whole_number(value: Any, what: str, low: int, high: int) -> int:
     return number
 
 
-def _seconds(value: Any) -> float:
+def check_seconds(value: Any) -> float:
+    """Return a positive number of seconds. Raises ConfigError."""
     try:
         number = -1.0 if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
@@ -96,7 +97,8 @@ def check_store(value: Any) -> str:
     )
 
 
-def _workers(value: Any) -> int | str:
+def check_workers(value: Any) -> int | str:
+    """Return a number of workers, or "auto". Raises ConfigError."""
     if value == "auto":
         return "auto"
     try:
@@ -136,8 +138,8 @@ def check_headers(value: Any) -> tuple[tuple[str, str], ...]:
 
 Port = Annotated[int, _stated(lambda value: whole_number(value, "port", 0, 65535))]
 Bytes = Annotated[int, _stated(lambda value: whole_number(value, "size in bytes", 1024, 1 << 24))]
-Workers = Annotated[int | str, _stated(_workers)]
-Seconds = Annotated[float, _stated(_seconds)]
+Workers = Annotated[int | str, _stated(check_workers)]
+Seconds = Annotated[float, _stated(check_seconds)]
 Text = Annotated[str, _stated(_text)]
 FilePath = Annotated[str, _stated(_text)]
 SocketPath = Annotated[str, _stated(lambda value: check_socket_path(_text(value)))]

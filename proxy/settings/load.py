@@ -12,7 +12,7 @@ from proxy.errors import ConfigError
 from proxy.model import Route
 from proxy.settings.certificates import client_mistakes, server_mistakes
 from proxy.settings.clashes import clashes
-from proxy.settings.document import Document, Place, read_document
+from proxy.settings.document import Document, read_document
 from proxy.settings.exposure import check_exposure
 from proxy.settings.layers import Layered, merge
 from proxy.settings.mistakes import Source, describe
@@ -83,14 +83,14 @@ def _route_keys(
 
 def _check_files(settings: Settings, source: Source) -> None:
     lines = clashes(settings)
-    if tls := settings.worker.tls:
-        place = partial(_tls_place, source, ("listen", "tls"))
-        lines += server_mistakes(tls, place, "HUBGATE_TLS_PASSPHRASE")
-    if tls := settings.api_tls:
-        place = partial(_tls_place, source, ("api", "tls"))
-        lines += server_mistakes(tls, place, "HUBGATE_API_TLS_PASSPHRASE")
-    place = partial(_tls_place, source, ("upstream", "tls"))
-    lines += client_mistakes(settings.worker.client_tls, place)
+    for tls, section, secret in (
+        (settings.worker.tls, "listen", "HUBGATE_TLS_PASSPHRASE"),
+        (settings.api_tls, "api", "HUBGATE_API_TLS_PASSPHRASE"),
+    ):
+        if tls is not None:
+            lines += server_mistakes(tls, partial(_tls_place, source, section), secret)
+    client = settings.worker.client_tls
+    lines += client_mistakes(client, partial(_tls_place, source, "upstream"))
     folder = settings.worker.rules.error_path
     if folder and not Path(folder).is_dir():
         where = source.where(("forward", "error_path"))
@@ -99,8 +99,8 @@ def _check_files(settings: Settings, source: Source) -> None:
         raise ConfigError(*lines)
 
 
-def _tls_place(source: Source, section: Place, name: str) -> str:
-    return source.where((*section, name))
+def _tls_place(source: Source, section: str, name: str) -> str:
+    return source.where((section, "tls", name) if name else (section, "tls"))
 
 
 def _with_token(

@@ -1,16 +1,21 @@
 """The API's token, from the environment or a file; it stands in no message."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from proxy.errors import ConfigError
 
-VARIABLES = ("HUBGATE_TOKEN", "CONFIGPROXY_AUTH_TOKEN")
+_VARIABLES = ("HUBGATE_TOKEN", "CONFIGPROXY_AUTH_TOKEN")
 
 
-def token_from_environment(environ: Mapping[str, str]) -> str | None:
-    """Return the token that a variable holds, None if none does. Raises ConfigError."""
-    for name in VARIABLES:
+def token_from_environment(
+    environ: Mapping[str, str], names: Sequence[str] = _VARIABLES
+) -> str | None:
+    """Return the token in the first of the variables `names` that is set, None if none is.
+
+    Raises ConfigError.
+    """
+    for name in names:
         if text := environ.get(name, "").strip():
             return _checked(text, name)
     return None
