@@ -39,11 +39,10 @@ def dying(data: bytes, reset: bool) -> Script:
     return script
 
 
-@pytest.mark.parametrize(
-    ("framing", "reset"),
-    [("length", False), ("length", True), ("chunked", False), ("chunked", True)]
-    + [("until close", True)],
-)
+ENDS = (("length", False), ("length", True), ("chunked", False), ("chunked", True))
+
+
+@pytest.mark.parametrize(("framing", "reset"), [*ENDS, ("until close", True)])
 def test_a_body_cut_short(served: Served, framing: str, reset: bool) -> None:
     target = Target(dying(HEADS[framing], reset))
     try:
@@ -66,7 +65,11 @@ def test_a_body_cut_short_for_a_client_of_http_1_0(served: Served) -> None:
             client.sendall(b"GET / HTTP/1.0\r\n\r\n")
             # The connection's end is all that ends such a body: only a reset can say broken.
             with pytest.raises(ConnectionResetError):
-                while client.recv(65536):
-                    pass
+                _read_all(client)
     finally:
         target.stop()
+
+
+def _read_all(client: socket.socket) -> None:
+    while client.recv(65536):
+        pass
