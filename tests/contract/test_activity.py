@@ -1,0 +1,237 @@
+"""What moves a route's last_activity, and what does not."""
+
+import datetime
+import time
+
+import pytest
+
+from tests.contract.better import REFERENCE, better
+from tests.contract.conftest import MakeTarget
+from tests.contract.frames import (
+    PING,
+    PONG,
+    TEXT,
+    FrameServer,
+    client_frame,
+    handshake,
+    read_frame,
+    server_frame,
+)
+from tests.contract.harness import RunningProxy
+from tests.contract.polling import eventually
+from tests.contract.target import Connection, Target, answer, replying
+
+DEAD = "http://127.0.0.1:9"
+
+
+def last(proxy: RunningProxy, route: str) -> str:
+    return str(proxy.routes()[route]["last_activity"])
+
+
+def settled(proxy: RunningProxy, route: str) -> str:
+    """Return the route's activity once the clock shows a later time than that."""
+    written = last(proxy, route)
+    moment = datetime.datetime.fromisoformat(written).timestamp()
+    while time.time() < moment + 0.002:
+        time.sleep(0.001)
+    return written
+
+
+class Witness:
+    """Tells whether /x had activity, by a later one of another route that surely had."""
+
+    def __init__(self, proxy: RunningProxy, target: Target, good: Target) -> None:
+        self.proxy = proxy
+        proxy.add("/x", target.url)
+        proxy.add("/good", good.url)
+        self.before = settled(proxy, "/x")
+
+    def moved(self) -> bool:
+        return eventually(lambda: last(self.proxy, "/x") > self.before, 3 if REFERENCE else 15)
+
+    def stayed(self) -> bool:
+        before = settled(self.proxy, "/good")
+        assert self.proxy.get("/good").status == 200
+        assert eventually(lambda: last(self.proxy, "/good") > before)
+        return last(self.proxy, "/x") == self.before
+
+
+@pytest.fixture
+def good(make_target: MakeTarget) -> Target:
+    return make_target()
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 206, 299])
+def test_a_response_below_300_counts(
+    proxy: RunningProxy, make_target: MakeTarget, good: Target, status: int
+) -> None:
+    witness = Witness(proxy, make_target(replying(answer(status, b"", length=status != 204))), good)
+    assert proxy.get("/x").status == status
+    assert witness.moved()
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 304, 307, 400, 401, 403, 404, 429, 500, 503])
+def test_a_response_of_300_or_more_does_not_count(
+    proxy: RunningProxy, make_target: MakeTarget, good: Target, status: int
+) -> None:
+    witness = Witness(proxy, make_target(replying(answer(status, b""))), good)
+    assert proxy.get("/x").status == status
+    assert witness.stayed()
+
+
+@pytest.mark.parametrize("status", [200, 302, 404, 500])
+def test_request_body_data_counts_whatever_the_answer(
+    proxy: RunningProxy, make_target: MakeTarget, good: Target, status: int
+) -> None:
+    witness = Witness(proxy, make_target(replying(answer(status, b""))), good)
+    with proxy.connect() as client:
+        assert client.ask("/x", method="POST", body=b"data").status == status
+    assert witness.moved()
+
+
+def test_request_body_data_counts_before_the_response(
+    proxy: RunningProxy, make_target: MakeTarget, good: Target
+) -> None:
+    def waiting(connection: Connection) -> None:
+        connection.read_request(body=False)
+        connection.read_exactly(4)
+        connection.closes()
+
+    witness = Witness(proxy, make_target(waiting), good)
+    with proxy.connect() as client:
+        client.start("/x", ("Content-Length", "1000"), method="POST", body=b"data")
+        assert witness.moved()
+
+
+def test_an_empty_body_is_no_data(
+    proxy: RunningProxy, make_target: MakeTarget, good: Target
+) -> None:
+    witness = Witness(proxy, make_target(replying(answer(404, b""))), good)
+    with proxy.connect() as client:
+        assert client.ask("/x", method="POST", body=b"").status == 404
+    assert witness.stayed()
+
+
+def test_the_start_of_a_response_does_not_count(
+    proxy: RunningProxy, make_target: MakeTarget, good: Target
+) -> None:
+    def unfinished(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 Fine\r\nContent-Length: 9\r\n\r\nhello")
+        connection.closes()
+
+    witness = Witness(proxy, make_target(unfinished), good)
+    with proxy.connect() as client:
+        client.start("/x")
+        client.read_head()
+        assert client.read_exactly(5) == b"hello"
+        assert witness.stayed()
+
+
+def test_a_dead_target_does_not_count(
+    proxy: RunningProxy, make_target: MakeTarget, good: Target
+) -> None:
+    dead = make_target()
+    dead.stop()
+    witness = Witness(proxy, dead, good)
+    assert [proxy.get("/x").status for _ in range(3)] == [503] * 3
+    assert witness.stayed()
+
+
+def test_only_the_route_that_matched_counts(
+    proxy: RunningProxy, target: Target, good: Target
+) -> None:
+    witness = Witness(proxy, target, good)
+    proxy.add("/x/deeper", good.url)
+    assert proxy.get("/x/deeper/y").status == 200
+    assert witness.stayed()
+
+
+def test_reading_the_table_does_not_count(
+    proxy: RunningProxy, target: Target, good: Target
+) -> None:
+    witness = Witness(proxy, target, good)
+    for _ in range(3):
+        proxy.routes()
+        proxy.call("GET", "/api/routes/x")
+    assert witness.stayed()
+
+
+def test_activity_never_goes_back(proxy: RunningProxy, target: Target) -> None:
+    proxy.add("/x", target.url)
+    seen = []
+    for _ in range(20):
+        proxy.get("/x")
+        seen.append(last(proxy, "/x"))
+    assert seen == sorted(seen)
+
+
+class TestTunnels:
+    """Data in an open tunnel."""
+
+    def test_data_from_the_client_counts(
+        self, proxy: RunningProxy, make_target: MakeTarget, good: Target
+    ) -> None:
+        witness = Witness(proxy, make_target(FrameServer()), good)
+        with proxy.connect() as client:
+            handshake(client, "/x")
+            witness.before = settled(proxy, "/x")
+            client.send(client_frame(TEXT, b"hello"))
+            assert witness.moved()
+
+    def test_a_refused_tunnel_does_not_count(
+        self, proxy: RunningProxy, make_target: MakeTarget, good: Target
+    ) -> None:
+        witness = Witness(proxy, make_target(replying(answer(403, b"no"))), good)
+        with proxy.connect() as client:
+            assert handshake(client, "/x").line.split(" ")[1] == "403"
+        assert witness.stayed()
+
+    def test_an_idle_tunnel_does_not_count(
+        self, proxy: RunningProxy, make_target: MakeTarget, good: Target
+    ) -> None:
+        witness = Witness(proxy, make_target(FrameServer()), good)
+        with proxy.connect() as client:
+            handshake(client, "/x")
+            witness.before = settled(proxy, "/x")
+            assert witness.stayed()
+
+    @better("it looks at what comes from the client only")
+    def test_data_from_the_target_counts(
+        self, proxy: RunningProxy, make_target: MakeTarget, good: Target
+    ) -> None:
+        backend = make_target(FrameServer())
+        witness = Witness(proxy, backend, good)
+        with proxy.connect() as client:
+            handshake(client, "/x")
+            witness.before = settled(proxy, "/x")
+            backend.connections[-1].send(server_frame(TEXT, b"output"))
+            assert read_frame(client)[1] == b"output"
+            assert witness.moved()
+
+    @better("it does not look into the frames")
+    @pytest.mark.parametrize("kind", [PING, PONG])
+    def test_a_ping_from_the_client_does_not_count(
+        self, proxy: RunningProxy, make_target: MakeTarget, good: Target, kind: int
+    ) -> None:
+        server = FrameServer()
+        witness = Witness(proxy, make_target(server), good)
+        with proxy.connect() as client:
+            handshake(client, "/x")
+            witness.before = settled(proxy, "/x")
+            client.send(client_frame(kind, b"are you there"))
+            assert eventually(lambda: server.frames == [(kind, b"are you there")])
+            assert witness.stayed()
+
+    @pytest.mark.parametrize("kind", [PING, PONG])
+    def test_a_ping_from_the_target_does_not_count(
+        self, proxy: RunningProxy, make_target: MakeTarget, good: Target, kind: int
+    ) -> None:
+        backend = make_target(FrameServer())
+        witness = Witness(proxy, backend, good)
+        with proxy.connect() as client:
+            handshake(client, "/x")
+            witness.before = settled(proxy, "/x")
+            backend.connections[-1].send(server_frame(kind, b"are you there"))
+            assert read_frame(client) == (kind, b"are you there")
+            assert witness.stayed()

@@ -1,0 +1,234 @@
+"""Which route a request goes to: the longest prefix by whole, decoded path segments."""
+
+import json
+
+import pytest
+
+from tests.contract.better import better
+from tests.contract.conftest import MakeTarget, StartProxy
+from tests.contract.harness import RunningProxy
+from tests.contract.target import Target
+
+
+def reached(proxy: RunningProxy, target: Target, path: str) -> bool:
+    """Request `path`; say whether `target` got it, or else the answer was 404."""
+    before = len(target.requests)
+    status = proxy.get(path).status
+    assert status in (200, 404)
+    assert (len(target.requests) > before) == (status == 200)
+    return status == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/user/alice", "/user/alice/", "/user/alice/a/b", "/user/alice?x"]
+)
+def test_a_prefix_matches_itself_and_all_below(
+    proxy: RunningProxy, target: Target, rest: str
+) -> None:
+    proxy.add("/user/alice", target.url)
+    assert reached(proxy, target, f"/user/alice{rest}")
+
+
+@pytest.mark.parametrize("path", ["/user/alicea", "/user/alice.x/y", "/user/alice-2"])
+def test_a_longer_segment_does_not_match(proxy: RunningProxy, target: Target, path: str) -> None:
+    proxy.add("/user/alice", target.url)
+    assert not reached(proxy, target, path)
+
+
+@pytest.mark.parametrize("path", ["/user/al", "/user", "/", "/alice"])
+def test_a_shorter_path_does_not_match(proxy: RunningProxy, target: Target, path: str) -> None:
+    proxy.add("/user/alice", target.url)
+    assert not reached(proxy, target, path)
+
+
+def test_a_prefix_matches_only_at_the_start(proxy: RunningProxy, target: Target) -> None:
+    proxy.add("/user", target.url)
+    assert not reached(proxy, target, "/hub/user/x")
+
+
+def test_case_matters(proxy: RunningProxy, target: Target) -> None:
+    proxy.add("/user/alice", target.url)
+    assert not reached(proxy, target, "/user/Alice")
+
+
+def test_the_longest_prefix_wins(proxy: RunningProxy, make_target: MakeTarget) -> None:
+    wide, narrow = make_target(), make_target()
+    proxy.add("/user", wide.url)
+    proxy.add("/user/alice/files", narrow.url)
+    assert reached(proxy, narrow, "/user/alice/files/1")
+    assert reached(proxy, wide, "/user/alice/file")
+    assert reached(proxy, wide, "/user/alice")
+
+
+def test_the_order_of_adding_does_not_matter(proxy: RunningProxy, make_target: MakeTarget) -> None:
+    wide, narrow = make_target(), make_target()
+    proxy.add("/user/alice", narrow.url)
+    proxy.add("/user", wide.url)
+    assert reached(proxy, narrow, "/user/alice/x")
+    assert reached(proxy, wide, "/user/bob")
+
+
+@pytest.mark.parametrize("path", ["/", "/x", "/x/y/z", "/?q=1"])
+def test_the_root_route_catches_all(proxy: RunningProxy, target: Target, path: str) -> None:
+    proxy.add("/", target.url)
+    assert reached(proxy, target, path)
+
+
+def test_the_root_route_is_the_last_resort(proxy: RunningProxy, make_target: MakeTarget) -> None:
+    hub, alice = make_target(), make_target()
+    proxy.add("/", hub.url)
+    proxy.add("/user/alice", alice.url)
+    assert reached(proxy, alice, "/user/alice/x")
+    assert reached(proxy, hub, "/user/bob/x")
+
+
+def test_no_route_is_404(proxy: RunningProxy) -> None:
+    assert proxy.get("/nobody/here").status == 404
+
+
+def test_a_removed_route_stops_matching_at_once(proxy: RunningProxy, target: Target) -> None:
+    proxy.add("/gone", target.url)
+    assert reached(proxy, target, "/gone/x")
+    proxy.remove("/gone")
+    assert not reached(proxy, target, "/gone/x")
+
+
+def test_removing_a_route_uncovers_the_shorter_one(
+    proxy: RunningProxy, make_target: MakeTarget
+) -> None:
+    wide, narrow = make_target(), make_target()
+    proxy.add("/user", wide.url)
+    proxy.add("/user/alice", narrow.url)
+    proxy.remove("/user/alice")
+    assert reached(proxy, wide, "/user/alice/x")
+
+
+def test_removing_a_route_keeps_those_below_it(proxy: RunningProxy, target: Target) -> None:
+    proxy.add("/user", "http://127.0.0.1:9")
+    proxy.add("/user/alice", target.url)
+    proxy.remove("/user")
+    assert reached(proxy, target, "/user/alice/x")
+    assert not reached(proxy, target, "/user/bob")
+
+
+def test_a_replaced_route_leads_to_its_new_target_at_once(
+    proxy: RunningProxy, make_target: MakeTarget
+) -> None:
+    old, new = make_target(), make_target()
+    proxy.add("/user/alice", old.url)
+    proxy.add("/user/alice", new.url)
+    assert reached(proxy, new, "/user/alice")
+    assert not old.requests
+
+
+def test_a_new_route_works_when_the_api_has_answered(proxy: RunningProxy, target: Target) -> None:
+    for number in range(20):
+        proxy.add(f"/fresh/{number}", target.url)
+        assert reached(proxy, target, f"/fresh/{number}/x")
+
+
+@pytest.mark.parametrize("path", ["/user/a@b", "/user/a%40b", "/user/%61@b/x"])
+def test_matching_decodes_percent_signs(proxy: RunningProxy, target: Target, path: str) -> None:
+    proxy.add("/user/a@b", target.url)
+    assert reached(proxy, target, path)
+
+
+def test_a_route_posted_percent_encoded_is_the_decoded_one(
+    proxy: RunningProxy, target: Target
+) -> None:
+    body = json.dumps({"target": target.url}).encode()
+    assert proxy.call("POST", "/api/routes/user/a%40b", body).status == 201
+    assert list(proxy.routes()) == ["/user/a@b"]
+    assert reached(proxy, target, "/user/a@b/x")
+
+
+@pytest.mark.parametrize("path", ["/user/Zo%C3%AB", "/user/Zo%c3%ab/x"])
+def test_matching_decodes_utf8(proxy: RunningProxy, target: Target, path: str) -> None:
+    proxy.add("/user/Zoë", target.url)
+    assert reached(proxy, target, path)
+
+
+def test_a_route_may_hold_a_space(proxy: RunningProxy, target: Target) -> None:
+    proxy.add("/user/the boss", target.url)
+    assert reached(proxy, target, "/user/the%20boss/x")
+
+
+def test_a_plus_sign_is_no_space(proxy: RunningProxy, target: Target) -> None:
+    proxy.add("/user/the boss", target.url)
+    assert not reached(proxy, target, "/user/the+boss")
+
+
+def test_decoding_happens_once(proxy: RunningProxy, target: Target) -> None:
+    proxy.add("/user/a@b", target.url)
+    assert not reached(proxy, target, "/user/a%2540b")
+
+
+@pytest.mark.parametrize("path", ["/user%2Falice/x", "/user%2falice"])
+def test_an_encoded_slash_divides_segments(proxy: RunningProxy, target: Target, path: str) -> None:
+    proxy.add("/user/alice", target.url)
+    assert reached(proxy, target, path)
+
+
+def test_an_empty_segment_counts(proxy: RunningProxy, target: Target) -> None:
+    proxy.add("/user/alice", target.url)
+    assert not reached(proxy, target, "/user//alice")
+
+
+@pytest.mark.parametrize("path", ["/user/alice//", "/user/alice//x", "/user/alice///y"])
+def test_empty_segments_behind_the_prefix_do_no_harm(
+    proxy: RunningProxy, target: Target, path: str
+) -> None:
+    proxy.add("/user/alice", target.url)
+    assert reached(proxy, target, path)
+
+
+@better("it takes the first segment after // for a host")
+def test_leading_slashes_hide_no_segment(proxy: RunningProxy, make_target: MakeTarget) -> None:
+    hub, alice = make_target(), make_target()
+    proxy.add("/", hub.url)
+    proxy.add("/alice", alice.url)
+    assert reached(proxy, hub, "//user/alice")
+
+
+def test_the_query_has_no_part_in_matching(proxy: RunningProxy, make_target: MakeTarget) -> None:
+    alice, bob = make_target(), make_target()
+    proxy.add("/user/alice", alice.url)
+    proxy.add("/user/bob", bob.url)
+    assert reached(proxy, alice, "/user/alice?next=/user/bob")
+    assert reached(proxy, bob, "/user/bob?/user/alice/../x")
+
+
+@pytest.mark.parametrize("dots", ["..", "%2e%2e", ".%2E"])
+def test_dot_segments_are_resolved_before_matching(
+    proxy: RunningProxy, make_target: MakeTarget, dots: str
+) -> None:
+    alice, bob = make_target(), make_target()
+    proxy.add("/user/alice", alice.url)
+    proxy.add("/user/bob", bob.url)
+    assert reached(proxy, bob, f"/user/alice/{dots}/bob/x")
+
+
+def test_a_request_in_absolute_form_is_matched_by_its_path(
+    proxy: RunningProxy, target: Target
+) -> None:
+    proxy.add("/user/alice", target.url)
+    assert reached(proxy, target, f"http://127.0.0.1:{proxy.port}/user/alice/x?y=1")
+    assert target.last.path == "/user/alice/x?y=1"
+
+
+@pytest.mark.parametrize("name", ["__proto__", "constructor", "toString", "hasOwnProperty"])
+def test_a_segment_may_have_any_name(proxy: RunningProxy, target: Target, name: str) -> None:
+    proxy.add(f"/odd/{name}", target.url)
+    assert reached(proxy, target, f"/odd/{name}/x")
+    assert not reached(proxy, target, "/odd/other")
+
+
+def test_many_routes_are_all_found(proxy: RunningProxy, target: Target) -> None:
+    for number in range(50):
+        proxy.add(f"/many/{number}", target.url)
+    assert all(reached(proxy, target, f"/many/{number}") for number in range(50))
+
+
+def test_a_default_target_is_the_root_route(start: StartProxy, target: Target) -> None:
+    proxy = start("--default-target", "http://127.0.0.1:9")
+    assert proxy.routes()["/"]["target"] == "http://127.0.0.1:9"
