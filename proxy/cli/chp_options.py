@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 import click
 
 from proxy.errors import ConfigError
-from proxy.logs import LEVELS
 from proxy.settings.fields import whole_number
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,6 +27,8 @@ def _whole(what: str, high: int) -> Callback:
 _port = _whole("port", 65535)
 # The most that Node's timers take: nearly 25 days.
 _millis = _whole("time in milliseconds", 2**31 - 1)
+
+_LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
 
 _TEXT: tuple[tuple[str, str, str], ...] = (
     ("--ip", "IP", "Address the proxy listens on; '' or '*' is every interface (default)."),
@@ -107,7 +108,7 @@ def chp_options(command: F) -> F:
         ),
         click.option(
             "--log-level",
-            type=click.Choice([*LEVELS, "warning", "critical"], case_sensitive=False),
+            type=click.Choice(_LEVELS, case_sensitive=False),
             metavar="LEVEL",
             default="info",
             show_default=True,

@@ -8,18 +8,24 @@ import click
 from proxy import __version__
 from proxy.cli import outcome
 from proxy.cli.certs import certs
+from proxy.cli.routes import add, get, list_routes, remove
 from proxy.cli.serve import check, serve
 
 NAME = "proxyctl"
 
 
-@click.group(NAME, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    NAME, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, "-V", "--version", message="%(version)s")
-def command() -> None:
+@click.pass_context
+def command(context: click.Context) -> None:
     """Run hubgate, the front proxy of a notebook hub, and talk to a running one."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
-for subcommand in (serve, check, certs):
+for subcommand in (serve, check, certs, add, remove, get, list_routes):
     command.add_command(subcommand)
 
 

@@ -15,9 +15,6 @@ def run(command: click.Command, args: Sequence[str] | None, name: str, usage_exi
     """
     try:
         result = command.main(args, prog_name=name, standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        return 0
     except click.ClickException as error:
         _complain(name, error.format_message())
         return usage_exit if isinstance(error, click.UsageError) else 1
