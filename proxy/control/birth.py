@@ -18,7 +18,9 @@ def worker_environment() -> dict[str, str]:
     `proxy` the current folder may hold.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OUR_SETTINGS)}
-    kept["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
+    # "" is the current folder; what does not exist is there for import hooks only.
+    path = [os.path.abspath(entry) for entry in sys.path if os.path.exists(entry or ".")]
+    kept["PYTHONPATH"] = os.pathsep.join(path)
     return kept
 
 

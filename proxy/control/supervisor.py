@@ -5,6 +5,7 @@ import logging
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from time import perf_counter
 
 from proxy.control.api import build_api
 from proxy.control.endpoint import Endpoint
@@ -188,7 +189,10 @@ class _Reports:
         self._metrics = metrics
 
     def add(self, worker: int, report: Report) -> None:
+        begun = perf_counter()
         self._service.record(report.activity)
+        updated = len(report.activity)
+        self._metrics.observe("last_activity_updating", perf_counter() - begun, updated)
         self._metrics.add(worker, report)
 
     def forget(self, worker: int) -> None:

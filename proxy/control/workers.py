@@ -173,6 +173,9 @@ class WorkerPool:
             if not self._ending.is_set():
                 log.error("worker %d (pid %d) %s; replacing it", index, worker.pid, worker.fate)
             return None
+        if worker.failure and not self._complete.is_set():
+            # It knows why, so it would fail again.
+            raise WorkerError(f"worker {index} cannot be started: {worker.failure}")
         return worker.failure or f"it {worker.fate}"
 
     async def _pause(self, seconds: float) -> None:

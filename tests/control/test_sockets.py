@@ -3,6 +3,7 @@ import os
 import select
 import socket
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -14,7 +15,19 @@ from proxy.control.sockets import Listener, listen, listen_for_workers
 from proxy.errors import ConfigError
 from proxy.model import Address
 
-NOBODY = 65534
+AS_NOBODY = """
+import encodings.idna  # while its file may still be read
+import os
+from proxy.control.sockets import listen_for_workers
+from proxy.errors import ConfigError
+from proxy.model import Address
+if os.geteuid() == 0:
+    os.setuid(65534)
+try:
+    listen_for_workers(Address("127.0.0.1", 80), 1)
+except ConfigError as error:
+    print(error)
+"""
 LOOPBACK = Address("127.0.0.1", 0)
 
 
@@ -127,22 +140,11 @@ def test_port_that_needs_rights() -> None:
     floor = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
     if not floor.exists() or int(floor.read_text()) <= 80:
         pytest.skip("every port is free for all here")
-    told, telling = os.pipe()
-    if os.fork() == 0:
-        if os.geteuid() == 0:
-            os.setuid(NOBODY)
-        try:
-            listen_for_workers(Address("127.0.0.1", 80), 1)
-        except ConfigError as error:
-            os.write(telling, str(error).encode())
-        os._exit(0)
-    os.close(telling)
-    with open(told) as answer:
-        assert answer.read() == (
-            "cannot listen on 127.0.0.1:80: no permission for port 80; "
-            "choose one above 1023 with --port"
-        )
-    os.wait()
+    done = subprocess.run([sys.executable, "-c", AS_NOBODY], capture_output=True, text=True)
+    assert done.stdout.strip() == (
+        "cannot listen on 127.0.0.1:80: no permission for port 80; "
+        "choose one above 1023 with --port"
+    ), done.stderr
 
 
 @pytest.mark.parametrize("host", ["", "::"])

@@ -1,0 +1,129 @@
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from proxy.model import Report, Route, RouteOptions, ServerTLS, WorkerConfig
+from proxy.tasks import spawn
+from proxy.worker.link import ROUTES_PER_FRAME, Link, LinkClosedError, encode, parts
+from proxy.worker.messages import (
+    Ack,
+    Change,
+    Collected,
+    InheritedSocket,
+    Message,
+    SocketKind,
+    Start,
+    Table,
+)
+
+Pair = tuple[Link, Link]
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[Pair]:
+    ends = socket.socketpair()
+    links = [await Link.open(end) for end in ends]
+    yield links[0], links[1]
+    for link in links:
+        await link.close()
+
+
+def table(size: int) -> tuple[Route, ...]:
+    return tuple(Route(f"/user/{number}", "http://127.0.0.1:9") for number in range(size))
+
+
+def start(size: int) -> Start:
+    return Start(WorkerConfig(), (), 1, table(size))
+
+
+async def test_messages_arrive_whole_and_in_order(pair: Pair) -> None:
+    here, there = pair
+    route = Route(
+        "hub.example.org/a", "http://h", {"x": [1]}, RouteOptions(True, (("X-A", "b"),)), True
+    )
+    tls = ServerTLS("c", "k", passphrase="secret")
+    sent: list[Message] = [
+        Start(WorkerConfig(tls=tls), (InheritedSocket(5, SocketKind.REDIRECT),), 3, (route,)),
+        Change(4, (route,), ("/gone",)),
+        Ack(4),
+        Collected(1, Report({"/a": 1.5}, {"requests_web": 2}, 3, 4)),
+    ]
+    for message in sent:
+        here.send(message)
+    assert [await there.receive() for _ in sent] == sent
+
+
+async def test_both_directions_at_once(pair: Pair) -> None:
+    here, there = pair
+    for number in range(500):
+        here.send(Ack(number))
+        there.send(Ack(-number))
+    for number in range(500):
+        assert await there.receive() == Ack(number)
+        assert await here.receive() == Ack(-number)
+
+
+async def test_large_table_does_not_block_the_sender(pair: Pair) -> None:
+    here, there = pair
+    here.send(start(50_000))  # far more than the socket holds, and nobody reads
+    await asyncio.sleep(0)
+    flushed = spawn(here.flush(), "flush")
+    routes: list[Route] = []
+    while not isinstance(message := await there.receive(), Start):
+        assert isinstance(message, Table)
+        routes.extend(message.routes)
+    assert (*routes, *message.routes) == table(50_000)
+    await flushed
+
+
+async def test_change_behind_a_large_table_stays_behind_it(pair: Pair) -> None:
+    here, there = pair
+    here.send(start(3 * ROUTES_PER_FRAME))
+    here.send(Change(2, (), ("/user/1",)))
+    kinds = [type(await there.receive()) for _ in range(4)]
+    assert kinds == [Table, Table, Start, Change]
+
+
+@pytest.mark.parametrize("size", [0, 1, ROUTES_PER_FRAME - 1, ROUTES_PER_FRAME])
+def test_small_table_is_one_frame(size: int) -> None:
+    assert list(parts(start(size))) == [start(size)]
+
+
+@pytest.mark.parametrize("size", [ROUTES_PER_FRAME + 1, 3 * ROUTES_PER_FRAME + 17])
+def test_large_table_is_cut_without_loss(size: int) -> None:
+    *tables, last = parts(start(size))
+    assert isinstance(last, Start)
+    routes = [route for part in tables if isinstance(part, Table) for route in part.routes]
+    assert (*routes, *last.routes) == table(size)
+    assert all(len(part.routes) <= ROUTES_PER_FRAME for part in (*tables, last))  # type: ignore[union-attr]
+
+
+async def test_end_of_the_other_side_ends_the_messages(pair: Pair) -> None:
+    here, there = pair
+    here.send(Ack(1))
+    await here.flush()
+    await here.close()
+    assert [message async for message in there] == [Ack(1)]
+    with pytest.raises(LinkClosedError):
+        await there.receive()
+
+
+async def test_half_a_frame_is_the_end() -> None:
+    ours, theirs = socket.socketpair()
+    link = await Link.open(theirs)
+    ours.sendall(encode(Ack(1))[:-1])
+    ours.close()
+    with pytest.raises(LinkClosedError):
+        await link.receive()
+    await link.close()
+
+
+async def test_sending_to_nobody_is_no_error(pair: Pair) -> None:
+    here, there = pair
+    await there.close()
+    for _ in range(100):
+        here.send(start(2000))
+        await asyncio.sleep(0)
+    await asyncio.wait_for(here.flush(), 30)

@@ -1,0 +1,175 @@
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+
+from proxy.model import Route, WorkerConfig
+from proxy.worker.link import Link
+from proxy.worker.messages import (
+    Ack,
+    Change,
+    Collect,
+    Collected,
+    Drain,
+    Drained,
+    Hello,
+    InheritedSocket,
+    Message,
+    Ready,
+    SocketKind,
+    Start,
+    Table,
+)
+from tests.control.waiting import until
+
+NOBODY_HOME = "http://127.0.0.1:9"
+
+
+@dataclass
+class Scripted:
+    """A real worker process whose supervisor is the test."""
+
+    process: subprocess.Popen[bytes]
+    link: Link
+    listener: socket.socket
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self.listener.getsockname()
+        return host, port
+
+    async def next(self) -> Message:
+        return await asyncio.wait_for(self.link.receive(), 30)
+
+    async def start(self, routes: Sequence[Route] = (), revision: int = 0) -> None:
+        assert await self.next() == Hello(self.process.pid)
+        sockets = (InheritedSocket(self.listener.fileno(), SocketKind.PUBLIC),)
+        self.link.send(Start(WorkerConfig(), sockets, revision, tuple(routes)))
+        assert await self.next() == Ready()
+
+    async def status(self, path: str) -> int:
+        reader, writer = await asyncio.open_connection(*self.address)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        return int(answer.split()[1])
+
+
+def run_worker(link_fd: int, listener_fd: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "proxy.worker", str(link_fd), str(os.getpid())]
+    return subprocess.Popen(command, pass_fds=(link_fd, listener_fd))
+
+
+@pytest.fixture
+async def worker() -> AsyncIterator[Scripted]:
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = run_worker(theirs.fileno(), listener.fileno())
+        stack.callback(process.wait)
+        stack.callback(process.kill)
+        link = await Link.open(ours)
+        stack.push_async_callback(link.close)
+        yield Scripted(process, link, listener)
+
+
+async def ended(worker: Scripted) -> int:
+    await until(lambda: worker.process.poll() is not None)
+    return worker.process.returncode
+
+
+async def test_starts_with_the_table_it_is_given(worker: Scripted) -> None:
+    worker.link.send(Table((Route("/a", NOBODY_HOME),)))
+    await worker.start([Route("/b", NOBODY_HOME)])
+    assert [await worker.status(path) for path in ("/a", "/b", "/c")] == [503, 503, 404]
+
+
+async def test_acknowledges_changes_in_order_once_they_hold(worker: Scripted) -> None:
+    await worker.start()
+    worker.link.send(Change(1, (Route("/a", NOBODY_HOME),), ()))
+    worker.link.send(Change(2, (Route("/b", NOBODY_HOME),), ("/a",)))
+    assert [await worker.next(), await worker.next()] == [Ack(1), Ack(2)]
+    assert [await worker.status(path) for path in ("/a", "/b")] == [404, 503]
+
+
+async def test_applies_what_was_sent_before_it_was_ready(worker: Scripted) -> None:
+    assert isinstance(await worker.next(), Hello)
+    sockets = (InheritedSocket(worker.listener.fileno(), SocketKind.PUBLIC),)
+    worker.link.send(Start(WorkerConfig(), sockets, 4, ()))
+    worker.link.send(Change(5, (Route("/a", NOBODY_HOME),), ()))
+    assert [await worker.next(), await worker.next()] == [Ready(), Ack(5)]
+    assert await worker.status("/a") == 503
+
+
+async def test_reports_only_what_is_new(worker: Scripted) -> None:
+    await worker.start()
+    await worker.status("/a")
+    counted = []
+    for number in (1, 2):
+        worker.link.send(Collect(number))
+        answer = await worker.next()
+        assert isinstance(answer, Collected)
+        assert answer.id == number
+        counted.append(answer.report.counters.get("requests_web", 0))
+    assert counted == [1, 0]
+
+
+async def test_drains_with_last_words(worker: Scripted) -> None:
+    await worker.start()
+    await worker.status("/a")
+    worker.link.send(Drain(5.0))
+    last = await worker.next()
+    assert isinstance(last, Collected)
+    assert last.report.counters["requests_web"] == 1
+    assert await worker.next() == Drained()
+    assert await ended(worker) == 0
+
+
+async def test_changes_are_acknowledged_while_draining(worker: Scripted) -> None:
+    await worker.start()
+    reader, writer = await asyncio.open_connection(*worker.address)
+    writer.write(b"POST / HTTP/1.1\r\nHost: hub\r\nContent-Length: 5\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")  # 404 is out, the body is not in: not yet closed
+    worker.link.send(Drain(20.0))
+    worker.link.send(Change(1, (), ()))
+    answers = [await worker.next()]
+    while Ack(1) not in answers:
+        answers.append(await worker.next())
+    writer.close()
+
+
+async def test_end_of_the_link_ends_it_at_once_and_frees_the_port(worker: Scripted) -> None:
+    await worker.start()
+    reader, writer = await asyncio.open_connection(*worker.address)
+    writer.write(b"GET /_chp_healthz HTTP/1.1\r\nHost: hub\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+    address = worker.address
+    worker.listener.close()
+    await worker.link.close()
+    assert await ended(worker) == 1
+    with socket.create_server(address):
+        pass
+    writer.close()
+
+
+async def test_a_signal_to_the_whole_group_leaves_it_running(worker: Scripted) -> None:
+    await worker.start()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        worker.process.send_signal(number)
+    worker.link.send(Collect(1))
+    assert isinstance(await worker.next(), Collected)
+
+
+async def test_an_unexpected_message_is_survived(worker: Scripted) -> None:
+    await worker.start()
+    worker.link.send(Ready())
+    worker.link.send(Change(1, (), ()))
+    assert await worker.next() == Ack(1)
