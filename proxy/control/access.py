@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from proxy.control.metrics import Metrics
-from proxy.errors import HubgateError, Side
+from proxy.errors import HubgateError, RouteNotFoundError
 
 log = logging.getLogger("hubgate.api")
 
@@ -17,6 +17,13 @@ REASON = web.ResponseKey("reason", str)
 def plain(status: int, text: str = "") -> web.Response:
     """Return a response whose body is one line of text, or empty."""
     return web.Response(status=status, text=text) if text else web.Response(status=status)
+
+
+def not_allowed(*methods: str) -> web.Response:
+    """Return the answer to another method than `methods` on a path that exists."""
+    response = plain(405, "Method Not Allowed")
+    response.headers["Allow"] = ", ".join(methods)
+    return response
 
 
 def access_middleware(metrics: Metrics) -> Callable[..., Awaitable[web.StreamResponse]]:
@@ -43,9 +50,10 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except HubgateError as error:
-        if error.side is Side.OURS:
-            log.error("%s", error)
-        return plain(error.status, f"{error}")
+        response = plain(error.status, str(error))
+        if not isinstance(error, RouteNotFoundError):
+            response[REASON] = str(error)
+        return response
     except web.RequestPayloadError:
         return plain(400, "the body could not be read")
     except web.HTTPException as error:
@@ -56,10 +64,15 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _log(request: web.Request, response: web.StreamResponse) -> None:
-    # The query stays out, as in CHP's lines; what is not ASCII cannot forge a line.
-    path = request.raw_path.partition("?")[0].encode("ascii", "backslashreplace").decode()
     level = logging.INFO if response.status < 400 else logging.WARNING
     if response.status >= 500:
         level = logging.ERROR
-    reason = response.get(REASON, "")
-    log.log(level, "%d %s %s %s", response.status, request.method, path, reason)
+    # The query stays out, as in CHP's lines.
+    path = request.raw_path.partition("?")[0]
+    line = f"{response.status} {request.method} {path} {response.get(REASON, '')}"
+    log.log(level, "%s", _harmless(line))
+
+
+def _harmless(line: str) -> str:
+    """Escape what could forge a line of the log or not be written to it."""
+    return line.encode("unicode_escape").decode().rstrip()

@@ -1,18 +1,25 @@
 """The REST API of the route table, as CHP's clients know it."""
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from importlib.resources import files
 
 from aiohttp import web
 
-from proxy.control.access import REASON, access_middleware, hide_server, plain
+from proxy.control.access import (
+    REASON,
+    Handler,
+    access_middleware,
+    hide_server,
+    not_allowed,
+    plain,
+)
 from proxy.control.auth import TokenGuard
 from proxy.control.dates import milliseconds, parse_moment
 from proxy.control.freshness import Freshness
 from proxy.control.metrics import Metrics
 from proxy.control.openapi import description
 from proxy.control.posted import read_data, read_options
+from proxy.control.protocol import handler_args
 from proxy.control.request_path import ApiPath, decode_route, split_target
 from proxy.control.routes import RouteService, Workers
 from proxy.control.table_json import json_response, shown, table_response
@@ -56,9 +63,7 @@ class RoutesApi:
             return plain(404, "Not Found")
         method = self._methods.get(request.method)
         if method is None:
-            response = plain(405, "Method Not Allowed")
-            response.headers["Allow"] = ", ".join(self._methods)
-            return response
+            return not_allowed(*self._methods)
         return await method(request, path, path.route)
 
     async def _get(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
@@ -121,14 +126,29 @@ def build_api(
     guard = TokenGuard(settings.api_token)
     rules = settings.worker.rules
     api = RoutesApi(service, rules, guard, Freshness(workers), metrics)
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[access_middleware(metrics)])
+    app = web.Application(
+        client_max_size=MAX_BODY,
+        middlewares=[access_middleware(metrics)],
+        handler_args=handler_args(),
+    )
     app.on_response_prepare.append(hide_server)
-    page = files("proxy.control").joinpath("landing.html").read_bytes()
-    app.router.add_get("/", partial(_page, page, "text/html"))
-    app.router.add_get("/api/openapi.json", partial(_page, description(), "application/json"))
-    app.router.add_route("*", "/{rest:.*}", api.handle)
+    app.router.add_route("*", "/", _open_page(_landing_page(), "text/html"))
+    app.router.add_route("*", "/api/openapi.json", _open_page(description(), "application/json"))
+    # With (?s) so that a path with %0A is the API's too.
+    app.router.add_route("*", "/{rest:(?s:.*)}", api.handle)
     return app
 
 
-async def _page(body: bytes, content_type: str, _: web.Request) -> web.Response:
-    return web.Response(body=body, content_type=content_type)
+def _open_page(body: bytes, content_type: str) -> Handler:
+    """Return the handler of a page that needs no token: it says nothing of this installation."""
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.method not in ("GET", "HEAD"):
+            return not_allowed("GET", "HEAD")
+        return web.Response(body=body, content_type=content_type)
+
+    return answer
+
+
+def _landing_page() -> bytes:
+    return files("proxy.control").joinpath("landing.html").read_bytes()

@@ -38,38 +38,42 @@ def parse_moment(text: str) -> float:
     text = text.strip()
     try:
         match = _ISO.fullmatch(text)
-        moment = _from_iso(match) if match else parsedate_to_datetime(text)
-        return moment.timestamp()
+        return _from_iso(match) if match else parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError):
         raise RouteError(
             f"inactiveSince: {text!r} is no date: write ISO 8601, such as 2024-01-31T12:00:00Z"
         ) from None
 
 
-def _from_iso(match: re.Match[str]) -> datetime:
+def _from_iso(match: re.Match[str]) -> float:
     part = match.groupdict()
-    hour = int(part["hour"] or 0)
-    moment = datetime(
-        int(part["year"]),
-        int(part["month"] or 1),
-        int(part["day"] or 1),
-        # 24:00 is the end of the day.
-        0 if hour == 24 else hour,
-        int(part["minute"] or 0),
-        int(part["second"] or 0),
-        int((part["fraction"] or "")[:6].ljust(6, "0")),
+    day = datetime(int(part["year"]), int(part["month"] or 1), int(part["day"] or 1))
+    clock = _clock(part["hour"], part["minute"], part["second"], part["fraction"])
+    offset = part["offset"]
+    if part["hour"] is not None and offset is None:
+        return (day + clock).timestamp()
+    ahead = timedelta() if offset in (None, "Z", "z") else _offset(offset)
+    # Subtracted from the seconds and not from the date: year 1 has nothing before it.
+    return day.replace(tzinfo=UTC).timestamp() + (clock - ahead).total_seconds()
+
+
+def _clock(hour: str | None, minute: str | None, second: str | None, rest: str | None) -> timedelta:
+    minutes, seconds = int(minute or 0), int(second or 0)
+    clock = timedelta(
+        hours=int(hour or 0),
+        minutes=minutes,
+        seconds=seconds,
+        microseconds=int((rest or "")[:6].ljust(6, "0")),
     )
-    if hour == 24:
-        if moment.minute or moment.second or moment.microsecond:
-            raise ValueError("after the end of the day")
-        moment += timedelta(days=1)
-    return _in_zone(moment, part["offset"], dated_only=part["hour"] is None)
+    # 24:00 is the end of the day.
+    if minutes > 59 or seconds > 59 or clock > timedelta(hours=24):
+        raise ValueError("no time of the day")
+    return clock
 
 
-def _in_zone(moment: datetime, offset: str | None, *, dated_only: bool) -> datetime:
-    if dated_only or offset in ("Z", "z"):
-        return moment.replace(tzinfo=UTC)
-    if offset is None:
-        return moment.astimezone()
-    ahead = timedelta(hours=int(offset[1:3]), minutes=int(offset[-2:]))
-    return moment.replace(tzinfo=UTC) - (ahead if offset[0] == "+" else -ahead)
+def _offset(text: str) -> timedelta:
+    hours, minutes = int(text[1:3]), int(text[-2:])
+    if hours > 23 or minutes > 59:
+        raise ValueError("no offset")
+    ahead = timedelta(hours=hours, minutes=minutes)
+    return -ahead if text[0] == "-" else ahead

@@ -2,37 +2,33 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import generate_latest
 
+from proxy.control.exposition import Family, Labels, Samples, exposed
 from proxy.model import Report
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """A metric: its kind in Prometheus' words, and the label it is split by, if any."""
-
-    name: str
-    kind: str
-    text: str
-    label: str | None = None
-
-
-FAMILIES = (
+CHP_FAMILIES = (
     Family("api_route_get", "counter", "Requests for the whole route table"),
     Family("api_route_add", "counter", "Routes added or replaced through the API"),
     Family("api_route_delete", "counter", "Requests to remove a route through the API"),
     Family("requests_ws", "counter", "Upgrade requests on the public port"),
     Family("requests_web", "counter", "Other requests on the public port"),
-    Family("requests_proxy", "counter", "Proxied responses by status", "status"),
-    Family("requests_api", "counter", "API responses by status", "status"),
+    Family("requests_proxy", "counter", "Responses on the public port by status", "status"),
+    Family("requests_api", "counter", "Responses of the API by status", "status"),
     Family("find_target_for_req", "summary", "Seconds to find a request's target"),
-    Family("last_activity_updating", "summary", "Seconds to note a route's activity"),
+    Family("last_activity_updating", "summary", "Seconds to take in a route's activity"),
 )
+
+ROUTES = Family("hubgate_routes", "gauge", "Routes served now")
+WORKERS = Family("hubgate_workers", "gauge", "Workers that serve now")
+CONNECTIONS = Family("hubgate_connections", "gauge", "Open connections of clients, by worker")
+TUNNELS = Family("hubgate_tunnels", "gauge", "Open tunnels (websockets), by worker")
+
+# The process metrics without a prefix are the supervisor's; CHP has only one process.
+WORKER_PREFIX = "hubgate_worker"
 
 
 class Metrics:
@@ -45,7 +41,6 @@ class Metrics:
     def __init__(self) -> None:
         self._totals: defaultdict[str, float] = defaultdict(float)
         self._latest: dict[int, Report] = {}
-        self._restarts = 0
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         PlatformCollector(registry=self._process)
@@ -57,6 +52,11 @@ class Metrics:
     def count(self, name: str, amount: float = 1) -> None:
         """Add `amount` to the counter `name`."""
         self._totals[name] += amount
+
+    def observe(self, name: str, seconds: float, times: int = 1) -> None:
+        """Add to the summary `name` that something took `seconds`, done `times` times in all."""
+        self.count(f"{name}_sum", seconds)
+        self.count(f"{name}_count", times)
 
     def add(self, worker: int, report: Report) -> None:
         """Take in what the worker with that process id has seen since its last report."""
@@ -70,50 +70,42 @@ class Metrics:
 
     def render(self, routes: int) -> bytes:
         """Return everything as Prometheus text; `routes` is the current number of routes."""
-        own = "".join(self._lines(routes))
-        return own.encode() + generate_latest(self._process)
+        families: list[tuple[Family, Samples]] = [
+            *((family, self._samples(family)) for family in CHP_FAMILIES),
+            (ROUTES, {("", ()): routes}),
+            (WORKERS, {("", ()): len(self._latest)}),
+            (CONNECTIONS, self._by_worker("connections")),
+            (TUNNELS, self._by_worker("tunnels")),
+            *self._worker_processes(),
+        ]
+        return exposed(families).encode() + generate_latest(self._process)
 
-    # prometheus-client insists on `_total` behind every counter's name, and CHP has none: these
-    # few lines of the text format are written here, the process metrics by the library.
-    def _lines(self, routes: int) -> Iterator[str]:
-        for family in FAMILIES:
-            yield from _head(family.name, family.kind, family.text)
-            if family.kind == "summary":
-                for part in ("sum", "count"):
-                    yield _sample(f"{family.name}_{part}", self._totals[f"{family.name}_{part}"])
-            elif family.label is None:
-                yield _sample(family.name, self._totals[family.name])
-            else:
-                yield from self._labelled(family.name, family.label)
-        yield from self._gauges(routes)
-
-    def _labelled(self, name: str, label: str) -> Iterator[str]:
-        for counter in sorted(self._totals):
-            family, _, value = counter.partition(":")
-            if family == name and value:
-                yield _sample(f'{name}{{{label}="{value}"}}', self._totals[counter])
-
-    def _gauges(self, routes: int) -> Iterator[str]:
-        reports = self._latest.values()
-        gauges = {
-            "hubgate_routes": ("Routes served now", routes),
-            "hubgate_workers": ("Workers that have reported and live", len(reports)),
-            "hubgate_connections": (
-                "Open connections of clients",
-                sum(report.connections for report in reports),
-            ),
-            "hubgate_tunnels": ("Open tunnels", sum(report.tunnels for report in reports)),
+    def _samples(self, family: Family) -> Samples:
+        if family.kind == "summary":
+            return {(part, ()): self._totals[family.name + part] for part in ("_count", "_sum")}
+        if family.label is None:
+            return {("", ()): self._totals[family.name]}
+        mark = family.name + ":"
+        return {
+            ("", ((family.label, name.removeprefix(mark)),)): value
+            for name, value in self._totals.items()
+            if name.startswith(mark)
         }
-        for name, (text, value) in gauges.items():
-            yield from _head(name, "gauge", text)
-            yield _sample(name, value)
+
+    def _by_worker(self, what: str) -> Samples:
+        return {("", _pid(worker)): getattr(each, what) for worker, each in self._latest.items()}
+
+    def _worker_processes(self) -> Iterator[tuple[Family, Samples]]:
+        families: dict[str, tuple[Family, dict[tuple[str, Labels], float]]] = {}
+        for worker in self._latest:
+            collector = ProcessCollector(WORKER_PREFIX, partial(int, worker), registry=None)
+            for metric in collector.collect():
+                for sample in metric.samples:
+                    family = Family(sample.name, metric.type, metric.documentation)
+                    _, samples = families.setdefault(sample.name, (family, {}))
+                    samples["", _pid(worker)] = sample.value
+        yield from families.values()
 
 
-def _head(name: str, kind: str, text: str) -> Iterator[str]:
-    yield f"# HELP {name} {text}\n"
-    yield f"# TYPE {name} {kind}\n"
-
-
-def _sample(name: str, value: float) -> str:
-    whole = int(value)
-    return f"{name} {whole if whole == value else repr(float(value))}\n"
+def _pid(worker: int) -> Labels:
+    return (("pid", str(worker)),)

@@ -3,8 +3,10 @@
 from aiohttp import web
 
 from proxy.control.access import hide_server, plain
+from proxy.control.exposition import CONTENT_TYPE
 from proxy.control.freshness import Freshness
-from proxy.control.metrics import CONTENT_TYPE, Metrics
+from proxy.control.metrics import Metrics
+from proxy.control.protocol import handler_args
 from proxy.control.routes import RouteService, Workers
 
 
@@ -19,9 +21,9 @@ def build_metrics_app(service: RouteService, workers: Workers, metrics: Metrics)
         text = metrics.render(len(service))
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
-    app = web.Application()
+    app = web.Application(handler_args=handler_args())
     app.on_response_prepare.append(hide_server)
-    app.router.add_route("*", "/{rest:.*}", answer)
+    app.router.add_route("*", "/{rest:(?s:.*)}", answer)
     return app
 
 

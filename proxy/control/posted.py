@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from proxy.errors import RouteError
+from proxy.errors import ConfigError, RouteError
 from proxy.model import Headers, RouteOptions
-from proxy.routing.target import parse_target
+from proxy.settings.urls import check_header, check_target
 
 MAX_DEPTH = 64
 """How deep a route's data may nest: far beyond any use, far below Python's recursion limit."""
@@ -35,26 +35,27 @@ def read_data(body: bytes) -> dict[str, Any]:
 
 
 def read_options(data: Mapping[str, Any]) -> RouteOptions:
-    """Return the options of a route in native mode, spelled as in routes.yaml.
+    """Return the options of a route in native mode, spelled and checked as in routes.yaml.
 
-    Raises RouteError for an option of the wrong type, and for a target nothing can connect to.
+    Raises RouteError for an option that cannot be, and for a target nothing can connect to.
     """
-    parse_target(data["target"])
     strip = data.get("strip_prefix", False)
     if not isinstance(strip, bool):
-        raise RouteError("strip_prefix: write true or false")
-    return RouteOptions(strip_prefix=strip, headers=_headers(data.get("headers", {})))
+        raise RouteError(f"strip_prefix: {strip!r} is neither true nor false")
+    try:
+        check_target(data["target"])
+    except ConfigError as error:
+        raise RouteError(f"target: {error}") from None
+    return RouteOptions(strip, _headers(data.get("headers", {})))
 
 
 def _headers(fields: object) -> Headers:
-    if not isinstance(fields, dict):
-        raise RouteError('headers: write an object such as {"X-Team": "physics"}')
-    for name, value in fields.items():
-        if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
-            raise RouteError(f"headers: {name!r} is not the name of a header")
-        if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
-            raise RouteError(f"headers: {name}: the value must be printable ASCII text")
-    return tuple(fields.items())
+    if not isinstance(fields, dict) or not all(isinstance(v, str) for v in fields.values()):
+        raise RouteError('headers: write an object of strings, such as {"X-Team": "physics"}')
+    try:
+        return tuple(check_header(name, value) for name, value in fields.items())
+    except ConfigError as error:
+        raise RouteError(f"headers: {error}") from None
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -1,11 +1,14 @@
 """The API's request target, read raw: no framework decodes, joins or tidies it before."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from proxy.errors import RouteError
 
 ROUTES = "/api/routes"
+
+_BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,12 @@ def decode_route(path: str) -> str:
     Raises RouteError if it is not UTF-8, or holds `.` or `..` as a segment: clients, and the
     matching of requests, resolve those, so that such a route could never be reached.
     """
+    if _BARE_PERCENT.search(path):
+        raise RouteError("the path has a bare %: write %25 for a percent sign")
     try:
-        raw = unquote_to_bytes(path.encode("utf-8", "surrogateescape"))
-        decoded = raw.decode("utf-8")
+        decoded = unquote_to_bytes(path.encode("utf-8", "surrogateescape")).decode("utf-8")
     except UnicodeDecodeError:
-        raise RouteError("the path is not percent-encoded UTF-8") from None
+        raise RouteError("the path is not UTF-8 once percent-decoded") from None
     if {".", ".."}.intersection(decoded.split("/")):
         raise RouteError("the path has a . or .. segment, which no request can match")
     return decoded

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from proxy.tasks import spawn
 log = logging.getLogger("hubgate.routes")
 
 _PLAIN = RouteOptions()
+# A user and password in a target do not belong in a log.
+_SECRET = re.compile(r"//[^/]*@")
 
 
 class Workers(Protocol):
@@ -135,7 +138,7 @@ class RouteService:
             self._stored[route.key] = route
             self._activity[route.key] = time.time()
             await self._workers.publish([route], [])
-        log.info("route added: %r -> %r", route.key, route.target)
+        log.info("route added: %r -> %r", route.key, _SECRET.sub("//...@", route.target))
 
     async def _remove(self, key: str) -> None:
         async with self._writing:

@@ -1,0 +1,41 @@
+"""How the control plane's ports speak HTTP: sizes, and what is logged of unreadable requests."""
+
+import logging
+from typing import Any
+
+from aiohttp.http_exceptions import HttpProcessingError
+
+LONGEST_LINE = 65536
+"""Bytes of a request line or a header field, as on the public port."""
+
+LINGER = 2.0
+"""Seconds to read on after an answer that did not wait for the body, so that it is not lost."""
+
+
+class _OneLine(logging.Filter):
+    """Turns a client's unreadable request into one line.
+
+    aiohttp would log a traceback that quotes the request, and so the token in it.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+            record.msg, record.args = "400, unreadable request: %s", (type(error).__name__,)
+            record.exc_info = record.exc_text = None
+        return True
+
+
+log = logging.getLogger("hubgate.api.protocol")
+log.addFilter(_OneLine())
+
+
+def handler_args() -> dict[str, Any]:
+    """Return what an `aiohttp.web.Application` of the control plane gives its connections."""
+    return {
+        "logger": log,
+        "max_line_size": LONGEST_LINE,
+        "max_field_size": LONGEST_LINE,
+        "lingering_time": LINGER,
+    }

@@ -1,0 +1,64 @@
+"""Stand-ins for what lies around the routes service: workers and stores that write a log."""
+
+import asyncio
+from collections.abc import Sequence
+
+from proxy.errors import StoreError
+from proxy.model import Route
+from proxy.store.memory import MemoryStore
+
+Change = tuple[tuple[Route, ...], tuple[str, ...]]
+
+
+class RecordingWorkers:
+    """Notes every change it is told of; `gate` shut makes the workers slow to acknowledge."""
+
+    def __init__(self, log: list[str] | None = None) -> None:
+        self.changes: list[Change] = []
+        self.log = [] if log is None else log
+        self.published = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.collected = 0
+
+    async def publish(self, put: Sequence[Route], delete: Sequence[str]) -> None:
+        """Note the change, then wait for the gate."""
+        self.changes.append((tuple(put), tuple(delete)))
+        self.log.append("publish")
+        self.published.set()
+        await self.gate.wait()
+        self.log.append("acknowledged")
+
+    async def collect(self) -> None:
+        """Count the round, then wait for the gate."""
+        self.collected += 1
+        await self.gate.wait()
+
+
+class RecordingStore(MemoryStore):
+    """A memory store that notes every write; `gate` shut delays them, `failing` set fails them."""
+
+    def __init__(self, log: list[str] | None = None) -> None:
+        super().__init__()
+        self.log = [] if log is None else log
+        self.failing = False
+        self.reached = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def put(self, route: Route) -> None:
+        """Store, or raise StoreError."""
+        await self._write("put")
+        await super().put(route)
+
+    async def delete(self, key: str) -> None:
+        """Delete, or raise StoreError."""
+        await self._write("delete")
+        await super().delete(key)
+
+    async def _write(self, what: str) -> None:
+        self.log.append(what)
+        self.reached.set()
+        await self.gate.wait()
+        if self.failing:
+            raise StoreError("the store is full")

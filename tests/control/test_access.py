@@ -1,0 +1,78 @@
+"""The API's log: a line for every response, which nobody can forge."""
+
+import logging
+
+import pytest
+
+from proxy.model import Route
+from tests.control.serving import TARGET, serving
+
+BODY = {"target": TARGET}
+
+
+def lines(caplog: pytest.LogCaptureFixture, logger: str = "hubgate.api") -> list[tuple[str, str]]:
+    return [(r.levelname, r.getMessage()) for r in caplog.records if r.name == logger]
+
+
+async def test_every_response_has_a_line_with_its_level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with serving(fixed=[Route("/docs", TARGET)]) as api:
+        await api.ask("POST", "/api/routes/user/a%40b?x=private", BODY)
+        await api.ask("GET", "/api/routes/nobody")
+        await api.ask("POST", "/api/routes/a", b"{}")
+        await api.ask("DELETE", "/api/routes/docs")
+        api.store.failing = True
+        await api.ask("DELETE", "/api/routes/user/a@b")
+    assert lines(caplog) == [
+        ("INFO", "201 POST /api/routes/user/a%40b"),
+        ("WARNING", "404 GET /api/routes/nobody"),
+        (
+            "WARNING",
+            '400 POST /api/routes/a the body needs a "target" that is a string,'
+            ' such as "http://HOST:PORT"',
+        ),
+        (
+            "WARNING",
+            "409 DELETE /api/routes/docs route /docs stands in routes.yaml: change it there",
+        ),
+        ("ERROR", "500 DELETE /api/routes/user/a@b the store is full"),
+    ]
+
+
+async def test_no_request_can_forge_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    forged = "%0A12:00:00.000%20[hubgate]%20info:%20201%20POST%20%C3%A9%1B[31m"
+    async with serving(fixed=[Route("/docs\n12:00", TARGET)]) as api:
+        await api.ask("POST", "/api/routes/" + forged, BODY)
+        await api.ask("DELETE", "/api/routes/" + forged)
+        await api.ask("DELETE", "/api/routes/docs%0A12:00")
+        await api.ask("GET", "/api/routes?inactiveSince=%0A201%0A")
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 6
+    assert all(message.isprintable() for message in messages)
+
+
+async def test_a_password_in_a_target_stays_out_of_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with serving() as api:
+        await api.ask("POST", "/api/routes/a", {"target": "http://me:hush@127.0.0.1:9001/x"})
+    assert ("INFO", "route added: '/a' -> 'http://...@127.0.0.1:9001/x'") in lines(
+        caplog, "hubgate.routes"
+    )
+    assert "hush" not in caplog.text
+
+
+async def test_a_fault_of_ours_is_a_500_that_tells_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving() as api:
+
+        def broken(path: str) -> None:
+            raise ZeroDivisionError("inner workings")
+
+        monkeypatch.setattr(api.service, "get", broken)
+        answer = await api.ask("GET", "/api/routes/a")
+    assert (answer.status, answer.body) == (500, b"Internal Server Error")
+    assert "inner workings" in caplog.text
