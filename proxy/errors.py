@@ -103,6 +103,10 @@ class HeadTooLargeError(BadRequestError):
     status = 431
 
 
+class BadTargetError(HubgateError):
+    """The matching route's target is not a URL that can be forwarded to."""
+
+
 class NoRouteError(HubgateError):
     """No route matches the request's host and path."""
 

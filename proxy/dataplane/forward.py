@@ -17,10 +17,10 @@ from proxy.dataplane.listener import Downstream, Hold
 from proxy.dataplane.reader import Incoming
 from proxy.dataplane.request import RequestHead
 from proxy.errors import (
+    BadTargetError,
     ConnectError,
     HubgateError,
     NoRouteError,
-    RouteError,
     Side,
     StaleConnectionError,
     UpstreamError,
@@ -132,9 +132,7 @@ class Exchange:
         if entry is None:
             raise NoRouteError("no route")
         if entry.target is None:
-            raise RouteError(
-                f"the target of route {entry.key} is not a URL that can be forwarded to"
-            )
+            raise BadTargetError(f"the target of route {entry.key} is not a usable URL")
         self._entry, self._target = entry, entry.target
         return entry, entry.target
 

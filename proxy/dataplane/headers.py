@@ -22,6 +22,9 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
     )
 )
+_PERSISTENCE = frozenset((b"close", b"keep-alive", b"upgrade"))
+# What the message itself hangs on: no Connection header can take it away.
+_FRAMING = frozenset((b"content-length", b"content-type", b"set-cookie"))
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -43,6 +46,10 @@ def request_bytes(
         path = drop_segments(path, entry.segments)
     if rules.prepend_path:
         path = target.path + path
+        if target.query:
+            path = _joined_query(path, target.query)
+    if not path.startswith(b"/"):
+        path = b"/" + path
     lines = [head.method + b" " + path + b" HTTP/1.1"]
     if rules.change_origin:
         lines.append(b"Host: " + target.authority)
@@ -59,6 +66,12 @@ def request_bytes(
         lines.append(b"Connection: Upgrade\r\nUpgrade: " + head.upgrade)
     lines.append(b"\r\n")
     return b"\r\n".join(lines)
+
+
+def _joined_query(path: bytes, query: bytes) -> bytes:
+    """Put the target's own query in front of the request's."""
+    path, mark, rest = path.partition(b"?")
+    return path + b"?" + query + (b"&" + rest if mark else b"")
 
 
 def replace_lines(lines: list[bytes], replacements: Sequence[bytes]) -> list[bytes]:
@@ -82,6 +95,8 @@ def forwarded_lines(head: RequestHead, peer: str, secure: bool, trusted: bool) -
     ]
     if first := before.get(b"x-forwarded-host") or host:
         lines.append(b"X-Forwarded-Host: " + first)
+    if given := before.get(b"forwarded"):
+        lines.append(b"Forwarded: " + given)
     return lines
 
 
@@ -110,7 +125,17 @@ def response_lines(head: ResponseHead) -> list[bytes]:
         lower = name.lower()
         if lower not in _HOP_BY_HOP:
             lines.append(name + b": " + value)
+        elif lower == b"connection" and value.lower() not in _PERSISTENCE:
+            return _without_named(head, lines[0])
     return lines
+
+
+def _without_named(head: ResponseHead, status_line: bytes) -> list[bytes]:
+    """Leave out as well what the Connection header names (RFC 9110, section 7.6.1)."""
+    tokens = b",".join(value for name, value in head.headers if name.lower() == b"connection")
+    named = {token.strip(b" \t").lower() for token in tokens.split(b",")} - _FRAMING | _HOP_BY_HOP
+    kept = [name + b": " + value for name, value in head.headers if name.lower() not in named]
+    return [status_line, *kept]
 
 
 def rewrite_location(

@@ -153,7 +153,7 @@ class Downstream(web.RequestHandler):
         BaseProtocol.connection_made(self, transport)
         tcp_keepalive(self.transport)
         name = transport.get_extra_info("peername")
-        self.peer = name[0] if isinstance(name, tuple) else ""
+        self.peer = _plain_address(name[0]) if isinstance(name, tuple) else ""
         self.secure = transport.get_extra_info("sslcontext") is not None
         self._server.connection_made(self, self.transport)
 
@@ -274,3 +274,8 @@ class Downstream(web.RequestHandler):
             self.transport.resume_reading()
         else:
             self.transport.close()
+
+
+def _plain_address(address: str) -> str:
+    """Return the IPv4 address that a socket for both families shows as `::ffff:192.0.2.1`."""
+    return address[7:] if address.startswith("::ffff:") and "." in address else address

@@ -27,12 +27,17 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`path` is the target's own path without a trailing slash, `authority` its Host header."""
+    """A target's parts, ready to be joined with a request's.
+
+    `path` is the target's own path without a trailing slash, `query` what follows its question
+    mark, `authority` its Host header.
+    """
 
     url: str
     peer: Peer
     path: bytes
     authority: bytes
+    query: bytes = b""
 
 
 def parse_target(url: str) -> Target:
@@ -48,7 +53,8 @@ def parse_target(url: str) -> Target:
             f"bad target {url!r}: {error}; write http://HOST:PORT, https://HOST:PORT"
             " or http+unix://%2Fpath%2Fto.sock"
         ) from None
-    return Target(url, peer, parts.path.rstrip("/").encode(), _authority(peer))
+    path = parts.path.rstrip("/").encode()
+    return Target(url, peer, path, _authority(peer), parts.query.encode())
 
 
 def _tcp_peer(parts: SplitResult) -> Peer:
