@@ -74,8 +74,9 @@ class RoutesApi:
         return json_response(shown(self._service.get(key)))
 
     async def _get_table(self, request: web.Request, path: ApiPath) -> web.StreamResponse:
-        since = path.query.get("inactiveSince") or path.query.get("inactive_since")
-        limit = None if not since else milliseconds(parse_moment(since))
+        dates = (path.query.get(name) for name in ("inactiveSince", "inactive_since"))
+        limits = [milliseconds(parse_moment(date)) for date in dates if date]
+        limit = limits[0] if limits else None
         host = self._host(path)
         host = clean_host(host) if host else ""
         await self._freshness.refresh()

@@ -225,6 +225,12 @@ async def test_the_first_spelling_of_inactive_since_goes_first_and_empty_is_none
         assert await keys(api, "?InactiveSince=never") == {"/a"}
 
 
+async def test_an_unreadable_date_beside_a_readable_one_is_refused() -> None:
+    async with serving() as api:
+        answer = await api.ask("GET", "/api/routes?inactiveSince=2100&inactive_since=never")
+        assert answer.status == 400
+
+
 @pytest.mark.parametrize("text", ["never", "123456789", "2100-13-01", "2100-01-01T00:00:00+01:00"])
 async def test_an_unreadable_date_is_refused(text: str) -> None:
     async with serving() as api:
