@@ -17,7 +17,11 @@ def open_socket(address: Address) -> socket.socket:
         return socket.create_connection(address, timeout=PATIENCE)
     sock = socket.socket(socket.AF_UNIX)
     sock.settimeout(PATIENCE)
-    sock.connect(address)
+    try:
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
