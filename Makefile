@@ -1,0 +1,50 @@
+# make run    a JupyterHub behind hubgate on http://127.0.0.1:8000 (TLS=1 for https, PORT=… for another port)
+# make test   all tests (ARGS='-k tunnel' for some)
+# make check  what CI runs: format, lint, types, tests
+# make certs  a development CA and a server certificate in certs/
+# make clean  remove everything made here, certs/ apart
+
+PYTHON   ?= python3
+VENV     := .venv
+BIN      := $(VENV)/bin
+STAMP    := $(VENV)/.installed
+PORT     ?= 8000
+API_PORT ?= 8001
+HUB_PORT ?= 8081
+ARGS     ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: run test check certs clean venv parts
+
+run: $(STAMP)
+	@$(BIN)/python dev/run.py --port $(PORT) --api-port $(API_PORT) --hub-port $(HUB_PORT) $(if $(TLS),--tls) $(ARGS)
+
+test: $(STAMP) parts
+	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	@$(MAKE) --no-print-directory test
+
+certs: $(STAMP)
+	$(BIN)/proxyctl certs
+
+clean:
+	rm -rf $(VENV) state build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv: $(STAMP)
+
+parts:
+	@scripts/system-parts chromium redis-server nginx
+
+# The stamp is older than pyproject.toml exactly when there is something to install.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: $(PYTHON) is older than 3.11; choose another: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@
