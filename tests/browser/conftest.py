@@ -1,0 +1,34 @@
+"""Chromium, once for each module."""
+
+import shutil
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright, expect
+
+from tests.browser.desk import LIMIT
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+# Root needs --no-sandbox; the others keep the browser from talking to anyone but the test.
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        pytest.skip("no Chromium: install the package chromium")
+    expect.set_options(timeout=LIMIT * 1000)
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield chromium
+        await chromium.close()
