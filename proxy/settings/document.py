@@ -47,7 +47,7 @@ def parse_document(text: str, name: str) -> Document:
 def _parse(loader: yaml.SafeLoader, name: str) -> Document:
     try:
         node = loader.get_single_node()
-        if node is None:
+        if node is None or node.tag == "tag:yaml.org,2002:null":
             return Document()
         if not isinstance(node, MappingNode):
             raise ConfigError(f"{name}: holds no settings; write keys such as listen: and routes:")

@@ -30,7 +30,7 @@ def resolve(
     environ: Mapping[str, str],
 ) -> Settings:
     """Return the settings that `file`, read from `path`, stands for; no token yet."""
-    folder = str(path.parent) if path else ""
+    folder = str(path.parent) if path and path.parent != Path() else ""
     api_secret = environ.get("HUBGATE_API_TLS_PASSPHRASE")
     return Settings(
         listen=_listen(file.listen, folder),

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from proxy.settings.fields import (
     PRIVATE_NETWORKS,
@@ -20,6 +20,10 @@ from proxy.settings.fields import (
     Workers,
 )
 
+# Unquoted, YAML reads a version as a number.
+Version = Annotated[
+    Literal["1.2", "1.3"], BeforeValidator(lambda value: str(value) if value else value)
+]
 Level = Literal["debug", "info", "warn", "error"]
 
 
@@ -38,7 +42,7 @@ class TLS(Section):
     key: FilePath
     ca: FilePath | None = None
     client_certificates: Literal["ignore", "request", "require"] = "ignore"
-    min_version: Annotated[Literal["1.2", "1.3"], Field(coerce_numbers_to_str=True)] = "1.2"
+    min_version: Version = "1.2"
     ciphers: Text | None = None
     dhparam: FilePath | None = None
 

@@ -1,0 +1,95 @@
+"""YAML with line numbers, and what of YAML is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from proxy.errors import ConfigError
+from proxy.settings.document import dotted, parse_document, read_document
+
+
+def test_values_come_with_the_line_they_stand_on() -> None:
+    document = parse_document("listen:\n  port: 1\nroutes: {/: a,\n  /b: c}\nl: [x,\n y]\n", "f")
+    assert document.data == {
+        "listen": {"port": 1},
+        "routes": {"/": "a", "/b": "c"},
+        "l": ["x", "y"],
+    }
+    assert document.lines["listen",] == 1
+    assert document.lines["listen", "port"] == 2
+    assert document.lines["routes", "/b"] == 4
+    assert document.lines["l", 1] == 6
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n"])
+def test_nothing_is_no_settings(text: str) -> None:
+    assert parse_document(text, "f").data == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "f, line 3: a: is there twice, first on line 1; keep one"),
+        (
+            "routes:\n  /a: x\n  /a: y\n",
+            "f, line 3: routes./a: is there twice, first on line 2; keep one",
+        ),
+        ("- a\n", "f: holds no settings; write keys such as listen: and routes:"),
+        ("just text", "f: holds no settings; write keys such as listen: and routes:"),
+        (
+            "a: 1\n\tb: 2\n",
+            "f, line 2: found character '\\t' that cannot start any token; indent with spaces",
+        ),
+        ("a: [1\n", "f, line 2: expected ',' or ']', but got '<stream end>'"),
+        ("a: \x01\n", "f: special characters are not allowed"),
+        ("a: 1\n---\nb: 2\n", "f, line 2: but found another document"),
+        ("? [1]\n: 2\n", "f, line 1: found unhashable key"),
+        ("a: *nowhere\n", "f, line 1: found undefined alias 'nowhere'"),
+    ],
+)
+def test_what_is_not_taken_is_explained(text: str, line: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_document(text, "f")
+    assert str(raised.value) == line
+
+
+def test_every_duplicate_is_named() -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_document("a: 1\na: 2\nb: {c: 1, c: 2}\n", "f")
+    assert [line.split(":")[1].strip() for line in raised.value.lines] == ["a", "b.c"]
+
+
+def test_python_objects_are_not_built() -> None:
+    with pytest.raises(ConfigError, match="could not determine a constructor"):
+        parse_document("a: !!python/object/apply:os.system ['true']\n", "f")
+
+
+def test_aliases_within_aliases_take_no_exponential_time() -> None:
+    levels = "\n".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 40))
+    document = parse_document(f"l0: &l0 [x]\n{levels}\n", "f")
+    assert len(document.lines) < 1000
+
+
+def test_deep_nesting_is_a_mistake_and_no_crash() -> None:
+    with pytest.raises(ConfigError, match="f: is nested too deeply"):
+        parse_document("[" * 50000, "f")
+
+
+def test_unreadable_files_are_explained(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none.yaml: no such file; write it, or name another"):
+        read_document(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match=r"cannot be read: Is a directory"):
+        read_document(tmp_path)
+    (tmp_path / "latin").write_bytes(b"a: \xe9\n")
+    with pytest.raises(ConfigError, match="is not UTF-8 text; save it as UTF-8"):
+        read_document(tmp_path / "latin")
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "f.yaml").write_bytes(b"\xef\xbb\xbfworkers: 2\n")
+    assert read_document(tmp_path / "f.yaml").data == {"workers": 2}
+
+
+def test_places_read_as_they_are_written() -> None:
+    assert dotted(("routes", "/user/alice", "target")) == "routes./user/alice.target"
+    assert dotted(("listen", "host", 1)) == "listen.host[1]"
