@@ -56,7 +56,7 @@ class RoutesApi:
         reason = self._guard.refusal(request.headers.get("Authorization"))
         if reason is not None:
             response = plain(403)
-            response[REASON] = reason
+            response[REASON] = f"{reason}, from {request.remote or 'a unix socket'}"
             return response
         path = split_target(request.raw_path)
         if path.route is None:

@@ -69,11 +69,10 @@ def _finite_float(digits: str) -> float:
     return number
 
 
-def _check_depth(data: object) -> None:
+def _check_depth(data: dict[str, Any]) -> None:
     level: list[Any] = [data]
     for _ in range(MAX_DEPTH):
-        inner = (v for v in level if isinstance(v, dict | list))
-        level = [x for v in inner for x in (v.values() if isinstance(v, dict) else v)]
-        if not level:
-            return
-    raise RouteError(f"the body nests deeper than {MAX_DEPTH} levels")
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+    if level:
+        raise RouteError(f"the body nests deeper than {MAX_DEPTH} levels")

@@ -103,6 +103,13 @@ async def test_paths_are_kept_percent_decoded(posted: str, key: str) -> None:
         assert (await api.ask("DELETE", "/api/routes" + posted)).status == 204
 
 
+async def test_a_path_may_be_long() -> None:
+    async with serving() as api:
+        key = "/" + "x" * 30_000
+        assert (await api.ask("POST", "/api/routes" + key, BODY)).status == 201
+        assert await keys(api) == {key}
+
+
 @pytest.mark.parametrize("path", ["/%ff", "/%zz", "/%", "/a/../b", "/.", "/a/%2e%2e", "/a/..%2Fb"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 async def test_paths_that_cannot_be_are_refused(method: str, path: str) -> None:

@@ -102,7 +102,7 @@ async def test_a_refusal_is_logged_without_the_secret(caplog: pytest.LogCaptureF
     async with serving(token=TOKEN) as api:
         await api.ask("GET", "/api/routes?token=in-the-query", token="wrong-one")
         await api.ask("GET", "/api/routes", token=TOKEN)
-    assert "403 GET /api/routes a wrong token" in caplog.text
+    assert "403 GET /api/routes a wrong token, from 127.0.0.1" in caplog.text
     for secret in (TOKEN, "wrong-one", "in-the-query"):
         assert secret not in caplog.text
 
