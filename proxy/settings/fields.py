@@ -49,14 +49,22 @@ def whole_number(value: Any, what: str, low: int, high: int) -> int:
 
 def check_seconds(value: Any) -> float:
     """Return a positive number of seconds. Raises ConfigError."""
-    try:
-        number = -1.0 if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = -1.0
+    number = _number(value)
     # Timers hold nothing longer, and a NaN compares false with everything.
     if not 0 < number <= 31_536_000:
         raise ConfigError(f"{value!r} is no time; write seconds above 0, such as 75 or 0.5")
     return number
+
+
+def _seconds_or_zero(value: Any) -> float:
+    return 0.0 if _number(value) == 0 else check_seconds(value)
+
+
+def _number(value: Any) -> float:
+    try:
+        return -1.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return -1.0
 
 
 def _text(value: Any) -> str:
@@ -137,9 +145,13 @@ def check_headers(value: Any) -> tuple[tuple[str, str], ...]:
 
 
 Port = Annotated[int, _stated(lambda value: whole_number(value, "port", 0, 65535))]
-Bytes = Annotated[int, _stated(lambda value: whole_number(value, "size in bytes", 1024, 1 << 24))]
+HeadBytes = Annotated[int, _stated(lambda v: whole_number(v, "size in bytes", 1024, 1 << 24))]
+Bytes = Annotated[int, _stated(lambda value: whole_number(value, "size in bytes", 1, 1 << 50))]
+Count = Annotated[int, _stated(lambda value: whole_number(value, "count", 1, 1 << 24))]
+CountOrZero = Annotated[int, _stated(lambda value: whole_number(value, "count", 0, 1 << 24))]
 Workers = Annotated[int | str, _stated(check_workers)]
 Seconds = Annotated[float, _stated(check_seconds)]
+SecondsOrZero = Annotated[float, _stated(_seconds_or_zero)]
 Text = Annotated[str, _stated(_text)]
 FilePath = Annotated[str, _stated(_text)]
 SocketPath = Annotated[str, _stated(lambda value: check_socket_path(_text(value)))]

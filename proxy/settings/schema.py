@@ -4,15 +4,20 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
+from proxy.model import Limits, Timeouts
 from proxy.settings.fields import (
     PRIVATE_NETWORKS,
     Bytes,
+    Count,
+    CountOrZero,
     FilePath,
+    HeadBytes,
     HeaderPairs,
     Hosts,
     Networks,
     Port,
     Seconds,
+    SecondsOrZero,
     SocketPath,
     Store,
     TargetURL,
@@ -25,6 +30,9 @@ Version = Annotated[
     Literal["1.2", "1.3"], BeforeValidator(lambda value: str(value) if value else value)
 ]
 Level = Literal["debug", "info", "warn", "error"]
+
+
+TIMES, SIZES = Timeouts(), Limits()
 
 
 class Section(BaseModel):
@@ -110,23 +118,36 @@ class Metrics(Place):
 
 
 class Times(Section):
-    """Seconds; a null waits for ever where that makes sense."""
+    """Seconds; a null waits for ever where that makes sense. See `proxy.model.Timeouts`."""
 
     example: ClassVar[str] = "{keep_alive: 75}"
-    keep_alive: Seconds = 75.0
-    connect: Seconds = 5.0
-    request: Seconds | None = None
-    response: Seconds | None = None
-    drain: Seconds = 10.0
-    upstream_idle: Seconds = 60.0
+    head: Seconds = TIMES.head
+    body: Seconds = TIMES.body
+    keep_alive: Seconds = TIMES.keep_alive
+    connect: Seconds = TIMES.connect
+    ready: SecondsOrZero = TIMES.ready
+    down: SecondsOrZero = TIMES.down
+    request: Seconds | None = TIMES.request
+    response: Seconds | None = TIMES.response
+    total: Seconds | None = TIMES.total
+    drain: Seconds = TIMES.drain
+    upstream_idle: Seconds = TIMES.upstream_idle
+    upstream_age: Seconds = TIMES.upstream_age
 
 
 class Sizes(Section):
-    """Bytes."""
+    """Bytes and counts; a null is no limit where that makes sense. See `proxy.model.Limits`."""
 
     example: ClassVar[str] = "{head: 65536}"
-    request_line: Bytes = 65536
-    head: Bytes = 65536
+    request_line: HeadBytes = SIZES.request_line
+    head: HeadBytes = SIZES.head
+    headers: Count = SIZES.headers
+    body: Bytes | None = SIZES.body
+    connections: Count | None = SIZES.connections
+    address_connections: Count | None = SIZES.address_connections
+    route_requests: Count | None = SIZES.route_requests
+    route_tunnels: Count | None = SIZES.route_tunnels
+    upstream_idle: CountOrZero = SIZES.upstream_idle
 
 
 class Forward(Section):

@@ -1,5 +1,6 @@
 """Settings as a whole: the file under the environment under flags, and every mistake's line."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from proxy.errors import ConfigError
 from proxy.model import Address, ClientTLS, ForwardRules, Limits, Route, RouteOptions, Timeouts
-from proxy.settings import Settings, load
+from proxy.settings import Settings, load, schema
 from proxy.settings.document import parse_document
 from proxy.settings.fields import PRIVATE_NETWORKS
 from proxy.settings.schema import File, Section
@@ -59,7 +60,7 @@ store: sqlite:state/routes.db
 log_level: debug
 pid_file: hub.pid
 timeouts: {keep_alive: 60, connect: 1, request: 2.5, response: 3, drain: 4, upstream_idle: 5}
-limits: {request_line: 8192, head: 16384}
+limits: {request_line: 8192, head: 16384, headers: 9, body: 1, connections: null}
 forward: {x_forward: false, prepend_path: false, include_prefix: false, change_origin: true,
           auto_rewrite: true, protocol_rewrite: https, headers: {X-A: b},
           trusted_peers: [10.0.0.0/8], error_target: "http://127.0.0.1:1/error"}
@@ -85,8 +86,12 @@ routes:
     assert settings.store == f"sqlite:{tmp_path}/state/routes.db"
     assert settings.log_level == settings.worker.log_level == "debug"
     assert settings.pid_file == str(tmp_path / "hub.pid")
-    assert settings.worker.timeouts == Timeouts(60, 1, 2.5, 3, 4, 5)
-    assert settings.worker.limits == Limits(8192, 16384)
+    assert settings.worker.timeouts == Timeouts(
+        keep_alive=60, connect=1, request=2.5, response=3, drain=4, upstream_idle=5
+    )
+    assert settings.worker.limits == Limits(
+        request_line=8192, head=16384, headers=9, body=1, connections=None
+    )
     assert settings.worker.client_tls == ClientTLS(ca=files.ca, check_hostname=False)
     assert settings.worker.rules == ForwardRules(
         x_forward=False,
@@ -108,6 +113,21 @@ routes:
         Route("hub.example.org/", "http://b", {"target": "http://b"}, fixed=True),
     )
     assert settings.config_file == tmp_path / "routes.yaml"
+
+
+def test_zero_is_a_time_where_it_turns_something_off(read: Read) -> None:
+    times = read("timeouts: {ready: 0, down: 0}").worker.timeouts
+    assert (times.ready, times.down) == (0, 0)
+
+
+def test_the_file_can_set_all_there_is() -> None:
+    for section, model in ((schema.Times, Timeouts), (schema.Sizes, Limits)):
+        assert set(section.model_fields) == {field.name for field in dataclasses.fields(model)}
+    rules = {field.name for field in dataclasses.fields(ForwardRules)}
+    # Where hosts go is said by host_routing; custom headers are plain headers here.
+    assert set(schema.Forward.model_fields) == rules - {"custom_headers", "native_routes"} | {
+        "headers"
+    }
 
 
 def test_empty_sections_are_the_same_as_none(read: Read) -> None:
@@ -237,7 +257,7 @@ def test_the_token_stands_in_no_repr_and_no_error(read: Read, tmp_path: Path) ->
         ("listen: {prot: 1}", "line 1: listen.prot: unknown key; did you mean port?"),
         (
             "limits: {zzz: 1}",
-            "line 1: limits.zzz: unknown key; the keys here are request_line, head",
+            "line 1: limits.zzz: unknown key; the keys here are request_line, head, headers,",
         ),
         ("\nlisten:\n  port: x", "line 3: listen.port: 'x' is no port; write a whole number,"),
         ("listen: {port: 70000}", "line 1: listen.port: 70000 is no port;"),
@@ -297,6 +317,8 @@ def test_the_token_stands_in_no_repr_and_no_error(read: Read, tmp_path: Path) ->
         ("timeouts: {drain: .nan}", "line 1: timeouts.drain: nan is no time;"),
         ("timeouts: {drain: .inf}", "line 1: timeouts.drain: inf is no time;"),
         ("timeouts: {drain: true}", "line 1: timeouts.drain: True is no time;"),
+        ("timeouts: {ready: -1}", "line 1: timeouts.ready: -1 is no time;"),
+        ("limits: {connections: 0}", "line 1: limits.connections: 0 is no count; write a whole"),
         ("limits: {head: 1}", "line 1: limits.head: 1 is no size in bytes; write a whole number,"),
         (
             "forward: {x_forward: maybe}",

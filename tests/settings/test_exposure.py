@@ -1,0 +1,59 @@
+"""Who could reach us, and what is refused because of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from proxy.errors import ConfigError
+from proxy.model import Address, ServerTLS, WorkerConfig
+from proxy.settings import Settings
+from proxy.settings.exposure import check_exposure, exposure_warnings, is_guarded, is_public
+
+TLS = ServerTLS("cert", "key")
+MUTUAL = replace(TLS, request_cert=True, reject_unauthorized=True)
+PUBLIC = (Address("0.0.0.0", 8000),)
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "10.0.0.1", "hub.example.org", "fe80::1"])
+def test_public_hosts(host: str) -> None:
+    assert is_public(Address(host, 1))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LOCALHOST"])
+def test_hosts_of_this_machine(host: str) -> None:
+    assert not is_public(Address(host, 1))
+
+
+def test_a_unix_socket_is_not_public() -> None:
+    assert not is_public(Address(path="/run/a.sock"))
+
+
+def test_plain_http_stays_on_this_machine() -> None:
+    check_exposure(Settings(), no_ssl=False)
+    check_exposure(Settings(listen=PUBLIC), no_ssl=True)
+    check_exposure(Settings(listen=PUBLIC, worker=WorkerConfig(tls=TLS)), no_ssl=False)
+    with pytest.raises(ConfigError, match=r"^listen: 0.0.0.0:8000 is a public address"):
+        check_exposure(Settings(listen=PUBLIC), no_ssl=False)
+
+
+def test_an_unguarded_api_stays_on_this_machine() -> None:
+    settings = Settings(api=(Address("127.0.0.1", 8001), Address("::", 8001)))
+    check_exposure(replace(settings, api_token="t"), no_ssl=False)
+    check_exposure(replace(settings, api_tls=MUTUAL), no_ssl=False)
+    for open_api in (settings, replace(settings, api_tls=TLS)):
+        with pytest.raises(ConfigError, match=r"^api: \[::\]:8001 is a public address"):
+            check_exposure(open_api, no_ssl=False)
+
+
+def test_a_requested_certificate_is_no_guard() -> None:
+    assert is_guarded(Settings(api_tls=MUTUAL))
+    assert not is_guarded(Settings(api_tls=replace(TLS, request_cert=True)))
+
+
+def test_unwise_settings_are_warned_about() -> None:
+    assert exposure_warnings(Settings()) == ["REST API is not authenticated."]
+    assert exposure_warnings(Settings(api_token="t")) == []
+    assert exposure_warnings(Settings(listen=PUBLIC, api=PUBLIC, api_token="t")) == [
+        "No TLS on the public address 0.0.0.0:8000; it must end in front of the proxy.",
+        "The API's token crosses the network unencrypted: no TLS on 0.0.0.0:8000.",
+    ]
