@@ -41,7 +41,7 @@ def run_command(
         env=clean_environment(env or {}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=30,
         check=False,
     )
 
@@ -139,13 +139,15 @@ def launch(options: Options, folder: Path) -> RunningProxy:
     port, api_port = free_ports()
     token = dict(options.env).get("CONFIGPROXY_AUTH_TOKEN", secrets.token_hex(8))
     public = options.public or ("--ip", "127.0.0.1", "--port", str(port))
-    api = options.api or ("--api-ip", "127.0.0.1", "--api-port", str(api_port))
+    api = options.api
+    if api is None:
+        api = ("--api-ip", "127.0.0.1", "--api-port", str(api_port))
     process, output = spawn(
         [*public, *api, *options.flags],
         {"CONFIGPROXY_AUTH_TOKEN": token, **dict(options.env)},
         folder,
     )
-    proxy = RunningProxy(process, output, _address(public), _address(api), token)
+    proxy = RunningProxy(process, output, _address(public), _api_address(public, api), token)
     wait_until_listening(proxy, [proxy.public, proxy.api])
     return proxy
 
@@ -186,6 +188,13 @@ def accepts(address: Address) -> bool:
     except OSError:
         return False
     return True
+
+
+def _api_address(public: Sequence[str], api: Sequence[str]) -> Address:
+    if api:
+        return _address(api)
+    where = _address(public)
+    return ("localhost", where[1] + 1 if isinstance(where, tuple) else 8001)
 
 
 def _address(flags: Sequence[str]) -> Address:

@@ -1,0 +1,144 @@
+"""--timeout, --proxy-timeout and --keep-alive-timeout, in milliseconds."""
+
+import time
+
+import pytest
+
+from tests.contract.better import better
+from tests.contract.conftest import MakeTarget, StartProxy
+from tests.contract.frames import TEXT, FrameServer, client_frame, handshake, read_frame
+from tests.contract.harness import RunningProxy
+from tests.contract.target import Connection, Target, answer
+
+BRIEF = 700
+LONG = 600_000
+
+
+def silent(connection: Connection) -> None:
+    """Take a request and never answer it."""
+    connection.read_request()
+    connection.closes()
+
+
+def late(connection: Connection) -> None:
+    """Answer after two seconds."""
+    while True:
+        connection.read_request()
+        time.sleep(2)
+        connection.send(answer(200, b"late"))
+
+
+class TestProxyTimeout:
+    """The target sends nothing: 503."""
+
+    @pytest.fixture
+    def proxy(self, start: StartProxy) -> RunningProxy:
+        return start("--proxy-timeout", str(BRIEF))
+
+    def test_a_silent_target_is_503(self, proxy: RunningProxy, make_target: MakeTarget) -> None:
+        proxy.add("/x", make_target(silent).url)
+        started = time.monotonic()
+        assert proxy.get("/x").status == 503
+        assert time.monotonic() - started > BRIEF / 1000 - 0.1
+
+    def test_the_targets_connection_is_closed(
+        self, proxy: RunningProxy, make_target: MakeTarget
+    ) -> None:
+        left: list[bool] = []
+
+        def waiting(connection: Connection) -> None:
+            connection.read_request()
+            left.append(connection.closes())
+
+        backend = make_target(waiting)
+        proxy.add("/x", backend.url)
+        proxy.get("/x")
+        assert backend.wait_for(lambda: bool(backend.requests))
+        backend.stop()
+        assert left == [True]
+
+    def test_a_prompt_target_is_not_bothered(self, proxy: RunningProxy, target: Target) -> None:
+        proxy.add("/x", target.url)
+        assert proxy.get("/x").status == 200
+
+
+class TestTimeout:
+    """No byte either way on the client's connection during a request: it is dropped."""
+
+    @pytest.fixture
+    def proxy(self, start: StartProxy) -> RunningProxy:
+        return start("--timeout", str(BRIEF))
+
+    def test_the_clients_connection_is_dropped(
+        self, proxy: RunningProxy, make_target: MakeTarget
+    ) -> None:
+        proxy.add("/x", make_target(silent).url)
+        with proxy.connect() as client:
+            client.start("/x")
+            assert client.closes()
+
+    def test_a_request_in_motion_is_left_alone(
+        self, proxy: RunningProxy, make_target: MakeTarget
+    ) -> None:
+        def dripping(connection: Connection) -> None:
+            connection.read_request()
+            connection.send(b"HTTP/1.1 200 Fine\r\nContent-Length: 10\r\n\r\n")
+            for _ in range(10):
+                time.sleep(BRIEF / 1000 / 5)
+                connection.send(b"x")
+
+        proxy.add("/x", make_target(dripping).url)
+        assert proxy.get("/x").body == b"x" * 10
+
+
+class TestNoTimeout:
+    """Without the flags nothing is cut."""
+
+    def test_a_late_target_is_waited_for(
+        self, proxy: RunningProxy, make_target: MakeTarget
+    ) -> None:
+        proxy.add("/x", make_target(late).url)
+        assert proxy.get("/x").body == b"late"
+
+    def test_long_timeouts_are_waited_for(self, start: StartProxy, make_target: MakeTarget) -> None:
+        proxy = start("--timeout", str(LONG), "--proxy-timeout", str(LONG))
+        proxy.add("/x", make_target(late).url)
+        assert proxy.get("/x").body == b"late"
+
+    def test_an_open_tunnel_outlives_them(self, start: StartProxy, make_target: MakeTarget) -> None:
+        proxy = start("--timeout", str(BRIEF), "--proxy-timeout", str(BRIEF))
+        proxy.add("/x", make_target(FrameServer(echo=True)).url)
+        with proxy.connect() as client:
+            handshake(client, "/x")
+            time.sleep(BRIEF / 1000 * 2)
+            client.send(client_frame(TEXT, b"still here"))
+            assert read_frame(client) == (TEXT, b"still here")
+
+
+class TestKeepAlive:
+    """An idle connection of a client."""
+
+    def test_it_is_closed_after_the_time_given(self, start: StartProxy) -> None:
+        proxy = start("--keep-alive-timeout", str(BRIEF))
+        with proxy.connect() as client:
+            assert client.ask("/_chp_healthz").status == 200
+            started = time.monotonic()
+            assert client.closes()
+            assert time.monotonic() - started > BRIEF / 1000 - 0.1
+
+    def test_it_stays_open_within_the_time_given(self, start: StartProxy) -> None:
+        proxy = start("--keep-alive-timeout", str(LONG))
+        with proxy.connect() as client:
+            assert client.ask("/_chp_healthz").status == 200
+            client.socket.settimeout(7)
+            with pytest.raises(TimeoutError):
+                client.socket.recv(1)
+            assert client.ask("/_chp_healthz").status == 200
+
+    @better("it closes after 5 s, while balancers keep connections for 60 s")
+    def test_it_stays_open_for_longer_than_5_seconds(self, proxy: RunningProxy) -> None:
+        with proxy.connect() as client:
+            assert client.ask("/_chp_healthz").status == 200
+            client.socket.settimeout(7)
+            with pytest.raises(TimeoutError):
+                client.socket.recv(1)
