@@ -47,6 +47,9 @@ def parse_target(url: str) -> Target:
     """
     try:
         parts = urlsplit(url)
+        if any(char <= " " for char in parts.netloc + parts.path + parts.query):
+            # It would end the request line early, and the rest would be read as a header.
+            raise ValueError("it contains white space")
         peer = _unix_peer(parts) if parts.scheme in _UNIX_SCHEMES else _tcp_peer(parts)
     except ValueError as error:
         raise RouteError(
@@ -62,8 +65,6 @@ def _tcp_peer(parts: SplitResult) -> Peer:
         raise ValueError("it must start with http://, https:// or http+unix://")
     if not parts.hostname:
         raise ValueError("it names no host")
-    if any(char <= " " for char in parts.netloc + parts.path):
-        raise ValueError("it contains white space")
     port = parts.port or _DEFAULT_PORTS[parts.scheme]
     return Peer(parts.hostname, port, tls=parts.scheme == "https")
 
