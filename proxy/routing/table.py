@@ -90,7 +90,9 @@ class RouteTable:
         """
         path = match_path(target)
         if self._hosted:
-            entry = self._hosts.match(f"{bare_host(host)}/{path.lstrip('/')}")
+            # A request without a host must not choose one by its path.
+            name = bare_host(host)
+            entry = self._hosts.match(f"{name}/{path.lstrip('/')}") if name else None
             if entry is not None or self._host_routing:
                 return entry if entry is not None else self._paths.match("/")
         elif self._host_routing:
