@@ -1,6 +1,5 @@
 """An aiohttp application on listeners of the supervisor: the API, the metrics."""
 
-import asyncio
 import ssl
 from collections.abc import Sequence
 
@@ -40,6 +39,4 @@ class Endpoint:
 
     async def close(self) -> None:
         """Listen no more, then finish within two seconds what is being answered."""
-        # One turn of the loop lets the server close its sockets before anything is waited for.
-        await asyncio.sleep(0)
         await self._runner.cleanup()

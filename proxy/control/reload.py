@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from proxy.control.routes import RouteService
-from proxy.errors import HubgateError
+from proxy.errors import ConfigError
 from proxy.settings import Settings
 
 log = logging.getLogger("hubgate.supervisor")
@@ -34,8 +34,9 @@ class Reloader:
                 # A large file takes seconds to read, and the API must go on meanwhile.
                 fresh = await asyncio.to_thread(self._read)
                 await self._service.replace_fixed(fresh.fixed_routes)
-            except HubgateError as error:
-                log.error("not reloaded, the running routes stay: %s", error)
+            except ConfigError as error:
+                for line in error.lines:
+                    log.error("not reloaded, the running routes stay: %s", line)
                 return
         log.info("reloaded: %d fixed routes", len(fresh.fixed_routes))
         needing_restart = list(changed(self._running, fresh))

@@ -15,7 +15,7 @@ from proxy.control.metrics_app import build_metrics_app
 from proxy.control.pidfile import pid_file
 from proxy.control.reload import Reloader
 from proxy.control.routes import RouteService
-from proxy.control.watch import watch_file
+from proxy.control.watch import version, watch_file
 from proxy.control.workers import WorkerPool
 from proxy.errors import HubgateError, RouteNotFoundError
 from proxy.model import Report
@@ -33,6 +33,8 @@ class Supervisor:
     def __init__(self, settings: Settings, reload: Callable[[], Settings] | None = None) -> None:
         self._settings = settings
         self._read = reload
+        self._file = settings.config_file
+        self._file_version = version(self._file) if self._file else None
         self._metrics = Metrics()
         self._reloader: Reloader | None = None
         self._main: asyncio.Task[int] | None = None
@@ -137,10 +139,10 @@ class Supervisor:
         if self._read is None:
             return None
         self._reloader = Reloader(self._settings, self._read, service)
-        file = self._settings.config_file
-        if file is None:
+        if self._file is None:
             return None
-        return spawn(watch_file(file, self._reloader.reload), f"watch {file}")
+        watching = watch_file(self._file, self._file_version, self._reloader.reload)
+        return spawn(watching, f"watch {self._file}")
 
     async def _drain(
         self, listeners: Listeners, endpoints: list[Endpoint], pool: WorkerPool

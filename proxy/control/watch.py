@@ -1,5 +1,6 @@
 """Noticing that a file has changed, however it is written."""
 
+import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable
@@ -9,32 +10,50 @@ from watchfiles import awatch
 
 log = logging.getLogger("hubgate.supervisor")
 
-DEBOUNCE = 200  # milliseconds of quiet before a change counts, so that half-written files rest
+# Seconds a file must rest before it is read: one that is being written may look whole.
+SETTLE = 0.2
+
+# Milliseconds after which the file is looked at even if the kernel has told nothing, as on NFS.
+LOOK_ANYWAY = 1000
+
+Version = tuple[int, ...] | None
 
 
-async def watch_file(path: Path, on_change: Callable[[], Awaitable[None]]) -> None:
-    """Call `on_change` after every change of the file at `path`, until cancelled.
-
-    The folder is watched and not the file: editors put a new file in place of the old one, and
-    Kubernetes turns a link above it.
-    """
-    seen = _signature(path)
-    try:
-        async for _ in awatch(
-            path.parent, recursive=False, watch_filter=None, step=DEBOUNCE // 4, debounce=1000
-        ):
-            now = _signature(path)
-            if now is not None and now != seen:
-                seen = now
-                await on_change()
-    except (OSError, RuntimeError) as error:
-        log.warning("%s: not watched for changes (%s); send SIGHUP after a change", path, error)
-
-
-def _signature(path: Path) -> tuple[int, ...] | None:
+def version(path: Path) -> Version:
     """Return what differs between two versions of the file; None while there is no file."""
     try:
         found = os.stat(path)
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+async def watch_file(path: Path, known: Version, on_change: Callable[[], Awaitable[None]]) -> None:
+    """Call `on_change` when the file at `path` is no longer the `known` version, and so on.
+
+    The folder is watched and not the file: editors put a new file in place of the old one, and
+    Kubernetes turns a link above it. Runs until cancelled.
+    """
+    try:
+        async for _ in awatch(
+            path.parent,
+            recursive=False,
+            watch_filter=None,
+            rust_timeout=LOOK_ANYWAY,
+            yield_on_timeout=True,
+        ):
+            now = await _settled(path) if version(path) != known else known
+            if now is not None and now != known:
+                known = now
+                await on_change()
+    except (OSError, RuntimeError) as error:
+        log.warning("%s: not watched for changes (%s); send SIGHUP after a change", path, error)
+
+
+async def _settled(path: Path) -> Version:
+    now = version(path)
+    while True:
+        await asyncio.sleep(SETTLE)
+        before, now = now, version(path)
+        if now == before:
+            return now

@@ -1,0 +1,378 @@
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from proxy.model import Address, Route, ServerTLS, Timeouts, WorkerConfig
+from proxy.tasks import spawn
+from tests.control.launched import SETTINGS, call, launched
+from tests.control.waiting import gone, until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+TWO_WORKERS = replace(SETTINGS, workers=2)
+NOBODY_HOME = "http://127.0.0.1:9"
+
+# Run before hubgate starts: a bug somewhere in it.
+FAULT = """
+from proxy.control.supervisor import Supervisor
+def fail(*_): raise ZeroDivisionError("on purpose")
+Supervisor._announce = fail
+"""
+
+
+class Backend:
+    """A target that answers when it is told to."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+
+@asynccontextmanager
+async def slow_backend() -> AsyncIterator[Backend]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readline():
+            await reader.readuntil(b"\r\n\r\n")
+            backend.asked.set()
+            await backend.may_answer.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    backend = Backend(server.sockets[0].getsockname()[1])
+    async with server:
+        yield backend
+
+
+def can_listen(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+        except OSError:
+            return False
+    return True
+
+
+# --- start ---
+
+
+async def test_a_route_is_served_by_every_worker_when_the_api_says_so(tmp_path: Path) -> None:
+    async with launched(tmp_path, replace(SETTINGS, workers=3)) as hubgate:
+        await hubgate.serving()
+        assert len(hubgate.workers) == 3
+        for number in range(10):
+            assert await hubgate.add(f"/{number}", NOBODY_HOME) == 201
+            assert {(await hubgate.get(f"/{number}")).status for _ in range(6)} == {503}
+
+
+async def test_every_port_answers_once_it_says_so(tmp_path: Path) -> None:
+    route = Route("/", NOBODY_HOME)
+    settings = replace(TWO_WORKERS, metrics=(Address("127.0.0.1", 0),), initial_routes=(route,))
+    async with launched(tmp_path, settings) as hubgate:
+        await hubgate.serving()
+        assert f"to {NOBODY_HOME}" in hubgate.output
+        assert (await hubgate.get("/")).status == 503
+        assert (await call(hubgate.api_port, "GET", "/api/routes")).status == 200
+        await hubgate.printed("Serve metrics at")
+        assert b"requests_web 1\n" in (await call(hubgate.metrics_port, "GET", "/metrics")).body
+
+
+async def test_api_port_in_use_ends_the_start_before_anything_listens(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        settings = replace(TWO_WORKERS, api=(Address("127.0.0.1", port),))
+        async with launched(tmp_path, settings) as hubgate:
+            assert await hubgate.ended() == 1
+            assert hubgate.output == (
+                f"hubgate: cannot listen on 127.0.0.1:{port}: the port is in use by another "
+                "process; choose another with --api-port or stop it\n"
+            )
+
+
+async def test_second_hubgate_on_a_port_is_refused(tmp_path: Path) -> None:
+    async with launched(tmp_path / "first", TWO_WORKERS) as first:
+        await first.serving()
+        settings = replace(TWO_WORKERS, listen=(Address("127.0.0.1", first.port),))
+        async with launched(tmp_path / "second", settings) as second:
+            assert await second.ended() == 1
+            assert "in use" in second.output
+        assert (await first.get("/")).status == 404
+
+
+async def test_unusable_certificate_is_one_line_and_leaves_no_process(tmp_path: Path) -> None:
+    tls = ServerTLS(str(tmp_path / "no.pem"), str(tmp_path / "no-key.pem"))
+    settings = replace(TWO_WORKERS, worker=WorkerConfig(tls=tls))
+    async with launched(tmp_path, settings) as hubgate:
+        assert await hubgate.ended() == 1
+        assert len(hubgate.output.splitlines()) == 1
+        assert "no.pem" in hubgate.output
+
+
+async def test_unknown_store_is_one_line(tmp_path: Path) -> None:
+    async with launched(tmp_path, replace(SETTINGS, store="clay-tablets:")) as hubgate:
+        assert await hubgate.ended() == 1
+        assert hubgate.output.startswith("hubgate: store: 'clay-tablets:'")
+
+
+async def test_pid_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    path = str(tmp_path / "missing" / "hub.pid")
+    async with launched(tmp_path, replace(SETTINGS, pid_file=path)) as hubgate:
+        assert await hubgate.ended() == 1
+        assert f"hubgate: --pid-file {path}: No such file or directory" in hubgate.output
+
+
+async def test_stopping_it_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
+    async with launched(tmp_path, TWO_WORKERS) as hubgate:
+        await until(lambda: hubgate.workers)
+        workers = hubgate.workers
+        hubgate.signal(signal.SIGTERM)
+        assert await hubgate.ended() == 0
+        assert all(gone(pid) for pid in workers)
+        assert "Traceback" not in hubgate.output
+
+
+# --- end ---
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_signal_ends_it_well(tmp_path: Path, number: signal.Signals) -> None:
+    """SIGHUP too: with no file to read again it means what it means to any program."""
+    pid_file, public, api = tmp_path / "hub.pid", tmp_path / "hub.sock", tmp_path / "api.sock"
+    settings = replace(
+        TWO_WORKERS,
+        listen=(*SETTINGS.listen, Address(path=str(public))),
+        api=(*SETTINGS.api, Address(path=str(api))),
+        pid_file=str(pid_file),
+    )
+    async with launched(tmp_path, settings) as hubgate:
+        await hubgate.serving()
+        await until(pid_file.exists)
+        assert pid_file.read_text() == str(hubgate.pid)
+        assert public.is_socket()
+        assert api.is_socket()
+        workers, port = hubgate.workers, hubgate.port
+        hubgate.signal(number)
+        assert await hubgate.ended() == 0
+        assert "Traceback" not in hubgate.output
+        assert all(gone(pid) for pid in workers)
+        assert can_listen(port)
+        assert not any(path.exists() for path in (pid_file, public, api))
+
+
+async def test_signal_to_the_whole_group_drains(tmp_path: Path) -> None:
+    """Ctrl-C in a terminal reaches workers and supervisor alike."""
+    async with slow_backend() as backend, launched(tmp_path, TWO_WORKERS) as hubgate:
+        await hubgate.serving()
+        await hubgate.add("/", backend.url)
+        waiting = spawn(hubgate.get("/"), "slow request")
+        await until(backend.asked.is_set)
+        os.killpg(hubgate.pid, signal.SIGINT)
+        await hubgate.printed("draining")
+        backend.may_answer.set()
+        assert (await waiting).body == b"hello"
+        assert await hubgate.ended() == 0
+        assert "Traceback" not in hubgate.output
+
+
+async def test_successor_has_every_port_while_the_old_one_drains(tmp_path: Path) -> None:
+    unix = tmp_path / "hub.sock"
+    settings = replace(TWO_WORKERS, listen=(*SETTINGS.listen, Address(path=str(unix))))
+    async with slow_backend() as backend, launched(tmp_path / "old", settings) as old:
+        await old.serving()
+        await old.add("/", backend.url)
+        waiting = spawn(old.get("/"), "slow request")
+        await until(backend.asked.is_set)
+        old.signal(signal.SIGTERM)
+        await until(lambda: can_listen(old.port) and can_listen(old.api_port))
+        taken = replace(
+            settings,
+            listen=(Address("127.0.0.1", old.port), Address(path=str(unix))),
+            api=(Address("127.0.0.1", old.api_port),),
+        )
+        async with launched(tmp_path / "new", taken) as new:
+            await new.serving()
+            assert not waiting.done()
+            assert (await new.get("/")).status == 404
+            backend.may_answer.set()
+            assert (await waiting).body == b"hello"
+            assert await old.ended() == 0
+            assert unix.is_socket(), "the old one left its successor's file alone"
+            reader, writer = await asyncio.open_unix_connection(str(unix))
+            writer.write(b"GET /_chp_healthz HTTP/1.0\r\nHost: hub\r\n\r\n")
+            assert b" 200 " in await reader.readline()
+            writer.close()
+
+
+async def test_drain_has_a_limit(tmp_path: Path) -> None:
+    worker = WorkerConfig(timeouts=Timeouts(drain=0.2))
+    async with (
+        slow_backend() as backend,
+        launched(tmp_path, replace(TWO_WORKERS, worker=worker)) as hubgate,
+    ):
+        await hubgate.serving()
+        await hubgate.add("/", backend.url)
+        waiting = spawn(swallowed(hubgate.port), "slow request")
+        await until(backend.asked.is_set)
+        hubgate.signal(signal.SIGTERM)
+        assert await hubgate.ended() == 0
+        assert await waiting in (b"", None)
+
+
+async def swallowed(port: int) -> bytes | None:
+    """Ask for `/`; return the answer, None when the connection is reset."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n")
+    try:
+        return await reader.read()
+    except ConnectionError:
+        return None
+    finally:
+        writer.close()
+
+
+async def test_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    worker = WorkerConfig(timeouts=Timeouts(drain=600))
+    async with (
+        slow_backend() as backend,
+        launched(tmp_path, replace(TWO_WORKERS, worker=worker)) as hubgate,
+    ):
+        await hubgate.serving()
+        await hubgate.add("/", backend.url)
+        waiting = spawn(swallowed(hubgate.port), "slow request")
+        await until(backend.asked.is_set)
+        workers = hubgate.workers
+        hubgate.signal(signal.SIGTERM)
+        await hubgate.printed("draining")
+        hubgate.signal(signal.SIGTERM)
+        assert await hubgate.ended() == 128 + signal.SIGTERM
+        assert all(gone(pid) for pid in workers)
+        assert "Traceback" not in hubgate.output
+        assert await waiting in (b"", None)
+
+
+async def test_killed_supervisor_takes_its_workers_along(tmp_path: Path) -> None:
+    async with (
+        launched(tmp_path, replace(SETTINGS, workers=4)) as hubgate,
+        asyncio.TaskGroup() as clients,
+    ):
+        await hubgate.serving()
+        port, api_port, workers = hubgate.port, hubgate.api_port, hubgate.workers
+        assert len(workers) == 4
+        load = [Load() for _ in range(16)]
+        for each in load:
+            clients.create_task(each.run(port))
+        await until(lambda: all(each.answers for each in load))
+        hubgate.process.kill()
+        await hubgate.ended()
+        await until(lambda: all(gone(pid) for pid in workers))
+        await until(lambda: can_listen(port) and can_listen(api_port))
+
+
+class Load:
+    """A client that asks again and again on one connection until it breaks."""
+
+    def __init__(self) -> None:
+        self.answers = 0
+
+    async def run(self, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            while True:
+                writer.write(b"GET /_chp_healthz HTTP/1.1\r\nHost: hub\r\n\r\n")
+                await reader.readuntil(b"\r\n\r\n")
+                self.answers += 1
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+
+# --- while it runs ---
+
+
+async def test_killed_worker_costs_no_route(tmp_path: Path) -> None:
+    async with launched(tmp_path) as hubgate:
+        await hubgate.serving()
+        await hubgate.add("/a", NOBODY_HOME)
+        victim = hubgate.workers[0]
+        os.kill(victim, signal.SIGKILL)
+        assert (await hubgate.get("/a")).status == 503, "the connection waits for the new worker"
+        assert f"(pid {victim}) was ended by signal 9; replacing it" in hubgate.output
+
+
+async def test_activity_of_a_worker_is_shown_by_the_api(tmp_path: Path) -> None:
+    async with slow_backend() as backend, launched(tmp_path, TWO_WORKERS) as hubgate:
+        backend.may_answer.set()
+        await hubgate.serving()
+        await hubgate.add("/a", backend.url)
+        added = (await call(hubgate.api_port, "GET", "/api/routes/a")).body
+        await asyncio.sleep(0.05)
+        assert (await hubgate.get("/a")).status == 200
+        assert (await call(hubgate.api_port, "GET", "/api/routes/a")).body > added
+
+
+async def test_fault_of_its_own_ends_it_and_its_workers(tmp_path: Path) -> None:
+    async with launched(tmp_path, replace(TWO_WORKERS, log_level="debug"), FAULT) as hubgate:
+        assert await hubgate.ended() == 1
+        assert "hubgate ends: this is a fault in it" in hubgate.output
+        assert "ZeroDivisionError: on purpose" in hubgate.output
+        pids = [int(pid) for pid in re.findall(r"pid (\d+)\) is ready", hubgate.output)]
+        assert len(pids) == 2
+        assert all(gone(pid) for pid in pids)
+
+
+# --- reload ---
+
+
+def fixed(*keys: str) -> tuple[Route, ...]:
+    return tuple(Route(key, NOBODY_HOME, fixed=True) for key in keys)
+
+
+WATCHING = replace(TWO_WORKERS, config_file=Path("its name is given when it is launched"))
+
+
+async def test_changed_file_is_taken_over(tmp_path: Path) -> None:
+    async with launched(tmp_path, replace(WATCHING, fixed_routes=fixed("/a"))) as hubgate:
+        await hubgate.serving()
+        hubgate.write(replace(WATCHING, fixed_routes=fixed("/b")))
+        await hubgate.printed("reloaded: 1 fixed routes")
+        statuses = [(await hubgate.get(path)).status for path in ("/a", "/b")]
+        assert statuses == [404, 503]
+
+
+async def test_signal_reloads_and_names_what_needs_a_restart(tmp_path: Path) -> None:
+    async with launched(tmp_path, WATCHING) as hubgate:
+        await hubgate.serving()
+        other = replace(
+            WATCHING,
+            config_file=hubgate.settings_file,
+            workers=5,
+            worker=WorkerConfig(timeouts=Timeouts(drain=3)),
+        )
+        hubgate.write(other)
+        hubgate.signal(signal.SIGHUP)
+        await hubgate.printed("changed, and needs a restart: workers, worker.timeouts.drain")
+        assert (await hubgate.get("/")).status == 404
+
+
+async def test_bad_file_changes_nothing(tmp_path: Path) -> None:
+    async with launched(tmp_path, replace(WATCHING, fixed_routes=fixed("/a"))) as hubgate:
+        await hubgate.serving()
+        hubgate.write(replace(WATCHING, fixed_routes=fixed("/b", "/b")))
+        await hubgate.printed("not reloaded, the running routes stay: ")
+        statuses = [(await hubgate.get(path)).status for path in ("/a", "/b")]
+        assert statuses == [503, 404]
+        hubgate.write(replace(WATCHING, fixed_routes=fixed("/b")))
+        await hubgate.printed("reloaded: 1 fixed routes")

@@ -1,0 +1,136 @@
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from proxy.control import watch
+from proxy.control.watch import Version, version, watch_file
+from proxy.tasks import spawn
+from tests.control.waiting import until
+
+
+class Reader:
+    """Reads the file each time it is told of a change."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.seen: list[str] = []
+
+    async def read(self) -> None:
+        self.seen.append(self.path.read_text())
+
+
+@asynccontextmanager
+async def watching(path: Path, known: Version | None = None) -> AsyncIterator[Reader]:
+    reader = Reader(path)
+    task = spawn(watch_file(path, known or version(path), reader.read), "watch")
+    try:
+        yield reader
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "routes.yaml"
+    path.write_text("old")
+    return path
+
+
+def in_place(path: Path, text: str = "fresh") -> None:
+    path.write_text(text)
+
+
+def renamed_over(path: Path) -> None:
+    fresh = path.with_suffix(".swp")
+    fresh.write_text("fresh")
+    os.replace(fresh, path)
+
+
+def removed_and_made_again(path: Path) -> None:
+    path.unlink()
+    path.write_text("fresh")
+
+
+@pytest.mark.parametrize("write", [in_place, renamed_over, removed_and_made_again])
+async def test_change_is_noticed(file: Path, write: Callable[[Path], None]) -> None:
+    async with watching(file) as reader:
+        write(file)
+        await until(lambda: reader.seen)
+        assert reader.seen == ["fresh"]
+
+
+async def test_every_change_is_noticed(file: Path) -> None:
+    async with watching(file) as reader:
+        for text in ("one", "and two", "and also three"):
+            in_place(file, text)
+            await until(lambda text=text: text in reader.seen)
+
+
+async def test_link_that_is_turned_above_the_file_is_noticed(tmp_path: Path) -> None:
+    """As Kubernetes changes a ConfigMap: routes.yaml -> ..data/routes.yaml, ..data is replaced."""
+    for text in ("old", "fresh"):
+        (tmp_path / text).mkdir()
+        (tmp_path / text / "routes.yaml").write_text(text)
+    (tmp_path / "..data").symlink_to("old")
+    path = tmp_path / "routes.yaml"
+    path.symlink_to("..data/routes.yaml")
+    async with watching(path) as reader:
+        (tmp_path / "..tmp").symlink_to("fresh")
+        os.replace(tmp_path / "..tmp", tmp_path / "..data")
+        await until(lambda: reader.seen)
+        assert reader.seen == ["fresh"]
+
+
+async def test_change_before_the_watch_began_is_noticed(file: Path) -> None:
+    known = version(file)
+    in_place(file)
+    async with watching(file, known) as reader:
+        await until(lambda: reader.seen)
+
+
+async def test_file_that_is_still_written_is_not_read(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "SETTLE", 2.0)
+    async with watching(file) as reader:
+        with file.open("w") as writing:  # empty now, which a reader could take for whole
+            for _ in range(20):
+                writing.write("line\n")
+                writing.flush()
+                await asyncio.sleep(0.02)
+        await until(lambda: reader.seen)
+        assert reader.seen == ["line\n" * 20]
+
+
+async def test_other_files_do_not_count(file: Path) -> None:
+    async with watching(file) as reader:
+        in_place(file.parent / "other.yaml")
+        in_place(file.parent / "routes.yaml.swp")
+        in_place(file)
+        await until(lambda: reader.seen)
+        assert reader.seen == ["fresh"]
+
+
+async def test_removed_file_is_waited_for(file: Path) -> None:
+    async with watching(file) as reader:
+        os.unlink(file)
+        await asyncio.sleep(0.3)
+        assert reader.seen == []
+        in_place(file)
+        await until(lambda: reader.seen)
+
+
+async def test_folder_that_cannot_be_watched_is_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def never() -> None:
+        raise AssertionError
+
+    await watch_file(tmp_path / "missing" / "routes.yaml", None, never)
+    assert "routes.yaml: not watched for changes" in caplog.text
+    assert "send SIGHUP" in caplog.text
