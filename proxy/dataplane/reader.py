@@ -76,12 +76,14 @@ class RequestReader:
         """Read the next bytes; what they complete stands in `requests` afterwards."""
         if self._left:
             data = self._count_off(data)
-        if data and not self.failed:
+        while data and not self.failed:
             current = self._current
             if current is not None and current.head is not None and current.head.upgrade:
                 current.leftover += data
-            else:
-                self._parse(data)
+                return
+            data = self._parse(data)
+            if data and self._left:
+                data = self._count_off(data)
 
     def _begin_head(self) -> None:
         # What is left of this feed may belong to the next head: an upper bound will do.
@@ -103,7 +105,8 @@ class RequestReader:
             self._current = None
         return rest
 
-    def _parse(self, data: bytes) -> None:
+    def _parse(self, data: bytes) -> bytes:
+        """Give `data` to llhttp; return what it left unread after an ignored upgrade."""
         parser = self._parser
         if parser is None:
             parser = self._parser = httptools.HttpRequestParser(self)
@@ -113,11 +116,12 @@ class RequestReader:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._parser = None
-            self._after_upgrade(data[upgrade.args[0] :])
+            return self._after_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._fail(self._error or BadRequestError(f"malformed request: {error}"))
         else:
             self._after_parse()
+        return b""
 
     def _after_parse(self) -> None:
         current = self._current
@@ -129,22 +133,21 @@ class RequestReader:
             self._left = current.head.length - sum(map(len, current.chunks))
             self._parser = None
 
-    def _after_upgrade(self, rest: bytes) -> None:
-        """Go on where llhttp stopped: it takes every upgrade for the end of HTTP."""
+    def _after_upgrade(self, rest: bytes) -> bytes:
+        """Set up to go on with `rest`, where llhttp stopped: it ends HTTP at every upgrade."""
         current = self._current
         if current is None:
             self._head_bytes = 0
         elif current.head is not None and current.head.upgrade:
             current.leftover = rest
-            return
+            return b""
         elif current.head is not None and current.head.body is Body.LENGTH:
             self._left = current.head.length
         else:
             # A parser that is told of the same chunked body under a head of our own.
             self._parser = httptools.HttpRequestParser(self)
             self._parser.feed_data(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
-        if rest:
-            self.feed(rest)
+        return rest
 
     def _fail(self, error: HubgateError) -> None:
         self.failed = True
@@ -184,7 +187,6 @@ class RequestReader:
         ):
             head.upgrade = b""
         self._begin_head()
-        self._head_bytes = 0
         self._current = Incoming(head)
         self.requests.append(self._current)
 
@@ -212,3 +214,5 @@ class RequestReader:
             return
         current.ended = True
         self._current = None
+        # The chunks of a body are no part of the next head.
+        self._head_bytes = 0
