@@ -1,0 +1,22 @@
+"""What every test of a command line needs: logging as it was before, no settings from outside."""
+
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("hubgate")
+    before = root.handlers[:], root.level, ours.handlers[:], ours.level
+    yield
+    root.handlers[:], root.level, ours.handlers[:], ours.level = before
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith(("HUBGATE_", "CONFIGPROXY_")):
+            monkeypatch.delenv(name)

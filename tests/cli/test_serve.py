@@ -1,0 +1,252 @@
+"""`proxyctl serve` and `check`, and the commands that talk to a running hubgate, for real."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from proxy import __version__
+from proxy.cli import main, outcome
+from tests.certificates import make_dated, make_files
+from tests.cli.running import PATIENCE, PROXYCTL, Proxy, run, running
+
+TOKEN = {"HUBGATE_TOKEN": "s3cret"}
+FILE = """
+listen: {port: 0}
+api: {port: 0}
+routes:
+  /fixed: http://127.0.0.1:1
+"""
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[Proxy]:
+    (tmp_path / "routes.yaml").write_text(FILE)
+    with running(tmp_path, PROXYCTL, "serve", env=TOKEN) as proxy:
+        assert proxy.api_url
+        yield proxy
+
+
+Answer = tuple[int, str, str]
+Ask = Callable[..., Answer]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Run `proxyctl` in this process; returns exit code, output and complaint."""
+
+    def call(*args: str) -> Answer:
+        code = outcome.run(main.command, args, "proxyctl", usage_exit=2)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+@pytest.fixture
+def ask(proxy: Proxy, call: Ask, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """Run `proxyctl` against the proxy."""
+    monkeypatch.setenv("HUBGATE_API_URL", proxy.api_url)
+
+    def ask(*args: str, token: str = "s3cret") -> Answer:
+        monkeypatch.setenv("HUBGATE_TOKEN", token)
+        code, output, complaint = call(*args)
+        return code, output, complaint.removeprefix("proxyctl: ").rstrip()
+
+    return ask
+
+
+def test_help_and_version(call: Ask) -> None:
+    assert run(PROXYCTL, "--version").stdout == f"{__version__}\n"
+    for args in ((), ("--help",), ("-h",)):
+        code, said, _ = call(*args)
+        assert code == 0
+        for name in ("serve", "check", "certs", "add", "remove", "list", "get"):
+            assert f"\n  {name} " in said
+    assert "no-ssl" in call("serve", "--help")[1]
+
+
+def test_wrong_usage_is_exit_2(call: Ask) -> None:
+    assert run(PROXYCTL, "bogus").returncode == 2
+    for args in (("bogus",), ("serve", "--bogus"), ("add", "/a"), ("add", "a", "http://b")):
+        code, _, complaint = call(*args)
+        assert code == 2
+        assert complaint.startswith("proxyctl: ")
+        assert complaint.count("\n") == 1
+
+
+def test_routes_come_and_go(ask: Ask) -> None:
+    assert ask("add", "/a/", "http://127.0.0.1:9", "--header", "X-Team: physics") == (
+        0,
+        "added /a -> http://127.0.0.1:9\n",
+        "",
+    )
+    assert ask("add", "a.example/", "http://b", "--strip-prefix", "--data", '{"u": 1}')[0] == 0
+    code, listed, _ = ask("list")
+    assert code == 0
+    rows = [row.split("\t") for row in listed.splitlines()]
+    assert [row[:2] for row in rows] == [
+        ["/a", "http://127.0.0.1:9"],
+        ["/fixed", "http://127.0.0.1:1"],
+        ["a.example/", "http://b"],
+    ]
+    assert all(row[2].endswith("Z") for row in rows)
+    table = json.loads(ask("list", "--json")[1])
+    assert table["/a"]["headers"] == {"X-Team": "physics"}
+    one = json.loads(ask("get", "a.example/", "--json")[1])
+    assert (one["target"], one["strip_prefix"], one["u"]) == ("http://b", True, 1)
+    assert "target\thttp://127.0.0.1:9\n" in ask("get", "/a")[1]
+    assert ask("remove", "/a") == (0, "removed /a\n", "")
+    assert ask("remove", "a.example/") == (0, "removed a.example/\n", "")
+    assert list(json.loads(ask("list", "--json")[1])) == ["/fixed"]
+
+
+def test_a_name_with_unusual_characters_survives_the_way(ask: Ask) -> None:
+    assert ask("add", "/user/a%40b%20c%25é", "http://b")[0] == 0
+    assert "/user/a@b c%é" in json.loads(ask("list", "--json")[1])
+    assert ask("remove", "/user/a@b c%25é")[0] == 0
+
+
+def test_what_the_api_refuses_is_one_line(ask: Ask) -> None:
+    assert ask("remove", "/none") == (
+        1,
+        "",
+        "/none: there is no such route; see `proxyctl list`",
+    )
+    assert ask("get", "/")[2] == "/: there is no such route; see `proxyctl list`"
+    code, _, line = ask("add", "/fixed", "http://b")
+    assert code == 1
+    assert line.startswith("/fixed: ")
+    assert "routes.yaml" in line
+    code, _, line = ask("list", token="wrong")
+    assert code == 1
+    assert line.endswith("wants another token; set HUBGATE_TOKEN or give --token-file")
+    assert ask("list", token="")[2].endswith(
+        "wants a token; set HUBGATE_TOKEN or give --token-file"
+    )
+
+
+def test_a_token_file_beats_the_environment(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    assert ask("list", "--token-file", str(tmp_path / "token"), token="wrong")[0] == 0
+
+
+def test_a_changed_file_is_taken_over(proxy: Proxy, ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "routes.yaml").write_text(FILE + "  /more: http://127.0.0.1:2\n")
+    proxy.wait_for("reloaded")
+    assert list(json.loads(ask("list", "--json")[1])) == ["/fixed", "/more"]
+
+
+def test_a_route_of_the_file_is_served(proxy: Proxy) -> None:
+    with pytest.raises(urllib.error.HTTPError) as answer:
+        urllib.request.urlopen(proxy.url + "/fixed/x", timeout=PATIENCE)
+    with answer.value as error:
+        # The route is there; its target is not.
+        assert error.code == 503
+    assert proxy.stop() == 0
+
+
+def test_a_guarded_api_over_tls_and_over_a_socket(call: Ask, tmp_path: Path) -> None:
+    files = make_files(tmp_path)
+    (tmp_path / "routes.yaml").write_text(
+        f"listen: {{port: 0}}\napi: {{port: 0, tls: {{cert: hub.pem, key: hub-key.pem,"
+        f" ca: {files.ca}, client_certificates: require}}}}\n"
+    )
+    with running(tmp_path, PROXYCTL, "serve") as proxy:
+        url = proxy.api_url
+        assert url.startswith("https://")
+        known = ("--ca", files.ca, "--cert", files.cert, "--key", files.key)
+        assert call("list", "--api-url", url, *known) == (0, "", "")
+        code, _, complaint = call("list", "--api-url", url, "--ca", files.ca)
+        assert code == 1
+        assert complaint.count("\n") == 1
+        assert "its certificate is not trusted" in call("list", "--api-url", url)[2]
+    args = ("none.yaml", "--port", "0", "--api-socket", "api.sock")
+    (tmp_path / "none.yaml").write_text("")
+    with running(tmp_path, PROXYCTL, "serve", *args) as proxy:
+        assert proxy.wait_for("Proxy API at")
+        path = str(tmp_path / "api.sock").replace("/", "%2F")
+        assert call("list", "--api-url", f"http+unix://{path}") == (0, "", "")
+
+
+# --- check ------------------------------------------------------------------------------------
+
+
+def test_check_says_what_would_happen(
+    call: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = make_files(tmp_path)
+    (tmp_path / "routes.yaml").write_text(
+        """
+listen: {port: 443, redirect_port: 80, tls: {cert: hub.pem, key: hub-key.pem}}
+metrics: {port: 9}
+store: redis://:hunter2@h:1/0
+workers: 2
+routes: {/a: "http://b"}
+"""
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HUBGATE_TOKEN", "s3cret")
+    code, said, complaint = call("check")
+    assert (code, complaint) == (0, "")
+    assert said == (
+        "proxy    https://*:443, 2 workers\n"
+        "redirect http://*:80 to https on port 443\n"
+        "api      http://127.0.0.1:8001, guarded\n"
+        "metrics  http://127.0.0.1:9\n"
+        "store    redis://...@h:1/0\n"
+        "routes   1 in the file\n"
+        "         /a -> http://b\n"
+    )
+    assert files.cert
+
+
+def test_check_takes_the_flags_of_serve(
+    call: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, said, _ = call("check", "--port", "81", "--api-port", "82")
+    assert code == 0
+    assert said.startswith("proxy    http://127.0.0.1:81, 1 worker\n")
+    assert said.endswith("note: REST API is not authenticated.\n")
+
+
+def test_check_names_every_mistake(tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text("workers: x\nroutes:\n  a/b: http://b\n")
+    said = run(PROXYCTL, "check", "my.yaml", cwd=tmp_path)
+    assert said.returncode == 1
+    assert said.stdout == ""
+    assert said.stderr == (
+        "proxyctl: my.yaml, line 1: workers: 'x' is no number of workers; write 1 to 256, or auto\n"
+        "proxyctl: my.yaml, line 3: routes.a/b: 'a/b' does not start with a slash; write /a/b\n"
+    )
+
+
+def test_check_counts_an_old_certificate_as_a_mistake(tmp_path: Path) -> None:
+    make_dated(tmp_path, timedelta(days=-2), timedelta(days=-1))
+    said = run(
+        PROXYCTL, "check", "--tls-cert", "dated.pem", "--tls-key", "dated-key.pem", cwd=tmp_path
+    )
+    assert said.returncode == 1
+    assert said.stderr.startswith(f"proxyctl: {tmp_path}/dated.pem: expired on ")
+    assert said.stderr.endswith("; renew it\n")
+
+
+def test_serve_refuses_what_check_refuses(tmp_path: Path) -> None:
+    for args in (("--host", "0.0.0.0"), ("none.yaml",), ("--api-host", "::")):
+        said = run(PROXYCTL, "serve", *args, cwd=tmp_path)
+        assert said.returncode == 1
+        assert said.stderr.startswith("proxyctl: ")
+        assert said.stderr.count("\n") == 1
+
+
+def test_serve_with_an_old_certificate_warns_and_serves(tmp_path: Path) -> None:
+    make_dated(tmp_path, timedelta(days=-2), timedelta(days=-1))
+    args = ("--tls-cert", "dated.pem", "--tls-key", "dated-key.pem", "--port", "0")
+    with running(tmp_path, PROXYCTL, "serve", *args, "--api-port", "0", env=TOKEN) as proxy:
+        assert proxy.url.startswith("https://")
+        assert "dated.pem: expired on " in proxy.log
