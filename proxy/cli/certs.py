@@ -153,8 +153,12 @@ def _read(files: Files) -> Pair | None:
 
 
 def _write(files: Files, pair: Pair, force: bool) -> None:
+    folder = files.cert.parent
     try:
-        files.cert.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be made a folder: {error.strerror}") from None
+    try:
         _write_file(files.key, pair.key_pem(), 0o600, force)
         _write_file(files.cert, pair.certificate_pem(), 0o644, force)
     except FileExistsError as error:

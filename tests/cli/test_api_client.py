@@ -1,0 +1,153 @@
+"""What the client says when the API is not there, or is something else."""
+
+import http.server
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+import pytest
+
+from proxy.cli.api_client import Api, check_api_url
+from proxy.errors import ConfigError
+
+
+@contextmanager
+def answering(raw: bytes) -> Iterator[str]:
+    """Answer each connection with `raw` bytes, whatever it asks; yields the URL."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(raw)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join(30)
+
+
+def response(status: str, body: bytes = b"", kind: str = "text/plain") -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def complaint(call: Callable[[], object]) -> str:
+    with pytest.raises(click.ClickException) as raised:
+        call()
+    assert "\n" not in raised.value.message
+    return raised.value.message
+
+
+def test_nobody_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        url = f"http://127.0.0.1:{gone.getsockname()[1]}"
+    line = complaint(Api(url).get)
+    assert line == (
+        f"{url}: no API there (Connection refused); start `proxyctl serve`, or give --api-url"
+    )
+
+
+def test_no_such_host_and_no_such_socket() -> None:
+    line = complaint(Api("http://no-such-host.invalid:1").get)
+    assert line.startswith("http://no-such-host.invalid:1: no API there (")
+    line = complaint(Api("http+unix://%2Fno%2Fsuch.sock").get)
+    assert "no API there (No such file or directory)" in line
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"", "is no route API: it does not answer as one; http instead of https, or reversed?"),
+        (b"SSH-2.0-x\r\n", "is no route API: it does not answer as one"),
+        (response("200 OK", b"<html>"), "is no route API: its answer is no JSON object"),
+        (response("200 OK", b"[]"), "is no route API: its answer is no JSON object"),
+        (response("200 OK", b"\xff"), "is no route API: its answer is no JSON object"),
+        (response("302 Found"), "is no route API: it answers 302 (check --api-url)"),
+        (response("404 Not Found"), "is no route API: it answers 404 (check --api-url)"),
+        (response("405 No"), "is no route API: it answers 405 (check --api-url)"),
+        (response("403 Forbidden"), "wants a token; set HUBGATE_TOKEN or give --token-file"),
+        (response("503 No", b"the store is\naway"), "failed: the store is away; its log says more"),
+        (response("500 No"), "failed: 500; its log says more"),
+    ],
+)
+def test_something_else_there(raw: bytes, words: str) -> None:
+    with answering(raw) as url:
+        assert complaint(Api(url).get).startswith(f"{url}: {words}")
+
+
+@pytest.mark.parametrize(
+    ("raw", "line"),
+    [
+        (response("404 Not Found"), "/a: there is no such route; see `proxyctl list`"),
+        (response("400 Bad", b"a bad\ttarget"), "/a: a bad target"),
+        (response("409 Conflict", b"stands in routes.yaml"), "/a: stands in routes.yaml"),
+        (response("413 Too Large"), "/a: refused with 413"),
+    ],
+)
+def test_a_refusal_names_the_route(raw: bytes, line: str) -> None:
+    with answering(raw) as url:
+        assert complaint(lambda: Api(url).delete("/a")) == line
+
+
+def test_a_wrong_token_is_not_repeated() -> None:
+    with answering(response("403 Forbidden")) as url:
+        api = Api(url, "s3cret")
+        assert "s3cret" not in complaint(api.get)
+        assert "s3cret" not in repr(api)
+
+
+class _Recorder(http.server.BaseHTTPRequestHandler):
+    """Remembers what it was asked."""
+
+    asked: list[tuple[str, str, str | None, bytes]]
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.asked.append((self.command, self.path, self.headers.get("Authorization"), body))
+        self.send_response(200)
+        content = json.dumps({"/": {"target": "http://root"}, "a.b/": {"target": "http://b"}})
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content.encode())
+
+    do_GET = do_POST = do_DELETE = _answer
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_what_goes_over_the_wire() -> None:
+    handler = type("Recorder", (_Recorder,), {"asked": []})
+    with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        api = Api(f"http://127.0.0.1:{server.server_port}/base/", "s3cret")
+        assert api.get("/") == {"target": "http://root"}
+        assert api.get("a.b/") == {"target": "http://b"}
+        api.put("/a b/c%", {"target": "http://x"})
+        api.delete("a.b/é")
+        server.shutdown()
+        thread.join(30)
+    assert [asked[:3] for asked in handler.asked] == [
+        ("GET", "/base/api/routes/", "token s3cret"),
+        ("GET", "/base/api/routes/?host=a.b", "token s3cret"),
+        ("POST", "/base/api/routes/a%20b/c%25", "token s3cret"),
+        ("DELETE", "/base/api/routes/%C3%A9?host=a.b", "token s3cret"),
+    ]
+    assert json.loads(handler.asked[2][3]) == {"target": "http://x"}
+
+
+def test_a_url_that_cannot_be() -> None:
+    assert check_api_url("https://h:1/") == "https://h:1"
+    with pytest.raises(ConfigError, match=r"^--api-url: 'h:1' has no scheme; write http://h:1"):
+        check_api_url("h:1")
