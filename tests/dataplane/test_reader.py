@@ -300,7 +300,7 @@ def test_a_large_body_has_nothing_to_do_with_the_limit_of_a_head() -> None:
     for parts in (
         [stream],
         cut(stream, list(range(0, len(stream), 3000))),
-        cut(stream, [len(stream) - len(GET)]),
+        cut(stream, [*range(0, len(stream), 3000), len(stream) - len(GET)]),
     ):
         upload, following = read(*parts)
         assert upload.status == following.status == 0
@@ -522,6 +522,6 @@ def test_what_is_unusual_but_clear_passes(line: bytes) -> None:
     name, _, value = line.partition(b":")
 
     assert request.status == 0
-    assert [field.partition(b":")[::2] for field in request.fields] == [
-        (name, b" " + value.strip())
-    ]
+    assert len(request.fields) == 1
+    assert request.fields[0].startswith(name + b": ")
+    assert request.fields[0].partition(b":")[2].strip() == value.strip()

@@ -1,0 +1,118 @@
+"""A running data plane and targets for it, on the loop that workers use."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+from proxy.cli.authority import make_authority, make_server
+from proxy.model import ForwardRules, Limits, Timeouts, WorkerConfig
+from tests.certificates import Files, write
+from tests.dataplane.peers import Front, Script, Target, listening
+
+StartFront = Callable[..., Awaitable[Front]]
+StartTarget = Callable[..., Awaitable[Target]]
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run every test here on uvloop, as a worker does."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+async def start_target() -> AsyncIterator[StartTarget]:
+    """Return a function that starts a target: with a script, TLS, or on a given address."""
+    started: list[Target] = []
+
+    async def start(
+        script: Script | None = None,
+        tls: ssl.SSLContext | None = None,
+        family: socket.AddressFamily = socket.AF_INET,
+        address: Any = ("127.0.0.1", 0),
+    ) -> Target:
+        target = Target(listening(family, address), script, tls)
+        started.append(target)
+        await target.start()
+        return target
+
+    yield start
+    for target in started:
+        await target.stop()
+
+
+@pytest.fixture
+async def start_front(start_target: StartTarget) -> AsyncIterator[StartFront]:
+    """Return a function that starts a data plane; its keywords are fields of ForwardRules."""
+    started: list[Front] = []
+
+    async def start(
+        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
+        config: Mapping[str, Any] | None = None,
+        sock: socket.socket | None = None,
+        **rules: Any,
+    ) -> Front:
+        front = Front(
+            WorkerConfig(
+                rules=ForwardRules(**rules),
+                timeouts=timeouts or Timeouts(),
+                limits=limits or Limits(),
+                **(config or {}),
+            ),
+            sock or listening(socket.AF_INET, ("127.0.0.1", 0)),
+        )
+        started.append(front)
+        await front.start()
+        return front
+
+    yield start
+    for front in started:
+        await front.stop()
+
+
+@pytest.fixture
+async def front(start_front: StartFront) -> Front:
+    """A data plane with the default rules and no routes."""
+    return await start_front()
+
+
+@pytest.fixture
+async def target(start_target: StartTarget) -> Target:
+    """A target whose connections the test serves itself."""
+    return await start_target()
+
+
+@pytest.fixture
+def joined(front: Front, target: Target) -> Front:
+    """The data plane with `/` routed to `target`."""
+    front.route("/", target.url)
+    return front
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """A certificate for 127.0.0.1 and the authority that signed it."""
+    authority = make_authority()
+    pair = make_server(authority, ("127.0.0.1", "localhost"), days=30)
+    return write(Path(tmp_path_factory.mktemp("certificates")), "server", pair, authority)
+
+
+@pytest.fixture(scope="session")
+def client_tls(certificates: Files) -> ssl.SSLContext:
+    """A client's context that trusts `certificates`."""
+    return ssl.create_default_context(cafile=certificates.ca)
+
+
+@pytest.fixture
+def server_tls(certificates: Files) -> ssl.SSLContext:
+    """A target's context with `certificates`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.cert, certificates.key)
+    return context
