@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -171,11 +172,12 @@ def spawn(
 
 def wait_until_listening(proxy: RunningProxy, addresses: Sequence[Address]) -> None:
     """Wait for `addresses` to accept connections; fail with the output if the command ends."""
+
+    def settled(address: Address) -> bool:
+        return proxy.process.poll() is not None or accepts(address)
+
     for address in addresses:
-        listening = eventually(
-            lambda where=address: proxy.process.poll() is not None or accepts(where), 60
-        )
-        if proxy.process.poll() is not None or not listening:
+        if not eventually(partial(settled, address), 60) or proxy.process.poll() is not None:
             output = proxy.output
             proxy.kill()
             raise AssertionError(f"no listener on {address}:\n{output}")

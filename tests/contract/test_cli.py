@@ -143,7 +143,7 @@ class TestMistakes:
     def test_a_redirect_port_without_tls(self) -> None:
         result = run_command("--redirect-port", str(free_port()))
         assert result.returncode == 1
-        assert "certificate" in (result.stdout + result.stderr).lower()
+        assert "redirect" in (result.stdout + result.stderr).lower()
 
     @pytest.mark.parametrize("header", ["no colon", ":nameless", ""])
     def test_a_custom_header_without_a_colon(self, header: str) -> None:
@@ -152,9 +152,12 @@ class TestMistakes:
         expected = f"A colon was expected in custom header: {header}"
         assert expected.strip() in result.stdout + result.stderr
 
-    @pytest.mark.parametrize("flag", ["--ssl-key", "--ssl-cert", "--api-ssl-key"])
-    def test_a_file_that_is_not_there(self, flag: str) -> None:
-        assert "/no/such/file.pem" in self.fails(flag, "/no/such/file.pem")
+    @pytest.mark.parametrize("missing", ["--ssl-key", "--ssl-cert", "--api-ssl-key"])
+    def test_a_file_that_is_not_there(self, certificates: Certificates, missing: str) -> None:
+        kind = missing.removesuffix("key").removesuffix("cert")
+        files = {f"{kind}key": certificates.server.key, f"{kind}cert": certificates.server.cert}
+        files[missing] = "/no/such/file.pem"
+        assert "/no/such/file.pem" in self.fails(*[part for item in files.items() for part in item])
 
     @pytest.mark.parametrize("flag", ["--ssl-ca", "--ssl-dhparam"])
     def test_a_file_beside_the_certificate_that_is_not_there(

@@ -108,16 +108,22 @@ def test_the_clients_connection_survives_an_error(proxy: RunningProxy, target: T
         assert [client.ask(path).status for path in paths] == [404, 503, 200, 503, 200]
 
 
-def test_a_target_that_comes_back_is_reached_again(proxy: RunningProxy) -> None:
+@pytest.mark.parametrize("how", ["waiting", "adding"])
+def test_a_target_that_comes_back_is_reached_again(proxy: RunningProxy, how: str) -> None:
     first = Target()
     proxy.add("/x", first.url)
     assert proxy.get("/x").status == 200
-    port = int(first.url.rpartition(":")[2])
     first.stop()
     assert proxy.get("/x").status == 503
-    second = Target(address=("127.0.0.1", port))
+    host, _, port = first.host.partition(":")
+    second = Target(address=(host, int(port)))
     try:
-        assert proxy.get("/x").status == 200
+        if how == "waiting":
+            assert eventually(lambda: proxy.get("/x").status == 200)
+        else:
+            # A hub sends its user there as soon as it has added the route, so: at once.
+            proxy.add("/x", second.url)
+            assert proxy.get("/x").status == 200
     finally:
         second.stop()
 

@@ -5,8 +5,9 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import TypedDict
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from tests.contract.better import better
@@ -20,8 +21,15 @@ from tests.contract.target import Connection, Target, answer
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 
 
-def fixed() -> dict[str, tuple[str, ...]]:
-    """Return addresses that can be used twice."""
+class Addresses(TypedDict):
+    """Where a proxy listens, to be used twice."""
+
+    public: tuple[str, ...]
+    api: tuple[str, ...]
+
+
+def fixed() -> Addresses:
+    """Return addresses on which nothing listens."""
     port, api_port = free_ports()
     return {
         "public": ("--ip", "127.0.0.1", "--port", str(port)),
@@ -30,7 +38,8 @@ def fixed() -> dict[str, tuple[str, ...]]:
 
 
 def children(proxy: RunningProxy) -> list[psutil.Process]:
-    return psutil.Process(proxy.process.pid).children(recursive=True)
+    born: list[psutil.Process] = psutil.Process(proxy.process.pid).children(recursive=True)
+    return born
 
 
 class TestPidFile:

@@ -19,9 +19,7 @@ def reached(proxy: RunningProxy, target: Target, path: str) -> bool:
     return status == 200
 
 
-@pytest.mark.parametrize(
-    "path", ["/user/alice", "/user/alice/", "/user/alice/a/b", "/user/alice?x"]
-)
+@pytest.mark.parametrize("rest", ["", "/", "/a/b", "?x"])
 def test_a_prefix_matches_itself_and_all_below(
     proxy: RunningProxy, target: Target, rest: str
 ) -> None:
