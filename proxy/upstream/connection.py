@@ -12,6 +12,9 @@ from proxy.routing.target import Peer
 
 RawHeaders = list[tuple[bytes, bytes]]
 
+# A response's head, in bytes, is not let grow further than this. (Node: 16 KiB.)
+_HEAD_LIMIT = 1 << 18
+
 
 class Body(Enum):
     """How a message's body is delimited (RFC 9112, section 6.3)."""
@@ -76,6 +79,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_ended",
         "_got_bytes",
         "_head",
+        "_head_size",
         "_headers",
         "_left",
         "_on_idle_lost",
@@ -107,6 +111,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _reset(self) -> None:
         self._head: ResponseHead | None = None
+        self._head_size = 0
         self._headers: RawHeaders = []
         self._reason = b""
         self._chunks: list[bytes] = []
@@ -168,6 +173,10 @@ class UpstreamConnection(asyncio.Protocol):
                 UpstreamClosedError(f"{self.peer} closed the connection before its response ended")
             )
 
+    def eof_received(self) -> None:
+        # Closing would first wait for the target to read what is still to be sent.
+        self.transport.abort()
+
     def data_received(self, data: bytes) -> None:
         receiver = self._receiver
         if receiver is None:
@@ -217,7 +226,12 @@ class UpstreamConnection(asyncio.Protocol):
                 self._fail(receiver, error)
                 return
         head = self._head
-        if head is None or self._receiver is not receiver:
+        if head is None:
+            self._head_size += len(data)
+            if self._head_size > _HEAD_LIMIT:
+                self._fail(receiver, ValueError(f"a head of more than {_HEAD_LIMIT} bytes"))
+            return
+        if self._receiver is not receiver:
             return
         chunks = self._chunks
         body = b"".join(chunks) if len(chunks) > 1 else chunks[0] if chunks else b""
@@ -249,7 +263,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.reusable = False
 
     def on_status(self, reason: bytes) -> None:
-        self._reason = reason
+        self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # Trailers come here too, after the head is complete: they are dropped.
@@ -262,10 +276,12 @@ class UpstreamConnection(asyncio.Protocol):
         status = parser.get_status_code()
         head = ResponseHead(status, self._reason, self._headers)
         if status < 200 and status != 101:
-            self._headers, self._reason = [], b""
+            self._headers, self._reason, self._head_size = [], b"", 0
             if self._receiver is not None:
                 self._receiver.on_informational(head)
             return
+        if status == 101 and not parser.should_upgrade():
+            raise ValueError("a 101 that names no protocol")
         self._delimit(head)
         # RFC 9112, section 9.3: a connection persists unless the message says otherwise.
         self.reusable = parser.should_keep_alive() and head.body is not Body.UNTIL_CLOSE

@@ -83,7 +83,7 @@ class Wire:
         except BlockingIOError:
             return 0
 
-    async def half_close(self) -> None:
+    def half_close(self) -> None:
         """Send the end of the stream; go on reading."""
         self.socket.shutdown(socket.SHUT_WR)
 
