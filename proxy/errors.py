@@ -13,11 +13,15 @@ class Side(Enum):
 
 
 class HubgateError(Exception):
-    """Root of the tree; `str(error)` is one line fit for a person to read."""
+    """Root of the tree; `str(error)` is one line fit for a person to read.
+
+    `keeps_client` says whether the client's connection can serve its next request.
+    """
 
     status: ClassVar[int] = 500
     side: ClassVar[Side] = Side.OURS
     retry_safe: ClassVar[bool] = False
+    keeps_client: ClassVar[bool] = True
 
 
 class ConfigError(HubgateError):
@@ -71,6 +75,7 @@ class BadRequestError(HubgateError):
 
     status = 400
     side = Side.DOWNSTREAM
+    keeps_client = False
 
 
 class RequestTimeoutError(BadRequestError):
@@ -107,6 +112,19 @@ class BadTargetError(HubgateError):
     """The matching route's target is not a URL that can be forwarded to."""
 
 
+class BodyTooLargeError(BadRequestError):
+    """The request's body is over the limit."""
+
+    status = 413
+
+
+class BusyError(HubgateError):
+    """A limit on connections, requests or tunnels is reached; later is better."""
+
+    status = 503
+    side = Side.DOWNSTREAM
+
+
 class NoRouteError(HubgateError):
     """No route matches the request's host and path."""
 
@@ -128,6 +146,10 @@ class ConnectError(UpstreamError):
     """No connection to the target: nothing was sent, so a retry is safe."""
 
     retry_safe = True
+
+
+class RefusedError(ConnectError):
+    """Nothing listens at the target's address: perhaps not yet, perhaps no more."""
 
 
 class StaleConnectionError(UpstreamError):

@@ -103,24 +103,48 @@ class ForwardRules:
 class Timeouts:
     """Seconds; None waits for ever.
 
-    `request`: no byte either way on a client's connection while its request is being served
-    (CHP's --timeout); `response`: the target sends nothing (CHP's --proxy-timeout).
+    `head`: from a request's first byte to the end of its headers; `body`: between two reads of
+    a request's body; `request`: no byte either way on a client's connection while its request
+    is being served (CHP's --timeout); `response`: the target sends nothing (CHP's
+    --proxy-timeout); `total`: from a request's head to its response's end, tunnels apart;
+    `ready`: how long a refused connection is tried again for a safe request or an upgrade;
+    `down`: how long a target that refused is answered for without asking it again;
+    `upstream_idle` and `upstream_age`: how long a kept-alive connection to a target may wait,
+    and live.
     """
 
+    head: float = 10.0
+    body: float = 60.0
     keep_alive: float = 75.0
     connect: float = 5.0
+    ready: float = 1.0
+    down: float = 1.0
     request: float | None = None
     response: float | None = None
+    total: float | None = None
     drain: float = 10.0
     upstream_idle: float = 60.0
+    upstream_age: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes."""
+    """Sizes in bytes and counts, each for one worker; None is no limit.
+
+    `headers` counts a request's header lines; `connections` and `address_connections` those
+    open to clients, in all and from one address; `route_requests` and `route_tunnels` what one
+    route has in flight; `upstream_idle` the connections kept for one target.
+    """
 
     request_line: int = 65536
     head: int = 65536
+    headers: int = 256
+    body: int | None = None
+    connections: int | None = 16384
+    address_connections: int | None = None
+    route_requests: int | None = 1024
+    route_tunnels: int | None = 4096
+    upstream_idle: int = 64
 
 
 @dataclass(frozen=True, slots=True)

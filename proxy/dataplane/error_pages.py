@@ -1,13 +1,16 @@
 """What a client sees when there is no answer from a target."""
 
 import asyncio
+import json
 import logging
+from functools import cache, lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
 from proxy.dataplane.headers import REASONS
+from proxy.dataplane.request import RequestHead
 from proxy.errors import HubgateError, RouteError, UpstreamError
 from proxy.model import ForwardRules
 from proxy.routing.target import Target, parse_target
@@ -22,6 +25,9 @@ _EXPLANATIONS = {
 }
 # A page of an error target larger than this, in bytes, is not an error page.
 _PAGE_LIMIT = 1 << 20
+_KEEP_SECONDS = 1.0
+_MOST_KEPT = 256
+RETRY_AFTER = 1
 _PASSED = (b"content-type", b"content-encoding")
 
 _PAGE = """<!DOCTYPE html>
@@ -54,6 +60,10 @@ class Page:
         self.lines = lines
 
 
+_NOTHING = Page(b"", [])
+
+
+@cache
 def built_in(status: int) -> Page:
     """Return the built-in page for `status`."""
     reason = REASONS.get(status, b"Error").decode()
@@ -62,9 +72,28 @@ def built_in(status: int) -> Page:
     return Page(page.encode(), [b"Content-Type: text/html; charset=utf-8"])
 
 
+@cache
+def as_json(status: int) -> Page:
+    """Return the page for clients that are programs."""
+    reason = REASONS.get(status, b"Error").decode()
+    body = json.dumps({"status": status, "message": _EXPLANATIONS.get(status, reason)})
+    return Page(body.encode(), [b"Content-Type: application/json"])
+
+
+def wants_json(head: RequestHead) -> bool:
+    """Say whether a request asks for JSON and not for a page."""
+    for line in head.lines:
+        if line[:7].lower() == b"accept:":
+            return b"application/json" in line and b"text/html" not in line
+    return False
+
+
+@lru_cache(maxsize=32)
 def answer(status: int, page: Page, close: bool, head_only: bool = False) -> bytes:
     """Return a whole response of our own; without its body when it answers a HEAD."""
     lines = [b"HTTP/1.1 %d " % status + REASONS.get(status, b"Error"), *page.lines]
+    if status == 503:
+        lines.append(b"Retry-After: %d" % RETRY_AFTER)
     lines.append(b"Content-Length: %d" % len(page.body))
     if close:
         lines.append(b"Connection: close")
@@ -80,6 +109,7 @@ class ErrorPages:
         self._timeout = timeout
         self._folder = Path(rules.error_path) if rules.error_path else None
         self._target: Target | None = None
+        self._kept: dict[tuple[int, bytes], tuple[float, Page]] = {}
         if rules.error_target:
             self._target = parse_target(rules.error_target)
 
@@ -88,24 +118,42 @@ class ErrorPages:
         """True when pages must be asked for, so that `fetch` is the call to make."""
         return self._target is not None
 
-    def local(self, status: int) -> Page:
-        """Return the error folder's page (`404.html`, else `error.html`), or the built-in one."""
+    def local(self, status: int, head: RequestHead | None) -> Page:
+        """Return the page for a request: from the error folder (`404.html`, else `error.html`),
+        JSON for a program, nothing for an upgrade, else the built-in one."""
+        if head is None:
+            return built_in(status)
+        if head.upgrade:
+            return _NOTHING
         if self._folder is not None:
             for name in (f"{status}.html", "error.html"):
                 try:
                     return Page((self._folder / name).read_bytes(), [b"Content-Type: text/html"])
                 except OSError as error:
                     log.debug("no error page %s: %s", name, error)
-        return built_in(status)
+        return as_json(status) if wants_json(head) else built_in(status)
 
-    async def fetch(self, status: int, url: bytes) -> Page:
-        """GET `TARGET/STATUS?url=URL`; on any failure return the local page."""
+    async def fetch(self, status: int, head: RequestHead, storm: bool) -> Page:
+        """GET `TARGET/STATUS?url=URL`; on any failure return the local page.
+
+        In a `storm` of requests to a dead target a page serves for a moment: the storm is not
+        passed on to the server that makes the pages.
+        """
+        key = (status, head.target)
+        now = asyncio.get_running_loop().time()
+        kept = self._kept.get(key)
+        if storm and kept is not None and now < kept[0]:
+            return kept[1]
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._ask(cast(Target, self._target), status, url)
+                page = await self._ask(cast(Target, self._target), status, head.target)
         except (HubgateError, TimeoutError) as error:
             log.error("failed to get the custom error page for %d: %s", status, error)
-            return self.local(status)
+            page = self.local(status, head)
+        if len(self._kept) >= _MOST_KEPT:
+            self._kept.clear()
+        self._kept[key] = (now + _KEEP_SECONDS, page)
+        return page
 
     async def _ask(self, target: Target, status: int, url: bytes) -> Page:
         connection = self._pool.take(target.peer) or await self._pool.connect(target.peer)

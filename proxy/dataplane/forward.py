@@ -1,9 +1,7 @@
 """One request on its way: match, connect, send, receive, finish."""
 
 import asyncio
-import logging
 from enum import Enum
-from time import perf_counter
 from typing import TYPE_CHECKING, cast
 
 from proxy.dataplane import error_pages
@@ -14,14 +12,13 @@ from proxy.dataplane.headers import (
     rewrite_location,
 )
 from proxy.dataplane.listener import Downstream, Hold
+from proxy.dataplane.match import match
 from proxy.dataplane.reader import Incoming
 from proxy.dataplane.request import RequestHead
+from proxy.dataplane.watch import Expired, Watch
 from proxy.errors import (
-    BadTargetError,
     ConnectError,
     HubgateError,
-    NoRouteError,
-    Side,
     StaleConnectionError,
     UpstreamError,
     UpstreamTimeoutError,
@@ -34,8 +31,11 @@ from proxy.upstream.connection import Body, ResponseHead, UpstreamConnection
 if TYPE_CHECKING:
     from proxy.dataplane.server import DataPlane
 
-log = logging.getLogger("hubgate")
-
+# A client that waits for 100 Continue is let go on after this many seconds: some targets, and
+# all of HTTP/1.0, never say it.
+_CONTINUE_AFTER = 1.0
+# Methods that change nothing at the target (RFC 9110, section 9.2.1).
+_SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 _HEALTH = b"/_chp_healthz"
 
 
@@ -58,16 +58,16 @@ class Exchange:
         "_chunked",
         "_client",
         "_connection",
+        "_continued",
         "_entry",
         "_keep",
-        "_last_byte",
         "_opening",
         "_plane",
         "_request",
         "_status",
         "_target",
         "_task",
-        "_timer",
+        "_watch",
         "phase",
     )
 
@@ -80,13 +80,13 @@ class Exchange:
         self._entry: RouteEntry | None = None
         self._target: Target | None = None
         self._task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._watch: Watch | None = None
         self._opening = b""
         self._status = 0
         self._attempts = 0
-        self._last_byte = 0.0
         self._body_sent = False
         self._chunked = False
+        self._continued = False
         self._keep = True
 
     def __repr__(self) -> str:
@@ -109,32 +109,23 @@ class Exchange:
             return
         plane.counters["requests_ws" if head.upgrade else "requests_web"] += 1
         try:
-            entry, target = self._match(head)
+            entry, target = match(plane.table, head, plane.limits, plane.counters)
         except HubgateError as error:
             self._fail(error)
+            return
+        entry.requests += 1
+        self._entry, self._target = entry, target
+        connection = plane.pool.take(target.peer)
+        if connection is None and (outage := plane.connector.outage(target.peer)) is not None:
+            self._fail(outage, storm=True)
             return
         self._opening = request_bytes(
             head, entry, target, plane.rules, plane.added_lines(self._client, head, entry)
         )
-        connection = plane.pool.take(target.peer)
-        if connection is None:
-            self._connect()
-        else:
+        if connection is not None:
             self._send(connection)
-
-    def _match(self, head: RequestHead) -> tuple[RouteEntry, Target]:
-        plane = self._plane
-        begun = perf_counter()
-        host = "" if head.host is None else head.host.decode("latin-1")
-        entry = plane.table.match(host, head.target.decode("latin-1"))
-        plane.counters["find_target_for_req_sum"] += perf_counter() - begun
-        plane.counters["find_target_for_req_count"] += 1
-        if entry is None:
-            raise NoRouteError("no route")
-        if entry.target is None:
-            raise BadTargetError(f"the target of route {entry.key} is not a usable URL")
-        self._entry, self._target = entry, entry.target
-        return entry, entry.target
+        else:
+            self._connect()
 
     # --- connect ---------------------------------------------------------------------------
 
@@ -145,8 +136,11 @@ class Exchange:
         self._task = spawn(self._open_connection(), "connect upstream")
 
     async def _open_connection(self) -> None:
+        head = cast(RequestHead, self._request.head)
+        patient = head.method in _SAFE or bool(head.upgrade)
         try:
-            connection = await self._plane.pool.connect(cast(Target, self._target).peer)
+            peer = cast(Target, self._target).peer
+            connection = await self._plane.connector.connect(peer, patient)
         except ConnectError as error:
             self._task = None
             self._fail(error)
@@ -171,10 +165,12 @@ class Exchange:
         connection.begin(self, data, bodiless=head.method == b"HEAD")
         if not self._client.writable:
             connection.transport.pause_reading()
-        if self._plane.response_timeout is not None:
-            self._watch()
+        if self._plane.watches and self._watch is None:
+            self._watch = Watch(self._plane.loop, self._plane.timeouts, self._on_expired)
         if not request.ended:
             self._client.unhold(Hold.CONNECTING)
+            if head.expects:
+                self._plane.loop.call_later(_CONTINUE_AFTER, self._tell_to_go_on)
 
     def _body(self) -> bytes:
         """Take what arrived of the request's body, in the framing that goes to the target."""
@@ -195,7 +191,10 @@ class Exchange:
         request = self._request
         if request.error is not None:
             self._fail(request.error)
-        elif self._connection is not None and (request.chunks or request.ended):
+            return
+        if self._watch is not None:
+            self._watch.client_moved()
+        if self._connection is not None and (request.chunks or request.ended):
             head = cast(RequestHead, request.head)
             if head.body is not Body.NONE and not head.upgrade and (data := self._body()):
                 self._connection.transport.write(data)
@@ -211,9 +210,20 @@ class Exchange:
 
     def on_informational(self, head: ResponseHead) -> None:
         """Pass 1xx on; HTTP/1.0 knows none."""
-        if not cast(RequestHead, self._request.head).http10:
-            lines = response_lines(head)
-            self._client.transport.write(b"\r\n".join([*lines, b"\r\n"]))
+        if cast(RequestHead, self._request.head).http10:
+            return
+        if head.status == 100:
+            if self._continued:
+                return
+            self._continued = True
+        lines = response_lines(head)
+        self._client.transport.write(b"\r\n".join([*lines, b"\r\n"]))
+
+    def _tell_to_go_on(self) -> None:
+        """Say 100 Continue ourselves to a client whose target does not."""
+        if self.phase is Phase.SEND and not self._continued:
+            self._continued = True
+            self._client.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_response(self, head: ResponseHead | None, body: bytes, ended: bool) -> None:
         """Pass on a part of the response: head and first bytes in one write."""
@@ -221,8 +231,8 @@ class Exchange:
         if head is not None:
             self.phase = Phase.RECEIVE
             data = self._response_head(head)
-        if self._timer is not None:
-            self._last_byte = self._plane.loop.time()
+        if self._watch is not None:
+            self._watch.upstream_moved()
         if self._chunked:
             if body:
                 data += b"%x\r\n%b\r\n" % (len(body), body)
@@ -278,35 +288,17 @@ class Exchange:
             self._fail(UpstreamError("the target switched protocols without being asked"))
             return
         self._plane.counters[101] += 1
-        self._finish()
-        client = self._client.detach()
         lines = response_lines(head)
-        named = dict((name.lower(), value) for name, value in head.headers)
+        named = {name.lower(): value for name, value in head.headers}
         lines.append(b"Connection: Upgrade")
         lines.append(b"Upgrade: " + named.get(b"upgrade", request.upgrade))
-        client.write(b"\r\n".join([*lines, b"\r\n"]))
+        self._client.transport.write(b"\r\n".join([*lines, b"\r\n"]))
+        self._connection = None
+        self._finish()
         first = (self._request.leftover, leftover)
         entry = cast(RouteEntry, self._entry)
         websocket = request.upgrade.lower() == b"websocket"
-        self._plane.open_tunnel(entry, websocket, (client, connection.detach()), first)
-
-    # --- timeouts --------------------------------------------------------------------------
-
-    def _watch(self) -> None:
-        loop = self._plane.loop
-        self._last_byte = loop.time()
-        timeout = cast(float, self._plane.response_timeout)
-        self._timer = loop.call_later(timeout, self._on_silence)
-
-    def _on_silence(self) -> None:
-        loop = self._plane.loop
-        due = self._last_byte + cast(float, self._plane.response_timeout)
-        if loop.time() < due:
-            self._timer = loop.call_at(due, self._on_silence)
-        elif self._connection is not None:
-            self._connection.abort()
-            self._connection = None
-            self._fail(UpstreamTimeoutError(f"{cast(Target, self._target).peer} is silent"))
+        self._plane.open_tunnel(entry, self._client, websocket, connection.detach(), first)
 
     # --- finish ----------------------------------------------------------------------------
 
@@ -340,34 +332,39 @@ class Exchange:
         self._finish()
         self._client.done(self._keep)
 
-    def _fail(self, error: HubgateError) -> None:
-        """Answer with the error's status if nothing was answered yet, else break off."""
+    def _on_expired(self, limit: Expired) -> None:
+        if limit is Expired.REQUEST:
+            # As a socket's own timeout does: the connection is dropped, not answered.
+            self._client.abort()
+        else:
+            self._fail(UpstreamTimeoutError(f"{cast(Target, self._target).peer}: {limit.value}"))
+
+    def _fail(self, error: HubgateError, storm: bool = False) -> None:
+        """Answer with the error's status if nothing was answered yet, else break off.
+
+        `storm`: the target is known to be down and was not asked.
+        """
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abort()
         if self.phase is Phase.FINISH:
             return
-        self._log(error)
+        head = self._request.head
+        self._plane.note_error(error, head, self._entry)
         if self.phase is Phase.RECEIVE:
             self._finish()
             self._client.abort()
             return
-        self._plane.counters[error.status] += 1
-        head = self._request.head
+        self._keep = self._keep and (head is not None and not head.upgrade) and error.keeps_client
         pages = self._plane.error_pages
-        if error.side is Side.DOWNSTREAM and error.status != 404:
-            self._keep = False
-        if head is not None and head.upgrade:
-            self._keep = False
-            self._answer(error.status, error_pages.Page(b"", []))
-        elif pages.remote and head is not None and self._request.error is None:
+        if head is not None and pages.remote and not head.upgrade and self._request.error is None:
             self._finish()
-            self._task = spawn(self._answer_remotely(error.status, head.target), "error page")
+            self._task = spawn(self._answer_remotely(error.status, head, storm), "error page")
         else:
-            self._answer(error.status, pages.local(error.status))
+            self._answer(error.status, pages.local(error.status, head))
 
-    async def _answer_remotely(self, status: int, url: bytes) -> None:
-        page = await self._plane.error_pages.fetch(status, url)
+    async def _answer_remotely(self, status: int, head: RequestHead, storm: bool) -> None:
+        page = await self._plane.error_pages.fetch(status, head, storm)
         self._task = None
         self._answer(status, page)
 
@@ -380,27 +377,13 @@ class Exchange:
         self._client.transport.write(error_pages.answer(status, page, close, head_only))
         self._client.done(not close)
 
-    def _log(self, error: HubgateError) -> None:
-        head = self._request.head
-        what = "-" if head is None else f"{head.method.decode()} {_path(head.target)}"
-        log.log(
-            logging.ERROR if error.status >= 500 else logging.WARNING,
-            "%d %s %s",
-            error.status,
-            what,
-            error,
-        )
-
     def _finish(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if self._entry is not None and self.phase is not Phase.FINISH:
+            self._entry.requests -= 1
         self.phase = Phase.FINISH
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-
-
-def _path(target: bytes) -> str:
-    """Return a request target fit for a log: without its query, which may hold a token."""
-    return target.partition(b"?")[0].decode("latin-1")

@@ -17,8 +17,10 @@ from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.tcp_helpers import tcp_keepalive
 
+from proxy.dataplane.admission import Admission
 from proxy.dataplane.reader import Incoming, RequestReader
-from proxy.model import Limits
+from proxy.errors import RequestTimeoutError
+from proxy.model import Limits, Timeouts
 
 # A client that is still sending when its answer is complete gets this long, in seconds, to read
 # it before the connection is cut (nginx: lingering_timeout).
@@ -66,7 +68,8 @@ class Plane(Protocol):
     """What a connection needs of the data plane."""
 
     limits: Limits
-    keep_alive: float
+    timeouts: Timeouts
+    admission: Admission
 
     def open_stream(self, client: "Downstream", request: Incoming) -> Stream:
         """Return the stream that will handle `request`."""
@@ -85,7 +88,7 @@ class Listener(web.Server):
 
     @property
     def clients(self) -> Sequence["Downstream"]:
-        """The open connections, tunnels excepted."""
+        """The open connections, tunnels excepted, as a list of its own."""
         return cast(Sequence[Downstream], self.connections)
 
 
@@ -103,6 +106,7 @@ class Downstream(web.RequestHandler):
 
     __slots__ = (
         "_advancing",
+        "_head_begun",
         "_hold",
         "_plane",
         "_reader",
@@ -130,9 +134,10 @@ class Downstream(web.RequestHandler):
         self._stream: Stream | None = None
         self._hold = Hold.NONE
         self._advancing = False
+        self._head_begun = False
         self.state = State.IDLE
         self.closing = False
-        self.deadline = server.loop.time() + server.plane.keep_alive
+        self.deadline = server.loop.time() + server.plane.timeouts.keep_alive
         self.peer = ""
         self.secure = False
         self.trusted: bool | None = None
@@ -156,12 +161,16 @@ class Downstream(web.RequestHandler):
         self.peer = _plain_address(name[0]) if isinstance(name, tuple) else ""
         self.secure = transport.get_extra_info("sslcontext") is not None
         self._server.connection_made(self, self.transport)
+        if (error := self._plane.admission.enter(self.peer)) is not None:
+            self._reader.fail(error)
+            self._advance()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self.state is State.DETACHED:
             return
         self.state = State.CLOSED
         self._server.connection_lost(self, exc)
+        self._plane.admission.leave(self.peer)
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.on_client_lost()
@@ -198,14 +207,26 @@ class Downstream(web.RequestHandler):
             self._stream.on_request_data()
         while self._stream is None and requests and self.state in (State.IDLE, State.BUSY):
             self.state = State.BUSY
-            self.deadline = _FOREVER
+            self._head_begun = False
             self._stream = self._plane.open_stream(self, requests[0])
             self._stream.start()
         self._advancing = False
+        self._limit_time()
         if len(requests) > 1 or (requests and requests[0].leftover):
             self.hold(Hold.PIPELINE)
         elif self._hold & Hold.PIPELINE:
             self.unhold(Hold.PIPELINE)
+
+    def _limit_time(self) -> None:
+        """Set the deadline for what the client has begun to send: a head, or a body."""
+        if self.state is State.BUSY:
+            if not self._reader.requests[0].ended:
+                self.deadline = self._server.loop.time() + self._plane.timeouts.body
+            else:
+                self.deadline = _FOREVER
+        elif self._reader.in_head and not self._head_begun:
+            self._head_begun = True
+            self.deadline = self._server.loop.time() + self._plane.timeouts.head
 
     def done(self, keep: bool) -> None:
         """The current request is answered; go on with the next one if `keep`, else close."""
@@ -216,8 +237,9 @@ class Downstream(web.RequestHandler):
         if not keep or self.closing or (self._reader.failed and not self._reader.requests):
             self._end(linger=not request.ended or self._reader.failed)
             return
+        self.unhold(Hold.CONNECTING | Hold.UPSTREAM)
         self.state = State.IDLE
-        self.deadline = self._server.loop.time() + self._plane.keep_alive
+        self.deadline = self._server.loop.time() + self._plane.timeouts.keep_alive
         self._advance()
 
     def hold(self, reason: Hold) -> None:
@@ -236,7 +258,7 @@ class Downstream(web.RequestHandler):
     # --- ending --------------------------------------------------------------------------
 
     def detach(self) -> asyncio.Transport:
-        """Give the transport away, to a tunnel; this object is finished."""
+        """Give the transport away, to a tunnel, which goes on being counted as a connection."""
         self.state = State.DETACHED
         self._server.connection_lost(self, None)
         self._stream = None
@@ -261,8 +283,18 @@ class Downstream(web.RequestHandler):
             self._end(linger=False)
 
     def expire(self) -> None:
-        """The deadline has passed: idle for too long, or the lingering is over."""
-        self.transport.close() if self.state is State.IDLE else self.transport.abort()
+        """The deadline has passed: answer what is half sent, close what is idle or lingering."""
+        if self.state is State.BUSY and self._hold:
+            # It is we who do not read: the client gets its time again.
+            self.deadline = self._server.loop.time() + self._plane.timeouts.body
+        elif self.state is State.BUSY or self._reader.in_head:
+            what = "body" if self.state is State.BUSY else "head"
+            self._reader.fail(RequestTimeoutError(f"the request's {what} did not come in time"))
+            self._advance()
+        elif self.state is State.IDLE:
+            self.transport.close()
+        else:
+            self.transport.abort()
 
     def _end(self, linger: bool) -> None:
         """Close after what is buffered. A client still sending would lose it to a reset."""

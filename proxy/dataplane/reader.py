@@ -5,7 +5,13 @@ from collections import deque
 import httptools
 
 from proxy.dataplane.request import RequestHead, read_head
-from proxy.errors import BadRequestError, HeadTooLargeError, HubgateError, UriTooLongError
+from proxy.errors import (
+    BadRequestError,
+    BodyTooLargeError,
+    HeadTooLargeError,
+    HubgateError,
+    UriTooLongError,
+)
 from proxy.model import Limits
 from proxy.upstream.connection import Body, RawHeaders
 
@@ -39,7 +45,8 @@ class Incoming:
 class RequestReader:
     """Feeds bytes to llhttp and queues what comes out in `requests`, oldest first.
 
-    After a malformed byte, `failed` is True and everything further is ignored.
+    After a malformed byte, `failed` is True and everything further is ignored. `in_head` is
+    True when a request has begun to arrive and its head is not complete.
     """
 
     __slots__ = (
@@ -51,26 +58,25 @@ class RequestReader:
         "_left",
         "_limits",
         "_parser",
+        "_received",
         "_target",
         "failed",
+        "in_head",
         "requests",
     )
 
     def __init__(self, limits: Limits) -> None:
         self.requests: deque[Incoming] = deque()
         self.failed = False
+        self.in_head = False
         self._limits = limits
         self._parser: httptools.HttpRequestParser | None = None
         self._current: Incoming | None = None
         self._error: HubgateError | None = None
         self._left = 0
+        self._received = 0
         self._fed = 0
         self._begin_head()
-
-    @property
-    def in_head(self) -> bool:
-        """True when a request has begun to arrive and its head is not complete."""
-        return self._current is None and self._head_bytes > 0
 
     def feed(self, data: bytes) -> None:
         """Read the next bytes; what they complete stands in `requests` afterwards."""
@@ -118,7 +124,7 @@ class RequestReader:
             self._parser = None
             return self._after_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            self._fail(self._error or BadRequestError(f"malformed request: {error}"))
+            self.fail(self._error or BadRequestError(f"malformed request: {error}"))
         else:
             self._after_parse()
         return b""
@@ -127,7 +133,7 @@ class RequestReader:
         current = self._current
         if current is None:
             if self._head_bytes > self._limits.head + self._limits.request_line:
-                self._fail(HeadTooLargeError(f"the head is over {self._limits.head} bytes"))
+                self.fail(HeadTooLargeError(f"the head is over {self._limits.head} bytes"))
         elif current.head is not None and current.head.body is Body.LENGTH:
             # The rest of the body only needs counting: the next request gets a new parser.
             self._left = current.head.length - sum(map(len, current.chunks))
@@ -149,8 +155,10 @@ class RequestReader:
             self._parser.feed_data(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
         return rest
 
-    def _fail(self, error: HubgateError) -> None:
+    def fail(self, error: HubgateError) -> None:
+        """Give up: the request that is arriving gets `error`, nothing more is read."""
         self.failed = True
+        self.in_head = False
         self._parser = None
         if self._current is not None:
             self._current.error = error
@@ -158,6 +166,9 @@ class RequestReader:
             self.requests.append(Incoming(None, error))
 
     # --- httptools callbacks ---------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self.in_head = self._current is None
 
     def on_url(self, url: bytes) -> None:
         if self._current is None:
@@ -170,8 +181,12 @@ class RequestReader:
         # Trailers come here too, after the head is complete: they are dropped.
         if self._current is None:
             self._headers.append((name, value))
+            if len(self._headers) > self._limits.headers:
+                self._error = HeadTooLargeError(f"more than {self._limits.headers} header lines")
+                raise self._error
 
     def on_headers_complete(self) -> None:
+        self.in_head = False
         if self._current is not None or (parser := self._parser) is None:
             return
         try:
@@ -179,6 +194,7 @@ class RequestReader:
             head = read_head(
                 parser.get_method(), self._target, parser.get_http_version(), self._headers
             )
+            self._check_body(head.length)
         except HubgateError as error:
             self._error = error
             raise
@@ -187,6 +203,7 @@ class RequestReader:
         ):
             head.upgrade = b""
         self._begin_head()
+        self._received = 0
         self._current = Incoming(head)
         self.requests.append(self._current)
 
@@ -198,8 +215,19 @@ class RequestReader:
             if size > limit:
                 raise HeadTooLargeError(f"the request's headers are over {limit} bytes")
 
+    def _check_body(self, size: int) -> None:
+        limit = self._limits.body
+        if limit is not None and size > limit:
+            raise BodyTooLargeError(f"the request's body is over {limit} bytes")
+
     def on_body(self, data: bytes) -> None:
         if self._current is not None:
+            self._received += len(data)
+            try:
+                self._check_body(self._received)
+            except HubgateError as error:
+                self._error = error
+                raise
             self._current.chunks.append(data)
 
     def on_message_complete(self) -> None:

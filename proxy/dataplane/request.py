@@ -3,6 +3,7 @@
 import re
 
 from proxy.errors import BadRequestError, MethodNotAllowedError, VersionNotSupportedError
+from proxy.routing.paths import resolve_dots
 from proxy.upstream.connection import Body, RawHeaders
 
 _HOST = re.compile(rb"[A-Za-z0-9.\-_~%!$&'()*+,;=]*(?::\d*)?|\[[0-9A-Fa-f:.%]+\](?::\d*)?")
@@ -33,14 +34,16 @@ _USUAL_TOKENS = frozenset((b"keep-alive", b"close", b"upgrade", b"te", b""))
 class RequestHead:
     """A checked request head.
 
-    `target` is in origin form, raw; `lines` are the header lines that cross to the target,
-    without Host, framing and X-Forwarded-*, which are written anew; `upgrade` is the protocol
-    asked for when the request may become a tunnel, else empty; `forwarded` holds what came in
-    of X-Forwarded-* and Forwarded, by lower-case name.
+    `target` is in origin form, raw but for its dot segments, which are resolved; `lines` are
+    the header lines that cross to the target, without Host, framing and X-Forwarded-*, which
+    are written anew; `upgrade` is the protocol asked for when the request may become a tunnel,
+    else empty; `expects` says that the client waits for 100 Continue; `forwarded` holds what
+    came in of X-Forwarded-* and Forwarded, by lower-case name.
     """
 
     __slots__ = (
         "body",
+        "expects",
         "forwarded",
         "host",
         "http10",
@@ -60,6 +63,7 @@ class RequestHead:
         self.host: bytes | None = None
         self.body = Body.NONE
         self.length = 0
+        self.expects = False
         self.upgrade = b""
         self.lines: list[bytes] = []
         self.forwarded: dict[bytes, bytes] = {}
@@ -72,6 +76,8 @@ class RequestHead:
 def read_head(method: bytes, target: bytes, version: str, headers: RawHeaders) -> RequestHead:
     """Check a parsed head and sort its headers; raises BadRequestError or a subclass of it."""
     if version not in ("1.1", "1.0"):
+        if version < "1":
+            raise BadRequestError("the request line names no version of HTTP")
         raise VersionNotSupportedError(f"HTTP/{version} is not supported here, HTTP/1.1 is")
     if method == b"CONNECT":
         raise MethodNotAllowedError("this is not a forward proxy: CONNECT is not allowed")
@@ -111,6 +117,7 @@ def _read_special(head: RequestHead, kind: int, name: bytes, value: bytes) -> No
         head.upgrade = value.strip(b" \t")
     elif kind == _EXPECT:
         if not head.http10:
+            head.expects = True
             head.lines.append(name + b": " + value)
     else:
         lower = name.lower()
@@ -136,6 +143,9 @@ def _apply_connection(head: RequestHead, connection: bytes) -> None:
 def _check_host_and_target(head: RequestHead) -> None:
     if not head.target.startswith(b"/"):
         _absolute_form(head)
+    if b"#" in head.target:
+        raise BadRequestError("a fragment (#) does not belong into a request")
+    head.target = resolve_dots(head.target)
     if head.host is None:
         if not head.http10:
             raise BadRequestError("HTTP/1.1 wants a Host header")

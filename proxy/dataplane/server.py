@@ -10,19 +10,25 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from proxy.dataplane.admission import Admission
 from proxy.dataplane.error_pages import ErrorPages
 from proxy.dataplane.forward import Exchange
 from proxy.dataplane.headers import header_lines, replace_lines
 from proxy.dataplane.listener import Downstream, Listener
+from proxy.dataplane.match import Counters
 from proxy.dataplane.reader import Incoming
 from proxy.dataplane.redirect import redirect_handler
 from proxy.dataplane.request import RequestHead
+from proxy.dataplane.sampling import Sampler
 from proxy.dataplane.trust import Trust
 from proxy.dataplane.tunnel import Tunnel
+from proxy.dataplane.watch import watches
+from proxy.errors import HubgateError
 from proxy.model import Report, WorkerConfig
 from proxy.routing.table import RouteEntry, RouteTable
 from proxy.tasks import spawn
 from proxy.tls import client_context, server_context
+from proxy.upstream.connector import Connector
 from proxy.upstream.pool import Pool
 
 log = logging.getLogger("hubgate")
@@ -42,15 +48,20 @@ class DataPlane:
         self.table = table
         self.rules = config.rules
         self.limits = config.limits
-        self.keep_alive = config.timeouts.keep_alive
-        self.response_timeout = config.timeouts.response
+        self.timeouts = config.timeouts
+        self.watches = watches(config.timeouts)
         self.rewrites_location = config.rules.auto_rewrite or bool(config.rules.protocol_rewrite)
-        self.pool = Pool(config.timeouts, client_context(config.client_tls))
+        self.pool = Pool(
+            config.timeouts, client_context(config.client_tls), config.limits.upstream_idle
+        )
+        self.connector = Connector(self.pool, config.timeouts)
         self.error_pages = ErrorPages(config.rules, self.pool, config.timeouts.connect)
-        self.counters: defaultdict[str | int, float] = defaultdict(float)
+        self.counters: Counters = defaultdict(float)
         self.tunnels: set[Tunnel] = set()
         self._config = config
         self._custom = header_lines(config.rules.custom_headers)
+        self.admission = Admission(config.limits)
+        self._sampler = Sampler()
         self._trust = Trust(config.rules.trusted_peers)
         self._listener = Listener(self)
         self._redirect: web.Server | None = None
@@ -119,8 +130,7 @@ class DataPlane:
             name if isinstance(name, str) else f"requests_proxy:{name}": value
             for name, value in counters.items()
         }
-        clients = len(self._listener.clients)
-        return Report(activity, named, clients + len(self.tunnels), len(self.tunnels))
+        return Report(activity, named, self.admission.open, len(self.tunnels))
 
     # --- what connections and exchanges ask for ------------------------------------------------
 
@@ -131,14 +141,38 @@ class DataPlane:
     def open_tunnel(
         self,
         entry: RouteEntry,
+        client: Downstream,
         websocket: bool,
-        transports: tuple[asyncio.Transport, asyncio.Transport],
+        target: asyncio.Transport,
         first: tuple[bytes, bytes],
     ) -> None:
         """Join client and target; `first` are bytes that were already read from them."""
-        tunnel = Tunnel(entry, websocket, self.tunnels.discard)
+        tunnel = Tunnel(entry, client.peer, websocket, self._close_tunnel)
         self.tunnels.add(tunnel)
-        tunnel.open(*transports, first)
+        entry.tunnels += 1
+        tunnel.open(client.detach(), target, first)
+
+    def _close_tunnel(self, tunnel: Tunnel) -> None:
+        self.tunnels.discard(tunnel)
+        self.admission.leave(tunnel.peer)
+        tunnel.entry.tunnels -= 1
+
+    def note_error(
+        self, error: HubgateError, head: RequestHead | None, entry: RouteEntry | None
+    ) -> None:
+        """Count an error and log it; in a storm of the same ones, one line a second."""
+        self.counters[error.status] += 1
+        left_out = self._sampler.admit((error.status, entry), self.loop.time())
+        if left_out is None:
+            return
+        # Without its query, which may hold a token.
+        what = "-"
+        if head is not None:
+            path = head.target.partition(b"?")[0].decode("latin-1")
+            what = f"{head.method.decode()} {path}"
+        more = f" (and {left_out} more like it)" if left_out else ""
+        level = logging.ERROR if error.status >= 500 else logging.WARNING
+        log.log(level, "%d %s %s%s", error.status, what, error, more)
 
     def added_lines(self, client: Downstream, head: RequestHead, entry: RouteEntry) -> list[bytes]:
         """Return the lines we add to a request; configured headers replace the client's."""
@@ -158,3 +192,4 @@ class DataPlane:
             for tunnel in [tunnel for tunnel in self.tunnels if tunnel.deadline < now]:
                 tunnel.abort()
             self.pool.sweep()
+            self.connector.sweep()

@@ -28,12 +28,17 @@ class Tunnel:
     other protocol every byte counts.
     """
 
-    __slots__ = ("_ends", "_on_closed", "deadline", "entry", "loop", "state")
+    __slots__ = ("_ends", "_on_closed", "deadline", "entry", "loop", "peer", "state")
 
     def __init__(
-        self, entry: RouteEntry, websocket: bool, on_closed: "Callable[[Tunnel], None]"
+        self,
+        entry: RouteEntry,
+        peer: str,
+        websocket: bool,
+        on_closed: "Callable[[Tunnel], None]",
     ) -> None:
         self.entry = entry
+        self.peer = peer
         self.state = State.OPEN
         self.loop = asyncio.get_running_loop()
         self.deadline = float("inf")

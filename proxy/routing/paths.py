@@ -9,36 +9,45 @@ _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 def match_path(target: str) -> str:
-    """Return the percent-decoded path of an origin-form request target, dot segments resolved.
+    """Return the percent-decoded path of an origin-form request target, without its query.
 
-    `/user/a%40b/../c?x` becomes `/user/c`. Only the match sees this form: what goes to the
-    target stays raw. Dots and backslashes are read as the WHATWG URL standard does (section
-    4.4), which is what CHP's routing uses, so that `..` cannot pick another user's rules.
     Raises BadRequestError for what cannot be decoded.
     """
     path = target.partition("?")[0].partition("#")[0]
-    if "%" not in path and "/." not in path and "\\" not in path:
+    if "%" not in path:
         return path
     if _BAD_ESCAPE.search(path):
         raise BadRequestError("the path has a % that is not followed by two hexadecimal digits")
     try:
-        return unquote(_resolve_dots(path.replace("\\", "/")), errors="strict")
+        return unquote(path, errors="strict")
     except UnicodeDecodeError:
         raise BadRequestError("the path is not UTF-8 when percent-decoded") from None
 
 
-def _resolve_dots(path: str) -> str:
-    kept: list[str] = []
-    segments = path.split("/")
+def resolve_dots(target: bytes) -> bytes:
+    """Return a request target with the dot segments of its path resolved, all else raw.
+
+    `/user/a%40b/../c?x` becomes `/user/c?x`. Dots, `%2e` and backslashes are read as the WHATWG
+    URL standard does (section 4.4). What is matched and what is forwarded must agree: otherwise
+    `..` could pick one user's route and another user's path.
+    """
+    path, mark, query = target.partition(b"?")
+    escaped = b"%" in path and b"%2e" in path.lower()
+    if b"/." not in path and b"\\" not in path and not escaped:
+        return target
+    kept: list[bytes] = []
+    segments = path.replace(b"\\", b"/").split(b"/")
     for segment in segments:
-        dots = segment.replace("%2e", ".").replace("%2E", ".") if len(segment) <= 6 else segment
-        if dots == "..":
-            # The first element is the empty string before the leading slash: it stays.
+        dots = segment.lower().replace(b"%2e", b".") if len(segment) <= 6 else segment
+        if dots == b"..":
+            # The first element is the empty one before the leading slash: it stays.
             if len(kept) > 1:
                 kept.pop()
-        elif dots != ".":
+        elif dots != b".":
             kept.append(segment)
-    return "/".join(kept) or "/"
+    if dots in (b".", b".."):
+        kept.append(b"")
+    return b"/".join(kept) + mark + query
 
 
 def drop_segments(target: bytes, count: int) -> bytes:

@@ -14,10 +14,19 @@ class RouteEntry:
     """One live route. `target` is None when it could not be parsed; `activity` is epoch seconds.
 
     `segments` is how many path segments the route's prefix has, `headers` the raw header lines
-    the route adds to its requests.
+    the route adds to its requests, `requests` and `tunnels` count what is in flight.
     """
 
-    __slots__ = ("activity", "header_lines", "key", "segments", "strip_prefix", "target")
+    __slots__ = (
+        "activity",
+        "header_lines",
+        "key",
+        "requests",
+        "segments",
+        "strip_prefix",
+        "target",
+        "tunnels",
+    )
 
     def __init__(self, route: Route, segments: int) -> None:
         self.key = route.key
@@ -27,6 +36,8 @@ class RouteEntry:
             f"{name}: {value}".encode("latin-1") for name, value in route.options.headers
         )
         self.activity = 0.0
+        self.requests = 0
+        self.tunnels = 0
         self.target: Target | None
         try:
             self.target = parse_target(route.target)

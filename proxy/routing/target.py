@@ -51,13 +51,13 @@ def parse_target(url: str) -> Target:
             # It would end the request line early, and the rest would be read as a header.
             raise ValueError("it contains white space")
         peer = _unix_peer(parts) if parts.scheme in _UNIX_SCHEMES else _tcp_peer(parts)
+        path = parts.path.rstrip("/").encode()
+        return Target(url, peer, path, _authority(peer), parts.query.encode())
     except ValueError as error:
         raise RouteError(
             f"bad target {url!r}: {error}; write http://HOST:PORT, https://HOST:PORT"
             " or http+unix://%2Fpath%2Fto.sock"
         ) from None
-    path = parts.path.rstrip("/").encode()
-    return Target(url, peer, path, _authority(peer), parts.query.encode())
 
 
 def _tcp_peer(parts: SplitResult) -> Peer:

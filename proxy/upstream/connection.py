@@ -86,6 +86,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_parser",
         "_reason",
         "_receiver",
+        "expires",
         "idle_since",
         "peer",
         "reusable",
@@ -102,6 +103,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.served = 0
         self.reusable = False
         self.idle_since = 0.0
+        self.expires = float("inf")
         self._receiver: Receiver | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._reset()

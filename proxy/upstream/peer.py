@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable
 from typing import TypeVar
 
-from proxy.errors import ConnectError
+from proxy.errors import ConnectError, RefusedError
 from proxy.routing.target import Peer
 
 P = TypeVar("P", bound=asyncio.Protocol)
@@ -16,7 +16,8 @@ async def connect(
 ) -> P:
     """Connect to `peer` within `timeout` seconds and return the protocol `factory` made.
 
-    Raises ConnectError, whose text names the peer and the reason.
+    Raises ConnectError, RefusedError when nothing listens there; its text names the peer and
+    the reason.
     """
     loop = asyncio.get_running_loop()
     try:
@@ -33,6 +34,8 @@ async def connect(
                 )
     except TimeoutError:
         raise ConnectError(f"{peer} did not accept a connection within {timeout:g} s") from None
+    except (ConnectionRefusedError, FileNotFoundError) as error:
+        raise RefusedError(f"cannot connect to {peer}: {_reason(error)}") from None
     except (OSError, ssl.SSLError, ssl.CertificateError, UnicodeError) as error:
         raise ConnectError(f"cannot connect to {peer}: {_reason(error)}") from None
     return protocol

@@ -13,7 +13,8 @@ from proxy.upstream.peer import connect
 class Pool:
     """Idle connections keyed by peer. All connections share one TLS identity, `tls`.
 
-    At most `max_idle` connections are kept for one peer; the oldest go first.
+    At most `max_idle` connections are kept for one peer; the oldest go first. None is kept
+    longer than `timeouts.upstream_age` seconds in all.
     """
 
     def __init__(self, timeouts: Timeouts, tls: ssl.SSLContext | None, max_idle: int = 64) -> None:
@@ -37,20 +38,26 @@ class Pool:
 
     async def connect(self, peer: Peer) -> UpstreamConnection:
         """Open a new connection to `peer`, the caller's; raises ConnectError."""
-        return await connect(
+        connection = await connect(
             peer,
             lambda: UpstreamConnection(peer, self._forget),
             self._tls,
             self._timeouts.connect,
         )
+        connection.expires = self._clock() + self._timeouts.upstream_age
+        return connection
 
     def put(self, connection: UpstreamConnection) -> None:
         """Take back a connection whose response has ended: keep it, or close it."""
         if not connection.reusable or connection.transport.is_closing():
             connection.abort()
             return
+        now = self._clock()
+        if connection.expires < now:
+            connection.abort()
+            return
         connection.release()
-        connection.idle_since = self._clock()
+        connection.idle_since = now
         idle = self._idle.get(connection.peer)
         if idle is None:
             idle = self._idle[connection.peer] = deque()
