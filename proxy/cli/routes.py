@@ -25,7 +25,7 @@ _OPTIONS = (
         show_default=True,
         help="The API; also https:// and http+unix://%2Fpath.  [HUBGATE_API_URL]",
     ),
-    click.option("--token-file", metavar="FILE", help="Holds the token, if not HUBGATE_TOKEN."),
+    click.option("--token-file", metavar="FILE", help="Holds the token; else HUBGATE_TOKEN does."),
     click.option("--ca", metavar="FILE", help="Authority of the API's certificate."),
     click.option("--cert", metavar="FILE", help="Certificate to show to the API."),
     click.option("--key", metavar="FILE", help="Its private key."),
@@ -46,16 +46,19 @@ def _with_api(command: Callable[..., None]) -> Callable[..., None]:
         **rest: Any,
     ) -> None:
         url = check_api_url(api_url)
-        if token_file is not None:
-            token: str | None = token_from_file(token_file)
-        else:
-            token = token_from_environment(os.environ)
         tls = client_context(ClientTLS(cert, key, ca)) if url.startswith("https:") else None
-        command(Api(url, token, tls), **rest)
+        command(Api(url, _token(token_file), tls), **rest)
 
     for option in reversed(_OPTIONS):
         connected = option(connected)
     return connected
+
+
+def _token(named_file: str | None) -> str | None:
+    if named_file is None and (token := token_from_environment(os.environ)):
+        return token
+    path = named_file or os.environ.get("HUBGATE_TOKEN_FILE")
+    return token_from_file(path) if path else None
 
 
 def _argument(check: Callable[[str], str]) -> Callable[..., str]:

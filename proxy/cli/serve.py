@@ -17,6 +17,7 @@ from proxy.settings import Settings, load
 from proxy.settings.certificates import certificate_dates
 from proxy.settings.exposure import exposure_warnings
 from proxy.settings.layers import SETTINGS, Kind
+from proxy.store import open_store
 
 DEFAULT_FILE = Path("routes.yaml")
 
@@ -71,6 +72,8 @@ def check(file: Path | None, **options: Any) -> None:
     Takes the flags of `serve`. Prints one line for each mistake and exits 1 if there is any.
     """
     settings = _reader(file, options)()
+    # Only built, not opened: whether its server answers now says little about later.
+    open_store(settings.store)
     if dates := certificate_dates(settings):
         raise ConfigError(*dates)
     for line in [*summary(settings), *(f"note: {w}" for w in exposure_warnings(settings))]:

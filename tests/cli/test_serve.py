@@ -135,6 +135,23 @@ def test_a_token_file_beats_the_environment(ask: Ask, tmp_path: Path) -> None:
     assert ask("list", "--token-file", str(tmp_path / "token"), token="wrong")[0] == 0
 
 
+def test_a_token_file_of_the_environment_comes_last(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    monkeypatch.setenv("HUBGATE_TOKEN_FILE", str(tmp_path / "token"))
+    assert ask("list", token="")[0] == 0
+    assert ask("list", token="wrong")[0] == 1
+
+
+def test_the_example_can_be_served(tmp_path: Path) -> None:
+    example = Path(__file__).parents[2] / "routes.yaml"
+    args = (str(example), "--port", "0", "--api-port", "0")
+    with running(tmp_path, PROXYCTL, "serve", *args) as proxy:
+        assert proxy.url
+        assert proxy.stop() == 0
+
+
 def test_a_changed_file_is_taken_over(proxy: Proxy, ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "routes.yaml").write_text(FILE + "  /more: http://127.0.0.1:2\n")
     proxy.wait_for("reloaded")
@@ -184,7 +201,6 @@ def test_check_says_what_would_happen(
         """
 listen: {port: 443, redirect_port: 80, tls: {cert: hub.pem, key: hub-key.pem}}
 metrics: {port: 9}
-store: redis://:hunter2@h:1/0
 workers: 2
 routes: {/a: "http://b"}
 """
@@ -198,7 +214,7 @@ routes: {/a: "http://b"}
         "redirect http://*:80 to https on port 443\n"
         "api      http://127.0.0.1:8001, guarded\n"
         "metrics  http://127.0.0.1:9\n"
-        "store    redis://...@h:1/0\n"
+        "store    memory:\n"
         "routes   1 in the file\n"
         "         /a -> http://b\n"
     )

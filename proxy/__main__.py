@@ -1,0 +1,5 @@
+"""`python -m proxy` is `proxyctl`."""
+
+from proxy.cli.main import main
+
+main()

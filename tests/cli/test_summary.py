@@ -1,0 +1,17 @@
+"""What `proxyctl check` prints."""
+
+from proxy.cli.summary import summary
+from proxy.model import Route
+from proxy.settings import Settings
+
+
+def test_a_stores_password_is_not_shown() -> None:
+    lines = list(summary(Settings(store="redis://:hunter2@h:1/0")))
+    assert "store    redis://...@h:1/0" in lines
+
+
+def test_of_many_routes_the_first_are_shown() -> None:
+    routes = tuple(Route(f"/{number}", "http://a") for number in range(25))
+    lines = list(summary(Settings(fixed_routes=routes)))
+    assert "routes   25 in the file" in lines
+    assert lines[-2:] == ["         /19 -> http://a", "         and 5 more"]
