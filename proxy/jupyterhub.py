@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from jupyterhub.proxy import ConfigurableHTTPProxy
 from jupyterhub.traitlets import Command
-from traitlets import Integer, default
+from traitlets import CaselessStrEnum, Integer, Union, default
 
 from proxy.errors import ConfigError
 
@@ -36,10 +36,19 @@ class HubgateProxy(ConfigurableHTTPProxy):
         help="""The command to start the proxy; by default this installation's own.""",
     )
 
+    workers = Union(
+        [Integer(min=1), CaselessStrEnum(["auto"])],
+        default_value=1,
+        config=True,
+        help="""How many processes forward traffic; "auto" is one for each core.
+
+        Only used by the default command.""",
+    )
+
     @default("command")
     def _own_command(self) -> list[str]:
         # The hub's interpreter, so that neither PATH nor a CHP installed beside it matters.
-        return [sys.executable, "-m", "proxy.cli.chp"]
+        return [sys.executable, "-m", "proxy.cli.chp", "--workers", str(self.workers)]
 
     # The check costs one waitpid. CHP's 5 s would mean 5 s without a proxy after a crash.
     check_running_interval = Integer(
