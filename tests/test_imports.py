@@ -1,0 +1,77 @@
+"""Imports flow one way: shared values, then routing, then upstream, then the data plane."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "proxy"
+
+SHARED = {"errors", "model", "settings", "tls", "tasks", "logs"}
+ALLOWED = {
+    "__init__": set(),
+    "errors": set(),
+    "model": set(),
+    "tasks": set(),
+    "logs": set(),
+    "tls": {"errors", "model"},
+    "settings": {"errors", "model", "tls"},
+    "routing": SHARED,
+    "upstream": SHARED | {"routing"},
+    "dataplane": SHARED | {"routing", "upstream"},
+    "store": SHARED,
+    "worker": SHARED | {"routing", "dataplane"},
+    "control": SHARED | {"routing", "store", "worker"},
+    "cli": SHARED | {"__init__", "control"},
+    "jupyterhub": {"__init__", "errors"},
+}
+
+
+def part(module: str) -> str:
+    """Return the top-level part of hubgate that a dotted module belongs to."""
+    names = module.split(".")
+    return names[1] if len(names) > 1 else "__init__"
+
+
+def imported(source: Path) -> Iterator[str]:
+    """Yield the dotted name of every module of hubgate that a file imports."""
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name.startswith("proxy."))
+        elif isinstance(node, ast.ImportFrom) and node.module == "proxy":
+            known = {path.stem for path in PACKAGE.iterdir()}
+            yield from (f"proxy.{one.name}" if one.name in known else "proxy" for one in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("proxy."):
+            yield node.module or ""
+
+
+def test_a_file_imports_only_what_lies_below_it() -> None:
+    wrong = []
+    for source in PACKAGE.rglob("*.py"):
+        here = source.relative_to(PACKAGE).with_suffix("").parts[0]
+        allowed = ALLOWED[here] | {here}
+        wrong += [f"{source}: {name}" for name in imported(source) if part(name) not in allowed]
+    assert not wrong
+
+
+def test_no_part_is_imported_relatively() -> None:
+    relative = [
+        str(source)
+        for source in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.level > 0
+    ]
+    assert not relative
+
+
+@pytest.mark.parametrize("module", ["proxy.control.supervisor", "proxy.cli.main", "proxy.cli.chp"])
+def test_the_control_plane_never_loads_the_data_plane(module: str) -> None:
+    code = f"import sys, {module}; print(*sys.modules, sep='\\n')"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert module in loaded
+    assert not [name for name in loaded if name.startswith(("proxy.dataplane", "proxy.upstream"))]
