@@ -1,6 +1,7 @@
 """The notebook the tests work with: ipywidgets' interact on a text box."""
 
 import json
+from typing import Any
 
 NAME = "hello.ipynb"
 GREETING = "Hello World "
@@ -16,7 +17,7 @@ def greet(text):
 
 def document() -> str:
     """Return the notebook as the contents API takes it."""
-    cell = {
+    cell: dict[str, Any] = {
         "cell_type": "code",
         "id": "greet",
         "metadata": {},

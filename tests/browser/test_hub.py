@@ -88,7 +88,10 @@ async def open_control_panel(page: Page) -> Page:
     await page.get_by_role("menuitem", name="File", exact=True).click()
     async with page.expect_popup() as opened:
         await page.get_by_text("Hub Control Panel").click()
-    return await opened.value
+    panel = await opened.value
+    # The page shows its buttons before its script listens to them.
+    await panel.wait_for_function("window.$ && $._data($('#stop')[0], 'events')")
+    return panel
 
 
 async def test_a_killed_worker_is_replaced_while_people_work(
