@@ -1,0 +1,189 @@
+"""Which connections are kept for the next request, and which are not."""
+
+import asyncio
+
+import pytest
+
+from proxy.errors import ConnectError
+from proxy.model import Timeouts
+from proxy.routing.target import Peer
+from proxy.upstream.connection import State, UpstreamConnection
+from proxy.upstream.pool import Pool
+from tests.dataplane.conftest import StartTarget
+from tests.dataplane.peers import Target, hello, until
+from tests.upstream.receiver import Recorder
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+@pytest.fixture
+async def target(start_target: StartTarget) -> Target:
+    """A target that answers everything."""
+    return await start_target(hello)
+
+
+def peer_of(target: Target) -> Peer:
+    return Peer("127.0.0.1", target.port)
+
+
+async def used(pool: Pool, peer: Peer) -> UpstreamConnection:
+    """Return a new connection that has served one request and is still busy with it."""
+    connection = await pool.connect(peer)
+    await serve(connection)
+    return connection
+
+
+async def serve(connection: UpstreamConnection) -> None:
+    recorder = Recorder()
+    connection.begin(recorder, REQUEST, False)
+    await recorder.finish()
+    assert recorder.body == b"hello"
+
+
+def idle(pool: Pool) -> int:
+    return int(repr(pool).split()[1])
+
+
+async def test_what_was_put_back_is_taken_again(target: Target) -> None:
+    pool = Pool(Timeouts(), None)
+    connection = await used(pool, peer_of(target))
+    assert pool.take(peer_of(target)) is None
+
+    pool.put(connection)
+    assert connection.state is State.IDLE
+    assert pool.take(peer_of(target)) is connection
+    assert pool.take(peer_of(target)) is None
+
+    await serve(connection)
+    assert target.accepted == 1
+    connection.abort()
+
+
+async def test_the_most_recently_used_goes_first(target: Target) -> None:
+    pool = Pool(Timeouts(), None)
+    connections = [await used(pool, peer_of(target)) for _ in range(3)]
+    for connection in connections:
+        pool.put(connection)
+
+    assert [pool.take(peer_of(target)) for _ in range(3)] == connections[::-1]
+    for connection in connections:
+        connection.abort()
+
+
+async def test_each_peer_has_its_own(target: Target, start_target: StartTarget) -> None:
+    other = await start_target(hello)
+    pool = Pool(Timeouts(), None)
+    pool.put(await used(pool, peer_of(target)))
+
+    assert pool.take(peer_of(other)) is None
+    assert pool.take(Peer("127.0.0.1", target.port, tls=True)) is None
+    assert pool.take(Peer("localhost", target.port)) is None
+    pool.close()
+
+
+async def test_what_is_not_reusable_is_closed(target: Target) -> None:
+    pool = Pool(Timeouts(), None)
+    connection = await used(pool, peer_of(target))
+    connection.reusable = False
+    pool.put(connection)
+
+    assert connection.state is State.CLOSED
+    assert pool.take(peer_of(target)) is None
+    await until(lambda: target.wires[0].socket.fileno() < 0, "the target sees it closed")
+
+
+async def test_only_so_many_are_kept_and_the_oldest_go_first(target: Target) -> None:
+    pool = Pool(Timeouts(), None, max_idle=3)
+    connections = [await used(pool, peer_of(target)) for _ in range(5)]
+    for connection in connections:
+        pool.put(connection)
+
+    assert idle(pool) == 3
+    assert [connection.state for connection in connections] == [
+        *[State.CLOSED] * 2,
+        *[State.IDLE] * 3,
+    ]
+    pool.close()
+
+
+async def test_one_that_the_target_closes_is_forgotten(start_target: StartTarget) -> None:
+    target = await start_target()
+    pool = Pool(Timeouts(), None)
+    connection = await pool.connect(peer_of(target))
+    connection.reusable = True
+    pool.put(connection)
+    assert idle(pool) == 1
+
+    (await target.accept()).close()
+    await until(lambda: idle(pool) == 0, "the pool forgets it")
+    assert pool.take(peer_of(target)) is None
+
+
+async def test_one_that_speaks_unasked_is_closed_and_forgotten(start_target: StartTarget) -> None:
+    target = await start_target()
+    pool = Pool(Timeouts(), None)
+    connection = await pool.connect(peer_of(target))
+    connection.reusable = True
+    pool.put(connection)
+    await (await target.accept()).send(b"HTTP/1.1 408 Too slow\r\n\r\n")
+    await until(lambda: connection.state is State.CLOSED, "it is closed")
+
+    assert pool.take(peer_of(target)) is None
+    pool.sweep()
+    assert idle(pool) == 0
+
+
+async def test_the_sweep_closes_what_was_idle_for_too_long(target: Target) -> None:
+    pool = Pool(Timeouts(upstream_idle=0.2), None)
+    old, young = [await used(pool, peer_of(target)) for _ in range(2)]
+    pool.put(old)
+    await asyncio.sleep(0.3)
+    pool.put(young)
+    pool.sweep()
+
+    assert old.state is State.CLOSED
+    assert pool.take(peer_of(target)) is young
+    young.abort()
+
+
+async def test_the_sweep_leaves_what_may_wait_longer(target: Target) -> None:
+    pool = Pool(Timeouts(upstream_idle=60), None)
+    pool.put(await used(pool, peer_of(target)))
+    pool.sweep()
+
+    assert idle(pool) == 1
+    pool.close()
+
+
+async def test_the_sweep_forgets_peers(target: Target) -> None:
+    pool = Pool(Timeouts(), None)
+    pool.put(await used(pool, peer_of(target)))
+    connection = pool.take(peer_of(target))
+    assert connection is not None
+    connection.abort()
+    pool.sweep()
+
+    assert not pool._idle
+
+
+async def test_closing_closes_everything_idle(target: Target) -> None:
+    pool = Pool(Timeouts(), None)
+    connections = [await used(pool, peer_of(target)) for _ in range(3)]
+    busy = await pool.connect(peer_of(target))
+    for connection in connections:
+        pool.put(connection)
+    pool.close()
+
+    assert idle(pool) == 0
+    assert {connection.state for connection in connections} == {State.CLOSED}
+    await serve(busy)
+    busy.abort()
+
+
+async def test_there_may_be_nobody_there(start_target: StartTarget) -> None:
+    target = await start_target()
+    peer = peer_of(target)
+    await target.stop()
+
+    with pytest.raises(ConnectError):
+        await Pool(Timeouts(), None).connect(peer)
