@@ -1,5 +1,6 @@
 """Fixtures: targets, certificates, and proxies that are shared by tests with equal options."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -115,6 +116,13 @@ def make_target() -> Iterator[MakeTarget]:
 def target(make_target: MakeTarget) -> Target:
     """Return a target that answers every request with 200 and `hello`."""
     return make_target()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Return an empty folder for unix sockets: their paths have to be shorter than tmp_path."""
+    with tempfile.TemporaryDirectory(prefix="contract-") as name:
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")

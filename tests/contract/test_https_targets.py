@@ -37,7 +37,7 @@ def showing(start: StartProxy, certificates: Certificates) -> RunningProxy:
     return start(
         *("--client-ssl-ca", certificates.ca),
         *("--client-ssl-key", identity.key, "--client-ssl-cert", identity.cert),
-        *("--client-ssl-request-cert", "--client-ssl-reject-unauthorized"),
+        *("--client-ssl-request-cert", "--client-ssl-reject-unauthorized", "--change-origin"),
     )
 
 
@@ -152,7 +152,7 @@ def test_connections_are_kept_alive(
 def test_change_origin_sends_the_targets_host(
     start: StartProxy, certificates: Certificates, backend: Target
 ) -> None:
-    proxy = start("--client-ssl-ca", certificates.ca, "--change-origin")
+    proxy = showing(start, certificates)
     proxy.add("/x", backend.url)
     assert proxy.get("/x", ("Host", "hub.example.org")).status == 200
     assert backend.last.all("Host") == [backend.host]

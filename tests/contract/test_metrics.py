@@ -73,6 +73,10 @@ def test_another_path_is_404(metrics: Metrics, path: str) -> None:
         assert client.ask(path).status == 404
 
 
+def test_an_ip_restricts_them(metrics: Metrics) -> None:
+    assert not accepts(("127.0.0.2", metrics.address[1]))
+
+
 def test_they_are_on_no_other_port(metrics: Metrics) -> None:
     assert metrics.proxy.get("/metrics").status == 404
     assert metrics.proxy.call("GET", "/metrics").status == 404

@@ -1,9 +1,12 @@
 """The life of the process: pid file, signals, restarts, and what it leaves behind."""
 
+import contextlib
 import os
 import signal
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
@@ -13,12 +16,94 @@ import pytest
 from tests.contract.better import better
 from tests.contract.conftest import MakeTarget, StartProxy
 from tests.contract.frames import CLOSE, FrameServer, handshake, read_frame
-from tests.contract.harness import RunningProxy, accepts
+from tests.contract.harness import Options, accepts, launch
 from tests.contract.polling import eventually
 from tests.contract.ports import free_ports
 from tests.contract.target import Connection, Target, answer
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
+
+
+@dataclass(frozen=True)
+class Life:
+    """A proxy from its start in an empty folder to its end by a signal, and what was seen."""
+
+    seconds_to_start: float
+    pid: int
+    pid_written: str
+    code: int
+    pid_file_left: bool
+    files_left: list[str]
+    ports_left: bool
+    children_left: list[psutil.Process]
+
+
+def live(number: signal.Signals, folder: Path) -> Life:
+    """Start a proxy, have it do something, and end it with a signal to its own pid only."""
+    pid_file, workplace = folder / "pid", folder / "workplace"
+    pid_file.write_text("99999999999 left behind by another one")
+    workplace.mkdir()
+    started = time.monotonic()
+    with contextlib.chdir(workplace):
+        proxy = launch(Options(("--pid-file", str(pid_file))), folder)
+    seconds = time.monotonic() - started
+    try:
+        proxy.add("/x", "http://127.0.0.1:9")
+        assert proxy.get("/x").status == 503
+        assert eventually(lambda: "left behind" not in pid_file.read_text())
+        written = pid_file.read_text()
+        born = psutil.Process(proxy.process.pid).children(recursive=True)
+        proxy.signal(number)
+        code = proxy.wait()
+        gone = eventually(lambda: not accepts(proxy.public) and not accepts(proxy.api), 3)
+        _, alive = psutil.wait_procs(born, timeout=10)
+    finally:
+        proxy.kill()
+    left = os.listdir(workplace)
+    return Life(seconds, proxy.process.pid, written, code, pid_file.exists(), left, not gone, alive)
+
+
+Lives = Callable[[signal.Signals], Life]
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Lives:
+    """Return the life of a proxy that a signal ended; each is lived once."""
+    lives: dict[signal.Signals, Life] = {}
+
+    def of(number: signal.Signals) -> Life:
+        if number not in lives:
+            lives[number] = live(number, tmp_path_factory.mktemp("life"))
+        return lives[number]
+
+    return of
+
+
+class TestPidFile:
+    """--pid-file."""
+
+    def test_it_holds_the_pid_whatever_was_in_it(self, life: Lives) -> None:
+        assert life(signal.SIGTERM).pid_written.strip() == str(life(signal.SIGTERM).pid)
+
+    @pytest.mark.parametrize("number", SIGNALS)
+    def test_it_is_removed_at_the_end(self, life: Lives, number: signal.Signals) -> None:
+        assert not life(number).pid_file_left
+
+
+class TestRemains:
+    """Nothing outlives the process, however it ends."""
+
+    @pytest.mark.parametrize("number", [*SIGNALS, signal.SIGKILL])
+    def test_its_ports_are_free_at_once(self, life: Lives, number: signal.Signals) -> None:
+        assert not life(number).ports_left
+
+    @pytest.mark.parametrize("number", [*SIGNALS, signal.SIGKILL])
+    def test_no_child_stays(self, life: Lives, number: signal.Signals) -> None:
+        assert not life(number).children_left
+
+    @pytest.mark.parametrize("number", [*SIGNALS, signal.SIGKILL])
+    def test_no_files_stay(self, life: Lives, number: signal.Signals) -> None:
+        assert life(number).files_left == []
 
 
 class Addresses(TypedDict):
@@ -28,8 +113,8 @@ class Addresses(TypedDict):
     api: tuple[str, ...]
 
 
-def fixed() -> Addresses:
-    """Return addresses on which nothing listens."""
+@pytest.fixture
+def addresses() -> Addresses:
     port, api_port = free_ports()
     return {
         "public": ("--ip", "127.0.0.1", "--port", str(port)),
@@ -37,65 +122,43 @@ def fixed() -> Addresses:
     }
 
 
-def children(proxy: RunningProxy) -> list[psutil.Process]:
-    born: list[psutil.Process] = psutil.Process(proxy.process.pid).children(recursive=True)
-    return born
+class TestStart:
+    """Starting, and starting again."""
 
+    def test_it_listens_within_the_hubs_patience(self, life: Lives) -> None:
+        # A hub waits 10 s; twice that here, for machines that do other things as well.
+        assert life(signal.SIGTERM).seconds_to_start < 20
 
-class TestPidFile:
-    """--pid-file."""
-
-    def test_it_holds_the_pid(self, own: StartProxy, tmp_path: Path) -> None:
-        file = tmp_path / "pid"
-        proxy = own("--pid-file", str(file))
-        assert eventually(file.exists)
-        assert eventually(lambda: file.read_text().strip() == str(proxy.process.pid))
-
-    @pytest.mark.parametrize("number", SIGNALS)
-    def test_it_is_removed_at_the_end(
-        self, own: StartProxy, tmp_path: Path, number: signal.Signals
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+    def test_it_starts_again_at_once_and_empty(
+        self, own: StartProxy, target: Target, addresses: Addresses, number: signal.Signals
     ) -> None:
-        file = tmp_path / "pid"
-        proxy = own("--pid-file", str(file))
-        assert eventually(file.exists)
-        proxy.signal(number)
-        proxy.wait()
-        assert not file.exists()
-
-    def test_one_left_behind_is_overwritten(self, own: StartProxy, tmp_path: Path) -> None:
-        file = tmp_path / "pid"
-        file.write_text("99999999999 and more")
-        proxy = own("--pid-file", str(file))
-        assert eventually(lambda: file.read_text().strip() == str(proxy.process.pid))
+        first = own(**addresses)
+        first.add("/x", target.url)
+        with first.connect() as client:
+            assert client.ask("/x").status == 200
+            first.signal(number)
+            first.wait()
+            second = own(**addresses)
+        assert second.routes() == {}
+        second.add("/x", target.url)
+        assert second.get("/x").status == 200
 
 
-class TestSignals:
-    """SIGTERM and SIGINT."""
-
-    @pytest.mark.parametrize("number", SIGNALS)
-    def test_it_ends_and_frees_its_ports(self, own: StartProxy, number: signal.Signals) -> None:
-        proxy = own()
-        proxy.signal(number)
-        proxy.wait()
-        assert not accepts(proxy.public)
-        assert not accepts(proxy.api)
+class TestEnd:
+    """SIGTERM and SIGINT, and what is under way then."""
 
     @better("it ends with 2")
     @pytest.mark.parametrize("number", SIGNALS)
-    def test_it_ends_with_0(self, own: StartProxy, number: signal.Signals) -> None:
-        proxy = own()
-        proxy.signal(number)
-        assert proxy.wait() == 0
+    def test_it_ends_with_0(self, life: Lives, number: signal.Signals) -> None:
+        assert life(number).code == 0
 
-    @pytest.mark.parametrize("number", SIGNALS)
-    def test_an_idle_connection_does_not_keep_it(
-        self, own: StartProxy, number: signal.Signals
-    ) -> None:
+    def test_an_idle_connection_does_not_keep_it(self, own: StartProxy) -> None:
         proxy = own()
         with proxy.connect() as idle, proxy.connect() as used:
             assert used.ask("/_chp_healthz").status == 200
             started = time.monotonic()
-            proxy.signal(number)
+            proxy.signal(signal.SIGTERM)
             proxy.wait()
             assert idle.closes()
             assert used.closes()
@@ -136,77 +199,3 @@ class TestSignals:
             kind, payload = read_frame(client)
             assert (kind, payload[:2]) == (CLOSE, (1001).to_bytes(2))
         assert proxy.wait() == 0
-
-
-class TestRemains:
-    """Nothing outlives the process, however it ends."""
-
-    @pytest.mark.parametrize("number", [*SIGNALS, signal.SIGKILL])
-    def test_no_child_stays(self, own: StartProxy, number: signal.Signals) -> None:
-        proxy = own()
-        born = children(proxy)
-        proxy.signal(number)
-        proxy.wait()
-        _, alive = psutil.wait_procs(born, timeout=10)
-        assert not alive
-
-    def test_after_sigkill_the_ports_are_free_at_once(
-        self, own: StartProxy, target: Target
-    ) -> None:
-        proxy = own()
-        proxy.add("/x", target.url)
-        with proxy.connect() as client:
-            assert client.ask("/x").status == 200
-            proxy.signal(signal.SIGKILL)
-            proxy.wait()
-            assert eventually(lambda: not accepts(proxy.public) and not accepts(proxy.api), 3)
-
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-    def test_it_can_be_started_again_at_once(
-        self, own: StartProxy, target: Target, number: signal.Signals
-    ) -> None:
-        addresses = fixed()
-        first = own(**addresses)
-        first.add("/x", target.url)
-        with first.connect() as client:
-            assert client.ask("/x").status == 200
-            first.signal(number)
-            first.wait()
-            second = own(**addresses)
-        second.add("/x", target.url)
-        assert second.get("/x").status == 200
-
-    def test_the_drop_in_keeps_no_routes(self, own: StartProxy) -> None:
-        addresses = fixed()
-        first = own(**addresses)
-        first.add("/x", "http://127.0.0.1:9")
-        first.signal(signal.SIGKILL)
-        first.wait()
-        assert own(**addresses).routes() == {}
-
-
-class TestSurroundings:
-    """Where it is started does not matter."""
-
-    def test_it_listens_within_the_hubs_patience(self, own: StartProxy) -> None:
-        started = time.monotonic()
-        own()
-        # A hub waits 10 s; twice that here, for machines that do other things as well.
-        assert time.monotonic() - started < 20
-
-    def test_it_leaves_no_files_behind(
-        self, own: StartProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        folder = tmp_path / "here"
-        folder.mkdir()
-        monkeypatch.chdir(folder)
-        proxy = own()
-        proxy.add("/x", "http://127.0.0.1:9")
-        proxy.signal(signal.SIGTERM)
-        proxy.wait()
-        assert os.listdir(folder) == []
-
-    def test_a_terminals_hangup_of_stdin_does_not_matter(self, proxy: RunningProxy) -> None:
-        # The harness gives it /dev/null, as a hub's service manager may.
-        assert proxy.process.poll() is None
-        assert proxy.get("/_chp_healthz").status == 200

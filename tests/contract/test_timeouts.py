@@ -13,6 +13,15 @@ from tests.contract.target import Connection, Target, answer
 BRIEF = 700
 LONG = 600_000
 
+# Sets of flags rather than single ones: every proxy started costs a second.
+IMPATIENT_WITH_CLIENTS = ("--timeout", str(BRIEF))
+IMPATIENT_WITH_TARGETS = ("--proxy-timeout", str(BRIEF), "--keep-alive-timeout", str(BRIEF))
+PATIENT = tuple(
+    part
+    for flag in ("--timeout", "--proxy-timeout", "--keep-alive-timeout")
+    for part in (flag, str(LONG))
+)
+
 
 def silent(connection: Connection) -> None:
     """Take a request and never answer it."""
@@ -33,7 +42,7 @@ class TestProxyTimeout:
 
     @pytest.fixture
     def proxy(self, start: StartProxy) -> RunningProxy:
-        return start("--proxy-timeout", str(BRIEF))
+        return start(*IMPATIENT_WITH_TARGETS)
 
     def test_a_silent_target_is_503(self, proxy: RunningProxy, make_target: MakeTarget) -> None:
         proxy.add("/x", make_target(silent).url)
@@ -67,7 +76,7 @@ class TestTimeout:
 
     @pytest.fixture
     def proxy(self, start: StartProxy) -> RunningProxy:
-        return start("--timeout", str(BRIEF))
+        return start(*IMPATIENT_WITH_CLIENTS)
 
     def test_the_clients_connection_is_dropped(
         self, proxy: RunningProxy, make_target: MakeTarget
@@ -101,12 +110,15 @@ class TestNoTimeout:
         assert proxy.get("/x").body == b"late"
 
     def test_long_timeouts_are_waited_for(self, start: StartProxy, make_target: MakeTarget) -> None:
-        proxy = start("--timeout", str(LONG), "--proxy-timeout", str(LONG))
+        proxy = start(*PATIENT)
         proxy.add("/x", make_target(late).url)
         assert proxy.get("/x").body == b"late"
 
-    def test_an_open_tunnel_outlives_them(self, start: StartProxy, make_target: MakeTarget) -> None:
-        proxy = start("--timeout", str(BRIEF), "--proxy-timeout", str(BRIEF))
+    @pytest.mark.parametrize("flags", [IMPATIENT_WITH_CLIENTS, IMPATIENT_WITH_TARGETS])
+    def test_an_open_tunnel_outlives_them(
+        self, start: StartProxy, make_target: MakeTarget, flags: tuple[str, ...]
+    ) -> None:
+        proxy = start(*flags)
         proxy.add("/x", make_target(FrameServer(echo=True)).url)
         with proxy.connect() as client:
             handshake(client, "/x")
@@ -119,7 +131,7 @@ class TestKeepAlive:
     """An idle connection of a client."""
 
     def test_it_is_closed_after_the_time_given(self, start: StartProxy) -> None:
-        proxy = start("--keep-alive-timeout", str(BRIEF))
+        proxy = start(*IMPATIENT_WITH_TARGETS)
         with proxy.connect() as client:
             assert client.ask("/_chp_healthz").status == 200
             started = time.monotonic()
@@ -127,7 +139,7 @@ class TestKeepAlive:
             assert time.monotonic() - started > BRIEF / 1000 - 0.1
 
     def test_it_stays_open_within_the_time_given(self, start: StartProxy) -> None:
-        proxy = start("--keep-alive-timeout", str(LONG))
+        proxy = start(*PATIENT)
         with proxy.connect() as client:
             assert client.ask("/_chp_healthz").status == 200
             client.socket.settimeout(7)

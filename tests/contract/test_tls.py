@@ -25,6 +25,13 @@ ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
 """
 
 
+CIPHERS = [
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+]
+
+
 def pair(identity: Identity) -> tuple[str, ...]:
     return ("--ssl-key", identity.key, "--ssl-cert", identity.cert)
 
@@ -163,33 +170,27 @@ class TestOptions:
         assert status(proxy, two) == 200
         assert refused(proxy, three)
 
-    def test_ciphers_are_kept_to(self, start: StartProxy, certificates: Certificates) -> None:
-        only = "ECDHE-ECDSA-AES256-GCM-SHA384"
-        proxy = start(*pair(certificates.server), "--ssl-ciphers", only)
-        right = limited(certificates.client_context(), ssl.TLSVersion.TLSv1_2)
-        with Client(proxy.public, right) as client:
+    @pytest.fixture
+    def choosy(self, start: StartProxy, certificates: Certificates) -> RunningProxy:
+        return start(*pair(certificates.server), "--ssl-ciphers", ":".join(CIPHERS[:2]))
+
+    def test_ciphers_are_kept_to(self, choosy: RunningProxy, certificates: Certificates) -> None:
+        context = limited(certificates.client_context(), ssl.TLSVersion.TLSv1_2)
+        context.set_ciphers(CIPHERS[2])
+        assert refused(choosy, context)
+        context.set_ciphers(":".join(CIPHERS[1:]))
+        with Client(choosy.public, context) as client:
             assert isinstance(client.socket, ssl.SSLSocket)
-            assert (client.socket.cipher() or [""])[0] == only
-        wrong = limited(certificates.client_context(), ssl.TLSVersion.TLSv1_2)
-        wrong.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
-        assert refused(proxy, wrong)
+            assert (client.socket.cipher() or [""])[0] == CIPHERS[1]
 
     def test_the_servers_order_of_ciphers_counts(
-        self, start: StartProxy, certificates: Certificates
+        self, choosy: RunningProxy, certificates: Certificates
     ) -> None:
-        order = ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"]
-        proxy = start(*pair(certificates.server), "--ssl-ciphers", ":".join(order))
         context = limited(certificates.client_context(), ssl.TLSVersion.TLSv1_2)
-        context.set_ciphers(":".join(reversed(order)))
-        with Client(proxy.public, context) as client:
+        context.set_ciphers(":".join(reversed(CIPHERS)))
+        with Client(choosy.public, context) as client:
             assert isinstance(client.socket, ssl.SSLSocket)
-            assert (client.socket.cipher() or [""])[0] == order[0]
-
-    def test_old_flags_are_still_accepted(
-        self, start: StartProxy, certificates: Certificates
-    ) -> None:
-        proxy = start(*pair(certificates.server), "--ssl-allow-rc4")
-        assert status(proxy, certificates.client_context()) == 200
+            assert (client.socket.cipher() or [""])[0] == CIPHERS[0]
 
     def test_diffie_hellman_parameters_are_used(
         self, start: StartProxy, certificates: Certificates, tmp_path: Path
@@ -240,6 +241,7 @@ class TestClientCertificates:
     def test_rejecting_without_requesting_keeps_nobody_out(
         self, start: StartProxy, certificates: Certificates
     ) -> None:
-        wants = ("--ssl-ca", certificates.ca, "--ssl-reject-unauthorized")
+        # --ssl-allow-rc4 is of no use any more, and still no mistake.
+        wants = ("--ssl-ca", certificates.ca, "--ssl-reject-unauthorized", "--ssl-allow-rc4")
         proxy = start(*pair(certificates.server), *wants)
         assert status(proxy, certificates.client_context()) == 200

@@ -18,8 +18,8 @@ from tests.contract.target import Target, answer, replying
 DEAD = "http+unix://%2Fno%2Fsuch%2Fplace.sock"
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Path]:
     # Not tmp_path: a unix socket's path has to be short.
     with tempfile.TemporaryDirectory(prefix="contract-") as name:
         yield Path(name)
@@ -36,11 +36,11 @@ class TestListening:
     """--socket, --api-socket and --metrics-socket."""
 
     @pytest.fixture
-    def proxy(self, own: StartProxy, folder: Path) -> RunningProxy:
-        return own(
-            *("--metrics-socket", str(folder / "metrics")),
-            public=("--socket", str(folder / "public")),
-            api=("--api-socket", str(folder / "api")),
+    def proxy(self, start: StartProxy, shared: Path) -> RunningProxy:
+        return start(
+            *("--metrics-socket", str(shared / "metrics")),
+            public=("--socket", str(shared / "public")),
+            api=("--api-socket", str(shared / "api")),
         )
 
     def test_requests_are_served(self, proxy: RunningProxy, target: Target) -> None:
@@ -54,9 +54,9 @@ class TestListening:
         with Client(proxy.api) as client:
             assert client.ask("/api/routes").status == 403
 
-    def test_metrics_are_served(self, proxy: RunningProxy, folder: Path) -> None:
-        assert eventually(lambda: (folder / "metrics").exists())
-        with Client(str(folder / "metrics")) as client:
+    def test_metrics_are_served(self, proxy: RunningProxy, shared: Path) -> None:
+        assert eventually(lambda: (shared / "metrics").exists())
+        with Client(str(shared / "metrics")) as client:
             assert b"requests_web" in client.ask("/metrics").body
 
     def test_websockets_are_served(self, proxy: RunningProxy) -> None:
@@ -70,21 +70,13 @@ class TestListening:
         finally:
             target.stop()
 
-    def test_they_are_sockets(self, proxy: RunningProxy, folder: Path) -> None:
-        assert all(stat.S_ISSOCK((folder / name).stat().st_mode) for name in ("public", "api"))
+    def test_they_are_sockets(self, proxy: RunningProxy, shared: Path) -> None:
+        assert all(stat.S_ISSOCK((shared / name).stat().st_mode) for name in ("public", "api"))
 
 
-def test_the_api_may_keep_its_port(own: StartProxy, folder: Path, target: Target) -> None:
-    proxy = own(public=("--socket", str(folder / "public")))
-    proxy.add("/x", target.url)
-    assert proxy.get("/x").status == 200
-
-
-def test_the_public_side_may_keep_its_port(own: StartProxy, folder: Path, target: Target) -> None:
-    proxy = own(
-        public=("--ip", "127.0.0.1", "--port", str(free_ports()[0])),
-        api=("--api-socket", str(folder / "api")),
-    )
+def test_only_the_api_may_be_one(own: StartProxy, folder: Path, target: Target) -> None:
+    public = ("--ip", "127.0.0.1", "--port", str(free_ports()[0]))
+    proxy = own(public=public, api=("--api-socket", str(folder / "api")))
     proxy.add("/x", target.url)
     assert proxy.get("/x").status == 200
 
