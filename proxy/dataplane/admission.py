@@ -7,11 +7,13 @@ from proxy.model import Limits
 
 
 class Admission:
-    """Counts open connections, tunnels included. A unix socket's clients have no address."""
+    """Counts open connections, tunnels included; `limits` may change while some are open.
+
+    A unix socket's clients have no address and are not counted by it.
+    """
 
     def __init__(self, limits: Limits) -> None:
-        self._most = limits.connections
-        self._most_of_one = limits.address_connections
+        self.limits = limits
         self._open = 0
         self._by_address: Counter[str] = Counter()
 
@@ -23,18 +25,17 @@ class Admission:
     def enter(self, address: str) -> BusyError | None:
         """Count a connection in; return the error it gets when it is one too many."""
         self._open += 1
-        if self._most_of_one is not None and address:
-            self._by_address[address] += 1
-            if self._by_address[address] > self._most_of_one:
-                return BusyError(f"{address} has over {self._most_of_one} connections open")
-        if self._most is not None and self._open > self._most:
-            return BusyError(f"over {self._most} connections are open")
+        self._by_address[address] += 1
+        most, most_of_one = self.limits.connections, self.limits.address_connections
+        if most is not None and self._open > most:
+            return BusyError(f"over {most} connections are open")
+        if address and most_of_one is not None and self._by_address[address] > most_of_one:
+            return BusyError(f"{address} has over {most_of_one} connections open")
         return None
 
     def leave(self, address: str) -> None:
         """Count a connection out."""
         self._open -= 1
-        if self._most_of_one is not None and address:
-            self._by_address[address] -= 1
-            if not self._by_address[address]:
-                del self._by_address[address]
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]

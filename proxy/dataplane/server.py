@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import socket
-import ssl
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from proxy.dataplane.admission import Admission
+from proxy.dataplane.door import Door
 from proxy.dataplane.error_pages import ErrorPages
 from proxy.dataplane.forward import Exchange
 from proxy.dataplane.headers import header_lines, replace_lines
@@ -33,7 +33,6 @@ from proxy.upstream.pool import Pool
 
 log = logging.getLogger("hubgate")
 
-_BACKLOG = 4096
 _SWEEP_INTERVAL = 0.5
 
 
@@ -46,28 +45,31 @@ class DataPlane:
     def __init__(self, config: WorkerConfig, table: RouteTable) -> None:
         self.loop = asyncio.get_running_loop()
         self.table = table
+        self.counters: Counters = defaultdict(float)
+        self.tunnels: set[Tunnel] = set()
+        self.admission = Admission(config.limits)
+        self._configure(config)
+        self._sampler = Sampler()
+        self._listener = Listener(self)
+        self._doors: list[Door] = []
+        self._sweeper: asyncio.Task[None] | None = None
+        self._reported = 0.0
+
+    def _configure(self, config: WorkerConfig) -> None:
+        """Take over everything but the listening sockets; what is in flight keeps what it has."""
+        tls = client_context(config.client_tls)
         self.rules = config.rules
         self.limits = config.limits
         self.timeouts = config.timeouts
         self.watches = watches(config.timeouts)
         self.rewrites_location = config.rules.auto_rewrite or bool(config.rules.protocol_rewrite)
-        self.pool = Pool(
-            config.timeouts, client_context(config.client_tls), config.limits.upstream_idle
-        )
+        self.pool = Pool(config.timeouts, tls, config.limits.upstream_idle)
         self.connector = Connector(self.pool, config.timeouts)
         self.error_pages = ErrorPages(config.rules, self.pool, config.timeouts.connect)
-        self.counters: Counters = defaultdict(float)
-        self.tunnels: set[Tunnel] = set()
+        self.admission.limits = config.limits
         self._config = config
         self._custom = header_lines(config.rules.custom_headers)
-        self.admission = Admission(config.limits)
-        self._sampler = Sampler()
         self._trust = Trust(config.rules.trusted_peers)
-        self._listener = Listener(self)
-        self._redirect: web.Server | None = None
-        self._servers: list[asyncio.Server] = []
-        self._sweeper: asyncio.Task[None] | None = None
-        self._reported = 0.0
 
     def __repr__(self) -> str:
         return f"<DataPlane {len(self._listener.clients)} clients, {len(self.tunnels)} tunnels>"
@@ -77,34 +79,37 @@ class DataPlane:
     ) -> None:
         """Accept connections on inherited, listening sockets."""
         tls = server_context(self._config.tls) if self._config.tls is not None else None
-        for sock in public:
-            self._servers.append(await self._serve(self._listener, sock, tls))
-        if redirect:
-            self._redirect = web.Server(redirect_handler(self._config.redirect_to))
-            for sock in redirect:
-                self._servers.append(await self._serve(self._redirect, sock, None))
+        self._doors = [Door(sock, self._listener) for sock in public]
+        handler = redirect_handler(lambda: self._config.redirect_to)
+        self._doors += [Door(sock, web.Server(handler), plain=True) for sock in redirect]
+        for door in self._doors:
+            await door.open(tls)
         self._sweeper = spawn(self._sweep(), "sweep deadlines")
 
-    async def _serve(
-        self, factory: web.Server, sock: socket.socket, tls: ssl.SSLContext | None
-    ) -> asyncio.Server:
-        if sock.family == socket.AF_UNIX:
-            return await self.loop.create_unix_server(factory, sock=sock, backlog=_BACKLOG, ssl=tls)
-        return await self.loop.create_server(factory, sock=sock, backlog=_BACKLOG, ssl=tls)
+    async def reconfigure(self, config: WorkerConfig) -> None:
+        """Serve new requests by `config`, and show new connections its certificate.
+
+        What is open lives on. Raises ConfigError, everything being as before, when a certificate
+        cannot be used. How routes are matched (`host_routing`, `native_routes`) stays.
+        """
+        tls = server_context(config.tls) if config.tls is not None else None
+        old = self.pool
+        self._configure(config)
+        old.close()
+        for door in self._doors:
+            await door.open(tls)
 
     async def drain(self, timeout: float) -> None:
         """Stop accepting, let requests finish for `timeout` seconds, close tunnels properly.
 
         Returns when every connection is closed; what is open after the time is cut off.
         """
-        for server in self._servers:
-            server.close()
+        for door in self._doors:
+            await door.close()
         for client in self._listener.clients:
             client.finish_up()
         for tunnel in list(self.tunnels):
             tunnel.shut_down()
-        if self._redirect is not None:
-            await self._redirect.shutdown(0)
         deadline = self.loop.time() + timeout
         while (  # noqa: ASYNC110 - once in a worker's life; an event would be set on every close
             self._listener.clients or self.tunnels

@@ -70,7 +70,7 @@ class UpstreamConnection(asyncio.Protocol):
     """Sends one request after another to a peer and hands each response to its Receiver.
 
     `served` counts requests begun on it; `reusable` says whether, after a response's end,
-    another request may follow.
+    another request may follow; `home` is the pool that opened it.
     """
 
     __slots__ = (
@@ -87,6 +87,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_reason",
         "_receiver",
         "expires",
+        "home",
         "idle_since",
         "peer",
         "reusable",
@@ -103,6 +104,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.served = 0
         self.reusable = False
         self.idle_since = 0.0
+        self.home: object = None
         self.expires = float("inf")
         self._receiver: Receiver | None = None
         self._parser: httptools.HttpResponseParser | None = None

@@ -44,12 +44,15 @@ class Pool:
             self._tls,
             self._timeouts.connect,
         )
+        connection.home = self
         connection.expires = self._clock() + self._timeouts.upstream_age
         return connection
 
     def put(self, connection: UpstreamConnection) -> None:
         """Take back a connection whose response has ended: keep it, or close it."""
-        if not connection.reusable or connection.transport.is_closing():
+        # A connection of a pool that was replaced may have another TLS identity than ours.
+        usable = connection.reusable and connection.home is self
+        if not usable or connection.transport.is_closing():
             connection.abort()
             return
         now = self._clock()

@@ -1,0 +1,49 @@
+"""One listening socket and who serves it, which may change while connections wait."""
+
+import asyncio
+import socket
+import ssl
+
+from aiohttp import web
+
+_BACKLOG = 4096
+
+
+class Door:
+    """Accepts connections on `sock` for `server`; `plain` never speaks TLS."""
+
+    def __init__(self, sock: socket.socket, server: web.Server, plain: bool = False) -> None:
+        self._sock = sock
+        self._server = server
+        self._plain = plain
+        self._accepting: asyncio.Server | None = None
+
+    def __repr__(self) -> str:
+        return f"<Door {self._sock.getsockname()} {'open' if self._accepting else 'closed'}>"
+
+    async def open(self, tls: ssl.SSLContext | None) -> None:
+        """Accept with `tls` from now on; connections made before keep what they have."""
+        loop = asyncio.get_running_loop()
+        before, tls = self._accepting, None if self._plain else tls
+        # A duplicate, because closing an asyncio server closes its socket: the original goes on
+        # listening, and its queue of waiting connections with it.
+        sock = self._sock.dup()
+        if sock.family == socket.AF_UNIX:
+            self._accepting = await loop.create_unix_server(
+                self._server, sock=sock, backlog=_BACKLOG, ssl=tls
+            )
+        else:
+            self._accepting = await loop.create_server(
+                self._server, sock=sock, backlog=_BACKLOG, ssl=tls
+            )
+        if before is not None:
+            before.close()
+
+    async def close(self) -> None:
+        """Stop accepting and give the socket up."""
+        if self._accepting is not None:
+            self._accepting.close()
+            self._accepting = None
+        self._sock.close()
+        if self._plain:
+            await self._server.shutdown(0)

@@ -1,0 +1,119 @@
+"""Targets that are down, come back, or are not up yet."""
+
+import asyncio
+import socket
+import time
+
+import pytest
+
+from proxy.model import Timeouts
+from tests.dataplane.conftest import StartFront, StartTarget
+from tests.dataplane.peers import hello
+
+
+def closed_port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@pytest.mark.parametrize("lines", [(), ("Connection: Upgrade", "Upgrade: websocket")])
+async def test_a_target_that_is_just_starting_is_waited_for(
+    start_front: StartFront, start_target: StartTarget, lines: tuple[str, ...]
+) -> None:
+    port = closed_port()
+    front = await start_front(timeouts=Timeouts(ready=15.0))
+    front.route("/", f"http://127.0.0.1:{port}")
+    async with asyncio.TaskGroup() as group:
+        asked = group.create_task(front.ask("GET", "/", *lines))
+        await asyncio.sleep(0.3)
+        await start_target(hello, address=("127.0.0.1", port))
+    assert asked.result().status == 200
+
+
+async def test_an_unsafe_request_is_answered_at_once(start_front: StartFront) -> None:
+    front = await start_front(timeouts=Timeouts(ready=60.0))
+    front.route("/", f"http://127.0.0.1:{closed_port()}")
+    begun = time.monotonic()
+    assert (await front.ask("POST", "/", body=b"x")).status == 503
+    assert time.monotonic() - begun < 30
+
+
+async def test_many_who_wait_share_one_poll(
+    start_front: StartFront, start_target: StartTarget
+) -> None:
+    port = closed_port()
+    front = await start_front(timeouts=Timeouts(ready=15.0))
+    front.route("/", f"http://127.0.0.1:{port}")
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(front.ask("GET", "/")) for _ in range(20)]
+        await asyncio.sleep(0.3)
+        await start_target(hello, address=("127.0.0.1", port))
+    assert {task.result().status for task in asked} == {200}
+
+
+async def test_a_dead_target_is_not_asked_again_and_again(
+    start_front: StartFront, start_target: StartTarget
+) -> None:
+    port = closed_port()
+    front = await start_front(timeouts=Timeouts(ready=0, down=30.0))
+    front.route("/", f"http://127.0.0.1:{port}")
+    assert [(await front.ask("GET", "/")).status for _ in range(5)] == [503] * 5
+    target = await start_target(hello, address=("127.0.0.1", port))
+    assert (await front.ask("GET", "/")).status == 503
+    assert target.accepted == 0
+
+
+async def test_a_target_that_is_back_is_found_after_the_pause(
+    start_front: StartFront, start_target: StartTarget
+) -> None:
+    port = closed_port()
+    front = await start_front(timeouts=Timeouts(ready=0, down=0.3))
+    front.route("/", f"http://127.0.0.1:{port}")
+    assert [(await front.ask("GET", "/")).status for _ in range(5)] == [503] * 5
+    await start_target(hello, address=("127.0.0.1", port))
+    await asyncio.sleep(0.5)
+    assert (await front.ask("GET", "/")).status == 200
+
+
+async def test_one_reload_of_a_page_finds_a_target_that_just_came_back(
+    start_front: StartFront, start_target: StartTarget
+) -> None:
+    port = closed_port()
+    front = await start_front(timeouts=Timeouts(ready=0, down=60.0))
+    front.route("/", f"http://127.0.0.1:{port}")
+    assert (await front.ask("GET", "/")).status == 503
+    await start_target(hello, address=("127.0.0.1", port))
+    assert (await front.ask("GET", "/")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/json", "application/json"),
+        ("text/html,application/json", "text/html; charset=utf-8"),
+        ("*/*", "text/html; charset=utf-8"),
+    ],
+)
+async def test_a_503_says_when_to_come_back_in_the_clients_form(
+    start_front: StartFront, accept: str, kind: str
+) -> None:
+    front = await start_front(timeouts=Timeouts(ready=0))
+    front.route("/", f"http://127.0.0.1:{closed_port()}")
+    answer = await front.ask("GET", "/", f"Accept: {accept}")
+    assert (answer.status, answer.get("Retry-After")) == (503, "1")
+    assert answer.get("Content-Type") == kind
+
+
+async def test_a_storm_writes_one_line_a_second(
+    start_front: StartFront, caplog: pytest.LogCaptureFixture
+) -> None:
+    front = await start_front(timeouts=Timeouts(ready=0))
+    front.route("/", f"http://127.0.0.1:{closed_port()}")
+    begun = time.monotonic()
+    for _ in range(50):
+        assert (await front.ask("GET", "/?token=secret")).status == 503
+    lines = [record.getMessage() for record in caplog.records if record.name == "hubgate"]
+    assert 1 <= len(lines) <= 2 + (time.monotonic() - begun)
+    assert not any("secret" in line for line in lines)
