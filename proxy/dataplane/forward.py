@@ -54,6 +54,7 @@ class Exchange:
 
     __slots__ = (
         "_attempts",
+        "_body_ended",
         "_body_sent",
         "_chunked",
         "_client",
@@ -85,6 +86,7 @@ class Exchange:
         self._status = 0
         self._attempts = 0
         self._body_sent = False
+        self._body_ended = False
         self._chunked = False
         self._continued = False
         self._keep = True
@@ -184,6 +186,7 @@ class Exchange:
                 data = b"%x\r\n%b\r\n" % (len(data), data)
             if request.ended:
                 data += b"0\r\n\r\n"
+        self._body_ended = request.ended
         return data
 
     def on_request_data(self) -> None:
@@ -194,7 +197,8 @@ class Exchange:
             return
         if self._watch is not None:
             self._watch.client_moved()
-        if self._connection is not None and (request.chunks or request.ended):
+        # Bytes that come after the body's end belong to the next request.
+        if self._connection is not None and not self._body_ended:
             head = cast(RequestHead, request.head)
             if head.body is not Body.NONE and not head.upgrade and (data := self._body()):
                 self._connection.transport.write(data)
@@ -255,6 +259,9 @@ class Exchange:
             rewrite_location(lines, cast(Target, self._target), plane.rules, request)
         if request.upgrade:
             # An upgrade that was answered with a response: what follows it cannot be told apart.
+            self._keep = False
+        if not self._request.ended:
+            # The rest of a body that nobody waits for would stand before the next request.
             self._keep = False
         if head.body is Body.CHUNKED or head.body is Body.UNTIL_CLOSE:
             if request.http10:
@@ -359,6 +366,8 @@ class Exchange:
         pages = self._plane.error_pages
         if head is not None and pages.remote and not head.upgrade and self._request.error is None:
             self._finish()
+            if not self._request.ended:
+                self._client.hold(Hold.CONNECTING)
             self._task = spawn(self._answer_remotely(error.status, head, storm), "error page")
         else:
             self._answer(error.status, pages.local(error.status, head))

@@ -1,6 +1,6 @@
 """Writing heads anew: the request's towards the target, the response's towards the client."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from http import HTTPStatus
 
 from proxy.dataplane.request import RequestHead
@@ -74,11 +74,22 @@ def _joined_query(path: bytes, query: bytes) -> bytes:
     return path + b"?" + query + (b"&" + rest if mark else b"")
 
 
-def replace_lines(lines: list[bytes], replacements: Sequence[bytes]) -> list[bytes]:
-    """Return `lines` with `replacements` added and same-named ones gone; the last one wins."""
-    names = {line.partition(b":")[0].lower() for line in replacements}
-    kept = [line for line in lines if line.partition(b":")[0].lower() not in names]
-    return [*kept, *replacements]
+def configure_lines(
+    head: RequestHead, forwarding: list[bytes], configured: Sequence[bytes]
+) -> list[bytes]:
+    """Put `configured` into a request in the place of same-named lines; the last one wins.
+
+    Returns what stays of `forwarding`, the X-Forwarded-* lines.
+    """
+    named = {line.partition(b":")[0].lower(): line for line in configured}
+    if (host := named.pop(b"host", None)) is not None:
+        head.host = host.partition(b":")[2].strip()
+    head.lines = [*_without(head.lines, named), *named.values()]
+    return _without(forwarding, named)
+
+
+def _without(lines: list[bytes], names: Container[bytes]) -> list[bytes]:
+    return [line for line in lines if line.partition(b":")[0].lower() not in names]
 
 
 def forwarded_lines(head: RequestHead, peer: str, secure: bool, trusted: bool) -> list[bytes]:

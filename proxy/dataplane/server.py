@@ -13,7 +13,7 @@ from proxy.dataplane.admission import Admission
 from proxy.dataplane.door import Door
 from proxy.dataplane.error_pages import ErrorPages
 from proxy.dataplane.forward import Exchange
-from proxy.dataplane.headers import header_lines, replace_lines
+from proxy.dataplane.headers import configure_lines, header_lines
 from proxy.dataplane.listener import Downstream, Listener
 from proxy.dataplane.match import Counters
 from proxy.dataplane.reader import Incoming
@@ -181,10 +181,9 @@ class DataPlane:
 
     def added_lines(self, client: Downstream, head: RequestHead, entry: RouteEntry) -> list[bytes]:
         """Return the lines we add to a request; configured headers replace the client's."""
-        replacements = (*self._custom, *entry.header_lines)
-        if replacements:
-            head.lines = replace_lines(head.lines, replacements)
-        return self._trust.lines(client, head, self.rules.x_forward)
+        lines = self._trust.lines(client, head, self.rules.x_forward)
+        configured = (*self._custom, *entry.header_lines)
+        return configure_lines(head, lines, configured) if configured else lines
 
     async def _sweep(self) -> None:
         """Close what has passed its deadline, twice a second: no timer per connection."""

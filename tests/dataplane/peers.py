@@ -16,6 +16,7 @@ from proxy.tasks import spawn
 from tests.dataplane.wire import PATIENCE, EndedError, Message, TLSWire, Wire, request, response
 
 Script = Callable[[Wire], Awaitable[None]]
+ANSWER = response(200, body=b"hello")
 
 
 async def until(condition: Callable[[], Any], what: str) -> None:
@@ -220,3 +221,17 @@ def open_files() -> int:
             mode = os.fstat(int(name)).st_mode
             count += stat.S_ISSOCK(mode) or stat.S_ISFIFO(mode)
     return count
+
+
+async def exchange(
+    front: Front, target: Target, sent: bytes, answer: bytes = ANSWER
+) -> tuple[Message, Message]:
+    """Send a request, let `target` give `answer`; return the request and the response seen."""
+    client = await front.client()
+    await client.send(sent)
+    wire = await target.accept()
+    seen = await wire.read_request()
+    await wire.send(answer)
+    got = await client.read_response(to=seen.method)
+    client.close()
+    return seen, got
