@@ -17,7 +17,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 READY = "JupyterHub runs behind hubgate at"
 START_LIMIT = 180.0  # seconds
-STOP_LIMIT = 60.0
+STOP_LIMIT = 180.0
 
 
 @dataclass(frozen=True)

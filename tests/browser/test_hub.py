@@ -18,13 +18,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)
 NAMES = ("alice", "bob@lab")
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param("http", marks=pytest.mark.xdist_group("browser-http")),
-        pytest.param("https", marks=pytest.mark.xdist_group("browser-https")),
-    ],
-)
+@pytest.fixture(scope="module", params=["http", "https"])
 def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     running = hubs.start(tmp_path_factory.mktemp("hub"), tls=request.param == "https")
     yield running

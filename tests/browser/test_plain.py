@@ -10,11 +10,7 @@ from tests.browser import plain
 from tests.browser.desk import LIMIT, Desk
 from tests.browser.plain import TOKEN, Gate
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(900),
-    pytest.mark.xdist_group("browser-http"),
-]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
 
 
 async def test_plain_servers_come_and_go(browser: Browser, tmp_path: Path) -> None:
