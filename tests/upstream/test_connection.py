@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import BadResponseError, StaleConnectionError, UpstreamClosedError
@@ -224,6 +224,7 @@ HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 LONG = b"HTTP/1.1 200 A rather long reason\r\nContent-Length: 3000\r\n\r\n" + b"x" * 3000
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([b"", HINTS, HINTS * 3]),
     st.sampled_from(
