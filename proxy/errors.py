@@ -41,6 +41,16 @@ class StoreError(HubgateError):
     """The route store did not answer, or holds something unreadable."""
 
 
+class StoreUnavailableError(StoreError):
+    """The store is sound but cannot take a change now: a full disk, one that is read-only."""
+
+    status = 503
+
+
+class StoreInUseError(StoreUnavailableError):
+    """Another process has the store."""
+
+
 class WorkerError(HubgateError):
     """A worker process cannot be started."""
 

@@ -3,6 +3,7 @@
 from proxy.errors import ConfigError
 from proxy.store.base import RouteStore
 from proxy.store.memory import MemoryStore
+from proxy.store.sqlite import SqliteStore
 
 
 def open_store(address: str) -> RouteStore:
@@ -13,4 +14,8 @@ def open_store(address: str) -> RouteStore:
     scheme, colon, rest = address.partition(":")
     if scheme == "memory" and colon and not rest:
         return MemoryStore()
-    raise ConfigError(f"store: {address!r} is not a store hubgate knows: write memory:")
+    if scheme == "sqlite" and rest:
+        return SqliteStore(rest)
+    raise ConfigError(
+        f"store: {address!r} is not a store hubgate knows: write memory: or sqlite:FILE"
+    )

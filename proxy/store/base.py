@@ -1,5 +1,6 @@
 """What the routes service asks of a route store."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from proxy.model import Route
@@ -23,5 +24,20 @@ class RouteStore(Protocol):
     async def delete(self, key: str) -> None:
         """Forget the route with that key; none is no error."""
 
+    async def load_activity(self) -> dict[str, float]:
+        """Return the latest activity of the stored routes, by key, as far as it is known.
+
+        Seconds since the epoch. Putting a route counts as activity.
+        """
+
+    async def save_activity(self, activity: Mapping[str, float]) -> None:
+        """Take in activity that is newer than what is kept; keys of no stored route are ignored.
+
+        It may be lost by a crash: this is called now and then and not for every request.
+        """
+
     async def close(self) -> None:
-        """Release everything; nothing is called after it."""
+        """Release everything; only another `close()`, which does nothing, is called after it.
+
+        It is called for a store that could not be opened, too.
+        """

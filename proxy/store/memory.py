@@ -1,5 +1,7 @@
 """Routes in this process's memory only: gone when it ends, as with CHP."""
 
+from collections.abc import Mapping
+
 from proxy.model import Route
 
 
@@ -26,6 +28,13 @@ class MemoryStore:
     async def delete(self, key: str) -> None:
         """Forget the route with that key; none is no error."""
         self._routes.pop(key, None)
+
+    async def load_activity(self) -> dict[str, float]:
+        """Nothing is known: what was stored before is gone."""
+        return {}
+
+    async def save_activity(self, activity: Mapping[str, float]) -> None:
+        """Nothing to keep it for."""
 
     async def close(self) -> None:
         """Forget everything."""

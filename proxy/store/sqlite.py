@@ -1,0 +1,148 @@
+"""Routes in a file, by the standard library's SQLite: they survive a crash and a power cut."""
+
+import asyncio
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from proxy.errors import StoreError, StoreInUseError
+from proxy.model import Route
+from proxy.store.records import decode, encode
+from proxy.store.sqlite_errors import damaged, store_error
+from proxy.store.sqlite_file import identity, open_file
+
+log = logging.getLogger("hubgate.store")
+
+# Seconds: whoever takes over from a hubgate that is just ending waits for it to let go.
+PATIENCE = 5.0
+BETWEEN_TRIES = 0.1
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """Keeps routes in the file at `path`, which is locked from `open()` to `close()`.
+
+    All of SQLite happens in one thread of its own: a disk may take its time.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(os.path.abspath(path))
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="route store")
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open" if self._connection else "new"
+        return f"<SqliteStore {self._path} {state}>"
+
+    async def open(self) -> None:
+        """Make the file if it is missing, and claim it.
+
+        Waits five seconds at most for another process to give it up, then raises
+        StoreInUseError. Raises StoreError for a file that is damaged, not ours, or not
+        writable.
+        """
+        deadline = time.monotonic() + PATIENCE
+        waiting = False
+        while True:
+            try:
+                return await self._run(self._open)
+            except StoreInUseError:
+                if time.monotonic() > deadline:
+                    raise
+                if not waiting:
+                    log.info("waiting for another process to give up %s", self._path)
+            waiting = True
+            await asyncio.sleep(BETWEEN_TRIES)
+
+    async def load(self) -> list[Route]:
+        """Return every stored route."""
+        return await self._run(self._load)
+
+    async def put(self, route: Route) -> None:
+        """Store `route`; it is on the disk when this returns."""
+        await self._run(lambda: self._put(route))
+
+    async def delete(self, key: str) -> None:
+        """Forget the route with that key; that is on the disk when this returns."""
+        await self._run(lambda: self._change("DELETE FROM routes WHERE key = ?", (key,)))
+
+    async def load_activity(self) -> dict[str, float]:
+        """Return the latest activity of each route, as of the last `save_activity`."""
+        query = "SELECT key, last_activity FROM routes"
+        return await self._run(lambda: dict(self._opened.execute(query)))
+
+    async def save_activity(self, activity: Mapping[str, float]) -> None:
+        """Take in newer activity, as one change."""
+        moments = [(moment, key) for key, moment in activity.items()]
+        await self._run(lambda: self._save_activity(moments))
+
+    async def close(self) -> None:
+        """Give the file up, for anyone to use."""
+        if not self._closed:
+            self._closed = True
+            await self._run(self._close)
+            self._thread.shutdown(wait=False)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except sqlite3.Error as error:
+            raise store_error(self._path, error) from error
+
+    # --- in the thread ---
+
+    @property
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreError(f"store: {self._path} is not open")
+        return self._connection
+
+    def _open(self) -> None:
+        self._connection = open_file(self._path)
+        self._identity = identity(self._path)
+
+    def _load(self) -> list[Route]:
+        rows = self._opened.execute("SELECT key, data, options FROM routes")
+        return [self._decoded(*row) for row in rows]
+
+    def _decoded(self, key: str, data: str, options: str) -> Route:
+        try:
+            return decode(key, data, options)
+        except ValueError as error:
+            raise damaged(self._path, f"route {key!r}: {error}") from None
+
+    def _put(self, route: Route) -> None:
+        row = (route.key, *encode(route), time.time())
+        self._change("REPLACE INTO routes VALUES (?, ?, ?, ?)", row)
+
+    def _change(self, statement: str, values: tuple[object, ...]) -> None:
+        # A single statement is a transaction of its own: committed when this returns, or undone.
+        self._check_place()
+        self._opened.execute(statement, values)
+
+    def _save_activity(self, moments: list[tuple[float, str]]) -> None:
+        self._check_place()
+        update = "UPDATE routes SET last_activity = max(last_activity, ?) WHERE key = ?"
+        with self._opened as connection:
+            connection.execute("BEGIN")
+            connection.executemany(update, moments)
+
+    def _check_place(self) -> None:
+        """Refuse to write to a file that has lost its name: no restart would find it."""
+        if identity(self._path) != self._identity:
+            raise StoreError(
+                f"store: {self._path} was removed or replaced under the running hubgate; restart it"
+            )
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
