@@ -53,7 +53,7 @@ class DataPlane:
         self._listener = Listener(self)
         self._doors: list[Door] = []
         self._sweeper: asyncio.Task[None] | None = None
-        self._reported = 0.0
+        self._reported = time.time()
 
     def _configure(self, config: WorkerConfig) -> None:
         """Take over everything but the listening sockets; what is in flight keeps what it has."""
