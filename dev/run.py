@@ -19,12 +19,11 @@ POLL = 0.2  # seconds
 
 def main() -> int:
     options, hub_options = parse_arguments()
-    for flag in ("port", "api_port", "hub_port"):
-        if busy(getattr(options, flag)):
-            return fail(
-                f"port {getattr(options, flag)} is in use; free it, or choose another: "
-                f"make run {flag.upper()}={getattr(options, flag) + 100}"
-            )
+    ports = {"PORT": options.port, "API_PORT": options.api_port, "HUB_PORT": options.hub_port}
+    if taken := {name: port for name, port in ports.items() if busy(port)}:
+        numbers = " and ".join(map(str, taken.values()))
+        others = " ".join(f"{name}={port + 100}" for name, port in taken.items())
+        return fail(f"in use: port {numbers}; stop what listens there, or: make run {others}")
     options.state.mkdir(parents=True, exist_ok=True)
     if options.tls and not make_certificate(options.certs):
         return 1
