@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from time import perf_counter
 
 from proxy.control.api import build_api
+from proxy.control.descriptors import raise_descriptor_limit
 from proxy.control.endpoint import Endpoint
 from proxy.control.listeners import Listeners
 from proxy.control.metrics import Metrics
@@ -42,6 +43,10 @@ class Supervisor:
         self._serving = False
         self._cut_by: signal.Signals | None = None
 
+    def __repr__(self) -> str:
+        state = "serving" if self._serving else "starting"
+        return f"<Supervisor {'ending' if self._stop.is_set() or self._cut_by else state}>"
+
     async def run(self) -> int:
         """Serve until told to stop; return the exit code: 0, or 1 when something broke.
 
@@ -50,6 +55,7 @@ class Supervisor:
         """
         self._main = asyncio.current_task()
         self._handle_signals()
+        raise_descriptor_limit()
         try:
             async with AsyncExitStack() as stack:
                 await self._run(stack)

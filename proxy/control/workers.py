@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from proxy.control.process import WorkerProcess
 from proxy.errors import WorkerError
@@ -66,13 +66,15 @@ class WorkerPool:
         self._snapshot = snapshot
         self._reports = reports
         self._keepers = [
-            spawn(self._guard(index), f"keeper of worker {index}")
+            spawn(self._guard(self._keep(index)), f"keeper of worker {index}")
             for index in range(len(self._sockets))
         ]
-        self._keepers.append(spawn(self._tick_on(), "worker ticks"))
+        self._keepers.append(spawn(self._guard(self._tick_on()), "worker ticks"))
         complete = spawn(self._complete.wait(), "all workers ready")
-        await asyncio.wait({complete, self.failure}, return_when=asyncio.FIRST_COMPLETED)
-        complete.cancel()
+        try:
+            await asyncio.wait({complete, self.failure}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            complete.cancel()
         if self.failure.done():
             await self.stop()
             self.failure.result()
@@ -132,9 +134,9 @@ class WorkerPool:
 
     # --- keeping each place filled ---
 
-    async def _guard(self, index: int) -> None:
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            await self._keep(index)
+            await work
         except Exception as error:
             if not self.failure.done():
                 self.failure.set_exception(error)

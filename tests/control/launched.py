@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -118,9 +118,9 @@ async def call(port: int, method: str, path: str, body: bytes = b"") -> Answer:
     """Call a server on the loopback interface and read its whole answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = f"{method} {path} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n"
-    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-    answer = await reader.read()
-    writer.close()
+    with closing(writer):
+        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        answer = await reader.read()
     head_bytes, _, rest = answer.partition(b"\r\n\r\n")
     return Answer(int(head_bytes.split()[1]), rest)
 

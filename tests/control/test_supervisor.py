@@ -1,6 +1,7 @@
 import asyncio
 import os
 import re
+import resource
 import signal
 import socket
 import sys
@@ -21,6 +22,13 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 TWO_WORKERS = replace(SETTINGS, workers=2)
 NOBODY_HOME = "http://127.0.0.1:9"
 
+# Run before hubgate starts: what a login shell allows.
+FEW_FILES = """
+import resource
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+"""
+
 # Run before hubgate starts: a bug somewhere in it.
 FAULT = """
 from proxy.control.supervisor import Supervisor
@@ -40,18 +48,29 @@ class Backend:
 
 @asynccontextmanager
 async def slow_backend() -> AsyncIterator[Backend]:
+    handlers: set[asyncio.Task[None] | None] = set()
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.readline():
-            await reader.readuntil(b"\r\n\r\n")
-            backend.asked.set()
-            await backend.may_answer.wait()
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
-        writer.close()
+        handlers.add(asyncio.current_task())
+        try:
+            while await reader.readline():
+                await reader.readuntil(b"\r\n\r\n")
+                backend.asked.set()
+                await backend.may_answer.wait()
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+            handlers.discard(asyncio.current_task())
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     backend = Backend(server.sockets[0].getsockname()[1])
     async with server:
         yield backend
+        # The proxy is gone by now, so that nobody is kept waiting.
+        backend.may_answer.set()
+        await until(lambda: not handlers)
 
 
 def can_listen(port: int) -> bool:
@@ -143,6 +162,14 @@ async def test_stopping_it_while_it_starts_leaves_nothing(tmp_path: Path) -> Non
         assert "Traceback" not in hubgate.output
 
 
+async def test_workers_may_open_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with launched(tmp_path, SETTINGS, FEW_FILES) as hubgate:
+        await hubgate.serving()
+        limits = resource.prlimit(hubgate.workers[0], resource.RLIMIT_NOFILE)
+        assert limits == (hard, hard)
+
+
 # --- end ---
 
 
@@ -158,8 +185,7 @@ async def test_a_signal_ends_it_well(tmp_path: Path, number: signal.Signals) -> 
     )
     async with launched(tmp_path, settings) as hubgate:
         await hubgate.serving()
-        await until(pid_file.exists)
-        assert pid_file.read_text() == str(hubgate.pid)
+        await until(lambda: pid_file.exists() and pid_file.read_text() == str(hubgate.pid))
         assert public.is_socket()
         assert api.is_socket()
         workers, port = hubgate.workers, hubgate.port

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 
 import pytest
@@ -56,9 +56,9 @@ class Scripted:
 
     async def status(self, path: str) -> int:
         reader, writer = await asyncio.open_connection(*self.address)
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n".encode())
-        answer = await reader.read()
-        writer.close()
+        with closing(writer):
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n".encode())
+            answer = await reader.read()
         return int(answer.split()[1])
 
 
