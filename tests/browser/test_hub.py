@@ -84,7 +84,9 @@ async def open_control_panel(page: Page) -> Page:
         await page.get_by_text("Hub Control Panel").click()
     panel = await opened.value
     # The page shows its buttons before its script listens to them.
-    await panel.wait_for_function("window.$ && $._data($('#stop')[0], 'events')")
+    await panel.wait_for_function(
+        "window.$ && $('#stop').length && $._data($('#stop')[0], 'events')"
+    )
     return panel
 
 
