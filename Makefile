@@ -39,7 +39,7 @@ clean:
 venv: $(STAMP)
 
 parts:
-	@scripts/system-parts chromium redis-server nginx
+	@scripts/system-parts chromium redis-server
 
 # The stamp is older than pyproject.toml exactly when there is something to install.
 $(STAMP): pyproject.toml
