@@ -70,11 +70,17 @@ class RouteService:
         self._fixed = _fixed_table(fixed)
         for route in initial:
             await self._add_initial(replace(_complete(route), key=clean_key(route.key)))
-        now = time.time()
-        self._activity = dict.fromkeys([*self._stored, *self._fixed], now)
+        now, known = time.time(), self._store.last_activity()
+        # A clock that was ahead must not keep a route active until it is right.
+        self._activity = {
+            key: min(known.get(key, now), now) for key in [*self._stored, *self._fixed]
+        }
 
     async def close(self) -> None:
-        """Wait for the change under way, then release the store."""
+        """Wait for the change under way, then release the store; routes can still be read.
+
+        To call it again does nothing. Raises StoreError.
+        """
         async with self._writing:
             await self._store.close()
 
@@ -126,10 +132,10 @@ class RouteService:
 
     def record(self, activity: Mapping[str, float]) -> None:
         """Merge activity (key: seconds since the epoch): the latest wins, unknown keys do not."""
-        for key, moment in activity.items():
-            known = self._activity.get(key)
-            if known is not None and moment > known:
-                self._activity[key] = moment
+        known = self._activity
+        newer = {key: at for key, at in activity.items() if key in known and at > known[key]}
+        known.update(newer)
+        self._store.note_activity(newer)
 
     async def _add(self, route: Route) -> None:
         async with self._writing:

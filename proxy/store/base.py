@@ -24,16 +24,17 @@ class RouteStore(Protocol):
     async def delete(self, key: str) -> None:
         """Forget the route with that key; none is no error."""
 
-    async def load_activity(self) -> dict[str, float]:
-        """Return the latest activity of the stored routes, by key, as far as it is known.
+    def last_activity(self) -> Mapping[str, float]:
+        """Return when the loaded routes were last active, by key, as far as it is known.
 
-        Seconds since the epoch. Putting a route counts as activity.
+        Seconds since the epoch.
         """
 
-    async def save_activity(self, activity: Mapping[str, float]) -> None:
-        """Take in activity that is newer than what is kept; keys of no stored route are ignored.
+    def note_activity(self, activity: Mapping[str, float]) -> None:
+        """Keep that these routes were active then, seconds since the epoch; never waits.
 
-        It may be lost by a crash: this is called now and then and not for every request.
+        Written now and then, so a crash may lose the last of it. Keys of no stored route are
+        ignored.
         """
 
     async def close(self) -> None:

@@ -29,11 +29,11 @@ class MemoryStore:
         """Forget the route with that key; none is no error."""
         self._routes.pop(key, None)
 
-    async def load_activity(self) -> dict[str, float]:
+    def last_activity(self) -> Mapping[str, float]:
         """Nothing is known: what was stored before is gone."""
         return {}
 
-    async def save_activity(self, activity: Mapping[str, float]) -> None:
+    def note_activity(self, activity: Mapping[str, float]) -> None:
         """Nothing to keep it for."""
 
     async def close(self) -> None:

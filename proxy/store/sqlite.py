@@ -15,12 +15,14 @@ from proxy.model import Route
 from proxy.store.records import decode, encode
 from proxy.store.sqlite_errors import damaged, store_error
 from proxy.store.sqlite_file import identity, open_file
+from proxy.tasks import spawn
 
 log = logging.getLogger("hubgate.store")
 
 # Seconds: whoever takes over from a hubgate that is just ending waits for it to let go.
 PATIENCE = 5.0
 BETWEEN_TRIES = 0.1
+ACTIVITY_INTERVAL = 60.0
 
 T = TypeVar("T")
 
@@ -28,15 +30,22 @@ T = TypeVar("T")
 class SqliteStore:
     """Keeps routes in the file at `path`, which is locked from `open()` to `close()`.
 
-    All of SQLite happens in one thread of its own: a disk may take its time.
+    All of SQLite happens in one thread of its own: a disk may take its time. A change is on
+    the disk when it returns; when routes were last active is written once a minute, so that a
+    crash makes them look idle for a minute longer than they were, at most, and an idle culler
+    does not take a restart for use by everyone.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, activity_interval: float = ACTIVITY_INTERVAL) -> None:
         self._path = Path(os.path.abspath(path))
+        self._activity_interval = activity_interval
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="route store")
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._closed = False
+        self._known_activity: dict[str, float] = {}
+        self._new_activity: dict[str, float] = {}
+        self._keeper: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._connection else "new"
@@ -53,7 +62,8 @@ class SqliteStore:
         waiting = False
         while True:
             try:
-                return await self._run(self._open)
+                await self._run(self._open)
+                break
             except StoreInUseError:
                 if time.monotonic() > deadline:
                     raise
@@ -61,10 +71,12 @@ class SqliteStore:
                     log.info("waiting for another process to give up %s", self._path)
             waiting = True
             await asyncio.sleep(BETWEEN_TRIES)
+        self._keeper = spawn(self._keep_on(), "activity of routes")
 
     async def load(self) -> list[Route]:
         """Return every stored route."""
-        return await self._run(self._load)
+        routes, self._known_activity = await self._run(self._load)
+        return routes
 
     async def put(self, route: Route) -> None:
         """Store `route`; it is on the disk when this returns."""
@@ -74,22 +86,40 @@ class SqliteStore:
         """Forget the route with that key; that is on the disk when this returns."""
         await self._run(lambda: self._change("DELETE FROM routes WHERE key = ?", (key,)))
 
-    async def load_activity(self) -> dict[str, float]:
-        """Return the latest activity of each route, as of the last `save_activity`."""
-        query = "SELECT key, last_activity FROM routes"
-        return await self._run(lambda: dict(self._opened.execute(query)))
+    def last_activity(self) -> Mapping[str, float]:
+        """Return when each route was last active, as of `load()`; adding it counts."""
+        return self._known_activity
 
-    async def save_activity(self, activity: Mapping[str, float]) -> None:
-        """Take in newer activity, as one change."""
-        moments = [(moment, key) for key, moment in activity.items()]
-        await self._run(lambda: self._save_activity(moments))
+    def note_activity(self, activity: Mapping[str, float]) -> None:
+        """Write that down with the next round, a minute from now at most."""
+        self._new_activity.update(activity)
 
     async def close(self) -> None:
-        """Give the file up, for anyone to use."""
-        if not self._closed:
-            self._closed = True
-            await self._run(self._close)
-            self._thread.shutdown(wait=False)
+        """Write down the last activity and give the file up, for anyone to use."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await self._keep_activity()
+        await self._run(self._close)
+        self._thread.shutdown(wait=False)
+
+    async def _keep_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._activity_interval)
+            await self._keep_activity()
+
+    async def _keep_activity(self) -> None:
+        """Write down what is new; what cannot be written stays for the next time."""
+        activity, self._new_activity = self._new_activity, {}
+        if not activity:
+            return
+        try:
+            await self._run(lambda: self._write_activity(activity))
+        except StoreError as error:
+            self._new_activity = {**activity, **self._new_activity}
+            log.warning("when routes were last active is not kept: %s", error)
 
     async def _run(self, work: Callable[[], T]) -> T:
         try:
@@ -109,9 +139,10 @@ class SqliteStore:
         self._connection = open_file(self._path)
         self._identity = identity(self._path)
 
-    def _load(self) -> list[Route]:
-        rows = self._opened.execute("SELECT key, data, options FROM routes")
-        return [self._decoded(*row) for row in rows]
+    def _load(self) -> tuple[list[Route], dict[str, float]]:
+        query = "SELECT key, data, options, CAST(last_activity AS REAL) FROM routes"
+        rows = self._opened.execute(query).fetchall()
+        return [self._decoded(*row[:3]) for row in rows], {row[0]: row[3] for row in rows}
 
     def _decoded(self, key: str, data: str, options: str) -> Route:
         try:
@@ -128,12 +159,12 @@ class SqliteStore:
         self._check_place()
         self._opened.execute(statement, values)
 
-    def _save_activity(self, moments: list[tuple[float, str]]) -> None:
+    def _write_activity(self, activity: dict[str, float]) -> None:
         self._check_place()
         update = "UPDATE routes SET last_activity = max(last_activity, ?) WHERE key = ?"
         with self._opened as connection:
             connection.execute("BEGIN")
-            connection.executemany(update, moments)
+            connection.executemany(update, [(moment, key) for key, moment in activity.items()])
 
     def _check_place(self) -> None:
         """Refuse to write to a file that has lost its name: no restart would find it."""
