@@ -30,6 +30,15 @@ def server_context(tls: ServerTLS) -> ssl.SSLContext:
     return context
 
 
+def renew_pair(context: ssl.SSLContext, tls: ServerTLS) -> None:
+    """Read certificate and key again, for the connections to come.
+
+    Raises ConfigError, the context being as before, when they cannot be used.
+    """
+    _load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tls.cert, tls.key, tls.passphrase)
+    _load_pair(context, tls.cert, tls.key, tls.passphrase)
+
+
 def client_context(tls: ClientTLS) -> ssl.SSLContext:
     """Return the context towards targets. Raises ConfigError.
 

@@ -1,30 +1,35 @@
 """An aiohttp application on listeners of the supervisor: the API, the metrics."""
 
-import ssl
 from collections.abc import Sequence
 
 from aiohttp import web
 
 from proxy.control.sockets import BACKLOG, Listener
+from proxy.model import ServerTLS
+from proxy.tls import renew_pair, server_context
 
 # Seconds a request that is being answered gets when the supervisor ends.
 CLOSE_LIMIT = 2.0
 
 
 class Endpoint:
-    """Serves one application; the listeners are open already, so that starting cannot fail late."""
+    """Serves one application; its listeners are open already, so that starting fails early.
+
+    Raises ConfigError when the certificate cannot be used.
+    """
 
     def __init__(
         self,
         app: web.Application,
         listeners: Sequence[Listener],
-        tls: ssl.SSLContext | None = None,
+        tls: ServerTLS | None = None,
     ) -> None:
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_LIMIT
         )
         self._listeners = tuple(listeners)
         self._tls = tls
+        self._context = server_context(tls) if tls is not None else None
 
     def __repr__(self) -> str:
         return f"<Endpoint {self._listeners}>"
@@ -34,8 +39,13 @@ class Endpoint:
         await self._runner.setup()
         for listener in self._listeners:
             for sock in listener.sockets:
-                site = web.SockSite(self._runner, sock, ssl_context=self._tls, backlog=BACKLOG)
+                site = web.SockSite(self._runner, sock, ssl_context=self._context, backlog=BACKLOG)
                 await site.start()
+
+    def renew_certificate(self) -> None:
+        """Show new connections the certificate that is in the files now. Raises ConfigError."""
+        if self._tls is not None and self._context is not None:
+            renew_pair(self._context, self._tls)
 
     async def close(self) -> None:
         """Listen no more, then finish within two seconds what is being answered."""

@@ -17,6 +17,8 @@ from proxy.worker.messages import (
     Change,
     Collect,
     Collected,
+    Configure,
+    Configured,
     Drain,
     Drained,
     Failed,
@@ -37,7 +39,7 @@ TICKS_TO_START = 60
 REAP_INTERVAL = 0.01  # seconds
 REAP_ATTEMPTS = 100
 
-Answers = dict[int, asyncio.Future[None]]
+Answer = type[Ack] | type[Collected] | type[Configured]
 
 
 class WorkerState(Enum):
@@ -87,8 +89,7 @@ class WorkerProcess:
         self._link = link
         self._sockets = tuple(sockets)
         self._overseer = overseer
-        self._acks: Answers = {}
-        self._reports: Answers = {}
+        self._owed: dict[tuple[Answer, int], asyncio.Future[None]] = {}
         self._silent_ticks = 0
 
     def __repr__(self) -> str:
@@ -135,12 +136,17 @@ class WorkerProcess:
     def change(self, change: Change) -> asyncio.Future[None]:
         """Send `change`; the future is done when it is acknowledged or the worker is gone."""
         self._link.send(change)
-        return _expect(self._acks, change.revision)
+        return self._expect(Ack, change.revision)
 
     def collect(self, number: int) -> asyncio.Future[None]:
         """Ask for a report; the future is done when it has come or the worker is gone."""
         self._link.send(Collect(number))
-        return _expect(self._reports, number)
+        return self._expect(Collected, number)
+
+    def configure(self, number: int, config: WorkerConfig) -> asyncio.Future[None]:
+        """Have it serve by `config`; the future is done when it does or the worker is gone."""
+        self._link.send(Configure(number, config))
+        return self._expect(Configured, number)
 
     def drain(self, timeout: float) -> None:
         """Tell the worker to finish what is open within `timeout` seconds, and to end."""
@@ -157,7 +163,7 @@ class WorkerProcess:
     def tick(self) -> None:
         """Count one second; kill the worker if it has been silent for too long."""
         limit = TICKS_TO_START if self.state in STARTUP else TICKS_TO_ANSWER
-        owes = self.state in STARTUP or self._acks or self._reports
+        owes = self.state in STARTUP or self._owed
         self._silent_ticks = self._silent_ticks + 1 if owes else 0
         if self._silent_ticks > limit:
             log.error("worker %d hangs: no answer for %d seconds; it is killed", self.pid, limit)
@@ -173,8 +179,8 @@ class WorkerProcess:
         await self._link.close()
         await self._reap()
         self.state = WorkerState.GONE
-        for future in (*self._acks.values(), *self._reports.values()):
-            _resolve(future)
+        for answer, number in list(self._owed):
+            self._resolve(answer, number)
 
     async def _reap(self) -> None:
         # The kernel closes a dying process's end of the link a moment before it can be reaped.
@@ -188,10 +194,14 @@ class WorkerProcess:
     def _hear(self, message: Message) -> None:
         match message:
             case Ack(revision):
-                _resolve(self._acks.pop(revision, None))
+                self._resolve(Ack, revision)
             case Collected(number, report):
                 self._overseer.on_report(self, report)
-                _resolve(self._reports.pop(number, None))
+                self._resolve(Collected, number)
+            case Configured(number, mistake):
+                if mistake is not None:
+                    log.error("worker %d keeps its settings: %s", self.pid, mistake)
+                self._resolve(Configured, number)
             case Hello():
                 self._overseer.on_hello(self)
             case Ready():
@@ -209,12 +219,11 @@ class WorkerProcess:
             self.state = WorkerState.READY
         self._overseer.on_ready(self)
 
+    def _expect(self, answer: Answer, number: int) -> asyncio.Future[None]:
+        future = self._owed[answer, number] = asyncio.get_running_loop().create_future()
+        return future
 
-def _expect(answers: Answers, number: int) -> asyncio.Future[None]:
-    future = answers[number] = asyncio.get_running_loop().create_future()
-    return future
-
-
-def _resolve(future: asyncio.Future[None] | None) -> None:
-    if future is not None and not future.done():
-        future.set_result(None)
+    def _resolve(self, answer: Answer, number: int) -> None:
+        future = self._owed.pop((answer, number), None)
+        if future is not None and not future.done():
+            future.set_result(None)

@@ -1,57 +1,162 @@
-"""Taking over a changed routes.yaml while everything runs."""
+"""Taking over changed settings and certificates while everything runs."""
 
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from proxy.control.endpoint import Endpoint
 from proxy.control.routes import RouteService
+from proxy.control.watch import Versions, files_changed, versions
+from proxy.control.workers import WorkerPool
 from proxy.errors import ConfigError
+from proxy.logs import configure_logging
+from proxy.model import WorkerConfig
 from proxy.settings import Settings
+from proxy.tls import client_context, server_context
 
 log = logging.getLogger("hubgate.supervisor")
 
-# What a reload takes over, or what no longer matters once hubgate runs.
-NO_RESTART_NEEDED = ("fixed_routes", "initial_routes")
+# Matters at the start only.
+IGNORED = ("initial_routes",)
+
+# What the fields are called in routes.yaml.
+IN_FILE = {
+    "worker.rules": "forward",
+    "worker.client_tls": "upstream.tls",
+    "worker.tls": "listen.tls",
+    "worker.redirect_to": "listen.redirect_to",
+    "worker.timeouts": "timeouts",
+    "worker.limits": "limits",
+    "redirect": "listen.redirect_port",
+    "api_tls": "api.tls",
+    "api_token": "the API's token",
+    "fixed_routes": "routes",
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a reload acts on."""
+
+    service: RouteService
+    pool: WorkerPool
+    endpoints: Sequence[Endpoint]
 
 
 class Reloader:
-    """Reads the settings again and takes over the fixed routes; never raises for a bad file."""
+    """Reads the settings again and takes over what it can; never raises for a mistake in them.
+
+    `known` are the versions of the files that the running settings were read from.
+    """
 
     def __init__(
-        self, running: Settings, read: Callable[[], Settings], service: RouteService
+        self, running: Settings, read: Callable[[], Settings], parts: Parts, known: Versions
     ) -> None:
         self._running = running
         self._read = read
-        self._service = service
+        self._parts = parts
+        self._known = known
+        self._certificates = {path: known.get(path) for path in certificate_files(running)}
         self._one_at_a_time = asyncio.Lock()
 
+    async def follow(self) -> None:
+        """Reload whenever a file that matters changes, until cancelled."""
+        while watched_files(self._running):
+            await files_changed(self._known)
+            await self.reload()
+
     async def reload(self) -> None:
-        """Read and take over; on a mistake log it, and everything stays as it is."""
+        """Read and take over; at a mistake log it, and everything stays as it is."""
         async with self._one_at_a_time:
+            known = versions(watched_files(self._running))
             try:
                 # A large file takes seconds to read, and the API must go on meanwhile.
                 fresh = await asyncio.to_thread(self._read)
-                await self._service.replace_fixed(fresh.fixed_routes)
+                await self._take_over(fresh)
             except ConfigError as error:
                 for line in error.lines:
-                    log.error("not reloaded, the running routes stay: %s", line)
-                return
-        log.info("reloaded: %d fixed routes", len(fresh.fixed_routes))
-        needing_restart = list(changed(self._running, fresh))
-        if needing_restart:
-            log.warning("changed, and needs a restart: %s", ", ".join(needing_restart))
+                    log.error("not reloaded, what runs stays as it is: %s", line)
+            found = versions(watched_files(self._running))
+            # What changed while it was read must be noticed: the earlier version counts.
+            self._known = {path: known.get(path, version) for path, version in found.items()}
+
+    async def _take_over(self, fresh: Settings) -> None:
+        wanted = replace(
+            self._running,
+            fixed_routes=fresh.fixed_routes,
+            worker=_matching_as(self._running.worker, fresh.worker),
+            log_level=fresh.log_level,
+        )
+        certificates = versions(certificate_files(wanted))
+        renewed = certificates != self._certificates
+        await asyncio.to_thread(_check_tls, wanted)
+        await self._parts.service.replace_fixed(wanted.fixed_routes)
+        if renewed or wanted.worker != self._running.worker:
+            await self._parts.pool.configure(wanted.worker)
+        if renewed:
+            for endpoint in self._parts.endpoints:
+                endpoint.renew_certificate()
+        if wanted.log_level != self._running.log_level:
+            configure_logging(wanted.log_level)
+        taken = [*changed(self._running, wanted), *(["certificates"] if renewed else [])]
+        log.info("reloaded: %s", ", ".join(taken) or "nothing has changed")
+        if left := list(changed(wanted, fresh)):
+            log.warning("changed, and needs a restart: %s", ", ".join(left))
+        self._running, self._certificates = wanted, certificates
 
 
-def changed(old: Any, new: Any, prefix: str = "") -> Iterator[str]:
-    """Yield the dotted names of the settings that differ and need a restart."""
+def watched_files(settings: Settings) -> list[Path]:
+    """Return the files that the settings are read from, certificates among them."""
+    own = [settings.config_file] if settings.config_file else []
+    return own + certificate_files(settings)
+
+
+def certificate_files(settings: Settings) -> list[Path]:
+    """Return every file of a certificate, a key or an authority."""
+    tls = (settings.worker.tls, settings.api_tls, settings.worker.client_tls)
+    names = [name for each in tls if each is not None for name in (each.cert, each.key, each.ca)]
+    return [Path(name) for name in dict.fromkeys(names) if name]
+
+
+def changed(old: Settings, new: Settings) -> Iterator[str]:
+    """Yield what differs, under the names that routes.yaml has for it."""
+    for name in _changed(old, new, ""):
+        for ours, theirs in IN_FILE.items():
+            if name == ours or name.startswith(ours + "."):
+                name = theirs + name.removeprefix(ours)
+                break
+        yield name.removeprefix("worker.")
+
+
+def _changed(old: Any, new: Any, prefix: str) -> Iterator[str]:
     for field in dataclasses.fields(old):
         name = prefix + field.name
         before, after = getattr(old, field.name), getattr(new, field.name)
-        if before == after or name in NO_RESTART_NEEDED:
+        if before == after or name in IGNORED:
             continue
         if dataclasses.is_dataclass(before) and type(before) is type(after):
-            yield from changed(before, after, name + ".")
+            yield from _changed(before, after, name + ".")
         else:
             yield name
+
+
+def _matching_as(running: WorkerConfig, fresh: WorkerConfig) -> WorkerConfig:
+    """Return `fresh` with the rules by which the running table was built."""
+    rules = replace(
+        fresh.rules,
+        host_routing=running.rules.host_routing,
+        native_routes=running.rules.native_routes,
+    )
+    return replace(fresh, rules=rules)
+
+
+def _check_tls(settings: Settings) -> None:
+    """Raise ConfigError unless every certificate can be used."""
+    client_context(settings.worker.client_tls)
+    for tls in (settings.worker.tls, settings.api_tls):
+        if tls is not None:
+            server_context(tls)

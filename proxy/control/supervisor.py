@@ -14,16 +14,17 @@ from proxy.control.listeners import Listeners
 from proxy.control.metrics import Metrics
 from proxy.control.metrics_app import build_metrics_app
 from proxy.control.pidfile import pid_file
-from proxy.control.reload import Reloader
+from proxy.control.reload import Parts, Reloader, watched_files
 from proxy.control.routes import RouteService
-from proxy.control.watch import version, watch_file
+from proxy.control.watch import versions
 from proxy.control.workers import WorkerPool
 from proxy.errors import HubgateError, RouteNotFoundError
 from proxy.model import Report
 from proxy.settings import Settings
 from proxy.store import open_store
+from proxy.store.base import RouteStore
+from proxy.store.recovery import RecoveryStore
 from proxy.tasks import spawn
-from proxy.tls import server_context
 
 log = logging.getLogger("hubgate.supervisor")
 
@@ -34,10 +35,11 @@ class Supervisor:
     def __init__(self, settings: Settings, reload: Callable[[], Settings] | None = None) -> None:
         self._settings = settings
         self._read = reload
-        self._file = settings.config_file
-        self._file_version = version(self._file) if self._file else None
+        # As early as this: a file may change while the workers start.
+        self._known = versions(watched_files(settings))
         self._metrics = Metrics()
         self._reloader: Reloader | None = None
+        self._store: RouteStore = open_store(settings.store, settings.recovery_file)
         self._main: asyncio.Task[int] | None = None
         self._stop = asyncio.Event()
         self._serving = False
@@ -89,13 +91,14 @@ class Supervisor:
             await endpoint.start()
         self._announce(listeners, service)
         stack.enter_context(pid_file(self._settings.pid_file))
-        await self._serve(service, pool)
+        await self._serve(Parts(service, pool, endpoints))
         await self._drain(listeners, endpoints, pool)
 
     async def _open_service(self, pool: WorkerPool, stack: AsyncExitStack) -> RouteService:
-        service = RouteService(open_store(self._settings.store), pool)
-        await service.open(self._settings.fixed_routes, self._settings.initial_routes)
+        service = RouteService(self._store, pool)
         stack.push_async_callback(service.close)
+        stack.push_async_callback(self._forget_routes)
+        await service.open(self._settings.fixed_routes, self._settings.initial_routes)
         return service
 
     def _build_endpoints(
@@ -103,8 +106,7 @@ class Supervisor:
     ) -> list[Endpoint]:
         settings = self._settings
         api = build_api(service, settings, pool, self._metrics)
-        tls = server_context(settings.api_tls) if settings.api_tls else None
-        endpoints = [Endpoint(api, listeners.api, tls)]
+        endpoints = [Endpoint(api, listeners.api, settings.api_tls)]
         if listeners.metrics:
             metrics = build_metrics_app(service, pool, self._metrics)
             endpoints.append(Endpoint(metrics, listeners.metrics))
@@ -126,38 +128,41 @@ class Supervisor:
         for listener in listeners.metrics:
             log.info("Serve metrics at http://%s/metrics", listener.address)
 
-    async def _serve(self, service: RouteService, pool: WorkerPool) -> None:
+    async def _serve(self, parts: Parts) -> None:
         """Wait for the end, reloading meanwhile. Raises what went wrong in the pool."""
-        watching = self._watch(service)
+        read = self._read or (lambda: self._settings)
+        self._reloader = Reloader(self._settings, read, parts, self._known)
         self._serving = True
+        following = spawn(self._reloader.follow(), "follow files")
         stopped = spawn(self._stop.wait(), "stop signal")
+        failure = parts.pool.failure
         try:
-            await asyncio.wait({stopped, pool.failure}, return_when=asyncio.FIRST_COMPLETED)
-            if pool.failure.done():
-                pool.failure.result()
+            await asyncio.wait({stopped, failure}, return_when=asyncio.FIRST_COMPLETED)
+            if failure.done():
+                failure.result()
         finally:
             stopped.cancel()
-            if watching is not None:
-                watching.cancel()
-                await asyncio.wait({watching})
+            following.cancel()
+            await asyncio.wait({following})
+            # While we still have the API's port: its next owner may have the same file.
+            await self._forget_routes()
 
-    def _watch(self, service: RouteService) -> asyncio.Task[None] | None:
-        if self._read is None:
-            return None
-        self._reloader = Reloader(self._settings, self._read, service)
-        if self._file is None:
-            return None
-        watching = watch_file(self._file, self._file_version, self._reloader.reload)
-        return spawn(watching, f"watch {self._file}")
+    async def _forget_routes(self) -> None:
+        """Have no successor find the routes after an end that somebody asked for, as with CHP."""
+        asked_for = self._stop.is_set() or self._cut_by is not None
+        if asked_for and isinstance(self._store, RecoveryStore):
+            await self._store.forget()
 
     async def _drain(
         self, listeners: Listeners, endpoints: list[Endpoint], pool: WorkerPool
     ) -> None:
+        limit = pool.config.timeouts.drain
+        log.warning("draining, for %g seconds at most; a second signal ends it at once", limit)
         # Every port is given up first, so that a successor can have it while we drain.
         listeners.close_public()
         closing = [endpoint.close() for endpoint in endpoints]
         try:
-            await asyncio.gather(pool.drain(self._settings.worker.timeouts.drain), *closing)
+            await asyncio.gather(pool.drain(limit), *closing)
         finally:
             await pool.stop()
 
@@ -171,22 +176,18 @@ class Supervisor:
 
     def _on_stop(self, number: signal.Signals) -> None:
         if self._serving and not self._stop.is_set():
-            log.warning(
-                "%s: draining, for %g seconds at most; once more ends it at once",
-                number.name,
-                self._settings.worker.timeouts.drain,
-            )
+            log.warning("%s received", number.name)
             self._stop.set()
         elif self._cut_by is None and self._main is not None:
-            log.warning("%s: ending at once", number.name)
+            log.warning("%s received: ending at once", number.name)
             self._cut_by = number
             self._main.cancel()
 
     def _on_hangup(self) -> None:
-        if self._reloader is not None:
-            spawn(self._reloader.reload(), "reload")
-        elif self._read is None:
+        if self._read is None:
             self._on_stop(signal.SIGHUP)
+        elif self._reloader is not None:
+            spawn(self._reloader.reload(), "reload")
 
 
 class _Reports:

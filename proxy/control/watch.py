@@ -1,59 +1,71 @@
-"""Noticing that a file has changed, however it is written."""
+"""Noticing that files have changed, however they are written."""
 
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable
 from pathlib import Path
 
 from watchfiles import awatch
 
 log = logging.getLogger("hubgate.supervisor")
 
-# Seconds a file must rest before it is read: one that is being written may look whole.
+# Seconds files must rest before they are read: one that is being written may look whole.
 SETTLE = 0.2
 
-# Milliseconds after which the file is looked at even if the kernel has told nothing, as on NFS.
-LOOK_ANYWAY = 1000
+# Seconds after which the files are looked at even if the kernel has told nothing, as on NFS.
+LOOK_ANYWAY = 1.0
 
+# What differs between two versions of a file; None while there is no file.
 Version = tuple[int, ...] | None
+Versions = dict[Path, Version]
 
 
-def version(path: Path) -> Version:
-    """Return what differs between two versions of the file; None while there is no file."""
+def versions(paths: Iterable[Path]) -> Versions:
+    """Return the present version of each file."""
+    return {path: _version(path) for path in paths}
+
+
+async def files_changed(known: Versions) -> Versions:
+    """Wait until the files are no longer the `known` versions; return those they are then.
+
+    The folders are watched and not the files: editors put a new file in place of the old one,
+    and Kubernetes turns a link above it. A file that vanishes is waited for.
+    """
+    folders = {path.parent for path in known}
+    try:
+        async for _ in awatch(
+            *folders,
+            recursive=False,
+            watch_filter=None,
+            rust_timeout=int(LOOK_ANYWAY * 1000),
+            yield_on_timeout=True,
+        ):
+            if (now := await _settled(known)) is not None:
+                return now
+    except (OSError, RuntimeError) as error:
+        log.debug("the kernel watches no files (%s): looking every second", error)
+    while True:
+        await asyncio.sleep(LOOK_ANYWAY)
+        if (now := await _settled(known)) is not None:
+            return now
+
+
+async def _settled(known: Versions) -> Versions | None:
+    """Return the present versions once they rest, None if they are the known ones."""
+    now = versions(known)
+    while now != known:
+        await asyncio.sleep(SETTLE)
+        before, now = now, versions(known)
+        if now == before:
+            lost = any(now[path] is None and known[path] is not None for path in known)
+            return None if lost else now
+    return None
+
+
+def _version(path: Path) -> Version:
     try:
         found = os.stat(path)
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-async def watch_file(path: Path, known: Version, on_change: Callable[[], Awaitable[None]]) -> None:
-    """Call `on_change` when the file at `path` is no longer the `known` version, and so on.
-
-    The folder is watched and not the file: editors put a new file in place of the old one, and
-    Kubernetes turns a link above it. Runs until cancelled.
-    """
-    try:
-        async for _ in awatch(
-            path.parent,
-            recursive=False,
-            watch_filter=None,
-            rust_timeout=LOOK_ANYWAY,
-            yield_on_timeout=True,
-        ):
-            now = await _settled(path) if version(path) != known else known
-            if now is not None and now != known:
-                known = now
-                await on_change()
-    except (OSError, RuntimeError) as error:
-        log.warning("%s: not watched for changes (%s); send SIGHUP after a change", path, error)
-
-
-async def _settled(path: Path) -> Version:
-    now = version(path)
-    while True:
-        await asyncio.sleep(SETTLE)
-        before, now = now, version(path)
-        if now == before:
-            return now

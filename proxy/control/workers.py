@@ -42,7 +42,7 @@ class WorkerPool:
     def __init__(self, config: WorkerConfig, sockets: Sequence[Sequence[InheritedSocket]]) -> None:
         self.replaced = 0
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._config = config
+        self.config = config
         self._sockets = sockets
         self._snapshot: Callable[[], tuple[Route, ...]] = tuple
         self._reports: Reports = _NoReports()
@@ -52,7 +52,7 @@ class WorkerPool:
         self._complete = asyncio.Event()
         self._ending = asyncio.Event()
         self._revision = 0
-        self._collection = 0
+        self._asked = 0
 
     def __repr__(self) -> str:
         return f"<WorkerPool {[*self._workers.values()]}>"
@@ -98,6 +98,17 @@ class WorkerPool:
         if waiting:
             await asyncio.wait(waiting, timeout=COLLECT_LIMIT)
 
+    async def configure(self, config: WorkerConfig) -> None:
+        """Have every worker, later ones too, serve by `config`; return when all do.
+
+        One that cannot says so in the log, and goes on as before.
+        """
+        self.config = config
+        self._asked += 1
+        waiting = [each.configure(self._asked, config) for each in self._live()]
+        if waiting:
+            await asyncio.wait(waiting)
+
     async def drain(self, timeout: float) -> None:
         """Let every worker finish what is open within `timeout` seconds, and end."""
         self._ending.set()
@@ -119,7 +130,7 @@ class WorkerPool:
 
     def on_hello(self, worker: WorkerProcess) -> None:
         """Give the worker the table, in one step with its becoming live: it misses no change."""
-        worker.start(self._config, self._revision, self._snapshot())
+        worker.start(self.config, self._revision, self._snapshot())
 
     def on_ready(self, worker: WorkerProcess) -> None:
         """Count the worker in."""
@@ -195,8 +206,8 @@ class WorkerPool:
                 worker.tick()
 
     def _ask_for_reports(self) -> list[asyncio.Future[None]]:
-        self._collection += 1
-        return [each.collect(self._collection) for each in self._live()]
+        self._asked += 1
+        return [each.collect(self._asked) for each in self._live()]
 
     def _live(self) -> list[WorkerProcess]:
         return [each for each in self._workers.values() if each.live]

@@ -11,7 +11,7 @@ import uvloop
 from proxy.dataplane.server import DataPlane
 from proxy.errors import HubgateError
 from proxy.logs import configure_logging
-from proxy.model import Route
+from proxy.model import Route, WorkerConfig
 from proxy.routing.table import RouteTable
 from proxy.tasks import spawn
 from proxy.worker.link import Link, LinkClosedError
@@ -20,6 +20,8 @@ from proxy.worker.messages import (
     Change,
     Collect,
     Collected,
+    Configure,
+    Configured,
     Drain,
     Drained,
     Failed,
@@ -110,10 +112,21 @@ class Worker:
                 self._link.send(Ack(revision))
             case Collect(number):
                 self._link.send(Collected(number, self._plane.report()))
+            case Configure(number, config):
+                spawn(self._configure(number, config), "configure")
             case Drain(timeout):
                 spawn(self._drain(timeout), "drain")
             case _:
                 log.error("the supervisor sent an unexpected %s", type(message).__name__)
+
+    async def _configure(self, number: int, config: WorkerConfig) -> None:
+        mistake = None
+        try:
+            await self._plane.reconfigure(config)
+            configure_logging(config.log_level)
+        except (HubgateError, OSError) as error:
+            mistake = str(error)
+        self._link.send(Configured(number, mistake))
 
     async def _drain(self, timeout: float) -> None:
         await self._plane.drain(timeout)

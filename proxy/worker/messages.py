@@ -58,6 +58,14 @@ class Collect:
 
 
 @dataclass(frozen=True, slots=True)
+class Configure:
+    """Serve by this from now on, and read the certificates it names again."""
+
+    id: int
+    config: WorkerConfig
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Accept nothing more, let what is open finish within `timeout` seconds, then end."""
 
@@ -102,10 +110,18 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True)
+class Configured:
+    """The `Configure` with that id is done, or has failed with a `mistake` and changed nothing."""
+
+    id: int
+    mistake: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Drained:
     """Every connection is closed; the worker ends now."""
 
 
-Message = (
-    Table | Start | Change | Collect | Drain | Hello | Ready | Failed | Ack | Collected | Drained
-)
+Down = Table | Start | Change | Collect | Configure | Drain
+Up = Hello | Ready | Failed | Ack | Collected | Configured | Drained
+Message = Down | Up

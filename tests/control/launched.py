@@ -96,7 +96,7 @@ class Launched:
     def write(self, settings: Settings) -> None:
         """Give it other settings to read at the next reload, in place of the file as editors do."""
         fresh = self.settings_file.with_suffix(".new")
-        fresh.write_bytes(pickle.dumps(settings))
+        fresh.write_bytes(pickle.dumps(replace(settings, config_file=self.settings_file)))
         os.replace(fresh, self.settings_file)
 
     async def get(self, path: str) -> Answer:

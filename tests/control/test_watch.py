@@ -7,26 +7,28 @@ from pathlib import Path
 import pytest
 
 from proxy.control import watch
-from proxy.control.watch import Version, version, watch_file
+from proxy.control.watch import Versions, files_changed, versions
 from proxy.tasks import spawn
 from tests.control.waiting import until
 
 
 class Reader:
-    """Reads the file each time it is told of a change."""
+    """Reads a file whenever it has changed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.seen: list[str] = []
 
-    async def read(self) -> None:
-        self.seen.append(self.path.read_text())
+    async def follow(self, known: Versions) -> None:
+        while True:
+            known = await files_changed(known)
+            self.seen.append(self.path.read_text())
 
 
 @asynccontextmanager
-async def watching(path: Path, known: Version | None = None) -> AsyncIterator[Reader]:
+async def watching(path: Path, known: Versions | None = None) -> AsyncIterator[Reader]:
     reader = Reader(path)
-    task = spawn(watch_file(path, known or version(path), reader.read), "watch")
+    task = spawn(reader.follow(known or versions([path])), "watch")
     try:
         yield reader
     finally:
@@ -87,7 +89,7 @@ async def test_link_that_is_turned_above_the_file_is_noticed(tmp_path: Path) -> 
 
 
 async def test_change_before_the_watch_began_is_noticed(file: Path) -> None:
-    known = version(file)
+    known = versions([file])
     in_place(file)
     async with watching(file, known) as reader:
         await until(lambda: reader.seen)
@@ -125,12 +127,25 @@ async def test_removed_file_is_waited_for(file: Path) -> None:
         await until(lambda: reader.seen)
 
 
-async def test_folder_that_cannot_be_watched_is_one_line(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def never() -> None:
-        raise AssertionError
+async def test_one_of_several_files_is_enough(tmp_path: Path) -> None:
+    cert, key = tmp_path / "certs" / "hub.pem", tmp_path / "keys" / "hub.pem"
+    for path in (cert, key):
+        path.parent.mkdir()
+        in_place(path, "old")
+    async with watching(key, versions([cert, key])) as reader:
+        in_place(cert)
+        await until(lambda: reader.seen == ["old"])
+        in_place(key)
+        await until(lambda: reader.seen == ["old", "fresh"])
 
-    await watch_file(tmp_path / "missing" / "routes.yaml", None, never)
-    assert "routes.yaml: not watched for changes" in caplog.text
-    assert "send SIGHUP" in caplog.text
+
+async def test_files_are_looked_at_where_the_kernel_does_not_watch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LOOK_ANYWAY", 0.05)
+    path = tmp_path / "not yet" / "routes.yaml"
+    async with watching(path) as reader:
+        await asyncio.sleep(0.2)
+        os.mkdir(path.parent)
+        in_place(path)
+        await until(lambda: reader.seen == ["fresh"])

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from proxy.model import Route, WorkerConfig
+from proxy.model import Limits, Route, ServerTLS, WorkerConfig
 from proxy.worker.link import Link
 from proxy.worker.messages import (
     Ack,
     Change,
     Collect,
     Collected,
+    Configure,
+    Configured,
     Drain,
     Drained,
     Hello,
@@ -166,6 +168,25 @@ async def test_a_signal_to_the_whole_group_leaves_it_running(worker: Scripted) -
         worker.process.send_signal(number)
     worker.link.send(Collect(1))
     assert isinstance(await worker.next(), Collected)
+
+
+async def test_takes_over_other_settings(worker: Scripted) -> None:
+    await worker.start([Route("/", NOBODY_HOME)])
+    limits = Limits(request_line=100)
+    worker.link.send(Configure(1, WorkerConfig(limits=limits)))
+    assert await worker.next() == Configured(1, None)
+    assert await worker.status("/" + 200 * "a") == 414
+
+
+async def test_says_which_settings_it_cannot_take_over(worker: Scripted) -> None:
+    await worker.start()
+    tls = ServerTLS("no.pem", "no-key.pem")
+    worker.link.send(Configure(1, WorkerConfig(tls=tls)))
+    answer = await worker.next()
+    assert isinstance(answer, Configured)
+    assert answer.mistake is not None
+    assert "no.pem" in answer.mistake
+    assert await worker.status("/") == 404
 
 
 async def test_an_unexpected_message_is_survived(worker: Scripted) -> None:
