@@ -21,6 +21,7 @@ from proxy.dataplane.admission import Admission
 from proxy.dataplane.reader import Incoming, RequestReader
 from proxy.errors import RequestTimeoutError
 from proxy.model import Limits, Timeouts
+from proxy.upstream.connection import WRITE_BUFFER
 
 # A client that is still sending when its answer is complete gets this long, in seconds, to read
 # it before the connection is cut (nginx: lingering_timeout).
@@ -160,6 +161,8 @@ class Downstream(web.RequestHandler):
         name = transport.get_extra_info("peername")
         self.peer = _plain_address(name[0]) if isinstance(name, tuple) else ""
         self.secure = transport.get_extra_info("sslcontext") is not None
+        if self.secure:
+            self.transport.set_write_buffer_limits(WRITE_BUFFER)
         self._server.connection_made(self, self.transport)
         if (error := self._plane.admission.enter(self.peer)) is not None:
             self._reader.fail(error)

@@ -14,6 +14,9 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 # A response's head, in bytes, is not let grow further than this. (Node: 16 KiB.)
 _HEAD_LIMIT = 1 << 18
+# What may wait to be sent before the other side is slowed down, in bytes: the default of plain
+# transports. Those of TLS would take 512 KiB.
+WRITE_BUFFER = 1 << 16
 
 
 class Body(Enum):
@@ -158,6 +161,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        if self.peer.tls:
+            self.transport.set_write_buffer_limits(WRITE_BUFFER)
 
     def connection_lost(self, exc: Exception | None) -> None:
         receiver, self._receiver = self._receiver, None

@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from proxy.cli.authority import make_authority, make_server
-from proxy.model import ForwardRules, Limits, Timeouts, WorkerConfig
+from proxy.model import ForwardRules, Limits, ServerTLS, Timeouts, WorkerConfig
 from tests.certificates import Files, write
 from tests.dataplane.peers import Front, Script, Target, listening
 
@@ -116,3 +116,9 @@ def server_tls(certificates: Files) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.cert, certificates.key)
     return context
+
+
+@pytest.fixture
+def server_settings(certificates: Files) -> dict[str, Any]:
+    """What a data plane needs to speak TLS with `certificates`."""
+    return {"tls": ServerTLS(certificates.cert, certificates.key)}

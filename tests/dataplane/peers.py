@@ -27,6 +27,23 @@ async def until(condition: Callable[[], Any], what: str) -> None:
     assert condition(), what
 
 
+async def flood(wire: Wire, data: bytes, limit: int) -> int:
+    """Send `data` over and over until nothing more is taken; return how much was.
+
+    The data plane runs on the same loop, so each pause is a chance for it to read. Fails when
+    `limit` bytes are taken.
+    """
+    sent = pauses = place = 0
+    while pauses < 50:
+        taken = wire.send_some(data[place:])
+        place = (place + taken) % len(data)
+        sent += taken
+        assert sent < limit, "everything is taken"
+        pauses = 0 if taken else pauses + 1
+        await asyncio.sleep(0 if taken else 0.01)
+    return sent
+
+
 def listening(family: socket.AddressFamily, address: Any) -> socket.socket:
     """Return a non-blocking socket that listens on `address`."""
     sock = socket.socket(family)

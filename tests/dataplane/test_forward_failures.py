@@ -1,0 +1,340 @@
+"""What clients see when a target is down, dies half-way or answers nonsense."""
+
+import asyncio
+
+import pytest
+
+from proxy.model import Timeouts
+from tests.dataplane.conftest import StartFront, StartTarget
+from tests.dataplane.peers import ANSWER, Front, Target, answering, exchange, until
+from tests.dataplane.wire import EndedError, chunked, request, response
+
+GET = request("GET", "/")
+
+
+@pytest.fixture
+async def front(start_front: StartFront) -> Front:
+    """A data plane that does not wait for targets that refuse."""
+    return await start_front(timeouts=Timeouts(ready=0, down=0, connect=5))
+
+
+# --- before the response ---------------------------------------------------------------------
+
+
+async def test_a_target_that_refuses_is_503(front: Front, start_target: StartTarget) -> None:
+    target = await start_target()
+    front.route("/", target.url)
+    await target.stop()
+    client = await front.client()
+    for _ in range(3):
+        await client.send(GET)
+        got = await client.read_response()
+        assert got.status == 503
+        assert got.get("connection") is None
+
+
+async def test_a_target_that_does_not_answer_the_phone_is_503(
+    start_front: StartFront, start_target: StartTarget, server_tls: object
+) -> None:
+    # Nobody ever takes part in the TLS handshake.
+    target = await start_target()
+    front = await start_front(timeouts=Timeouts(connect=0.3, ready=0))
+    front.route("/", target.url.replace("http", "https"))
+
+    assert (await front.ask("GET", "/")).status == 503
+
+
+async def test_a_name_that_does_not_resolve_is_503(front: Front) -> None:
+    front.route("/", "http://no-such-host.invalid:8000")
+
+    assert (await front.ask("GET", "/")).status == 503
+
+
+async def test_a_target_that_is_no_url_is_500(front: Front) -> None:
+    front.route("/", "nonsense")
+
+    assert (await front.ask("GET", "/")).status == 500
+
+
+async def test_no_route_is_404(front: Front) -> None:
+    front.route("/a", "http://127.0.0.1:1")
+    client = await front.client()
+    await client.send(request("GET", "/b"))
+    got = await client.read_response()
+    assert got.status == 404
+    assert got.get("connection") is None
+
+    await client.send(request("GET", "/_chp_healthz"))
+    assert (await client.read_response()).status == 200
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-", b"SSH-2.0-OpenSSH\r\n"])
+@pytest.mark.parametrize("sent", [GET, request("POST", "/", body=b"data")])
+async def test_a_target_that_dies_before_its_head_is_503(
+    front: Front, start_target: StartTarget, answer: bytes, sent: bytes
+) -> None:
+    target = await start_target(answering(answer))
+    front.route("/", target.url)
+    client = await front.client()
+    await client.send(sent)
+    assert (await client.read_response()).status == 503
+
+    await client.send(request("GET", "/_chp_healthz"))
+    assert (await client.read_response()).status == 200
+    assert target.accepted == 1
+
+
+async def test_a_target_that_dies_while_it_is_sent_a_body_is_503(
+    front: Front, target: Target
+) -> None:
+    front.route("/", target.url)
+    client = await front.client()
+    await client.send(request("PUT", "/", "Content-Length: 1000000") + bytes(1000))
+    wire = await target.accept()
+    await wire.read_head()
+    wire.reset()
+    got = await client.read_response()
+
+    assert got.status == 503
+    assert got.get("connection") == "close"
+
+
+async def test_a_target_that_dies_after_hints_is_503(front: Front, target: Target) -> None:
+    front.route("/", target.url)
+    client = await front.client()
+    await client.send(GET)
+    wire = await target.accept()
+    await wire.read_request()
+    await wire.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+    assert (await client.read_response()).status == 103
+    wire.close()
+
+    assert (await client.read_response()).status == 503
+
+
+# --- in the response's body ------------------------------------------------------------------
+
+HALVES = {
+    "length": response(200, "Content-Length: 10", body=None) + b"hello",
+    "chunked": response(200, "Transfer-Encoding: chunked", body=None) + chunked(b"hello")[:-5],
+    "inside a chunk": response(200, "Transfer-Encoding: chunked", body=None) + b"a\r\nhello",
+    "chunked, all but the last byte": response(200, "Transfer-Encoding: chunked", body=None)
+    + chunked(b"hello")[:-1],
+    "head only": response(200, "Content-Length: 10", body=None),
+}
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("half", HALVES.values(), ids=HALVES.keys())
+async def test_a_response_that_breaks_off_never_looks_complete(
+    front: Front, target: Target, half: bytes, how: str
+) -> None:
+    front.route("/", target.url)
+    client = await front.client()
+    await client.send(GET)
+    wire = await target.accept()
+    await wire.read_request()
+    await wire.send(half)
+    await client.read_head()
+    wire.close() if how == "close" else wire.reset()
+
+    with pytest.raises((EndedError, ConnectionResetError)):
+        await client.read_chunked() if b"chunked" in half else await client.read_exactly(10)
+
+
+async def test_a_reset_before_the_end_of_a_body_until_close(front: Front, target: Target) -> None:
+    front.route("/", target.url)
+    client = await front.client()
+    await client.send(GET)
+    wire = await target.accept()
+    await wire.read_request()
+    await wire.send(response(200, body=None) + b"hello")
+    await client.read_head()
+    assert await client.read_chunk() == b"hello"
+    wire.reset()
+
+    with pytest.raises((EndedError, ConnectionResetError)):
+        await client.read_chunk()
+
+
+@pytest.mark.parametrize("half", [HALVES["chunked"], response(200, body=None) + b"hello"])
+async def test_http_10_sees_a_reset_where_an_end_would_look_complete(
+    front: Front, target: Target, half: bytes
+) -> None:
+    front.route("/", target.url)
+    client = await front.client()
+    await client.send(b"GET / HTTP/1.0\r\n\r\n")
+    wire = await target.accept()
+    await wire.read_request()
+    await wire.send(half)
+    await client.read_head()
+    assert await client.read_exactly(5) == b"hello"
+    wire.reset()
+
+    assert await client.ending() == "reset"
+
+
+async def test_a_chunk_that_is_none_breaks_the_response(front: Front, target: Target) -> None:
+    front.route("/", target.url)
+    client = await front.client()
+    await client.send(GET)
+    wire = await target.accept()
+    await wire.read_request()
+    await wire.send(HALVES["chunked"])
+    await client.read_head()
+    assert await client.read_chunk() == b"hello"
+    await wire.send(b"nonsense\r\n")
+
+    with pytest.raises((EndedError, ConnectionResetError)):
+        await client.read_chunk()
+    assert await wire.ending() in ("end", "reset")
+
+
+# --- once more -------------------------------------------------------------------------------
+
+
+async def stale(front: Front, target: Target) -> None:
+    """Leave one idle connection to `target` in the pool that the target will not serve again."""
+    front.route("/", target.url)
+    await exchange(front, target, GET)
+
+
+@pytest.mark.parametrize("sent", [GET, request("DELETE", "/"), request("POST", "/", body=b"")])
+async def test_a_stale_connection_is_replaced_once(
+    front: Front, target: Target, sent: bytes
+) -> None:
+    await stale(front, target)
+    client = await front.client()
+    await client.send(sent)
+    wire = target.wires[0]
+    first = await wire.read_request()
+    wire.close()
+    fresh = await target.accept()
+    second = await fresh.read_request()
+    assert second == first
+
+    fresh.close()
+    assert (await client.read_response()).status == 503
+    assert target.accepted == 2
+
+
+async def test_a_stale_connection_is_replaced_for_a_chunked_request_without_a_byte(
+    front: Front, target: Target
+) -> None:
+    await stale(front, target)
+    client = await front.client()
+    await client.send(request("POST", "/", "Transfer-Encoding: chunked") + chunked())
+    wire = target.wires[0]
+    await wire.read_request()
+    wire.close()
+    fresh = await target.accept()
+    assert (await fresh.read_request()).body == b""
+
+    await fresh.send(ANSWER)
+    assert (await client.read_response()).body == b"hello"
+
+
+async def test_a_body_that_has_not_begun_goes_with_the_second_attempt(
+    front: Front, target: Target
+) -> None:
+    await stale(front, target)
+    client = await front.client()
+    await client.send(request("POST", "/", "Content-Length: 4"))
+    wire = target.wires[0]
+    await wire.read_head()
+    wire.close()
+    fresh = await target.accept()
+    await fresh.read_head()
+    await client.send(b"data")
+    assert await fresh.read_exactly(4) == b"data"
+
+    await fresh.send(ANSWER)
+    assert (await client.read_response()).body == b"hello"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request("POST", "/", body=b"data"),
+        request("PUT", "/", "Content-Length: 4") + b"da",
+        request("POST", "/", "Transfer-Encoding: chunked") + b"1\r\nx\r\n",
+    ],
+)
+async def test_a_body_is_never_sent_twice(front: Front, target: Target, sent: bytes) -> None:
+    await stale(front, target)
+    client = await front.client()
+    await client.send(sent)
+    wire = target.wires[0]
+    await wire.read_until(sent[-1:])
+    wire.close()
+
+    assert (await client.read_response()).status == 503
+    assert target.accepted == 1
+
+
+async def test_one_byte_of_an_answer_is_an_attempt(front: Front, target: Target) -> None:
+    await stale(front, target)
+    client = await front.client()
+    await client.send(GET)
+    wire = target.wires[0]
+    await wire.read_request()
+    await wire.send(b"H")
+    wire.close()
+
+    assert (await client.read_response()).status == 503
+    assert target.accepted == 1
+
+
+async def test_a_connection_the_target_closed_while_idle_is_not_used(
+    front: Front, target: Target
+) -> None:
+    await stale(front, target)
+    target.wires[0].close()
+    await until(lambda: "0 idle" in repr(front.plane.pool), "the pool hears of it")
+    _, got = await exchange(front, target, GET)
+
+    assert got.body == b"hello"
+
+
+# --- silence ---------------------------------------------------------------------------------
+
+
+async def test_a_silent_target_is_503(start_front: StartFront, target: Target) -> None:
+    front = await start_front(timeouts=Timeouts(response=0.3))
+    front.route("/", target.url)
+
+    assert (await front.ask("GET", "/")).status == 503
+    assert await target.wires[0].drain() in ("end", "reset")
+
+
+async def test_a_target_that_falls_silent_breaks_the_response(
+    start_front: StartFront, target: Target
+) -> None:
+    front = await start_front(timeouts=Timeouts(response=0.3))
+    front.route("/", target.url)
+    client = await front.client()
+    await client.send(GET)
+    wire = await target.accept()
+    await wire.read_request()
+    await wire.send(HALVES["length"])
+    await client.read_head()
+
+    with pytest.raises((EndedError, ConnectionResetError)):
+        await client.read_exactly(10)
+
+
+async def test_a_target_that_keeps_talking_is_not_silent(
+    start_front: StartFront, target: Target
+) -> None:
+    front = await start_front(timeouts=Timeouts(response=2.0))
+    front.route("/", target.url)
+    client = await front.client()
+    await client.send(GET)
+    wire = await target.accept()
+    await wire.read_request()
+    await wire.send(response(200, "Content-Length: 30", body=None))
+    await client.read_head()
+    for _ in range(30):
+        await wire.send(b"x")
+        await client.read_exactly(1)
+        await asyncio.sleep(0.1)  # a little of the time a target may be silent
