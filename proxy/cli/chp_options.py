@@ -58,7 +58,7 @@ _TEXT: tuple[tuple[str, str, str], ...] = (
     (
         "--storage-backend",
         "STORE",
-        "Where routes live: memory: (default), sqlite:FILE, redis://...",
+        "Where routes live: memory: (default), or sqlite:FILE to keep them.",
     ),
 )
 

@@ -92,17 +92,24 @@ def _hosts(value: Any) -> tuple[str, ...]:
     return ("",) if "" in hosts or {"0.0.0.0", "::"} <= set(hosts) else hosts
 
 
+_SQLITE = "sqlite:state/routes.db"
+_STORES = f"memory: or {_SQLITE}"
+
+
 def check_store(value: Any) -> str:
     """Return the address of a route store. Raises ConfigError."""
     text = value if isinstance(value, str) else ""
-    scheme, colon, rest = text.partition(":")
-    known = scheme in ("redis", "rediss", "redis+unix", "unix") and rest.startswith("//")
-    if text == "memory:" or (scheme == "sqlite" and colon and rest) or known:
-        return text
+    scheme, _, rest = text.partition(":")
     shown = repr(hide_password(text) if text else value)
-    raise ConfigError(
-        f"{shown} is no store; write memory:, sqlite:state/routes.db or redis://HOST:6379/0"
-    )
+    if scheme in ("redis", "rediss", "redis+unix"):
+        raise ConfigError(
+            f"{shown}: routes in Redis are not available yet; write {_STORES} instead"
+        )
+    if scheme == "sqlite" and rest.startswith(("//", ":")):
+        raise ConfigError(f"{shown}: the file comes right after sqlite: as in {_SQLITE}")
+    if text == "memory:" or (scheme == "sqlite" and rest and "\0" not in rest):
+        return text
+    raise ConfigError(f"{shown} is no store; write {_STORES}")
 
 
 def check_workers(value: Any) -> int | str:

@@ -52,7 +52,7 @@ SETTINGS = (
     Setting("--metrics-port", ("metrics", "port"), "PORT", "Port of the metrics (none)."),
     Setting("--metrics-socket", ("metrics", "socket"), "PATH", "Or a unix socket.", Kind.PATH),
     Setting("--workers", ("workers",), "N", "Worker processes, or auto: one per core (1)."),
-    Setting("--store", ("store",), "STORE", "memory:, sqlite:FILE, redis://... .", Kind.STORE),
+    Setting("--store", ("store",), "STORE", "memory: (default) or sqlite:FILE.", Kind.STORE),
     Setting("--drain-timeout", ("timeouts", "drain"), "SECONDS", "Time to finish at the end (10)."),
     Setting("--pid-file", ("pid_file",), "FILE", "Write the process id there.", Kind.PATH),
     Setting("--log-level", ("log_level",), "LEVEL", "debug, info, warn or error (info)."),

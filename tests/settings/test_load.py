@@ -304,9 +304,21 @@ def test_the_token_stands_in_no_repr_and_no_error(read: Read, tmp_path: Path) ->
         ("workers: 0", "line 1: workers: 0 is no number of workers;"),
         (
             "store: mysql://x",
-            "line 1: store: 'mysql://x' is no store;"
-            " write memory:, sqlite:state/routes.db or redis://HOST:6379/0",
+            "line 1: store: 'mysql://x' is no store; write memory: or sqlite:state/routes.db",
         ),
+        (
+            "store: 'redis://:secret@h:6379/0'",
+            "line 1: store: 'redis://...@h:6379/0': routes in Redis are not available yet;"
+            " write memory: or sqlite:state/routes.db instead",
+        ),
+        (
+            "store: sqlite:///state/routes.db",
+            "line 1: store: 'sqlite:///state/routes.db': the file comes right after sqlite:"
+            " as in sqlite:state/routes.db",
+        ),
+        ("store: 'sqlite::memory:'", "line 1: store: 'sqlite::memory:': the file comes right"),
+        ("store: 'sqlite:'", "line 1: store: 'sqlite:' is no store; write memory: or sqlite:sta"),
+        ('store: "sqlite:a\\0b"', "line 1: store: 'sqlite:a\\x00b' is no store; write memory: or"),
         (
             "log_level: loud",
             "line 1: log_level: 'loud' is none of its values;"
