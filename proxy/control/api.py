@@ -23,6 +23,7 @@ from proxy.control.protocol import handler_args
 from proxy.control.request_path import ApiPath, decode_route, split_target
 from proxy.control.routes import RouteService, Workers
 from proxy.control.table_json import json_response, shown, table_response
+from proxy.errors import RouteError
 from proxy.model import ForwardRules, RouteOptions
 from proxy.routing.keys import clean_host, join_key, split_key
 from proxy.settings import Settings
@@ -110,7 +111,11 @@ class RoutesApi:
         return plain(204)
 
     def _host(self, path: ApiPath) -> str:
-        return path.query.get("host", "") if self._rules.native_routes else ""
+        host = path.query.get("host", "")
+        if host and not self._rules.native_routes:
+            # CHP takes no notice of it; then the route would be there for every host.
+            raise RouteError("host: routes have none here; with --host-routing write /HOST/PATH")
+        return host
 
     def _key(self, path: ApiPath, route: str) -> str:
         return join_key(self._host(path), decode_route(route))

@@ -41,7 +41,7 @@ class RecordingStore(MemoryStore):
     def __init__(self, log: list[str] | None = None) -> None:
         super().__init__()
         self.log = [] if log is None else log
-        self.failing = False
+        self.failing: StoreError | None = None
         self.reached = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
@@ -61,4 +61,4 @@ class RecordingStore(MemoryStore):
         self.reached.set()
         await self.gate.wait()
         if self.failing:
-            raise StoreError("the store is full")
+            raise self.failing

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from proxy.errors import StoreError
 from proxy.model import Route
 from tests.control.serving import TARGET, serving
 
@@ -21,7 +22,7 @@ async def test_every_response_has_a_line_with_its_level(caplog: pytest.LogCaptur
         await api.ask("GET", "/api/routes/nobody")
         await api.ask("POST", "/api/routes/a", b"{}")
         await api.ask("DELETE", "/api/routes/docs")
-        api.store.failing = True
+        api.store.failing = StoreError("the store is full")
         await api.ask("DELETE", "/api/routes/user/a@b")
     assert lines(caplog) == [
         ("INFO", "201 POST /api/routes/user/a%40b"),

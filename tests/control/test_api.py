@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from proxy.errors import StoreError, StoreUnavailableError
 from proxy.model import ForwardRules, Route
 from tests.control.serving import TARGET, Api, serving
 
@@ -261,12 +262,17 @@ async def test_reports_are_collected_before_routes_are_shown() -> None:
 # --- the store fails, the route is fixed ---
 
 
-async def test_a_failing_store_is_answered_500_with_the_reason() -> None:
+@pytest.mark.parametrize("error", [StoreError("damaged"), StoreUnavailableError("disk full")])
+async def test_what_the_store_refuses_reaches_no_worker(error: StoreError) -> None:
     async with serving() as api:
-        api.store.failing = True
-        answer = await api.ask("POST", "/api/routes/a", BODY)
-        assert (answer.status, answer.body) == (500, b"the store is full")
-        assert await keys(api) == set()
+        await api.ask("POST", "/api/routes/kept", BODY)
+        published = len(api.workers.changes)
+        api.store.failing = error
+        for method, path in (("POST", "/new"), ("POST", "/kept"), ("DELETE", "/kept")):
+            answer = await api.ask(method, "/api/routes" + path, BODY)
+            assert (answer.status, answer.body.decode()) == (error.status, str(error))
+        assert len(api.workers.changes) == published
+        assert await keys(api) == {"/kept"}
 
 
 async def test_a_fixed_route_is_shown_but_answers_409_to_changes() -> None:
@@ -306,10 +312,16 @@ async def test_native_routes_take_their_host_from_the_query() -> None:
         assert (await api.ask("POST", "/api/routes/a?host=a:80", BODY)).status == 400
 
 
-async def test_the_drop_in_knows_no_host_parameter() -> None:
-    async with serving() as api:
-        await api.ask("POST", "/api/routes/a?host=hub.example.org", BODY)
-        assert await keys(api, "?host=elsewhere") == {"/a"}
+@pytest.mark.parametrize("host_routing", [False, True])
+async def test_a_host_parameter_is_refused_where_routes_have_no_host(host_routing: bool) -> None:
+    async with serving(rules=ForwardRules(host_routing=host_routing)) as api:
+        await api.ask("POST", "/api/routes/a/b?host=&other=1", BODY)
+        for method, path in (("POST", "/a/c"), ("GET", "/a/b"), ("DELETE", "/a/b"), ("GET", "")):
+            target = f"/api/routes{path}?host=hub.example.org"
+            answer = await api.ask(method, target, BODY if method == "POST" else None)
+            assert answer.status == 400
+            assert b"--host-routing" in answer.body
+        assert await keys(api) == {"/a/b"}
 
 
 async def test_native_routes_have_the_options_of_routes_yaml() -> None:

@@ -93,7 +93,7 @@ async def test_a_failing_store_changes_nothing_and_the_service_goes_on() -> None
     service = await opened(store=store, workers=workers)
     await service.add("/kept", {"target": TARGET})
     before, moment = len(workers.changes), service.get("/kept").last_activity
-    store.failing = True
+    store.failing = StoreError("the store is full")
     changes: list[Awaitable[None]] = [
         service.add("/new", {"target": TARGET}),
         service.add("/kept", {"target": OTHER}),
@@ -105,7 +105,7 @@ async def test_a_failing_store_changes_nothing_and_the_service_goes_on() -> None
     assert served(service) == {"/kept": TARGET}
     assert service.get("/kept").last_activity == moment
     assert len(workers.changes) == before
-    store.failing = False
+    store.failing = None
     await service.remove("/kept")
     assert served(service) == {}
 
