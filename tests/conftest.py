@@ -27,3 +27,9 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, Any]:
     report = yield
     _fail_if_skipped(report)
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let killed proxies leave their routes here and not in the home of who runs the tests."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))

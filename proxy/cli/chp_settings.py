@@ -11,6 +11,7 @@ from proxy.settings import Settings
 from proxy.settings.clashes import clashes
 from proxy.settings.fields import check_listen_host, check_seconds, check_store, check_workers
 from proxy.settings.layers import anchor_store
+from proxy.settings.recovery_path import recovery_path
 from proxy.settings.resolve import worker_count
 from proxy.settings.token import token_from_environment
 from proxy.settings.urls import check_header, check_socket_path, check_target
@@ -26,6 +27,8 @@ def build(options: Options, environ: Mapping[str, str]) -> Settings:
     """Return the settings that CHP's `options` mean. Raises ConfigError."""
     _check_conflicts(options)
     level = log_level(options["log_level"])
+    api, store = (_api(options),), _store(options, environ)
+    token = token_from_environment(environ, _TOKENS)
     worker = WorkerConfig(
         rules=_rules(options),
         timeouts=_timeouts(options, environ),
@@ -37,11 +40,12 @@ def build(options: Options, environ: Mapping[str, str]) -> Settings:
     settings = Settings(
         listen=(_listen(options),),
         redirect=_redirect(options),
-        api=(_api(options),),
+        api=api,
         api_tls=server_tls(options, environ, "api_"),
-        api_token=token_from_environment(environ, _TOKENS),
+        api_token=token,
         metrics=_metrics(options),
-        store=_store(options, environ),
+        store=store,
+        recovery_file=recovery_path(environ, token, api) if store == "memory:" else None,
         workers=_workers(options, environ),
         worker=worker,
         initial_routes=_default_route(options),
@@ -187,7 +191,7 @@ def _store(options: Options, environ: Mapping[str, str]) -> str:
     if address and ":" not in address:
         raise ConfigError(
             f"--storage-backend: {address!r} is a module for Node.js, which is not used here;"
-            " write memory:, sqlite:FILE or redis://HOST:6379/0"
+            " write memory: or sqlite:FILE"
         )
     origin = "--storage-backend" if address else "HUBGATE_STORE"
     address = address or environ.get("HUBGATE_STORE") or "memory:"

@@ -12,6 +12,7 @@ class Settings:
 
     `fixed_routes` stand in routes.yaml and cannot be changed through the API;
     `initial_routes` are ordinary API routes that are there from the start (--default-target).
+    `recovery_file` keeps the routes of the store memory: for a successor, should we be killed.
     """
 
     listen: tuple[Address, ...] = (Address("127.0.0.1", 8000),)
@@ -21,6 +22,7 @@ class Settings:
     api_token: str | None = field(default=None, repr=False)
     metrics: tuple[Address, ...] = ()
     store: str = "memory:"
+    recovery_file: Path | None = None
     workers: int = 1
     worker: WorkerConfig = field(default_factory=WorkerConfig)
     fixed_routes: tuple[Route, ...] = ()

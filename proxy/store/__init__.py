@@ -1,19 +1,24 @@
 """Where the API's routes are kept."""
 
+from pathlib import Path
+
 from proxy.errors import ConfigError
 from proxy.store.base import RouteStore
 from proxy.store.memory import MemoryStore
+from proxy.store.recovery import RecoveryStore
 from proxy.store.sqlite import SqliteStore
 
 
-def open_store(address: str) -> RouteStore:
+def open_store(address: str, recovery_file: Path | None = None) -> RouteStore:
     """Return the store that `address` names; nothing is connected before its `open()`.
+
+    Memory has a `recovery_file` beside it, if one is given, for the case that we are killed.
 
     Raises ConfigError for an address no store answers to.
     """
     scheme, colon, rest = address.partition(":")
     if scheme == "memory" and colon and not rest:
-        return MemoryStore()
+        return RecoveryStore(recovery_file) if recovery_file else MemoryStore()
     if scheme == "sqlite" and rest:
         return SqliteStore(rest)
     raise ConfigError(

@@ -1,0 +1,97 @@
+"""A journal says what was written to it, however it was cut off, and notices any other harm."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.errors import StoreError
+from proxy.model import Route, RouteOptions
+from proxy.store.journal_lines import (
+    HEADER,
+    Kept,
+    activity_line,
+    delete_line,
+    put_line,
+    read_journal,
+)
+
+KEYS = st.sampled_from(["/", "/user/alice", "/user/bob@lab", "/\u00fc\ud800\n", "hub.example.org/"])
+ROUTES = st.builds(
+    lambda key, target, data, strip, headers: Route(
+        key, target, {**data, "target": target}, RouteOptions(strip, tuple(headers))
+    ),
+    KEYS,
+    st.text(),
+    st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text()),
+    st.booleans(),
+    st.lists(st.tuples(st.text(), st.text()), max_size=2),
+)
+CHANGES = st.lists(ROUTES | KEYS | st.dictionaries(KEYS, st.floats(0, 2e9), max_size=3), max_size=8)
+
+
+def line(change: Route | str | dict[str, float]) -> bytes:
+    if isinstance(change, Route):
+        return put_line(change)
+    return delete_line(change) if isinstance(change, str) else activity_line(change)
+
+
+def expected(changes: Sequence[Route | str | dict[str, float]]) -> Kept:
+    kept = Kept()
+    for change in changes:
+        if isinstance(change, Route):
+            kept.routes[change.key] = change
+        elif isinstance(change, str):
+            kept.routes.pop(change, None)
+            kept.activity.pop(change, None)
+        else:
+            kept.activity.update(change)
+    kept.activity = {key: when for key, when in kept.activity.items() if key in kept.routes}
+    return kept
+
+
+@given(CHANGES)
+def test_what_is_written_is_read(changes: list[Route | str | dict[str, float]]) -> None:
+    content = HEADER + b"".join(map(line, changes))
+    assert content.isascii()
+    assert read_journal(content) == expected(changes)
+
+
+@given(CHANGES, st.data())
+def test_a_last_line_that_was_cut_off_is_left_out(
+    changes: list[Route | str | dict[str, float]], data: st.DataObject
+) -> None:
+    lines = [HEADER, *map(line, changes)]
+    content = b"".join(lines)
+    cut = data.draw(st.integers(len(HEADER), len(content)))
+    complete = content[:cut].count(b"\n") - 1
+    assert read_journal(content[:cut]) == expected(changes[:complete])
+
+
+@given(CHANGES.filter(bool), st.data())
+def test_a_changed_byte_never_makes_another_table(
+    changes: list[Route | str | dict[str, float]], data: st.DataObject
+) -> None:
+    content = bytearray(HEADER + b"".join(map(line, changes)))
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] ^= data.draw(st.integers(1, 255))
+    try:
+        read = read_journal(bytes(content))
+    except StoreError:
+        return
+    # The very last byte: without its line's end, the last change counts as cut off.
+    assert place == len(content) - 1
+    assert read == expected(changes[:-1])
+
+
+@pytest.mark.parametrize("content", [b"", HEADER[:-1], b"hubgate routes 2\n", b"\0" * 4096])
+def test_what_is_no_journal_is_refused(content: bytes) -> None:
+    with pytest.raises(StoreError, match="does not begin"):
+        read_journal(content)
+
+
+def test_the_damaged_line_is_named() -> None:
+    content = HEADER + delete_line("/a") + b"0\n" + delete_line("/b")
+    with pytest.raises(StoreError, match="line 3 is damaged"):
+        read_journal(content)

@@ -1,0 +1,164 @@
+"""A memory store that a successor can go on from, and that never waits for its file."""
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from proxy.model import Route
+from proxy.store import recovery
+from proxy.store.journal_lines import read_journal
+from proxy.store.recovery import RecoveryStore
+from tests.control.waiting import until
+
+
+def route(key: str) -> Route:
+    target = "http://127.0.0.1:9001"
+    return Route(key, target, {"target": target, "jupyterhub": True})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "hubgate" / "0123.routes"
+
+
+def written(path: Path) -> set[str]:
+    return set(read_journal(path.read_bytes()).routes)
+
+
+def there(path: Path) -> bool:
+    return path.exists()
+
+
+async def test_a_successor_goes_on_where_a_killed_process_stopped(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    store, before = RecoveryStore(path), time.time()
+    await store.open()
+    for key in ("/a", "/b", "/c"):
+        await store.put(route(key))
+    await store.delete("/b")
+    store.note_activity({"/c": 5e9, "/nobody": 5e9})
+    await store.close()
+
+    successor = RecoveryStore(path)
+    await successor.open()
+    assert await successor.load() == [route("/a"), route("/c")]
+    assert set(successor.last_activity()) == {"/a", "/c"}
+    assert before <= successor.last_activity()["/a"] <= time.time()
+    assert successor.last_activity()["/c"] == 5e9
+    await successor.close()
+    assert caplog.messages == ["recovered 2 routes of a proxy that was killed"]
+
+
+async def test_the_file_follows_within_a_moment(path: Path) -> None:
+    store = RecoveryStore(path)
+    await store.open()
+    await store.put(route("/a"))
+    await until(lambda: written(path) == {"/a"})
+    await store.delete("/a")
+    await until(lambda: not written(path))
+    await store.close()
+
+
+async def test_a_clean_end_leaves_nothing_and_is_written_no_more(path: Path) -> None:
+    store = RecoveryStore(path)
+    await store.open()
+    await store.put(route("/a"))
+    await store.forget()
+    assert not there(path)
+    await store.put(route("/b"))
+    store.note_activity({"/b": 1.0})
+    assert await store.load() == [route("/a"), route("/b")]
+    await store.forget()
+    await store.close()
+    await store.close()
+    assert not there(path)
+
+
+async def test_no_change_waits_for_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = RecoveryStore(path)
+    await store.open()
+    write, stuck, freed = store._journal.write, threading.Event(), threading.Event()
+
+    def slow(*changes: object) -> None:
+        stuck.set()
+        assert freed.wait(60)
+        write(*changes)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store._journal, "write", slow)
+    await store.put(route("/0"))
+    await until(stuck.is_set)
+    for number in range(1, 100):
+        await store.put(route(f"/{number}"))
+        await store.delete(f"/{number - 1}")
+    assert await store.load() == [route("/99")]
+    freed.set()
+    await store.close()
+    assert written(path) == {"/99"}
+
+
+async def test_a_folder_that_cannot_be_had_is_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    store = RecoveryStore(tmp_path / "file" / "hubgate" / "0123.routes")
+    await store.open()
+    await store.put(route("/a"))
+    await store.delete("/b")
+    store.note_activity({"/a": 1.0})
+    assert await store.load() == [route("/a")]
+    await store.forget()
+    await store.close()
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "routes will not survive a crash" in record.getMessage()
+    assert "XDG_STATE_HOME" in record.getMessage()
+
+
+async def test_a_full_disk_is_one_warning_until_there_is_room_again(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(recovery, "RETRY", 0.05)
+    store = RecoveryStore(path)
+    await store.open()
+    write, attempts = store._journal.write, 0
+
+    def failing(*changes: object) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts > 2:
+            write(*changes)  # type: ignore[arg-type]
+            return
+        store._journal._apply(*changes)  # type: ignore[arg-type]
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store._journal, "write", failing)
+    for number in range(1, 4):
+        await store.put(route(f"/{number}"))
+        await until(lambda number=number: attempts >= number)
+    await until(lambda: len(caplog.records) == 2)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert "No space left on device; routes may not survive a crash" in caplog.messages[0]
+    assert "can be written again" in caplog.messages[1]
+    await store.close()
+
+
+async def test_activity_is_written_now_and_then(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "INTERVAL", 0.1)
+    store = RecoveryStore(path)
+    await store.open()
+    await store.put(route("/a"))
+    store.note_activity({"/a": 5e9})
+    await until(lambda: read_journal(path.read_bytes()).activity == {"/a": 5e9})
+    await store.close()
+
+
+def test_its_repr_says_how_much_it_holds(path: Path) -> None:
+    assert "0 routes" in repr(RecoveryStore(path))
