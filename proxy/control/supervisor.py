@@ -92,7 +92,7 @@ class Supervisor:
         self._announce(listeners, service)
         stack.enter_context(pid_file(self._settings.pid_file))
         await self._serve(Parts(service, pool, endpoints))
-        await self._drain(listeners, endpoints, pool)
+        await self._drain(listeners, endpoints, pool, service)
 
     async def _open_service(self, pool: WorkerPool, stack: AsyncExitStack) -> RouteService:
         service = RouteService(self._store, pool)
@@ -154,15 +154,18 @@ class Supervisor:
             await self._store.forget()
 
     async def _drain(
-        self, listeners: Listeners, endpoints: list[Endpoint], pool: WorkerPool
+        self,
+        listeners: Listeners,
+        endpoints: list[Endpoint],
+        pool: WorkerPool,
+        service: RouteService,
     ) -> None:
         limit = pool.config.timeouts.drain
         log.warning("draining, for %g seconds at most; a second signal ends it at once", limit)
-        # Every port is given up first, so that a successor can have it while we drain.
+        # Ports and store are given up first, so that a successor can have them while we drain.
         listeners.close_public()
-        closing = [endpoint.close() for endpoint in endpoints]
         try:
-            await asyncio.gather(pool.drain(limit), *closing)
+            await asyncio.gather(pool.drain(limit), _close_api(endpoints, service))
         finally:
             await pool.stop()
 
@@ -188,6 +191,12 @@ class Supervisor:
             self._on_stop(signal.SIGHUP)
         elif self._reloader is not None:
             spawn(self._reloader.reload(), "reload")
+
+
+async def _close_api(endpoints: list[Endpoint], service: RouteService) -> None:
+    """Answer what was asked, then nothing more, and release the store."""
+    await asyncio.gather(*(endpoint.close() for endpoint in endpoints))
+    await service.close()
 
 
 class _Reports:
