@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from proxy.dataplane import error_pages
 from proxy.dataplane.headers import (
+    forward_path,
     is_redirect,
     request_bytes,
     response_lines,
@@ -112,6 +113,7 @@ class Exchange:
         plane.counters["requests_ws" if head.upgrade else "requests_web"] += 1
         try:
             entry, target = match(plane.table, head, plane.limits, plane.counters)
+            path = forward_path(head, entry, target, plane.rules)
         except HubgateError as error:
             self._fail(error)
             return
@@ -121,9 +123,8 @@ class Exchange:
         if connection is None and (outage := plane.connector.outage(target.peer)) is not None:
             self._fail(outage, storm=True)
             return
-        self._opening = request_bytes(
-            head, entry, target, plane.rules, plane.added_lines(self._client, head, entry)
-        )
+        added = plane.added_lines(self._client, head, entry)
+        self._opening = request_bytes(head, path, target, plane.rules, added)
         if connection is not None:
             self._send(connection)
         else:

@@ -33,13 +33,12 @@ def header_lines(headers: Headers) -> tuple[bytes, ...]:
     return tuple(f"{name}: {value}".encode("latin-1") for name, value in headers)
 
 
-def request_bytes(
-    head: RequestHead, entry: RouteEntry, target: Target, rules: ForwardRules, extra: list[bytes]
+def forward_path(
+    head: RequestHead, entry: RouteEntry, target: Target, rules: ForwardRules
 ) -> bytes:
-    """Return the head that goes to the target, blank line included.
+    """Return the path and query that go to the target.
 
-    `extra` are the X-Forwarded-* lines and the configured headers; a configured header replaces
-    what the client sent under that name.
+    Raises BadRequestError when the prefix to be dropped cannot be told for certain.
     """
     path = head.target
     if entry.strip_prefix or not rules.include_prefix:
@@ -48,8 +47,17 @@ def request_bytes(
         path = target.path + path
         if target.query:
             path = _joined_query(path, target.query)
-    if not path.startswith(b"/"):
-        path = b"/" + path
+    return path if path.startswith(b"/") else b"/" + path
+
+
+def request_bytes(
+    head: RequestHead, path: bytes, target: Target, rules: ForwardRules, extra: list[bytes]
+) -> bytes:
+    """Return the head that goes to the target, blank line included.
+
+    `extra` are the X-Forwarded-* lines and the configured headers; a configured header replaces
+    what the client sent under that name.
+    """
     lines = [head.method + b" " + path + b" HTTP/1.1"]
     if rules.change_origin:
         lines.append(b"Host: " + target.authority)

@@ -11,13 +11,14 @@ from proxy.errors import (
     HeadTooLargeError,
     HubgateError,
     UriTooLongError,
+    VersionNotSupportedError,
 )
 from proxy.model import Limits
 from proxy.upstream.connection import Body, RawHeaders
 
-# Upgrades that are answered as if they had not been asked for. h2c inside a tunnel would carry
-# requests past every rule that stands in front of the target.
-_IGNORED_UPGRADES = frozenset((b"h2c",))
+# llhttp knows RTSP and ICE besides HTTP and does not tell which one it has read. Where, in what
+# is fed at once, their names are looked for; in bytes.
+_PROTOCOL_WITHIN = 8192
 
 
 class Incoming:
@@ -59,6 +60,8 @@ class RequestReader:
         "_limits",
         "_parser",
         "_received",
+        "_suspect",
+        "_tail",
         "_target",
         "failed",
         "in_head",
@@ -75,6 +78,8 @@ class RequestReader:
         self._error: HubgateError | None = None
         self._left = 0
         self._received = 0
+        self._suspect = b""
+        self._tail = b""
         self._fed = 0
         self._begin_head()
 
@@ -117,6 +122,12 @@ class RequestReader:
         if parser is None:
             parser = self._parser = httptools.HttpRequestParser(self)
         self._fed = len(data)
+        if self._current is None:
+            start = data if len(data) <= _PROTOCOL_WITHIN else data[:_PROTOCOL_WITHIN]
+            if self.in_head:
+                start = self._tail + start
+            self._suspect = start if b" RTSP/" in start or b" ICE/" in start else b""
+            self._tail = data[-8:]
         self._head_bytes += len(data)
         try:
             parser.feed_data(data)
@@ -191,6 +202,7 @@ class RequestReader:
             return
         try:
             self._check_size()
+            self._check_protocol(parser.get_method())
             head = read_head(
                 parser.get_method(), self._target, parser.get_http_version(), self._headers
             )
@@ -198,9 +210,7 @@ class RequestReader:
         except HubgateError as error:
             self._error = error
             raise
-        if head.upgrade and (
-            head.body is not Body.NONE or head.upgrade.lower() in _IGNORED_UPGRADES
-        ):
+        if head.body is not Body.NONE:
             head.upgrade = b""
         self._begin_head()
         self._received = 0
@@ -214,6 +224,12 @@ class RequestReader:
             size = sum(len(name) + len(value) + 4 for name, value in self._headers)
             if size > limit:
                 raise HeadTooLargeError(f"the request's headers are over {limit} bytes")
+
+    def _check_protocol(self, method: bytes) -> None:
+        """Refuse RTSP and ICE, whose request lines llhttp reads as if they were HTTP's."""
+        line = method + b" " + self._target
+        if self._suspect and line + b" HTTP/" not in self._suspect:
+            raise VersionNotSupportedError("the request line is not HTTP's")
 
     def _check_body(self, size: int) -> None:
         limit = self._limits.body

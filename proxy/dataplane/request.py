@@ -6,7 +6,16 @@ from proxy.errors import BadRequestError, MethodNotAllowedError, VersionNotSuppo
 from proxy.routing.paths import resolve_dots
 from proxy.upstream.connection import Body, RawHeaders
 
-_HOST = re.compile(rb"[A-Za-z0-9.\-_~%!$&'()*+,;=]*(?::\d*)?|\[[0-9A-Fa-f:.%]+\](?::\d*)?")
+_HOST = re.compile(rb"[A-Za-z0-9.\-_~!$&'()*+,;=]*(?::\d*)?|\[[0-9A-Fa-f:.%]+\](?::\d*)?")
+
+_HTTP = re.compile(rb"(?:http|h2|h2c.*|h3)(?:/.*)?\Z", re.IGNORECASE)
+# Targets that hold a length in 64 signed bits would see a negative one.
+_LONGEST = (1 << 63) - 1
+# What llhttp knows besides, of other protocols.
+_METHODS_OF_OTHERS = frozenset(
+    b"DESCRIBE ANNOUNCE SETUP PLAY PAUSE TEARDOWN GET_PARAMETER SET_PARAMETER REDIRECT RECORD"
+    b" FLUSH SOURCE PRI".split()
+)
 
 # Headers that are read here instead of being copied. What belongs to one connection only
 # (RFC 9110, section 7.6.1) is dropped, Trailer because trailers are not forwarded.
@@ -81,6 +90,8 @@ def read_head(method: bytes, target: bytes, version: str, headers: RawHeaders) -
         raise VersionNotSupportedError(f"HTTP/{version} is not supported here, HTTP/1.1 is")
     if method == b"CONNECT":
         raise MethodNotAllowedError("this is not a forward proxy: CONNECT is not allowed")
+    if method in _METHODS_OF_OTHERS:
+        raise BadRequestError(f"{method.decode()} is not a method of HTTP/1.1")
     head = RequestHead(method, target, version == "1.0")
     connection = b""
     copy = head.lines.append
@@ -109,12 +120,14 @@ def _read_special(head: RequestHead, kind: int, name: bytes, value: bytes) -> No
         if head.body is not Body.NONE:
             raise BadRequestError("the body's length is given twice")
         head.body, head.length = Body.LENGTH, int(value)
+        if head.length > _LONGEST:
+            raise BadRequestError("the body's length is beyond all reason")
     elif kind == _CODING:
         if head.http10 or head.body is not Body.NONE or value.strip(b" \t").lower() != b"chunked":
             raise BadRequestError("the only transfer coding is one 'chunked', in HTTP/1.1")
         head.body = Body.CHUNKED
     elif kind == _UPGRADE:
-        head.upgrade = value.strip(b" \t")
+        head.upgrade += b", " + value if head.upgrade else value
     elif kind == _EXPECT:
         if not head.http10:
             head.expects = True
@@ -132,12 +145,21 @@ def _apply_connection(head: RequestHead, connection: bytes) -> None:
         head.keep_alive = False
     elif b"keep-alive" in tokens:
         head.keep_alive = True
-    if b"upgrade" not in tokens:
+    if b"upgrade" not in tokens or head.http10:
+        # RFC 9110, section 7.8: an upgrade in HTTP/1.0 is ignored.
         head.upgrade = b""
+    elif head.upgrade:
+        head.upgrade = _allowed_upgrades(head.upgrade)
     if named := tokens - _USUAL_TOKENS:
         head.lines[:] = [
             line for line in head.lines if line.partition(b":")[0].lower() not in named
         ]
+
+
+def _allowed_upgrades(value: bytes) -> bytes:
+    """Leave out HTTP itself: in a tunnel, requests would pass every rule before the target."""
+    names = [name.strip(b" \t") for name in value.split(b",")]
+    return b", ".join(name for name in names if name and not _HTTP.match(name))
 
 
 def _check_host_and_target(head: RequestHead) -> None:

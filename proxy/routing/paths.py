@@ -19,9 +19,21 @@ def match_path(target: str) -> str:
     if _BAD_ESCAPE.search(path):
         raise BadRequestError("the path has a % that is not followed by two hexadecimal digits")
     try:
-        return unquote(path, errors="strict")
+        decoded = unquote(path, errors="strict")
     except UnicodeDecodeError:
         raise BadRequestError("the path is not UTF-8 when percent-decoded") from None
+    if "/." in decoded or "\\" in decoded:
+        _refuse_hidden_dots(decoded)
+    return decoded
+
+
+def _refuse_hidden_dots(decoded: str) -> None:
+    """Refuse dot segments between encoded slashes, which are left after `resolve_dots`.
+
+    A target that decodes `%2f` before it resolves dots would climb out of the route's prefix.
+    """
+    if not {".", ".."}.isdisjoint(decoded.replace("\\", "/").split("/")):
+        raise BadRequestError("the path has dot segments behind encoded slashes")
 
 
 def resolve_dots(target: bytes) -> bytes:
@@ -53,7 +65,8 @@ def resolve_dots(target: bytes) -> bytes:
 def drop_segments(target: bytes, count: int) -> bytes:
     """Return the raw request target without its first `count` path segments.
 
-    What is left may be empty, or a query alone.
+    What is left may be empty, or a query alone. Raises BadRequestError when an encoded slash
+    stands in the part to be dropped: it counted when the route was matched.
     """
     path, mark, query = target.partition(b"?")
     position = 0
@@ -63,4 +76,6 @@ def drop_segments(target: bytes, count: int) -> bytes:
             position += 1
         following = path.find(b"/", position)
         position = len(path) if following < 0 else following
+    if b"%" in path and b"%2f" in path[:position].lower():
+        raise BadRequestError("the path has an encoded slash in the prefix to be dropped")
     return path[position:] + mark + query

@@ -35,8 +35,8 @@ def check_target(url: str) -> str:
         raise ConfigError(f"{shown} contains a space or a control character; write %20 for a space")
     if "://" not in url:
         raise ConfigError(f"{shown} has no scheme; write http://{url.lstrip('/') or 'HOST:PORT'}")
-    if "?" in url or "#" in url:
-        raise ConfigError(f"{shown} has a query or a fragment; a target ends with its path")
+    if "#" in url:
+        raise ConfigError(f"{shown} has a fragment; a target ends with its path or query")
     try:
         parts = urlsplit(url)
         _check_parts(parts, parts.port)
