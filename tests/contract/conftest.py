@@ -12,14 +12,6 @@ from tests.contract.harness import Options, RunningProxy, launch
 from tests.contract.target import Script, Target
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file's tests on one worker of a parallel run: they share running proxies."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group(f"contract-{item.path.stem}"))
-
-
 class StartProxy(Protocol):
     """Returns a proxy running with `flags`; `public` and `api` replace the flags of addresses."""
 

@@ -86,7 +86,8 @@ class Target:
         self._stopping = False
         self._tls = tls
         self._path = path
-        self._listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+        ip = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._listener = socket.socket(socket.AF_UNIX if path else ip)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind(path or address)
         self._listener.listen(64)
@@ -105,7 +106,7 @@ class Target:
     def host(self) -> str:
         """The target's host and port."""
         host, port = self._name[:2]
-        return f"{host}:{port}"
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     @property
     def paths(self) -> list[str]:

@@ -214,10 +214,8 @@ class TestMistakes:
 
 
 def test_a_value_may_follow_an_equals_sign_and_the_last_one_wins(own: StartProxy) -> None:
-    proxy = own(
-        "--default-target", "http://127.0.0.1:1", "--default-target=http://127.0.0.1:9/?a=b"
-    )
-    assert proxy.routes()["/"]["target"] == "http://127.0.0.1:9/?a=b"
+    proxy = own("--default-target", "http://127.0.0.1:1", "--default-target=http://127.0.0.1:9/a=b")
+    assert proxy.routes()["/"]["target"] == "http://127.0.0.1:9/a=b"
 
 
 def test_a_hubs_command_line_is_taken(own: StartProxy, certificates: Certificates) -> None:

@@ -1,13 +1,16 @@
 """Which route a request goes to: the longest prefix by whole, decoded path segments."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from tests.contract.better import better
 from tests.contract.conftest import MakeTarget, StartProxy
 from tests.contract.harness import RunningProxy
-from tests.contract.target import Target
+from tests.contract.target import Connection, Target, answer
 
 
 def reached(proxy: RunningProxy, target: Target, path: str) -> bool:
@@ -227,6 +230,43 @@ def test_many_routes_are_all_found(proxy: RunningProxy, target: Target) -> None:
     assert all(reached(proxy, target, f"/many/{number}") for number in range(50))
 
 
-def test_a_default_target_is_the_root_route(start: StartProxy, target: Target) -> None:
-    proxy = start("--default-target", "http://127.0.0.1:9")
-    assert proxy.routes()["/"]["target"] == "http://127.0.0.1:9"
+def test_a_target_may_be_named(proxy: RunningProxy, target: Target) -> None:
+    proxy.add("/x", target.url.replace("127.0.0.1", "localhost"))
+    assert reached(proxy, target, "/x")
+
+
+def test_a_target_may_be_an_ipv6_address(proxy: RunningProxy) -> None:
+    if not Path("/proc/net/if_inet6").exists():
+        pytest.skip("there is no IPv6 here")
+    target = Target(address=("::1", 0))
+    try:
+        proxy.add("/x", target.url)
+        assert reached(proxy, target, "/x")
+    finally:
+        target.stop()
+
+
+def test_many_requests_at_once_do_not_mix(proxy: RunningProxy, make_target: MakeTarget) -> None:
+    everybody_is_here = threading.Barrier(40)
+
+    def naming(connection: Connection) -> None:
+        request = connection.read_request()
+        everybody_is_here.wait(15)
+        connection.send(answer(200, request.path.encode()))
+
+    proxy.add("/x", make_target(naming).url)
+    paths = [f"/x/{number}" for number in range(40)]
+    with ThreadPoolExecutor(40) as pool:
+        bodies = list(pool.map(lambda path: proxy.get(path).body.decode(), paths))
+    assert bodies == paths
+
+
+def test_a_default_target_is_the_root_route(start: StartProxy) -> None:
+    proxy = start("--default-target", "http://127.0.0.1:9/base")
+    assert proxy.routes()["/"]["target"] == "http://127.0.0.1:9/base"
+
+
+def test_a_default_target_may_have_a_query(own: StartProxy, target: Target) -> None:
+    proxy = own("--default-target", f"{target.url}/base?token=1")
+    assert reached(proxy, target, "/x?y=2")
+    assert target.last.path == "/base/x?token=1&y=2"

@@ -260,10 +260,18 @@ class TestEnd:
             assert read_frame(client) == (TEXT, b"bye")
             assert client.closes()
 
-    def test_a_target_that_breaks_closes_the_client(self, x: RunningProxy, backend: Target) -> None:
-        with x.connect() as client:
+    def test_a_target_that_breaks_closes_the_client(
+        self, proxy: RunningProxy, make_target: MakeTarget
+    ) -> None:
+        def breaking(connection: Connection) -> None:
+            connection.send(acceptance(connection.read_request()))
+            connection.read_exactly(1)
+            connection.reset()
+
+        proxy.add("/x", make_target(breaking).url)
+        with proxy.connect() as client:
             handshake(client, "/x")
-            backend.stop()
+            client.send(client_frame(TEXT, b"break"))
             assert client.closes()
 
     def test_a_client_that_leaves_closes_the_target(
