@@ -1,59 +1,11 @@
 """What moves a route's last_activity, and what does not."""
 
-import datetime
-import time
-
 import pytest
 
-from tests.contract.better import REFERENCE, better
+from tests.contract.activity import Witness, last
 from tests.contract.conftest import MakeTarget
-from tests.contract.frames import (
-    PING,
-    PONG,
-    TEXT,
-    FrameServer,
-    client_frame,
-    handshake,
-    read_frame,
-    server_frame,
-)
 from tests.contract.harness import RunningProxy
-from tests.contract.polling import eventually
 from tests.contract.target import Connection, Target, answer, replying
-
-DEAD = "http://127.0.0.1:9"
-
-
-def last(proxy: RunningProxy, route: str) -> str:
-    return str(proxy.routes()[route]["last_activity"])
-
-
-def settled(proxy: RunningProxy, route: str) -> str:
-    """Return the route's activity once the clock shows a later time than that."""
-    written = last(proxy, route)
-    moment = datetime.datetime.fromisoformat(written).timestamp()
-    while time.time() < moment + 0.002:
-        time.sleep(0.001)
-    return written
-
-
-class Witness:
-    """Tells whether /x had activity, by a later one of another route that surely had."""
-
-    def __init__(self, proxy: RunningProxy, target: Target, good: Target) -> None:
-        self.proxy = proxy
-        proxy.add("/x", target.url)
-        proxy.add("/good", good.url)
-        self.before = settled(proxy, "/x")
-
-    def moved(self) -> bool:
-        return eventually(lambda: last(self.proxy, "/x") > self.before, 3 if REFERENCE else 15)
-
-    def stayed(self) -> bool:
-        before = settled(self.proxy, "/good")
-        assert self.proxy.get("/good").status == 200
-        assert eventually(lambda: last(self.proxy, "/good") > before)
-        return last(self.proxy, "/x") == self.before
 
 
 @pytest.fixture
@@ -164,74 +116,3 @@ def test_activity_never_goes_back(proxy: RunningProxy, target: Target) -> None:
         proxy.get("/x")
         seen.append(last(proxy, "/x"))
     assert seen == sorted(seen)
-
-
-class TestTunnels:
-    """Data in an open tunnel."""
-
-    def test_data_from_the_client_counts(
-        self, proxy: RunningProxy, make_target: MakeTarget, good: Target
-    ) -> None:
-        witness = Witness(proxy, make_target(FrameServer()), good)
-        with proxy.connect() as client:
-            handshake(client, "/x")
-            witness.before = settled(proxy, "/x")
-            client.send(client_frame(TEXT, b"hello"))
-            assert witness.moved()
-
-    def test_a_refused_tunnel_does_not_count(
-        self, proxy: RunningProxy, make_target: MakeTarget, good: Target
-    ) -> None:
-        witness = Witness(proxy, make_target(replying(answer(403, b"no"))), good)
-        with proxy.connect() as client:
-            assert handshake(client, "/x").line.split(" ")[1] == "403"
-        assert witness.stayed()
-
-    def test_an_idle_tunnel_does_not_count(
-        self, proxy: RunningProxy, make_target: MakeTarget, good: Target
-    ) -> None:
-        witness = Witness(proxy, make_target(FrameServer()), good)
-        with proxy.connect() as client:
-            handshake(client, "/x")
-            witness.before = settled(proxy, "/x")
-            assert witness.stayed()
-
-    @better("it looks at what comes from the client only")
-    def test_data_from_the_target_counts(
-        self, proxy: RunningProxy, make_target: MakeTarget, good: Target
-    ) -> None:
-        backend = make_target(FrameServer())
-        witness = Witness(proxy, backend, good)
-        with proxy.connect() as client:
-            handshake(client, "/x")
-            witness.before = settled(proxy, "/x")
-            backend.connections[-1].send(server_frame(TEXT, b"output"))
-            assert read_frame(client)[1] == b"output"
-            assert witness.moved()
-
-    @better("it does not look into the frames")
-    @pytest.mark.parametrize("kind", [PING, PONG])
-    def test_a_ping_from_the_client_does_not_count(
-        self, proxy: RunningProxy, make_target: MakeTarget, good: Target, kind: int
-    ) -> None:
-        server = FrameServer()
-        witness = Witness(proxy, make_target(server), good)
-        with proxy.connect() as client:
-            handshake(client, "/x")
-            witness.before = settled(proxy, "/x")
-            client.send(client_frame(kind, b"are you there"))
-            assert eventually(lambda: server.frames == [(kind, b"are you there")])
-            assert witness.stayed()
-
-    @pytest.mark.parametrize("kind", [PING, PONG])
-    def test_a_ping_from_the_target_does_not_count(
-        self, proxy: RunningProxy, make_target: MakeTarget, good: Target, kind: int
-    ) -> None:
-        backend = make_target(FrameServer())
-        witness = Witness(proxy, backend, good)
-        with proxy.connect() as client:
-            handshake(client, "/x")
-            witness.before = settled(proxy, "/x")
-            backend.connections[-1].send(server_frame(kind, b"are you there"))
-            assert read_frame(client) == (kind, b"are you there")
-            assert witness.stayed()
