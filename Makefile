@@ -2,6 +2,7 @@
 # make test   all tests (ARGS='-k tunnel' for some)
 # make check  what CI runs: format, lint, types, tests
 # make certs  a development CA and a server certificate in certs/
+# make jupyterhub-suite  JupyterHub's own tests, behind CHP and behind hubgate (ARGS=--help says more)
 # make clean  remove everything made here, certs/ apart
 
 PYTHON   ?= python3
@@ -48,3 +49,6 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $@
+
+# Longer checks, each beside what it runs.
+include $(wildcard tests/*/*.mk)

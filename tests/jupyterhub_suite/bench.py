@@ -82,31 +82,39 @@ def prepare(with_chp: bool) -> Bench:
     """Install what is missing, and hubgate anew; raises SystemExit if that is not possible."""
     bench = Bench(BUILD / "venv", BUILD / "node" / "node_modules" / ".bin")
     install_requirements(bench)
-    install_hubgate(bench)
+    pip(bench, "--force-reinstall", "--no-deps", copy_of_hubgate())
     if with_chp:
         install_chp(bench)
     return bench
 
 
 def install_requirements(bench: Bench) -> None:
-    wanted = (HERE / "requirements.txt").read_text()
+    files = (HERE / "requirements.txt", ROOT / "pyproject.toml")
+    wanted = "".join(file.read_text() for file in files)
     stamp = bench.environment / "installed.txt"
     if stamp.exists() and stamp.read_text() == wanted:
         return
     venv.create(bench.environment, clear=True, with_pip=True)
-    pip(bench, "--requirement", HERE / "requirements.txt")
+    pip(bench, "--requirement", HERE / "requirements.txt", copy_of_hubgate())
+    allow_root(bench)
     stamp.write_text(wanted)
 
 
-def install_hubgate(bench: Bench) -> None:
-    """Install a copy, so that nobody's editing reaches a run that is under way."""
+def allow_root(bench: Bench) -> None:
+    """Let notebook servers start for root too; JupyterHub's tests do not ask for it."""
+    folder = bench.environment / "etc" / "jupyter"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "jupyter_server_config.json").write_text('{"ServerApp": {"allow_root": true}}\n')
+
+
+def copy_of_hubgate() -> Path:
+    """Return a copy, so that nobody's editing reaches a run that is under way."""
     source = BUILD / "source"
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(ROOT / "proxy", source / "proxy", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, source)
-    pip(bench, source)
-    pip(bench, "--force-reinstall", "--no-deps", source)
+    return source
 
 
 def install_chp(bench: Bench) -> None:

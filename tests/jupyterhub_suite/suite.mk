@@ -1,5 +1,4 @@
-# make jupyterhub-suite  JupyterHub's own tests, behind CHP and behind hubgate (ARGS='--help' for more)
-
+# See python -m tests.jupyterhub_suite --help.
 .PHONY: jupyterhub-suite
 
 jupyterhub-suite: $(STAMP)

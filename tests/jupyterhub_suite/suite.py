@@ -58,9 +58,10 @@ class Suite:
         with tempfile.TemporaryDirectory(prefix="hub") as scratch:
             variables = self.bench.variables(proxy) | variant.variables()
             variables |= {"TMPDIR": scratch, "PYTHONPATH": str(bench.HERE / "plugins")}
+            tests = self.bench.tests()
             command = [
-                *(str(self.bench.python), "-m", "pytest", str(self.bench.tests() / f"{name}.py")),
-                *("-c", str(bench.HERE / "suite.ini"), "--rootdir", scratch),
+                *(str(self.bench.python), "-m", "pytest", str(tests / f"{name}.py")),
+                *("-c", str(bench.HERE / "suite.ini"), "--rootdir", str(tests)),
                 *("-p", "subdomain_names", "--verbose", "--tb=short", "--junit-xml", str(report)),
                 *("--timeout", str(TEST_LIMIT), "--session-timeout", str(self.plan.limit)),
                 *("-o", f"cache_dir={report.parent / 'cache'}", "--last-failed"),
