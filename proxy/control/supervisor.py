@@ -165,7 +165,12 @@ class Supervisor:
         # Ports and store are given up first, so that a successor can have them while we drain.
         listeners.close_public()
         try:
-            await asyncio.gather(pool.drain(limit), _close_api(endpoints, service))
+            # A store that cannot be released must not cut anybody's request short.
+            ended = await asyncio.gather(
+                pool.drain(limit), _close_api(endpoints, service), return_exceptions=True
+            )
+            for error in filter(None, ended):
+                raise error
         finally:
             await pool.stop()
 
