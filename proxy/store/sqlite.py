@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +28,15 @@ ACTIVITY_INTERVAL = 60.0
 T = TypeVar("T")
 
 
+class State(Enum):
+    """Where a store stands."""
+
+    NEW = "new"
+    WAITING = "waiting for another process"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
 class SqliteStore:
     """Keeps routes in the file at `path`, which is locked from `open()` to `close()`.
 
@@ -42,14 +52,13 @@ class SqliteStore:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="route store")
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
-        self._closed = False
+        self._state = State.NEW
         self._known_activity: dict[str, float] = {}
         self._new_activity: dict[str, float] = {}
         self._keeper: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "open" if self._connection else "new"
-        return f"<SqliteStore {self._path} {state}>"
+        return f"<SqliteStore {self._path} {self._state.value}>"
 
     async def open(self) -> None:
         """Make the file if it is missing, and claim it.
@@ -59,18 +68,17 @@ class SqliteStore:
         writable.
         """
         deadline = time.monotonic() + PATIENCE
-        waiting = False
-        while True:
+        while self._state is not State.OPEN:
             try:
                 await self._run(self._open)
-                break
+                self._state = State.OPEN
             except StoreInUseError:
                 if time.monotonic() > deadline:
                     raise
-                if not waiting:
+                if self._state is State.NEW:
                     log.info("waiting for another process to give up %s", self._path)
-            waiting = True
-            await asyncio.sleep(BETWEEN_TRIES)
+                self._state = State.WAITING
+                await asyncio.sleep(BETWEEN_TRIES)
         self._keeper = spawn(self._keep_on(), "activity of routes")
 
     async def load(self) -> list[Route]:
@@ -96,9 +104,9 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Write down the last activity and give the file up, for anyone to use."""
-        if self._closed:
+        if self._state is State.CLOSED:
             return
-        self._closed = True
+        self._state = State.CLOSED
         if self._keeper is not None:
             self._keeper.cancel()
             await self._keep_activity()

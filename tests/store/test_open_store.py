@@ -1,10 +1,13 @@
 """From a store's address to the store."""
 
+from pathlib import Path
+
 import pytest
 
 from proxy.errors import ConfigError
 from proxy.store import open_store
 from proxy.store.memory import MemoryStore
+from proxy.store.sqlite import SqliteStore
 
 
 def test_memory_is_a_new_store_each_time() -> None:
@@ -13,7 +16,17 @@ def test_memory_is_a_new_store_each_time() -> None:
     assert first is not second
 
 
-@pytest.mark.parametrize("address", ["", "memory", "memory:x", "mysql://h/d", "/state/routes.db"])
+def test_a_file_is_neither_made_nor_opened_yet(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:{tmp_path}/state/routes.db")
+    assert isinstance(store, SqliteStore)
+    assert f"{tmp_path}/state/routes.db new" in repr(store)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "memory", "memory:x", "mysql://h/d", "/state/routes.db", "sqlite:", "redis://h:6379/0"],
+)
 def test_an_unknown_address_is_refused_with_what_would_be_right(address: str) -> None:
-    with pytest.raises(ConfigError, match=r"^store: .*memory:"):
+    with pytest.raises(ConfigError, match=r"^store: .* memory: or sqlite:FILE$"):
         open_store(address)

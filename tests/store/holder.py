@@ -1,0 +1,70 @@
+"""Another process that opens a file of routes: locks only show between processes."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+CODE = """
+import asyncio, sys
+from proxy.errors import StoreError
+from proxy.store import sqlite
+sqlite.PATIENCE = float(sys.argv[2])
+
+async def hold():
+    store = sqlite.SqliteStore(sys.argv[1])
+    try:
+        await store.open()
+        await store.load()
+        print("open", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+    except StoreError as error:
+        print(error, flush=True)
+    await store.close()
+
+asyncio.run(hold())
+"""
+
+
+def opening(
+    path: Path, patience: float = 0.0, wrapper: Sequence[str] = ()
+) -> subprocess.Popen[str]:
+    """Open `path` in a process of its own, which holds it until its standard input ends."""
+    return subprocess.Popen(
+        [*wrapper, sys.executable, "-c", CODE, str(path), str(patience)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    """Return its verdict: `open`, or the error's text."""
+    assert process.stdout is not None
+    return process.stdout.readline().rstrip("\n")
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Let it close the file, and wait for its end."""
+    process.communicate(timeout=30)
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Hold `path` until the block ends, or the process before it."""
+    process = opening(path)
+    try:
+        assert said(process) == "open"
+        yield process
+    finally:
+        process.kill()
+        end(process)
+
+
+def as_ordinary_user() -> list[str]:
+    """Return what to put before a command so that permissions hold for it, root or not."""
+    if os.geteuid() != 0:
+        return []
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
