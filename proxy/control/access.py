@@ -12,6 +12,7 @@ log = logging.getLogger("hubgate.api")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REASON = web.ResponseKey("reason", str)
+UNLOGGED = web.ResponseKey("unlogged", bool)
 
 
 def plain(status: int, text: str = "") -> web.Response:
@@ -33,7 +34,8 @@ def access_middleware(metrics: Metrics) -> Callable[..., Awaitable[web.StreamRes
     async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await _answer(request, handler)
         metrics.count(f"requests_api:{response.status}")
-        _log(request, response)
+        if not response.get(UNLOGGED):
+            _log(request, response)
         if isinstance(response, web.HTTPException):
             raise response
         return response

@@ -6,7 +6,6 @@ from importlib.resources import files
 from aiohttp import web
 
 from proxy.control.access import (
-    REASON,
     Handler,
     access_middleware,
     hide_server,
@@ -20,6 +19,7 @@ from proxy.control.metrics import Metrics
 from proxy.control.openapi import description
 from proxy.control.posted import read_data, read_options
 from proxy.control.protocol import handler_args
+from proxy.control.refusal import Refusals
 from proxy.control.request_path import ApiPath, decode_route, split_target
 from proxy.control.routes import RouteService, Workers
 from proxy.control.table_json import json_response, shown, table_response
@@ -46,6 +46,7 @@ class RoutesApi:
         self._service = service
         self._rules = rules
         self._guard = guard
+        self._refusals = Refusals()
         self._freshness = freshness
         self._metrics = metrics
         self._methods: dict[
@@ -56,9 +57,7 @@ class RoutesApi:
         """Answer any request but those for the open pages."""
         reason = self._guard.refusal(request.headers.get("Authorization"))
         if reason is not None:
-            response = plain(403)
-            response[REASON] = f"{reason}, from {request.remote or 'a unix socket'}"
-            return response
+            return await self._refusals.answer(request, reason)
         path = split_target(request.raw_path)
         if path.route is None:
             return plain(404, "Not Found")
