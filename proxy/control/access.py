@@ -43,11 +43,6 @@ def access_middleware(metrics: Metrics) -> Callable[..., Awaitable[web.StreamRes
     return access
 
 
-async def hide_server(_: web.Request, response: web.StreamResponse) -> None:
-    """Drop the header that tells which software, in which version, answers."""
-    response.headers.popall("Server", None)
-
-
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)

@@ -8,7 +8,6 @@ from aiohttp import web
 from proxy.control.access import (
     Handler,
     access_middleware,
-    hide_server,
     not_allowed,
     plain,
 )
@@ -136,7 +135,6 @@ def build_api(
         middlewares=[access_middleware(metrics)],
         handler_args=handler_args(),
     )
-    app.on_response_prepare.append(hide_server)
     app.router.add_route("*", "/", _open_page(_landing_page(), "text/html"))
     app.router.add_route("*", "/api/openapi.json", _open_page(description(), "application/json"))
     # With (?s) so that a path with %0A is the API's too.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from proxy.control.protocol import hide_software
 from proxy.control.sockets import BACKLOG, Listener
 from proxy.model import ServerTLS
 from proxy.tls import renew_pair, server_context
@@ -37,6 +38,7 @@ class Endpoint:
     async def start(self) -> None:
         """Answer requests from now on, those that have waited first."""
         await self._runner.setup()
+        hide_software(self._runner)
         for listener in self._listeners:
             for sock in listener.sockets:
                 site = web.SockSite(self._runner, sock, ssl_context=self._context, backlog=BACKLOG)

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from proxy.control.access import hide_server, plain
+from proxy.control.access import plain
 from proxy.control.exposition import CONTENT_TYPE
 from proxy.control.freshness import Freshness
 from proxy.control.metrics import Metrics
@@ -22,7 +22,6 @@ def build_metrics_app(service: RouteService, workers: Workers, metrics: Metrics)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     app = web.Application(handler_args=handler_args())
-    app.on_response_prepare.append(hide_server)
     app.router.add_route("*", "/{rest:(?s:.*)}", answer)
     return app
 

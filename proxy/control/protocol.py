@@ -1,8 +1,10 @@
-"""How the control plane's ports speak HTTP: sizes, and what is logged of unreadable requests."""
+"""How the control plane's ports speak HTTP: sizes, headers, and unreadable requests."""
 
 import logging
+from functools import partial
 from typing import Any
 
+from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 LONGEST_LINE = 65536
@@ -39,3 +41,22 @@ def handler_args() -> dict[str, Any]:
         "max_field_size": LONGEST_LINE,
         "lingering_time": LINGER,
     }
+
+
+class _Request(web.Request):
+    """A request whose response does not say which software, in which version, gives it."""
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        await super()._prepare_hook(response)
+        response.headers.popall("Server", None)
+
+
+def hide_software(runner: web.AppRunner) -> None:
+    """Have no response name our software; call it once the runner is set up.
+
+    An application's own signal would not do: of an unreadable request, which aiohttp itself
+    answers, the application never hears.
+    """
+    server = runner.server
+    assert server is not None
+    server.request_factory = partial(runner.app._make_request, _cls=_Request)

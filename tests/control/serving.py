@@ -11,6 +11,7 @@ from aiohttp import web
 
 from proxy.control.api import build_api
 from proxy.control.metrics import Metrics
+from proxy.control.protocol import hide_software
 from proxy.control.routes import RouteService
 from proxy.model import ForwardRules, Route, WorkerConfig
 from proxy.settings import Settings
@@ -57,6 +58,7 @@ async def serve(app: web.Application) -> AsyncIterator[int]:
     """Serve `app` on a free port; yields the port."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
+    hide_software(runner)
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     try:
