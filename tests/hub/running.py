@@ -59,10 +59,10 @@ async def hub(folder: Path, site: Site, settings: Mapping[str, Any]) -> AsyncIte
 
 async def start(command: list[str], folder: Path, site: Site) -> Process:
     """Start `command` in `folder`, its output in `output.log`, with the API's token."""
-    environment = os.environ | {"CONFIGPROXY_AUTH_TOKEN": site.token}
+    own = {"CONFIGPROXY_AUTH_TOKEN": site.token, "XDG_STATE_HOME": str(folder / "state")}
     with open_log(folder) as output:
         return await asyncio.create_subprocess_exec(
-            *command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+            *command, cwd=folder, env=os.environ | own, stdout=output, stderr=subprocess.STDOUT
         )
 
 

@@ -57,7 +57,8 @@ class Suite:
         """Run pytest once; return whether it ended in time."""
         with tempfile.TemporaryDirectory(prefix="hub") as scratch:
             variables = self.bench.variables(proxy) | variant.variables()
-            variables |= {"TMPDIR": scratch, "PYTHONPATH": str(bench.HERE / "plugins")}
+            variables |= {"TMPDIR": scratch, "XDG_STATE_HOME": scratch}
+            variables["PYTHONPATH"] = str(bench.HERE / "plugins")
             tests = self.bench.tests()
             command = [
                 *(str(self.bench.python), "-m", "pytest", str(tests / f"{name}.py")),
