@@ -119,6 +119,11 @@ class WorkerProcess:
         return self.state in LIVE
 
     @property
+    def has_news(self) -> bool:
+        """Whether the worker can have seen anything: while it loads its table it has not."""
+        return self.live and self.was_ready
+
+    @property
     def fate(self) -> str:
         """How the process ended, for a log line."""
         code = self._process.returncode

@@ -207,7 +207,7 @@ class WorkerPool:
 
     def _ask_for_reports(self) -> list[asyncio.Future[None]]:
         self._asked += 1
-        return [each.collect(self._asked) for each in self._live()]
+        return [each.collect(self._asked) for each in self._live() if each.has_news]
 
     def _live(self) -> list[WorkerProcess]:
         return [each for each in self._workers.values() if each.live]

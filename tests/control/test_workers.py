@@ -231,6 +231,24 @@ async def test_collect_does_not_wait_for_a_worker_that_hangs(
     os.kill(hung, signal.SIGCONT)
 
 
+async def test_collect_does_not_wait_for_a_worker_that_loads_its_table(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = await begin()
+    for number in range(20_000):
+        running.table[f"/{number}"] = Route(f"/{number}", NOBODY_HOME)
+    os.kill(running.pids[0], signal.SIGKILL)
+    await until(lambda: loading(running))
+    os.kill(loading(running)[0], signal.SIGSTOP)  # so that it stays so
+    monkeypatch.setattr(workers_module, "COLLECT_LIMIT", 600)
+    await asyncio.wait_for(running.pool.collect(), 30)
+
+
+def loading(running: Running) -> list[int]:
+    workers = running.pool._workers.values()
+    return [each.pid for each in workers if each.state.value == "loading"]
+
+
 async def test_reports_come_without_being_asked_for(
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
