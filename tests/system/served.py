@@ -62,7 +62,7 @@ class Served:
 
 @contextlib.contextmanager
 def serving(folder: Path, *flags: str) -> Iterator[Served]:
-    """Run `proxyctl serve` with `flags` in `folder` until the block ends."""
+    """Run `proxyctl serve` with `flags` in `folder` until the block ends, or it ends before."""
     port, api_port = free_ports()
     token = secrets.token_hex(8)
     log = folder / "serve.log"
@@ -80,7 +80,8 @@ def serving(folder: Path, *flags: str) -> Iterator[Served]:
         assert eventually(lambda: _answers(served), 60), log.read_text()
         yield served
     finally:
-        process.send_signal(signal.SIGTERM)
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
         try:
             process.wait(30)
         except psutil.TimeoutExpired:
