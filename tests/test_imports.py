@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "proxy"
 SHARED = {"errors", "model", "settings", "tls", "tasks", "logs"}
 ALLOWED = {
     "__init__": set(),
+    "__main__": {"cli"},
     "errors": set(),
     "model": set(),
     "tasks": set(),
