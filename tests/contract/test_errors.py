@@ -9,7 +9,7 @@ from tests.contract.better import better
 from tests.contract.conftest import MakeTarget
 from tests.contract.harness import RunningProxy
 from tests.contract.polling import eventually
-from tests.contract.target import Connection, Target, answer
+from tests.contract.target import Connection, Target, answer, replying
 from tests.contract.wire import Closed
 
 DEAD = "http://127.0.0.1:9"
@@ -87,6 +87,31 @@ def test_a_target_that_fails_before_its_response_is_503(
     proxy: RunningProxy, make_target: MakeTarget, script: object
 ) -> None:
     proxy.add("/x", make_target(script).url)  # type: ignore[arg-type]
+    assert proxy.get("/x").status == 503
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\nContent-Length: 2\n\n",
+        b"HTTP/1.1 200 OK\r\nX-Name : spaced\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Folded: a\r\n b\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Bell: \x07\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 99 Low\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/2 200 OK\r\nContent-Length: 2\r\n\r\n",
+        pytest.param(
+            b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+            marks=better("it leaves the client waiting for ever", hangs=True),
+        ),
+    ],
+)
+def test_a_response_that_is_not_well_formed_is_503(
+    proxy: RunningProxy, make_target: MakeTarget, head: bytes
+) -> None:
+    proxy.add("/x", make_target(replying(head + b"ok")).url)
     assert proxy.get("/x").status == 503
 
 

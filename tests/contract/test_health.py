@@ -15,13 +15,21 @@ def test_it_says_ok_as_json(proxy: RunningProxy) -> None:
     assert json.loads(response.body) == {"status": "OK"}
 
 
+@pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS"])
+def test_it_answers_every_method(proxy: RunningProxy, method: str) -> None:
+    with proxy.connect() as client:
+        assert client.ask("/_chp_healthz", method=method).status == 200
+
+
 def test_it_comes_before_routing(proxy: RunningProxy, target: Target) -> None:
     proxy.add("/", target.url)
     assert json.loads(proxy.get("/_chp_healthz").body) == {"status": "OK"}
     assert not target.requests
 
 
-@pytest.mark.parametrize("path", ["/_chp_healthz/", "/_chp_healthz/x", "/x/_chp_healthz"])
+@pytest.mark.parametrize(
+    "path", ["/_chp_healthz/", "/_chp_healthz/x", "/x/_chp_healthz", "/_chp_healthz?x"]
+)
 def test_other_paths_are_routed(proxy: RunningProxy, target: Target, path: str) -> None:
     proxy.add("/", target.url)
     assert proxy.get(path).body == b"hello"

@@ -51,6 +51,14 @@ class TestMethodsAndStatuses:
         response = relayed(proxy, make_target, answer(200, b"", reason="Very Fine Indeed"))
         assert response.line == "HTTP/1.1 200 Very Fine Indeed"
 
+    @pytest.mark.parametrize("line", ["HTTP/1.1 200", "HTTP/1.1 200 ", "HTTP/1.1 999 Beyond"])
+    def test_unusual_status_lines_are_understood(
+        self, proxy: RunningProxy, make_target: MakeTarget, line: str
+    ) -> None:
+        reply = f"{line}\r\nContent-Length: 2\r\n\r\nok".encode()
+        response = relayed(proxy, make_target, reply)
+        assert (str(response.status), response.body) == (line.split(" ")[1], b"ok")
+
     @pytest.mark.parametrize("interim", ["102 Processing", "103 Early Hints"])
     def test_interim_responses_do_no_harm(
         self, proxy: RunningProxy, make_target: MakeTarget, interim: str

@@ -99,6 +99,12 @@ def test_a_header_named_by_connection_stays_behind(
     assert response.get("X-Hop") is None
 
 
+@better("it leaves the client waiting for ever", hangs=True)
+def test_trailer_is_dropped(proxy: RunningProxy, make_target: MakeTarget) -> None:
+    response = relayed(proxy, make_target, ("Trailer", "X-Checksum"))
+    assert (response.get("Trailer"), response.body) == (None, b"hello")
+
+
 @better("it closes the client's connection as well")
 def test_a_target_that_closes_does_not_close_the_clients_connection(
     proxy: RunningProxy, make_target: MakeTarget
