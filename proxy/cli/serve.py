@@ -48,8 +48,8 @@ _file = click.argument(
 def serve(file: Path | None, **options: Any) -> int:
     """Run the proxy on ROUTES.YAML (./routes.yaml if it is there), until it is told to stop.
 
-    Flags beat the environment (the names in brackets), which beats the file. The file is read
-    again when it changes, and on SIGHUP.
+    Flags beat the environment (the names in brackets), which beats the file. The file and the
+    token's are read again when they change, and on SIGHUP.
 
     Without TLS the proxy listens on 127.0.0.1 and refuses any address that others can reach,
     unless --no-ssl says that TLS ends elsewhere; with TLS or --no-ssl it listens on all
@@ -60,7 +60,8 @@ def serve(file: Path | None, **options: Any) -> int:
     configure_logging(settings.log_level)
     for warning in [*exposure_warnings(settings), *certificate_dates(settings)]:
         log.warning("%s", warning)
-    return launch(settings, read if settings.config_file else None)
+    from_files = settings.config_file or settings.api_token_file
+    return launch(settings, read if from_files else None)
 
 
 @click.command()

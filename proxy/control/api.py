@@ -120,14 +120,17 @@ class RoutesApi:
 
 
 def build_api(
-    service: RouteService, settings: Settings, workers: Workers, metrics: Metrics
+    service: RouteService,
+    settings: Settings,
+    workers: Workers,
+    metrics: Metrics,
+    guard: TokenGuard,
 ) -> web.Application:
     """Return the application for the API's port; the caller gives it its sockets.
 
     More pages can be added to it: every path that nobody else takes is the API's, which
     answers 403 to whoever has no token, whether the path exists or not.
     """
-    guard = TokenGuard(settings.api_token)
     rules = settings.worker.rules
     api = RoutesApi(service, rules, guard, Freshness(workers), metrics)
     app = web.Application(

@@ -10,10 +10,14 @@ class TokenGuard:
     """Checks the `Authorization` header; without a token set, everybody may pass."""
 
     def __init__(self, token: str | None) -> None:
-        self._token = _raw(token) if token else None
+        self.replace(token)
 
     def __repr__(self) -> str:
         return f"<TokenGuard {'open' if self._token is None else 'guarding'}>"
+
+    def replace(self, token: str | None) -> None:
+        """Let `token` pass and no other, from the next request on."""
+        self._token = _raw(token) if token else None
 
     def refusal(self, authorization: str | None) -> str | None:
         """Say why a request may not pass, in words fit for a log, or None if it may.

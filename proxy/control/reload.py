@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from proxy.control.auth import TokenGuard
 from proxy.control.endpoint import Endpoint
 from proxy.control.routes import RouteService
 from proxy.control.watch import Versions, files_changed, versions
@@ -16,6 +17,7 @@ from proxy.errors import ConfigError
 from proxy.logs import configure_logging
 from proxy.model import WorkerConfig
 from proxy.settings import Settings
+from proxy.settings.exposure import token_file_warnings
 from proxy.tls import client_context, server_context
 
 log = logging.getLogger("hubgate.supervisor")
@@ -34,6 +36,7 @@ IN_FILE = {
     "redirect": "listen.redirect_port",
     "api_tls": "api.tls",
     "api_token": "the API's token",
+    "api_token_file": "api.token_file",
     "fixed_routes": "routes",
 }
 
@@ -45,6 +48,7 @@ class Parts:
     service: RouteService
     pool: WorkerPool
     endpoints: Sequence[Endpoint]
+    guard: TokenGuard
 
 
 class Reloader:
@@ -86,7 +90,7 @@ class Reloader:
 
     async def _take_over(self, fresh: Settings) -> None:
         wanted = replace(
-            self._running,
+            _with_token_of(fresh, self._running),
             fixed_routes=fresh.fixed_routes,
             worker=_matching_as(self._running.worker, fresh.worker),
             log_level=fresh.log_level,
@@ -95,6 +99,7 @@ class Reloader:
         renewed = certificates != self._certificates
         await asyncio.to_thread(_check_tls, wanted)
         await self._parts.service.replace_fixed(wanted.fixed_routes)
+        self._parts.guard.replace(wanted.api_token)
         if renewed or wanted.worker != self._running.worker:
             await self._parts.pool.configure(wanted.worker)
         if renewed:
@@ -102,6 +107,8 @@ class Reloader:
                 endpoint.renew_certificate()
         if wanted.log_level != self._running.log_level:
             configure_logging(wanted.log_level)
+        for warning in token_file_warnings(wanted):
+            log.warning("%s", warning)
         taken = [*changed(self._running, wanted), *(["certificates"] if renewed else [])]
         log.info("reloaded: %s", ", ".join(taken) or "nothing has changed")
         if left := list(changed(wanted, fresh)):
@@ -111,8 +118,8 @@ class Reloader:
 
 def watched_files(settings: Settings) -> list[Path]:
     """Return the files that the settings are read from, certificates among them."""
-    own = [settings.config_file] if settings.config_file else []
-    return own + certificate_files(settings)
+    own = (settings.config_file, settings.api_token_file)
+    return [path for path in own if path is not None] + certificate_files(settings)
 
 
 def certificate_files(settings: Settings) -> list[Path]:
@@ -142,6 +149,13 @@ def _changed(old: Any, new: Any, prefix: str) -> Iterator[str]:
             yield from _changed(before, after, name + ".")
         else:
             yield name
+
+
+def _with_token_of(fresh: Settings, running: Settings) -> Settings:
+    """Return `running` with the other's token; an API that has one is never left without."""
+    if fresh.api_token is None:
+        return running
+    return replace(running, api_token=fresh.api_token, api_token_file=fresh.api_token_file)
 
 
 def _matching_as(running: WorkerConfig, fresh: WorkerConfig) -> WorkerConfig:

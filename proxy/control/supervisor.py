@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from time import perf_counter
 
 from proxy.control.api import build_api
+from proxy.control.auth import TokenGuard
 from proxy.control.descriptors import raise_descriptor_limit
 from proxy.control.endpoint import Endpoint
 from proxy.control.listeners import Listeners
@@ -37,6 +38,7 @@ class Supervisor:
         self._read = reload
         # As early as this: a file may change while the workers start.
         self._known = versions(watched_files(settings))
+        self._guard = TokenGuard(settings.api_token)
         self._metrics = Metrics()
         self._reloader: Reloader | None = None
         self._store: RouteStore = open_store(settings.store, settings.recovery_file)
@@ -91,7 +93,7 @@ class Supervisor:
             await endpoint.start()
         self._announce(listeners, service)
         stack.enter_context(pid_file(self._settings.pid_file))
-        await self._serve(Parts(service, pool, endpoints))
+        await self._serve(Parts(service, pool, endpoints, self._guard))
         await self._drain(listeners, endpoints, pool, service)
 
     async def _open_service(self, pool: WorkerPool, stack: AsyncExitStack) -> RouteService:
@@ -105,7 +107,7 @@ class Supervisor:
         self, listeners: Listeners, service: RouteService, pool: WorkerPool
     ) -> list[Endpoint]:
         settings = self._settings
-        api = build_api(service, settings, pool, self._metrics)
+        api = build_api(service, settings, pool, self._metrics, self._guard)
         endpoints = [Endpoint(api, listeners.api, settings.api_tls)]
         if listeners.metrics:
             metrics = build_metrics_app(service, pool, self._metrics)

@@ -30,9 +30,11 @@ async def files_changed(known: Versions) -> Versions:
     """Wait until the files are no longer the `known` versions; return those they are then.
 
     The folders are watched and not the files: editors put a new file in place of the old one,
-    and Kubernetes turns a link above it. A file that vanishes is waited for.
+    and Kubernetes turns a link above it. A file that vanishes is waited for, after a line in the
+    log.
     """
     folders = {path.parent for path in known}
+    missed: set[Path] = set()
     try:
         async for _ in awatch(
             *folders,
@@ -41,24 +43,30 @@ async def files_changed(known: Versions) -> Versions:
             rust_timeout=int(LOOK_ANYWAY * 1000),
             yield_on_timeout=True,
         ):
-            if (now := await _settled(known)) is not None:
+            if (now := await _settled(known, missed)) is not None:
                 return now
     except (OSError, RuntimeError) as error:
         log.debug("the kernel watches no files (%s): looking every second", error)
     while True:
         await asyncio.sleep(LOOK_ANYWAY)
-        if (now := await _settled(known)) is not None:
+        if (now := await _settled(known, missed)) is not None:
             return now
 
 
-async def _settled(known: Versions) -> Versions | None:
-    """Return the present versions once they rest, None if they are the known ones."""
+async def _settled(known: Versions, missed: set[Path]) -> Versions | None:
+    """Return the present versions once they rest, None if they are the known ones.
+
+    Files that have vanished are waited for, and logged unless they are among the `missed`.
+    """
     now = versions(known)
     while now != known:
         await asyncio.sleep(SETTLE)
         before, now = now, versions(known)
         if now == before:
-            lost = any(now[path] is None and known[path] is not None for path in known)
+            lost = {path for path in known if now[path] is None and known[path] is not None}
+            for path in lost - missed:
+                log.warning("%s is gone; what was read from it stays until it is back", path)
+            missed |= lost
             return None if lost else now
     return None
 

@@ -1,6 +1,8 @@
 """Who could reach us: what may listen beyond this machine, and what must not."""
 
+import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from ipaddress import ip_address
 
 from proxy.errors import ConfigError
@@ -47,7 +49,16 @@ def exposure_warnings(settings: Settings) -> list[str]:
         lines.append("REST API is not authenticated.")
     if settings.api_tls is None and settings.api_token and (open_to := _public(settings.api)):
         lines.append(f"The API's token crosses the network unencrypted: no TLS on {open_to}.")
-    return lines
+    return [*lines, *token_file_warnings(settings)]
+
+
+def token_file_warnings(settings: Settings) -> list[str]:
+    """Return a line if everybody on this machine can read the token."""
+    file = settings.api_token_file
+    with suppress(OSError):  # gone since it was read
+        if file is not None and file.stat().st_mode & stat.S_IROTH:
+            return [f"{file}: everybody on this machine can read the token; chmod 600 {file}"]
+    return []
 
 
 def is_guarded(settings: Settings) -> bool:

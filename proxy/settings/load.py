@@ -112,10 +112,10 @@ def _with_token(
     place = ("api", "token_file")
     from_flag = source.origins.get(place, "").startswith("--")
     token = None if from_flag else token_from_environment(environ)
-    if token is None and token_file is not None:
-        folder = settings.config_file.parent if settings.config_file else Path()
-        try:
-            token = token_from_file(str(folder / token_file))
-        except ConfigError as error:
-            raise ConfigError(f"{source.where(place)}: {error}") from None
-    return replace(settings, api_token=token)
+    if token is not None or token_file is None:
+        return replace(settings, api_token=token)
+    file = (settings.config_file.parent if settings.config_file else Path()) / token_file
+    try:
+        return replace(settings, api_token=token_from_file(str(file)), api_token_file=file)
+    except ConfigError as error:
+        raise ConfigError(f"{source.where(place)}: {error}") from None

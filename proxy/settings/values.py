@@ -10,6 +10,7 @@ from proxy.model import Address, Route, ServerTLS, WorkerConfig
 class Settings:
     """All of a running hubgate. Built by `proxy.settings.load` or the drop-in command.
 
+    `api_token_file` is where the token was read from, None if it came from the environment.
     `fixed_routes` stand in routes.yaml and cannot be changed through the API;
     `initial_routes` are ordinary API routes that are there from the start (--default-target).
     `recovery_file` keeps the routes of the store memory: for a successor, should we be killed.
@@ -20,6 +21,7 @@ class Settings:
     api: tuple[Address, ...] = (Address("127.0.0.1", 8001),)
     api_tls: ServerTLS | None = None
     api_token: str | None = field(default=None, repr=False)
+    api_token_file: Path | None = None
     metrics: tuple[Address, ...] = ()
     store: str = "memory:"
     recovery_file: Path | None = None

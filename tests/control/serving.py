@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from proxy.control.api import build_api
+from proxy.control.auth import TokenGuard
 from proxy.control.metrics import Metrics
 from proxy.control.protocol import hide_software
 from proxy.control.routes import RouteService
@@ -78,7 +79,7 @@ async def serving(
     service = RouteService(store, workers)
     await service.open(fixed, ())
     settings = Settings(api_token=token, worker=WorkerConfig(rules=rules or ForwardRules()))
-    async with serve(build_api(service, settings, workers, metrics)) as port:
+    async with serve(build_api(service, settings, workers, metrics, TokenGuard(token))) as port:
         yield Api(port, service, workers, store, metrics)
     await service.close()
 

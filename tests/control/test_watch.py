@@ -118,10 +118,13 @@ async def test_other_files_do_not_count(file: Path) -> None:
         assert reader.seen == ["fresh"]
 
 
-async def test_removed_file_is_waited_for(file: Path) -> None:
+async def test_removed_file_is_waited_for(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with watching(file) as reader:
         os.unlink(file)
-        await asyncio.sleep(0.3)
+        await until(lambda: caplog.messages)
+        in_place(file.parent / "other.yaml")
+        await asyncio.sleep(0.5)
+        assert caplog.messages == [f"{file} is gone; what was read from it stays until it is back"]
         assert reader.seen == []
         in_place(file)
         await until(lambda: reader.seen)
