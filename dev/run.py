@@ -86,6 +86,8 @@ class Demo:
             "DEMO_PORT": str(options.port),
             "DEMO_API_PORT": str(options.api_port),
             "DEMO_HUB_PORT": str(options.hub_port),
+            # Where a proxy that is killed leaves its routes for the next one.
+            "XDG_STATE_HOME": str(self.state),
             "DEMO_TLS_CERT": str(certs / "hub.pem") if options.tls else "",
             "DEMO_TLS_KEY": str(certs / "hub-key.pem") if options.tls else "",
         }

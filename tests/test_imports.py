@@ -26,7 +26,7 @@ ALLOWED = {
     "store": SHARED,
     "worker": SHARED | {"routing", "dataplane"},
     "control": SHARED | {"routing", "store", "worker"},
-    "cli": SHARED | {"__init__", "control"},
+    "cli": SHARED | {"__init__", "store", "control"},
     "jupyterhub": {"__init__", "errors"},
 }
 
