@@ -3,6 +3,7 @@
 # make check  what CI runs: format, lint, types, tests
 # make certs  a development CA and a server certificate in certs/
 # make jupyterhub-suite  JupyterHub's own tests, behind CHP and behind hubgate (ARGS=--help says more)
+# make bench  hubgate beside CHP, nginx, HAProxy and Caddy (make bench-deps installs them)
 # make clean  remove everything made here, certs/ apart
 
 PYTHON   ?= python3
@@ -51,4 +52,4 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 # Longer checks, each beside what it runs.
-include $(wildcard tests/*/*.mk)
+include $(wildcard tests/*/*.mk benchmarks/*.mk)
