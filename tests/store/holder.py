@@ -11,7 +11,11 @@ CODE = """
 import asyncio, sys
 from proxy.errors import StoreError
 from proxy.store import sqlite
-sqlite.PATIENCE = float(sys.argv[2])
+sqlite.PATIENCE = 1.0
+
+if sys.argv[2]:
+    print("ready", flush=True)
+    sys.stdin.readline()
 
 async def hold():
     store = sqlite.SqliteStore(sys.argv[1])
@@ -29,15 +33,23 @@ asyncio.run(hold())
 
 
 def opening(
-    path: Path, patience: float = 0.0, wrapper: Sequence[str] = ()
+    path: Path, wrapper: Sequence[str] = (), *, when_told: bool = False
 ) -> subprocess.Popen[str]:
     """Open `path` in a process of its own, which holds it until its standard input ends."""
+    told = "when told" if when_told else ""
     return subprocess.Popen(
-        [*wrapper, sys.executable, "-c", CODE, str(path), str(patience)],
+        [*wrapper, sys.executable, "-c", CODE, str(path), told],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def tell(process: subprocess.Popen[str]) -> None:
+    """Let it open the file, now that it has said that it is ready."""
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
 
 
 def said(process: subprocess.Popen[str]) -> str:

@@ -17,7 +17,7 @@ from proxy.store.sqlite_errors import store_error
 from proxy.store.sqlite_file import SCHEMA_VERSION, open_file
 from proxy.tasks import spawn
 from tests.control.waiting import until
-from tests.store.holder import as_ordinary_user, end, held, opening, said
+from tests.store.holder import as_ordinary_user, end, held, opening, said, tell
 
 TARGET = "http://127.0.0.1:9001"
 
@@ -136,8 +136,11 @@ async def test_a_killed_holder_leaves_no_lock(
 
 
 def test_of_many_that_start_on_a_new_file_one_has_it(tmp_path: Path) -> None:
-    processes = [opening(tmp_path / "routes.db") for _ in range(6)]
+    processes = [opening(tmp_path / "routes.db", when_told=True) for _ in range(6)]
     try:
+        assert [said(process) for process in processes] == ["ready"] * 6
+        for process in processes:
+            tell(process)
         verdicts = [said(process) for process in processes]
     finally:
         for process in processes:
