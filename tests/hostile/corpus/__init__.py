@@ -1,0 +1,48 @@
+"""The corpus of hostile requests, by topic."""
+
+from tests.hostile.corpus import (
+    chunks,
+    controls,
+    expects,
+    field_lines,
+    forwarded,
+    hop_by_hop,
+    hosts,
+    length_and_coding,
+    lengths,
+    line_ends,
+    paths,
+    pipelines,
+    request_lines,
+    sizes,
+    splits,
+    tls,
+    trailers,
+    transfer_codings,
+    upgrades,
+    versions,
+)
+from tests.hostile.entry import Entry
+
+TOPICS: dict[str, list[Entry]] = {
+    "a length beside chunked": length_and_coding.ENTRIES,
+    "Transfer-Encoding": transfer_codings.ENTRIES,
+    "Content-Length": lengths.ENTRIES,
+    "chunks": chunks.ENTRIES,
+    "trailers": trailers.ENTRIES,
+    "line ends": line_ends.ENTRIES,
+    "control bytes": controls.ENTRIES,
+    "field lines": field_lines.ENTRIES,
+    "request lines": request_lines.ENTRIES,
+    "versions and protocols": versions.ENTRIES,
+    "Host": hosts.ENTRIES,
+    "paths": paths.ENTRIES,
+    "sizes": sizes.ENTRIES,
+    "upgrades": upgrades.ENTRIES,
+    "hop-by-hop": hop_by_hop.ENTRIES,
+    "X-Forwarded": forwarded.ENTRIES,
+    "Expect": expects.ENTRIES,
+    "pipelining": pipelines.ENTRIES,
+    "cut requests": splits.ENTRIES,
+    "TLS": tls.ENTRIES,
+}
