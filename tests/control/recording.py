@@ -1,7 +1,7 @@
 """Stand-ins for what lies around the routes service: workers and stores that write a log."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from proxy.errors import StoreError
 from proxy.model import Route
@@ -42,6 +42,8 @@ class RecordingStore(MemoryStore):
         super().__init__()
         self.log = [] if log is None else log
         self.failing: StoreError | None = None
+        self.known: dict[str, float] = {}
+        self.noted: list[dict[str, float]] = []
         self.reached = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
@@ -55,6 +57,14 @@ class RecordingStore(MemoryStore):
         """Delete, or raise StoreError."""
         await self._write("delete")
         await super().delete(key)
+
+    def last_activity(self) -> Mapping[str, float]:
+        """Return what a test says is known from an earlier life."""
+        return self.known
+
+    def note_activity(self, activity: Mapping[str, float]) -> None:
+        """Note it."""
+        self.noted.append(dict(activity))
 
     async def _write(self, what: str) -> None:
         self.log.append(what)

@@ -241,6 +241,29 @@ async def test_the_latest_activity_wins_and_unknown_keys_are_ignored() -> None:
     }
 
 
+async def test_the_store_hears_only_of_newer_activity() -> None:
+    store = RecordingStore()
+    service = await opened(store=store)
+    await service.add("/a", {"target": TARGET})
+    await service.add("/b", {"target": TARGET})
+    later = time.time() + 100
+    service.record({"/a": later, "/b": 1.0, "/gone": later})
+    assert store.noted == [{"/a": later}]
+
+
+async def test_activity_from_before_a_restart_holds_unless_a_clock_was_ahead() -> None:
+    store = RecordingStore()
+    for key in ("/idle", "/ahead", "/unknown"):
+        await store.put(Route(key, TARGET))
+    started = time.time()
+    store.known = {"/idle": 1000.0, "/ahead": started + 10_000, "/gone": 1.0}
+    service = await opened(store=store)
+    found = {live.route.key: live.last_activity for live in service.all()}
+    assert set(found) == {"/idle", "/ahead", "/unknown"}
+    assert found["/idle"] == 1000.0
+    assert started <= found["/ahead"] == found["/unknown"] <= time.time()
+
+
 async def test_activity_does_not_outlive_its_route() -> None:
     service = await opened()
     await service.add("/a", {"target": TARGET})
