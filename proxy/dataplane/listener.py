@@ -18,6 +18,7 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.tcp_helpers import tcp_keepalive
 
 from proxy.dataplane.admission import Admission
+from proxy.dataplane.departure import has_left
 from proxy.dataplane.reader import Incoming, RequestReader
 from proxy.errors import RequestTimeoutError
 from proxy.model import Limits, Timeouts
@@ -26,6 +27,9 @@ from proxy.upstream.connection import WRITE_BUFFER
 # A client that is still sending when its answer is complete gets this long, in seconds, to read
 # it before the connection is cut (nginx: lingering_timeout).
 LINGER = 5.0
+# One that does not read the end of its answer gets this long from one byte to the next
+# (nginx: send_timeout).
+SEND_PATIENCE = 60.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _FOREVER = float("inf")
 
@@ -113,6 +117,7 @@ class Downstream(web.RequestHandler):
         "_reader",
         "_server",
         "_stream",
+        "_unsent",
         "closing",
         "deadline",
         "forwarded_host",
@@ -136,6 +141,7 @@ class Downstream(web.RequestHandler):
         self._hold = Hold.NONE
         self._advancing = False
         self._head_begun = False
+        self._unsent = 0
         self.state = State.IDLE
         self.closing = False
         self.deadline = server.loop.time() + server.plane.timeouts.keep_alive
@@ -288,27 +294,37 @@ class Downstream(web.RequestHandler):
     def expire(self) -> None:
         """The deadline has passed: answer what is half sent, close what is idle or lingering."""
         if self.state is State.BUSY and self._hold:
-            # It is we who do not read: the client gets its time again.
+            # It is we who do not read: the client gets its time again, if it is still there.
             self.deadline = self._server.loop.time() + self._plane.timeouts.body
+            if has_left(self.transport):
+                self.abort()
         elif self.state is State.BUSY or self._reader.in_head:
             what = "body" if self.state is State.BUSY else "head"
             self._reader.fail(RequestTimeoutError(f"the request's {what} did not come in time"))
             self._advance()
         elif self.state is State.IDLE:
             self.transport.close()
+        elif self.transport.get_write_buffer_size() < self._unsent:
+            self._wait_for_reader()
         else:
             self.transport.abort()
 
     def _end(self, linger: bool) -> None:
         """Close after what is buffered. A client still sending would lose it to a reset."""
         self.state = State.LINGERING
-        self.deadline = self._server.loop.time() + LINGER
+        self._wait_for_reader()
         if linger and self.transport.can_write_eof():
             self._hold = Hold.NONE
             self.transport.write_eof()
             self.transport.resume_reading()
         else:
             self.transport.close()
+
+    def _wait_for_reader(self) -> None:
+        """Give the client time to read what is buffered for it."""
+        self._unsent = self.transport.get_write_buffer_size()
+        patience = SEND_PATIENCE if self._unsent else LINGER
+        self.deadline = self._server.loop.time() + patience
 
 
 def _plain_address(address: str) -> str:

@@ -106,16 +106,18 @@ class DataPlane:
         """
         for door in self._doors:
             await door.close()
+        deadline = self.loop.time() + timeout
+        while self._say_goodbye() and self.loop.time() < deadline:  # noqa: ASYNC110 - but once
+            await asyncio.sleep(0.02)
+        self._close()
+
+    def _say_goodbye(self) -> bool:
+        """Tell every connection and tunnel, new ones as well; return whether there are any."""
         for client in self._listener.clients:
             client.finish_up()
         for tunnel in list(self.tunnels):
             tunnel.shut_down()
-        deadline = self.loop.time() + timeout
-        while (  # noqa: ASYNC110 - once in a worker's life; an event would be set on every close
-            self._listener.clients or self.tunnels
-        ) and self.loop.time() < deadline:
-            await asyncio.sleep(0.02)
-        self._close()
+        return bool(self._listener.clients or self.tunnels)
 
     def _close(self) -> None:
         for client in self._listener.clients:
@@ -194,6 +196,6 @@ class DataPlane:
                 if client.deadline < now:
                     client.expire()
             for tunnel in [tunnel for tunnel in self.tunnels if tunnel.deadline < now]:
-                tunnel.abort()
+                tunnel.expire()
             self.pool.sweep()
             self.connector.sweep()

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Callable
 from enum import Enum
 
+from proxy.dataplane.departure import has_left
 from proxy.dataplane.frames import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameScanner
 from proxy.routing.table import RouteEntry
 
-# How long one side may stay open, or take to swallow what is buffered for it, after the other
-# side has ended. Seconds.
+# How long nothing may move, in seconds, after one side has ended; and how long one side may not
+# read before the other one is looked after.
 LINGER = 30.0
+_FOREVER = float("inf")
 
 
 class State(Enum):
@@ -41,7 +43,7 @@ class Tunnel:
         self.peer = peer
         self.state = State.OPEN
         self.loop = asyncio.get_running_loop()
-        self.deadline = float("inf")
+        self.deadline = _FOREVER
         self._on_closed = on_closed
         self._ends = (
             End(self, websocket, CLOSE_GOING_AWAY_MASKED),
@@ -68,6 +70,24 @@ class Tunnel:
             self._linger(State.LEAVING)
             for end in self._ends:
                 end.leave()
+
+    def moved(self, end: "End") -> None:
+        """Something came from `end` though the tunnel is about to close."""
+        self.deadline = self.loop.time() + LINGER
+        if self.state is State.LEAVING:
+            end.leave()
+
+    def stalled(self, stalled: bool) -> None:
+        """One side does not read, so that nothing is read from the other; or reads again."""
+        if self.state is State.OPEN:
+            self.deadline = self.loop.time() + LINGER if stalled else _FOREVER
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        if self.state is State.OPEN and not any(has_left(end.transport) for end in self._ends):
+            self.stalled(True)
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """Close both sides at once."""
@@ -147,8 +167,8 @@ class End(asyncio.Protocol):
         scanner = self._scanner
         if scanner is None or scanner.feed(data):
             self.tunnel.entry.touch()
-        if self.tunnel.state is State.LEAVING:
-            self.leave()
+        if self.tunnel.state is not State.OPEN:
+            self.tunnel.moved(self)
 
     def leave(self) -> None:
         """Send the other side a close frame if the stream to it stands between two frames."""
@@ -176,9 +196,11 @@ class End(asyncio.Protocol):
         self.tunnel.lost(self)
 
     def pause_writing(self) -> None:
+        self.tunnel.stalled(True)
         if not self.other.gone:
             self.other.transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self.tunnel.stalled(False)
         if not self.other.gone:
             self.other.transport.resume_reading()
