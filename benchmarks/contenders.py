@@ -131,7 +131,6 @@ def _caddy(site: Site, tls: bool) -> Iterator[Running]:
 {{
   admin off
   auto_https disable_redirects
-  persist_config off
   default_sni 127.0.0.1
 }}
 {scheme}://127.0.0.1:{port} {{

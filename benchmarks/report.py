@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.hubs import HUB_ROWS
-from benchmarks.rows import ROWS
+from benchmarks.rows import ROWS, Row
 
 Figures = dict[str, dict[str, list[float]]]
 
@@ -25,14 +25,21 @@ def table(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Return the heading and the lines of the table: figures, then what is wanted and reached."""
     middle = medians(result["figures"])
     units = {row.name: row.unit for row in (*ROWS, *HUB_ROWS)}
-    wanted = {row.name: row.wanted for row in ROWS}
+    rows = {row.name: row for row in ROWS}
     names = list(dict.fromkeys(name for taken in middle.values() for name in taken))
     lines = []
     for row, taken in middle.items():
         cells = [f"{_round(taken[name])}" if name in taken else "" for name in names]
-        verdict = ", ".join(_verdict(taken, *each) for each in wanted.get(row, {}).items())
-        lines.append([row, units.get(row, ""), *cells, verdict])
+        verdicts = _verdicts(rows[row], taken) if row in rows else []
+        lines.append([row, units.get(row, ""), *cells, ", ".join(verdicts)])
     return ["work", "unit", *names, "wanted of hubgate: reached"], lines
+
+
+def _verdicts(row: Row, taken: Mapping[str, float]) -> list[str]:
+    verdicts = [_verdict(taken, *each) for each in row.wanted.items()]
+    if row.most is not None and "hubgate" in taken:
+        verdicts.append(f"≤ {row.most:g}: {'✓' if taken['hubgate'] <= row.most else '✗'}")
+    return verdicts
 
 
 def _verdict(taken: Mapping[str, float], name: str, ratio: float) -> str:

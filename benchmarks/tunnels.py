@@ -16,10 +16,10 @@ def frame(size: int) -> bytes:
     """Return a masked binary frame whose mask is zero, with `size` bytes in it."""
     if size < 126:
         head = bytes([0x82, 0x80 | size])
-    else:
+    elif size < 65536:
         head = bytes([0x82, 0x80 | 126]) + size.to_bytes(2, "big")
-        if size >= 65536:
-            head = bytes([0x82, 0x80 | 127]) + size.to_bytes(8, "big")
+    else:
+        head = bytes([0x82, 0x80 | 127]) + size.to_bytes(8, "big")
     return head + bytes(4) + bytes(size)
 
 
