@@ -1,6 +1,7 @@
 """`proxyctl serve` and `check`, and the commands that talk to a running hubgate, for real."""
 
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -12,8 +13,9 @@ import pytest
 from proxy import __version__
 from proxy.cli import main, outcome
 from tests.certificates import make_dated, make_files
-from tests.cli.running import PATIENCE, PROXYCTL, Proxy, run, running
+from tests.cli.running import DROP_IN, PATIENCE, PROXYCTL, Proxy, run, running
 
+ANY_PORT = ("--ip", "127.0.0.1", "--port", "0", "--api-port", "0")
 TOKEN = {"HUBGATE_TOKEN": "s3cret"}
 FILE = """
 listen: {port: 0}
@@ -156,6 +158,24 @@ def test_a_changed_file_is_taken_over(proxy: Proxy, ask: Ask, tmp_path: Path) ->
     (tmp_path / "routes.yaml").write_text(FILE + "  /more: http://127.0.0.1:2\n")
     proxy.wait_for("reloaded")
     assert list(json.loads(ask("list", "--json")[1])) == ["/fixed", "/more"]
+
+
+def test_every_mistake_of_a_changed_file_is_logged(proxy: Proxy, tmp_path: Path) -> None:
+    mistakes = "  /a: 'http://h:x'\n  /b: gopher://h\nworkers: none\n"
+    (tmp_path / "routes.yaml").write_text(FILE + mistakes)
+    for place in ("routes./a.target: ", "routes./b.target: ", "workers: "):
+        proxy.wait_for(rf"error: not reloaded, .*{re.escape(place)}")
+
+
+def test_a_host_is_not_lost_on_a_proxy_whose_routes_have_none(
+    call: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path, DROP_IN, *ANY_PORT) as proxy:
+        monkeypatch.setenv("HUBGATE_API_URL", proxy.api_url)
+        code, _, line = call("add", "hub.example.org/a", "http://b")
+        assert code == 1
+        assert line.startswith("proxyctl: hub.example.org/a: host: routes have none here;")
+        assert call("list", "--json")[1] == "{}\n"
 
 
 def test_a_route_of_the_file_is_served(proxy: Proxy) -> None:
