@@ -51,7 +51,7 @@ def _wrk(
     """Return CPU microseconds of the proxy per request."""
     url = f"{'https' if tls else 'http'}://127.0.0.1:{running.port}{path}"
     headers = [word for line in BROWSER for word in ("-H", line)]
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", *headers, *flags, url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", *headers, *flags, url]
     before = cpu_seconds(running.process)
     done = subprocess.run(pinned(LOAD_CORE, command), capture_output=True, text=True, check=True)
     used = cpu_seconds(running.process) - before
