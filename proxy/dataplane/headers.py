@@ -108,10 +108,14 @@ def forwarded_lines(head: RequestHead, peer: str, secure: bool, trusted: bool) -
         proto = b"wss" if secure else b"ws"
     host = head.host or b""
     lines = [
-        _appended(b"X-Forwarded-For", peer.encode("latin-1"), before),
         _appended(b"X-Forwarded-Port", _port(host, secure), before),
         _appended(b"X-Forwarded-Proto", proto, before),
     ]
+    # A peer on a unix socket has no address: an empty one would hide those before it.
+    if peer:
+        lines.append(_appended(b"X-Forwarded-For", peer.encode("latin-1"), before))
+    elif given := before.get(b"x-forwarded-for"):
+        lines.append(b"X-Forwarded-For: " + given)
     if first := before.get(b"x-forwarded-host") or host:
         lines.append(b"X-Forwarded-Host: " + first)
     if given := before.get(b"forwarded"):
