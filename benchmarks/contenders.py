@@ -68,7 +68,8 @@ def _nginx(site: Site, tls: bool) -> Iterator[Running]:
     ssl = f"ssl_certificate {site.cert}; ssl_certificate_key {site.key};" if tls else ""
     config = site.folder / f"nginx-{port}.conf"
     config.write_text(f"""
-worker_processes 1; daemon off; pid {site.folder}/nginx-{port}.pid; error_log stderr crit;
+user root; worker_processes 1;
+daemon off; pid {site.folder}/nginx-{port}.pid; error_log stderr crit;
 worker_rlimit_nofile 65536;
 events {{ worker_connections 32768; }}
 http {{
@@ -102,7 +103,7 @@ def _haproxy(site: Site, tls: bool) -> Iterator[Running]:
     config = site.folder / f"haproxy-{port}.cfg"
     config.write_text(f"""
 global
-  maxconn 32768
+  maxconn 9900
   nbthread 1
 defaults
   mode http

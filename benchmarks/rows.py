@@ -51,7 +51,15 @@ def _wrk(
     """Return CPU microseconds of the proxy per request."""
     url = f"{'https' if tls else 'http'}://127.0.0.1:{running.port}{path}"
     headers = [word for line in BROWSER for word in ("-H", line)]
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", *headers, *flags, url]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{max(1, round(seconds))}s",
+        *headers,
+        *flags,
+        url,
+    ]
     before = cpu_seconds(running.process)
     done = subprocess.run(pinned(LOAD_CORE, command), capture_output=True, text=True, check=True)
     used = cpu_seconds(running.process) - before
@@ -59,6 +67,13 @@ def _wrk(
         raise RuntimeError(f"{match[1]} requests failed:\n{done.stdout}")
     requests = int(re.search(r"(\d+) requests in", done.stdout)[1])  # type: ignore[index]
     return used / requests * 1e6
+
+
+def warm_up(running: Running, tls: bool) -> None:
+    """Wait for the first answer, then let everything run for a second."""
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{running.port}/small"
+    subprocess.run(["curl", "-sfk", "-o", "/dev/null", url], check=True, timeout=60)
+    _wrk(running, 1, "/small", tls=tls)
 
 
 def _get(path: str, *flags: str, connections: int = 32, tls: bool = False) -> Callable[..., float]:
@@ -128,6 +143,9 @@ def idle_tunnels(count: int) -> Callable[[Running, float], float]:
 
 UPLOAD = str(Path(__file__).with_name("upload.lua"))
 
+TLS_ROW = Row(
+    "small GET over TLS", "µs", _get("/small", tls=True), {"CHP": 1 / 5, "nginx": 2}, tls=True
+)
 ROWS = (
     Row("small GET, browser headers, keep-alive, 32 connections", "µs", _get("/small"),
         {"CHP": 1 / 6, "Caddy": 1 / 2, "nginx": 2}),
@@ -139,6 +157,6 @@ ROWS = (
     Row("download, CPU s per GiB", "s", _download, {"Caddy": 1}),
     Row("websocket round trip, 256 B", "µs", _trips(256), {"nginx": 1.1}),
     Row("websocket round trip, 64 KiB", "µs", _trips(65536), {"Caddy": 1}),
-    Row("small GET over TLS", "µs", _get("/small", tls=True), {"CHP": 1 / 5, "nginx": 2}, tls=True),
+    TLS_ROW,
     Row("memory per idle tunnel, 1,000 open", "KiB", idle_tunnels(1000), {}, most=12),
 )  # fmt: skip
