@@ -1,6 +1,7 @@
 """What a client sees when there is no answer from a target."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from functools import cache, lru_cache
@@ -11,7 +12,7 @@ from urllib.parse import quote
 
 from proxy.dataplane.headers import REASONS
 from proxy.dataplane.request import RequestHead
-from proxy.errors import HubgateError, RouteError, UpstreamError
+from proxy.errors import HubgateError, RouteError, StaleConnectionError, UpstreamError
 from proxy.model import ForwardRules
 from proxy.routing.target import Target, parse_target
 from proxy.upstream.connection import ResponseHead, UpstreamConnection
@@ -156,11 +157,15 @@ class ErrorPages:
         return page
 
     async def _ask(self, target: Target, status: int, url: bytes) -> Page:
-        connection = self._pool.take(target.peer) or await self._pool.connect(target.peer)
         path = target.path + b"/%d?url=" % status + quote(url, safe="").encode()
         request = (
             b"GET " + path + b" HTTP/1.1\r\nHost: " + target.authority + b"\r\nAccept: */*\r\n\r\n"
         )
+        connection = self._pool.take(target.peer)
+        if connection is not None:
+            with contextlib.suppress(StaleConnectionError):
+                return await _PageReceiver(self._pool, connection).get(request)
+        connection = await self._pool.connect(target.peer)
         return await _PageReceiver(self._pool, connection).get(request)
 
 

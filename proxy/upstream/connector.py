@@ -5,6 +5,7 @@ import asyncio
 from proxy.errors import ConnectError, RefusedError
 from proxy.model import Timeouts
 from proxy.routing.target import Peer
+from proxy.tasks import spawn
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.pool import Pool
 
@@ -36,6 +37,7 @@ class Outage:
         """Note one more failure."""
         if not self.recent(now):
             self._failures = 0
+            self.until = 0.0
         self._failures += 1
         self.error, self.last = error, now
         if self._failures >= _STORM:
@@ -57,13 +59,13 @@ class Connector:
         self._pool = pool
         self._timeouts = timeouts
         self._outages: dict[Peer, Outage] = {}
-        self._waits: dict[Peer, asyncio.Future[None]] = {}
+        self._waits: dict[Peer, asyncio.Task[None]] = {}
         self._clock = asyncio.get_running_loop().time
 
     def outage(self, peer: Peer) -> ConnectError | None:
         """Return why `peer` need not be asked, or None when it is worth an attempt."""
         outage = self._outages.get(peer)
-        if outage is None:
+        if outage is None or not outage.until:
             return None
         now = self._clock()
         if now < outage.until:
@@ -97,15 +99,11 @@ class Connector:
     async def _wait_for(self, peer: Peer) -> None:
         """Return when `peer` accepts connections or the time is over; one poller for all."""
         poll = self._waits.get(peer)
-        if poll is not None:
-            await asyncio.shield(poll)
-            return
-        poll = self._waits[peer] = asyncio.get_running_loop().create_future()
-        try:
-            await self._poll(peer)
-        finally:
-            del self._waits[peer]
-            poll.set_result(None)
+        if poll is None:
+            # A task of its own: the first one to wait may leave before the others.
+            poll = self._waits[peer] = spawn(self._poll(peer), "wait for a target")
+            poll.add_done_callback(lambda _: self._waits.pop(peer))
+        await asyncio.shield(poll)
 
     async def _poll(self, peer: Peer) -> None:
         deadline = self._clock() + self._timeouts.ready
