@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from playwright.async_api import Locator, Page, WebSocket, expect
 
 from tests.browser import notebook
+from tests.browser.hub import Hub
 
 LIMIT = 180.0  # seconds that anything may take on a slow, busy machine
 
@@ -75,3 +76,13 @@ class Desk:
         """Put `text` into the box and wait until the kernel has answered with it."""
         await self.box.fill(text)
         await expect(self.output).to_have_text(repr(text))
+
+
+async def log_in(page: Page, name: str, hub: Hub) -> Desk:
+    """Log in to the hub, with no password to speak of, and wait for the server's JupyterLab."""
+    await page.goto(f"{hub.url}/hub/login")
+    await page.fill("#username_input", name)
+    await page.fill("#password_input", "any")
+    await page.click("#login_submit")
+    await page.wait_for_url(f"{hub.url}/user/{name}/lab**")
+    return Desk(page, f"{hub.url}/user/{name}/")

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.browser import hub as hubs
 from tests.browser import notebook
-from tests.browser.desk import LIMIT, Desk
+from tests.browser.desk import LIMIT, Desk, log_in
 from tests.browser.hub import Hub
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
@@ -36,15 +36,6 @@ async def desks(hub: Hub, browser: Browser) -> AsyncIterator[tuple[Desk, Desk]]:
     yield first, second
     for context in contexts:
         await context.close()
-
-
-async def log_in(page: Page, name: str, hub: Hub) -> Desk:
-    await page.goto(f"{hub.url}/hub/login")
-    await page.fill("#username_input", name)
-    await page.fill("#password_input", "any")
-    await page.click("#login_submit")
-    await page.wait_for_url(f"{hub.url}/user/{name}/lab**")
-    return Desk(page, f"{hub.url}/user/{name}/")
 
 
 async def test_two_people_work_side_by_side(hub: Hub, desks: tuple[Desk, Desk]) -> None:
