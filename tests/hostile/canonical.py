@@ -74,9 +74,9 @@ def _check_framing(request: Request) -> None:
     length, coding = request.get(b"content-length"), request.get(b"transfer-encoding")
     if length is not None and coding is not None:
         raise NotCanonical("a length beside a transfer coding")
-    if length is not None and not re.fullmatch(rb"0|[1-9][0-9]{0,17}", length):
+    if length is not None and not re.fullmatch(rb"0*[0-9]{1,18}", length):
         raise NotCanonical(f"content-length {length[:40]!r}")
-    if coding is not None and coding != b"chunked":
+    if coding is not None and coding.lower() != b"chunked":
         raise NotCanonical(f"transfer-encoding {coding[:40]!r}")
 
 

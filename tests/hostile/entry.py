@@ -51,7 +51,7 @@ class Seen:
 
     `fields` are values by lower-case name, None for a name that must not be there. `at` names
     the target: `hub` (route /), `alice` (/user/alice), `bob` (/user/bob), `docs` (/docs, whose
-    prefix is stripped; native only).
+    prefix is stripped; native only), `inner` (the host inner.example.org; native only).
     """
 
     line: bytes

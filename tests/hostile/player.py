@@ -9,13 +9,22 @@ from functools import partial
 from tests.hostile.answers import Answer
 from tests.hostile.canonical import NotCanonical
 from tests.hostile.conversation import Conversation, Port
-from tests.hostile.entry import End, Entry, HalfClose, Outcome, Pause, Step, UntilSeen
+from tests.hostile.entry import Door, End, Entry, HalfClose, Outcome, Pause, Step, UntilSeen
 from tests.hostile.recorder import Mark, Recorder, Sighting
 from tests.hostile.stream import Record
 
-PREFIXES = {"hub": b"/", "alice": b"/user/alice/", "bob": b"/user/bob/", "docs": b"/docs/"}
-"""Under which path each target is reached."""
+_WAYS = {
+    "hub": (b"/", b"hub"),
+    "alice": (b"/user/alice/", b"hub"),
+    "bob": (b"/user/bob/", b"hub"),
+    "docs": (b"/docs/", b"hub"),
+    "inner": (b"/", b"inner.example.org"),
+}
+"""Under which path and host each target is reached."""
 
+NOT_KEPT = "the target's connection was not kept"
+
+_TLS_ALERT = b"\x15\x03"
 _OURS = re.compile(rb"/(probe|canary)/[0-9]+$")
 _numbers = itertools.count()
 
@@ -78,7 +87,10 @@ class Player:
                 if answer.status == 101:
                     return self._read_tunnel(talk, answers, entry, mark)
         except NotCanonical as error:
-            return Observation((), End.CLOSED, self._recorder.since(mark), b"", (f"{error}",))
+            if entry.door is not Door.TLS_PORT or not talk.buffer.startswith(_TLS_ALERT):
+                return Observation((), End.CLOSED, self._recorder.since(mark), b"", (f"{error}",))
+            while not talk.ended and not talk.timed_out:
+                talk.receive()
         sighting = self._recorder.since(mark)
         if talk.timed_out:
             return Observation(tuple(answers), End.HUNG, sighting)
@@ -98,43 +110,40 @@ class Player:
 
     def _probe(self, talk: Conversation) -> tuple[str, ...]:
         """Ask again on the connection that was kept: the answer has to be this request's."""
-        return self._ask(talk, b"/probe/%d" % next(_numbers), "the next request")[0]
+        return self._ask(talk, "hub", b"probe", "the next request")[1]
 
     def _ask(
-        self, talk: Conversation, path: bytes, what: str
-    ) -> tuple[tuple[str, ...], Record | None]:
+        self, talk: Conversation, at: str, word: bytes, who: str
+    ) -> tuple[Record | None, tuple[str, ...]]:
+        """Ask target `at` for a path of `word` and a number; return its record, or why not."""
         mark = self._recorder.mark()
-        talk.send(b"GET %b HTTP/1.1\r\nHost: hub\r\n\r\n" % path)
+        prefix, host = _WAYS[at]
+        end = b"%b/%d" % (word, next(_numbers))
+        talk.send(b"GET %b%b HTTP/1.1\r\nHost: %b\r\n\r\n" % (prefix, end, host))
         try:
             answer = talk.answer()
         except NotCanonical as error:
-            return (f"{what} got no proper answer: {error}",), None
+            return None, (f"{who} got no proper answer: {error}",)
         if answer is None:
-            return (f"{what} got no answer",), None
-        records = [
-            record
-            for record in self._recorder.since(mark).records
-            if record.request.path == path or b"/docs" + record.request.path == path
-        ]
-        if answer.status != 200 or len(records) != 1 or answer.record != records[0].number:
-            return (
-                f"{what} got {answer.status} {answer.body[:60]!r} instead of its own answer",
-            ), None
-        return (), records[0]
+            return None, (f"{who} got no answer",)
+        for record in self._recorder.since(mark).records:
+            if record.request.path.endswith(b"/" + end) and answer.record == record.number:
+                return record, ()
+        text = f"{who} got {answer.status} {answer.body[:60]!r} instead of its own answer"
+        return None, (text,)
 
     def _with_canary(self, observation: Observation, mark: Mark) -> Observation:
         """Ask on a fresh connection, the way of the last request if any came through."""
         records = observation.sighting.records
-        at = records[-1].at if records else "hub"
         talk = Conversation(self._others, self._patience)
         try:
-            path = PREFIXES[at] + b"canary/%d" % next(_numbers)
-            troubles, canary = self._ask(talk, path, "another client")
+            at = records[-1].at if records else "hub"
+            canary, troubles = self._ask(talk, at, b"canary", "another client")
         finally:
             talk.close()
         kept = observation.end is End.KEPT and _answered_last(observation)
         if canary and kept and canary.connection != records[-1].connection:
-            troubles = ("the target's connection was not kept", *troubles)
+            troubles = (NOT_KEPT, *troubles)
         sighting = self._recorder.since(mark)
         return replace(
             observation,

@@ -14,10 +14,10 @@ from tests.hostile.player import Player
 from tests.hostile.recorder import Recorder
 from tests.system.served import serving
 
-TARGETS = ("hub", "alice", "bob", "docs")
+TARGETS = ("hub", "alice", "bob", "docs", "inner")
 ROUTES = {"hub": "/", "alice": "/user/alice", "bob": "/user/bob"}
 
-# Trusts no peer of ours, and strips a prefix: what the drop-in command does not do.
+# Trusts no peer of ours, strips a prefix, has a route for a host: not so the drop-in command.
 _NATIVE = """\
 forward: {{trusted_peers: [192.0.2.0/24]}}
 routes:
@@ -25,6 +25,7 @@ routes:
   /user/alice: {alice}
   /user/bob: {bob}
   /docs: {{target: "{docs}", strip_prefix: true}}
+  inner.example.org/: {inner}
 """
 
 

@@ -15,6 +15,7 @@ def objections(entry: Entry, observation: Observation) -> list[str]:
 
 def _against(outcome: Outcome, observation: Observation) -> Iterator[str]:
     sighting, answers = observation.sighting, observation.answers
+    records = _in_order(observation)
     statuses = [answer.status for answer in answers]
     expected = [sorted(good) for good in outcome.answers]
     if len(statuses) != len(expected) or any(
@@ -27,15 +28,30 @@ def _against(outcome: Outcome, observation: Observation) -> Iterator[str]:
         lines = [record.request.line for record in sighting.records]
         yield f"the targets got {lines} instead of {len(outcome.seen)} requests"
     else:
-        for record, seen in zip(sighting.records, outcome.seen, strict=True):
+        for record, seen in zip(records, outcome.seen, strict=True):
             yield from _differences(record, seen)
     if sighting.begun and not outcome.begun:
         yield f"a target got the beginning {sighting.begun[0][:200]!r}"
-    for answer, record in zip(answers, sighting.records, strict=False):
-        if answer.status in (101, 200) and answer.record != record.number:
-            yield f"{record.request.line[:80]!r} got the answer to request {answer.record}"
+    own = {record.number for record in records}
+    if any(each.status in (101, 200) and each.record not in own for each in answers):
+        yield "an answer belongs to another request"
     if outcome.tunnel is not None and sighting.tunnels != (outcome.tunnel,):
         yield f"the tunnel carried {sighting.tunnels!r}"
+
+
+def _in_order(observation: Observation) -> list[Record]:
+    """Return the requests in the order of their answers: which target saw which first is open."""
+    records = {record.number: record for record in observation.sighting.records}
+    answered = {answer.record for answer in observation.answers}
+    others = [record for record in records.values() if record.number not in answered]
+    ordered = []
+    for answer in observation.answers:
+        if answer.record in records:
+            ordered.append(records.pop(answer.record))
+        elif answer.status >= 500 and others:
+            # The proxy's own answer to a request that its target spoiled.
+            ordered.append(others.pop(0))
+    return [*ordered, *others]
 
 
 def _differences(record: Record, seen: Seen) -> Iterator[str]:

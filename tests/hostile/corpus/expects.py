@@ -3,7 +3,18 @@
 from dataclasses import replace
 
 from tests.hostile.building import SMUGGLED, chunked, get, lines, post, sized
-from tests.hostile.entry import Entry, HalfClose, Pause, Seen, UntilSeen, dropped, passed, refused
+from tests.hostile.entry import (
+    End,
+    Entry,
+    HalfClose,
+    Outcome,
+    Pause,
+    Seen,
+    UntilSeen,
+    dropped,
+    passed,
+    refused,
+)
 
 POST = b"POST /a HTTP/1.1"
 CONTINUE = b"Expect: 100-continue"
@@ -17,6 +28,9 @@ ODD = {
     "nonsense": b"Expect: \xff",
 }
 
+# The answer to the first is 417, the body is read as a body, the second is served.
+UNMET = Outcome((Seen(b"GET /b HTTP/1.1"),), (frozenset((417,)), frozenset((200,))), End.KEPT)
+
 ENTRIES = [
     *(
         Entry(
@@ -25,6 +39,7 @@ ENTRIES = [
             (
                 passed(Seen(POST, b"hello"), Seen(b"GET /b HTTP/1.1")),
                 refused(400, 417),
+                UNMET,
             ),
         )
         for name, line in ODD.items()

@@ -2,7 +2,7 @@
 believes trusted peers only, and the tests' client is none."""
 
 from tests.hostile.building import get, lines
-from tests.hostile.entry import Door, Entry, Seen, passed
+from tests.hostile.entry import Door, Entry, Seen, passed, refused
 
 A = b"GET /a HTTP/1.1"
 OURS = {
@@ -20,6 +20,8 @@ SPOOFS = {
     "Proto": (b"X-Forwarded-Proto", b"https"),
     "Port": (b"X-Forwarded-Port", b"443"),
 }
+# Servers that hand fields on as environment variables cannot tell these from ours.
+UNDERSCORES = (b"X_Forwarded_For", b"X_FORWARDED-FOR", b"X_Forwarded_Proto", b"X-Forwarded_Host")
 DROPPED = {
     "Forwarded": (b"Forwarded: for=6.6.6.6;host=evil;proto=https", b"forwarded"),
     "X-Forwarded-Host": (b"X-Forwarded-Host: evil", b"x-forwarded-host"),
@@ -66,6 +68,15 @@ ENTRIES = [
             Door.NATIVE,
         )
         for name, (line, field) in DROPPED.items()
+    ),
+    *(
+        Entry(
+            f"{name.decode()}, from a stranger",
+            (get(b"/a", name + b": 6.6.6.6"),),
+            (passed(*seen(name.lower(), None)), refused(400)),
+            Door.NATIVE,
+        )
+        for name in UNDERSCORES
     ),
     Entry(
         "For in two lines, believed",

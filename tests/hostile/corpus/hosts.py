@@ -1,7 +1,7 @@
 """Host: missing, doubled, empty, malformed, or with more in it than a host and a port."""
 
 from tests.hostile.building import SMUGGLED, get, lines
-from tests.hostile.entry import Entry, Seen, passed, refused
+from tests.hostile.entry import Door, Entry, Outcome, Seen, passed, refused
 
 A = b"GET /a HTTP/1.1"
 BAD = {
@@ -75,6 +75,27 @@ ODD = {
     "300 letters": b"a" * 300,
 }
 
+# Native: what picks a route by its host is what its target gets as Host.
+INNER = b"inner.example.org"
+INSIDE = {
+    "as it is": INNER,
+    "upper case": INNER.upper(),
+    "a port": INNER + b":8000",
+    "an empty port": INNER + b":",
+}
+OUTSIDE = {
+    "a subdomain": b"x." + INNER,
+    "a longer name": INNER + b".evil",
+    "a prefix of it": INNER[:-1],
+    "an underscore": b"inner_example.org",
+}
+
+
+def routed(at: str, host: bytes) -> Outcome:
+    """Forwarded to `at`, with that Host."""
+    return passed(Seen(A, at=at, fields=((b"host", host),)))
+
+
 ENTRIES = [
     *(Entry(name, (get(b"/a", host=value),), (refused(400),)) for name, value in BAD.items()),
     *(
@@ -122,5 +143,55 @@ ENTRIES = [
         "overridden by X-Forwarded-Host, X-Host and the like",
         (get(b"/a", b"X-Host: evil", b"X-HTTP-Host-Override: evil", b"Forwarded: host=evil"),),
         (passed(Seen(A, fields=((b"host", b"hub"),))),),
+    ),
+    *(
+        Entry(f"route: {name}", (get(b"/a", host=host),), (routed("inner", host),), Door.NATIVE)
+        for name, host in INSIDE.items()
+    ),
+    *(
+        Entry(f"no route: {name}", (get(b"/a", host=host),), (routed("hub", host),), Door.NATIVE)
+        for name, host in OUTSIDE.items()
+    ),
+    Entry(
+        "route: a trailing dot",
+        (get(b"/a", host=INNER + b"."),),
+        (routed("inner", INNER + b"."), routed("inner", INNER), refused(400)),
+        Door.NATIVE,
+    ),
+    Entry(
+        "route: absolute target, another Host",
+        (get(b"http://inner.example.org/a"),),
+        (routed("inner", INNER), refused(400)),
+        Door.NATIVE,
+    ),
+    Entry(
+        "no route: absolute target elsewhere, Host inside",
+        (get(b"http://hub/a", host=INNER),),
+        (routed("hub", b"hub"), refused(400)),
+        Door.NATIVE,
+    ),
+    Entry(
+        "no route: X-Forwarded-Host",
+        (get(b"/a", b"X-Forwarded-Host: " + INNER, b"Forwarded: host=" + INNER),),
+        (routed("hub", b"hub"),),
+        Door.NATIVE,
+    ),
+    Entry(
+        "no route: no Host in HTTP/1.0",
+        (lines(b"GET /inner.example.org/a HTTP/1.0"),),
+        (passed(Seen(b"GET /inner.example.org/a HTTP/1.1"), end=refused(400).end),),
+        Door.NATIVE,
+    ),
+    Entry(
+        "no route: the host as a path",
+        (get(b"/inner.example.org/a", host=b""),),
+        (passed(Seen(b"GET /inner.example.org/a HTTP/1.1")), refused(400)),
+        Door.NATIVE,
+    ),
+    Entry(
+        "to a user of another host's route",
+        (get(b"/user/alice/x", host=INNER),),
+        (passed(Seen(b"GET /user/alice/x HTTP/1.1", at="inner")),),
+        Door.NATIVE,
     ),
 ]

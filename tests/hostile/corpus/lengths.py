@@ -73,7 +73,7 @@ PAIRS = {
     "empty first": (b"", b"5"),
     "negative second": (b"5", b"-1"),
 }
-# The grammar allows these; what is forwarded is the number written anew.
+# The grammar allows these.
 ODD = {
     "leading zero": b"05",
     "twenty leading zeros": b"0" * 20 + b"5",
@@ -100,7 +100,11 @@ ENTRIES = [
         (refused(400),),
     ),
     *(
-        Entry(name, (sized(value, body=b"hello"),), (passed(LENGTH_5), refused(400)))
+        Entry(
+            name,
+            (sized(value, body=b"hello"),),
+            (passed(LENGTH_5), passed(Seen(POST, b"hello")), refused(400)),
+        )
         for name, value in ODD.items()
     ),
     Entry(

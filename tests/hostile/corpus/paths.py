@@ -91,8 +91,6 @@ RAW = {
     "question mark encoded, inside": (b"/user/alice/a%3fb", "alice"),
     "second question mark": (b"/user/alice?x?/user/bob", "alice"),
     "a URL in the path": (b"/user/alice/http://evil/", "alice"),
-    "curly and pipe": (b"/user/alice/{a}|b", "alice"),
-    "quotes and angle brackets": (b"/user/alice/\"<b>'", "alice"),
     "encoded line ends": (b"/user/alice/a%0d%0aX:%20y", "alice"),
     "encoded request": (b"/user/alice/%20HTTP/1.1%0d%0aHost:%20x%0d%0a%0d%0aGET%20/smug", "alice"),
     "encoded space and version": (b"/user/alice/x%20HTTP/1.1", "alice"),
@@ -122,12 +120,18 @@ MALFORMED = {
     "UTF-8 unencoded": ("/user/alice/é".encode(), "alice"),
     "encoded slash and dots that stay inside": (b"/user/alice/a%2f..%2fb", "alice"),
 }
+# No request has a fragment: it is cut off, or the request is refused.
 FRAGMENTS = {
-    "fragment": b"/user/alice/x#y",
-    "fragment behind the name": b"/user/alice#/../bob",
-    "fragment with dots": b"/user/bob/x#/../../alice/x",
-    "fragment before the query": b"/user/alice#?x",
-    "fragment in the query": b"/user/alice/x?y#z",
+    "fragment": (b"/user/alice/x#y", "alice"),
+    "fragment behind the name": (b"/user/alice#/../bob", "alice"),
+    "fragment with dots": (b"/user/bob/x#/../../alice/x", "bob"),
+    "fragment before the query": (b"/user/alice#?x", "alice"),
+    "fragment in the query": (b"/user/alice/x?y#z", "alice"),
+}
+# Characters that a URL should not have: as they came, or encoded.
+UNUSUAL = {
+    "curly and pipe": (b"/user/alice/{a}|b", b"/user/alice/%7Ba%7D|b"),
+    "quotes and angle brackets": (b"/user/alice/\"<b>'", b"/user/alice/%22%3Cb%3E'"),
 }
 # Slashes that some servers merge. The hub is above all users, so it may see them; a user's
 # server may see them only if they lead to that user either way.
@@ -178,7 +182,14 @@ ENTRIES = [
         Entry(name, (get(path),), (at(target, path), refused(400)))
         for name, (path, target) in MALFORMED.items()
     ),
-    *(Entry(name, (get(path),), (refused(400),)) for name, path in FRAGMENTS.items()),
+    *(
+        Entry(name, (get(path),), (refused(400), at(target, path.partition(b"#")[0])))
+        for name, (path, target) in FRAGMENTS.items()
+    ),
+    *(
+        Entry(name, (get(path),), (at("alice", path), at("alice", encoded)))
+        for name, (path, encoded) in UNUSUAL.items()
+    ),
     *(
         Entry(f"slashes: {name}", (get(path),), (refused(400), *(at(each, path) for each in ats)))
         for name, (path, ats) in SLASHES.items()

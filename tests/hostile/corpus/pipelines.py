@@ -86,7 +86,7 @@ ENTRIES = [
     ),
     Entry(
         "200 good ones",
-        (get() * 200,),
-        (passed(*[A] * 200),),
+        (b"".join(get(b"/%d" % number) for number in range(200)),),
+        (passed(*(Seen(b"GET /%d HTTP/1.1" % number) for number in range(200))),),
     ),
 ]
