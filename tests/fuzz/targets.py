@@ -33,11 +33,12 @@ def read(data: bytes, pieces: int) -> list[Incoming]:
 def seen(request: Incoming) -> tuple[object, ...]:
     """Return what of a request must not depend on how its bytes were cut."""
     head = request.head
-    status = request.error.status if request.error else 0
+    # Which of two mistakes is seen first may depend on the cut; that one is, may not.
+    refused = request.error is not None
     if head is None:
-        return (status,)
+        return (refused,)
     line = (head.method, head.target, head.host, head.upgrade, head.body, head.length)
-    return (*line, tuple(head.lines), b"".join(request.chunks), request.ended, status)
+    return (*line, tuple(head.lines), b"".join(request.chunks), request.ended, refused)
 
 
 def request(data: bytes) -> None:
