@@ -1,10 +1,14 @@
-"""What every test of a command line needs: logging as it was before, no settings from outside."""
+"""What tests of a command line need: logging as it was before, no settings from outside."""
 
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.certificates import Files, make_files
+from tests.cli.drop import Drop
 
 
 @pytest.fixture(autouse=True)
@@ -20,3 +24,13 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(("HUBGATE_", "CONFIGPROXY_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def drop(monkeypatch: pytest.MonkeyPatch) -> Drop:
+    return Drop(monkeypatch)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return make_files(tmp_path)

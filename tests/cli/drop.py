@@ -1,0 +1,38 @@
+"""The drop-in up to the point where it would start."""
+
+import pytest
+from click.testing import CliRunner
+
+from proxy.cli import chp
+from proxy.settings import Settings
+
+# What a hub sets in no case; tests must not depend on who runs them.
+CLEAN = {
+    "CONFIGPROXY_AUTH_TOKEN": None,
+    "HUBGATE_TOKEN": None,
+    "HUBGATE_WORKERS": None,
+    "HUBGATE_STORE": None,
+}
+
+
+class Drop:
+    """Runs the drop-in up to the point where it would start."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.settings: Settings | None = None
+        self.log = ""
+        monkeypatch.setattr(chp, "launch", self._launch)
+
+    def _launch(self, settings: Settings, reload: object) -> int:
+        assert reload is None
+        self.settings = settings
+        return 0
+
+    def run(self, *args: str, **environ: str) -> Settings:
+        """Return the settings that `args` lead to."""
+        result = CliRunner(env={**CLEAN, **environ}).invoke(
+            chp.command, list(args), standalone_mode=False, catch_exceptions=False
+        )
+        self.log = result.output
+        assert self.settings is not None
+        return self.settings

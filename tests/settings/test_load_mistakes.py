@@ -1,0 +1,225 @@
+"""Settings as a whole: every mistake's line."""
+
+from pathlib import Path
+
+import pytest
+
+from proxy.errors import ConfigError
+from tests.settings.reading import Read, lines_of
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("rotes: {}", "line 1: rotes: unknown key; did you mean routes?"),
+        ("listen: {prot: 1}", "line 1: listen.prot: unknown key; did you mean port?"),
+        (
+            "limits: {zzz: 1}",
+            "line 1: limits.zzz: unknown key; the keys here are request_line, head, headers,",
+        ),
+        ("\nlisten:\n  port: x", "line 3: listen.port: 'x' is no port; write a whole number,"),
+        ("listen: {port: 70000}", "line 1: listen.port: 70000 is no port;"),
+        ("listen: {port: yes}", "line 1: listen.port: True is no port;"),
+        ("listen: 8000", "line 1: listen: is a single value, not a mapping; write {port: 8000}"),
+        ("listen: {host: 300.1.1.1}", "line 1: listen.host: '300.1.1.1' is no IPv4 address;"),
+        ("listen: {host: 7}", "line 1: listen.host: 7 is no host; write one address or a list"),
+        (
+            "listen: {socket: a.sock, port: 1}",
+            "line 1: listen: has a socket beside a host or port; keep one of the two",
+        ),
+        (
+            "listen: {redirect_port: 80}",
+            "line 1: listen: redirect_port needs tls: without it there is nothing to redirect to",
+        ),
+        (
+            "listen: {no_ssl: true, tls: {cert: a, key: b}}",
+            "line 1: listen: has tls beside no_ssl; keep one of the two",
+        ),
+        (
+            "listen: {tls: {cert: a}}",
+            "line 1: listen.tls.key: is missing; write it as in"
+            " {cert: certs/hub.pem, key: certs/hub-key.pem}, or give --tls-key",
+        ),
+        (
+            "listen: {tls: {cert: a, key: b, client_certificates: maybe}}",
+            "line 1: listen.tls.client_certificates: 'maybe' is none of its values;"
+            " write 'ignore', 'request' or 'require'",
+        ),
+        (
+            "listen: {tls: {cert: a, key: b, client_certificates: require}}",
+            "line 1: listen.tls: client_certificates needs ca; name the file with the authorities",
+        ),
+        (
+            "listen: {tls: {cert: a, key: b, min_version: '1.1'}}",
+            "line 1: listen.tls.min_version: '1.1' is none of its values; write '1.2' or '1.3'",
+        ),
+        (
+            "listen: {tls: {cert: a.pem, key: b.pem}}",
+            "line 1: listen.tls.cert: a.pem: no such file; `proxyctl certs` makes some to try with",
+        ),
+        ("metrics: {host: 127.0.0.1}", "line 1: metrics: has no port and no socket;"),
+        ("workers: many", "line 1: workers: 'many' is no number of workers; write 1 to 256, or"),
+        ("workers: 0", "line 1: workers: 0 is no number of workers;"),
+        (
+            "store: mysql://x",
+            "line 1: store: 'mysql://x' is no store; write memory: or sqlite:state/routes.db",
+        ),
+        (
+            "store: 'redis://:secret@h:6379/0'",
+            "line 1: store: 'redis://...@h:6379/0': routes in Redis are not available yet;"
+            " write memory: or sqlite:state/routes.db instead",
+        ),
+        (
+            "store: sqlite:///state/routes.db",
+            "line 1: store: 'sqlite:///state/routes.db': the file comes right after sqlite:"
+            " as in sqlite:state/routes.db",
+        ),
+        ("store: 'sqlite::memory:'", "line 1: store: 'sqlite::memory:': the file comes right"),
+        ("store: 'sqlite:'", "line 1: store: 'sqlite:' is no store; write memory: or sqlite:sta"),
+        ('store: "sqlite:a\\0b"', "line 1: store: 'sqlite:a\\x00b' is no store; write memory: or"),
+        (
+            "log_level: loud",
+            "line 1: log_level: 'loud' is none of its values;"
+            " write 'debug', 'info', 'warn' or 'error'",
+        ),
+        ("pid_file: 7", "line 1: pid_file: 7 is no text; write some, in quotes if need be"),
+        ("timeouts: {drain: 0}", "line 1: timeouts.drain: 0 is no time; write seconds above 0,"),
+        ("timeouts: {drain: .nan}", "line 1: timeouts.drain: nan is no time;"),
+        ("timeouts: {drain: .inf}", "line 1: timeouts.drain: inf is no time;"),
+        ("timeouts: {drain: true}", "line 1: timeouts.drain: True is no time;"),
+        ("timeouts: {ready: -1}", "line 1: timeouts.ready: -1 is no time;"),
+        ("limits: {connections: 0}", "line 1: limits.connections: 0 is no count; write a whole"),
+        ("limits: {head: 1}", "line 1: limits.head: 1 is no size in bytes; write a whole number,"),
+        (
+            "forward: {x_forward: maybe}",
+            "line 1: forward.x_forward: 'maybe' is neither true nor false; write one of them",
+        ),
+        (
+            "forward: {protocol_rewrite: gopher}",
+            "line 1: forward.protocol_rewrite: 'gopher' is none of its values;"
+            " write 'http' or 'https'",
+        ),
+        (
+            "forward: {headers: x}",
+            "line 1: forward.headers: is no mapping of headers; write {X-Team: physics}",
+        ),
+        ("forward: {headers: {X: [1]}}", "line 1: forward.headers: 'X' holds no text; put it in"),
+        ("forward: {headers: {a b: c}}", "line 1: forward.headers: 'a b' is no header name;"),
+        (
+            "forward: {trusted_peers: 10.0.0.0/8}",
+            "line 1: forward.trusted_peers: '10.0.0.0/8': write a list of networks such as",
+        ),
+        (
+            "forward: {trusted_peers: [10.0.0.1/8]}",
+            "line 1: forward.trusted_peers: 10.0.0.1/8 has host bits set; write a network such as",
+        ),
+        (
+            "forward: {trusted_peers: [me]}",
+            "line 1: forward.trusted_peers: 'me' is no network; write a network such as",
+        ),
+        (
+            "forward: {error_target: 'http://a', error_path: e}",
+            "line 1: forward: has error_target beside error_path; keep one of the two",
+        ),
+        (
+            "forward: {error_path: none}",
+            "line 1: forward.error_path: none: no such folder; make it or name another",
+        ),
+        (
+            "upstream: {tls: {cert: a}}",
+            "line 1: upstream.tls: has one of cert and key; write both or neither",
+        ),
+        (
+            "upstream: {tls: {ca: none.pem}}",
+            "line 1: upstream.tls.ca: none.pem: no such file;",
+        ),
+        (
+            "routes:\n  /user/alice:\n    target: htp://a",
+            "line 3: routes./user/alice.target: 'htp://a' has scheme 'htp'; write http://,",
+        ),
+        ("routes:\n  /a: a:1", "line 2: routes./a.target: 'a:1' has no scheme; write http://a:1"),
+        (
+            "routes: {/a: {traget: 'http://a'}}",
+            "line 1: routes./a.traget: unknown key; did you mean target?",
+        ),
+        (
+            "routes: {/a: {strip_prefix: true}}",
+            "line 1: routes./a.target: is missing; write it as in http://127.0.0.1:9001 or",
+        ),
+        ("routes: {/a: [x]}", "line 1: routes./a: is a list, not a mapping; write http://127.0.0"),
+        ("routes: {/a: }", "line 1: routes./a: is empty, not a mapping; write http://127.0.0.1"),
+        ("routes: [/a]", "line 1: routes: is a list, not a mapping; write {listen:"),
+        ("routes: {7: 'http://a'}", "line 1: routes.7: 7 is no text; put the key in quotes"),
+        ("routes: {a/b: 'http://a'}", "line 1: routes.a/b: 'a/b' does not start with a slash;"),
+        (
+            "routes:\n  /a%20b: http://a\n  /a b/: http://b",
+            "line 3: routes./a b/: is the same route as '/a%20b'; keep one",
+        ),
+        (
+            "routes: {/a: {target: 'http://a', headers: {Connection: close}}}",
+            "line 1: routes./a.headers: 'Connection' is set by the proxy itself; drop it",
+        ),
+        ("listen: {port: 1, port: 2}", "line 1: listen.port: is there twice, first on line 1;"),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_line(
+    read: Read, tmp_path: Path, text: str, line: str
+) -> None:
+    found = lines_of(lambda: read(text), tmp_path)
+    assert any(each.startswith(f"routes.yaml, {line}") for each in found), found
+    assert all("\n" not in each for each in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "flags", "line"),
+    [
+        ("", {}, {"port": "x"}, "--port: 'x' is no port; write a whole number, 0 to 65535"),
+        ("", {"HUBGATE_PORT": "x"}, {}, "HUBGATE_PORT: 'x' is no port; write a whole number,"),
+        ("", {"HUBGATE_NO_SSL": "2"}, {}, "HUBGATE_NO_SSL: '2' is neither on nor off; write 1"),
+        ("", {}, {"socket": "s", "port": "1"}, "--port, --socket: has a socket beside a host"),
+        ("", {}, {"store": "x"}, "--store: 'x' is no store;"),
+        ("", {"HUBGATE_STORE": "redi://:pw@h"}, {}, "HUBGATE_STORE: 'redi://...@h' is no store;"),
+        ("listen: 3", {}, {"port": "1"}, "routes.yaml, line 1: listen: is a single value, not a"),
+        ("", {}, {"tls_cert": "/x"}, "listen.tls.key: is missing;"),
+        ("", {}, {"tls_cert": "/x", "tls_key": "/y"}, "--tls-cert: /x: no such file;"),
+        ("", {}, {"token_file": "/x/t"}, "--token-file: /x/t: no such file; write the token there"),
+        ("", {"HUBGATE_TOKEN": "a b"}, {}, "HUBGATE_TOKEN: the token must be one word of plain"),
+        (
+            "",
+            {},
+            {"host": "0.0.0.0"},
+            "listen: 0.0.0.0:8000 is a public address without TLS; give listen.tls (--tls-cert,"
+            " --tls-key), or --no-ssl if TLS ends elsewhere",
+        ),
+        (
+            "",
+            {},
+            {"api_host": "*"},
+            "api: *:8001 is a public address without a token; set HUBGATE_TOKEN or"
+            " api.token_file, or listen on 127.0.0.1",
+        ),
+        ("", {}, {"port": "8001"}, "api: 127.0.0.1:8001 is taken by listen; give one of them"),
+    ],
+)
+def test_a_mistake_outside_the_file_names_its_origin(
+    read: Read,
+    tmp_path: Path,
+    text: str,
+    environ: dict[str, str],
+    flags: dict[str, str],
+    line: str,
+) -> None:
+    found = lines_of(lambda: read(text, environ, **flags), tmp_path)
+    assert any(each.removeprefix("routes.yaml: ").startswith(line) for each in found), found
+
+
+def test_all_mistakes_are_told_at_once(read: Read, tmp_path: Path) -> None:
+    found = lines_of(lambda: read("workers: x\nroutes: {/a: b, c/d: 'http://c'}\nlog: 1"), tmp_path)
+    assert len(found) == 4
+
+
+def test_the_error_itself_is_one_line(read: Read) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read("workers: x\nstore: y")
+    assert "\n" not in str(raised.value)
+    assert str(raised.value).endswith("(and 1 more)")
