@@ -41,7 +41,7 @@ clean:
 venv: $(STAMP)
 
 parts:
-	@scripts/system-parts chromium redis-server
+	@scripts/system-parts chromium
 
 # The stamp is older than pyproject.toml exactly when there is something to install.
 $(STAMP): pyproject.toml
