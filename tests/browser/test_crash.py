@@ -22,11 +22,7 @@ from tests.browser.desk import LIMIT, Desk, log_in
 from tests.browser.hub import Hub
 from tests.control.waiting import until
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(900),
-    pytest.mark.xdist_group("browser-http"),
-]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
 
 POLLS = ("/api/sessions?", "/api/terminals?")
 ATTEMPTS = 5
