@@ -53,16 +53,30 @@ class Api:
         """Remove a route."""
         self._call("DELETE", key, None)
 
+    def operate(self, method: str, path: str) -> tuple[int, bytes]:
+        """Ask for something else than a route; return status and body.
+
+        Raises click.ClickException when there is no answer, or 403.
+        """
+        status, answer = self._exchange(method, path, None, self._headers())
+        if status == 403:
+            raise self._refusal(status, None, answer)
+        return status, answer
+
     def _call(self, method: str, key: str | None, body: bytes | None) -> bytes:
-        headers = {"Accept": "application/json"}
+        headers = self._headers()
         if body is not None:
             headers["Content-Type"] = "application/json"
-        if self.token:
-            headers["Authorization"] = f"token {self.token}"
         status, answer = self._exchange(method, _path(key), body, headers)
         if status not in (200, 201, 204):
             raise self._refusal(status, key, answer)
         return answer
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Accept": "application/json"}
+        if self.token:
+            headers["Authorization"] = f"token {self.token}"
+        return headers
 
     def _exchange(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]

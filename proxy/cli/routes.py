@@ -1,64 +1,18 @@
 """`proxyctl add`, `remove`, `list` and `get`: the routes of a running hubgate."""
 
-import functools
 import json
-import os
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from proxy.cli.api_client import Api, check_api_url
+from proxy.cli.api_client import Api
+from proxy.cli.api_options import with_api
 from proxy.cli.routes_table import print_route, print_routes
 from proxy.errors import ConfigError
-from proxy.model import ClientTLS
-from proxy.settings.token import token_from_environment, token_from_file
 from proxy.settings.urls import check_header, check_target, route_key
-from proxy.tls import client_context
 
-_OPTIONS = (
-    click.option(
-        "--api-url",
-        metavar="URL",
-        envvar="HUBGATE_API_URL",
-        default="http://127.0.0.1:8001",
-        show_default=True,
-        help="The API; also https:// and http+unix://%2Fpath.  [HUBGATE_API_URL]",
-    ),
-    click.option("--token-file", metavar="FILE", help="Holds the token; else HUBGATE_TOKEN does."),
-    click.option("--ca", metavar="FILE", help="Authority of the API's certificate."),
-    click.option("--cert", metavar="FILE", help="Certificate to show to the API."),
-    click.option("--key", metavar="FILE", help="Its private key."),
-)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API sends it.")
-
-
-def _with_api(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the API's options, and the API they name as its first argument."""
-
-    @functools.wraps(command)
-    def connected(
-        api_url: str,
-        token_file: str | None,
-        ca: str | None,
-        cert: str | None,
-        key: str | None,
-        **rest: Any,
-    ) -> None:
-        url = check_api_url(api_url)
-        tls = client_context(ClientTLS(cert, key, ca)) if url.startswith("https:") else None
-        command(Api(url, _token(token_file), tls), **rest)
-
-    for option in reversed(_OPTIONS):
-        connected = option(connected)
-    return connected
-
-
-def _token(named_file: str | None) -> str | None:
-    if named_file is None and (token := token_from_environment(os.environ)):
-        return token
-    path = named_file or os.environ.get("HUBGATE_TOKEN_FILE")
-    return token_from_file(path) if path else None
 
 
 def _argument(check: Callable[[str], str]) -> Callable[..., str]:
@@ -80,7 +34,7 @@ _path = click.argument("path", metavar="PATH", callback=_argument(route_key))
 @click.option("--strip-prefix", is_flag=True, help="Cut PATH off what the target sees.")
 @click.option("--header", "headers", metavar="NAME:VALUE", multiple=True, help="Header to add.")
 @click.option("--data", metavar="JSON", help="More data to keep with the route: an object.")
-@_with_api
+@with_api
 def add(
     api: Api, path: str, target: str, strip_prefix: bool, headers: tuple[str, ...], data: str | None
 ) -> None:
@@ -96,7 +50,7 @@ def add(
 
 @click.command()
 @_path
-@_with_api
+@with_api
 def remove(api: Api, path: str) -> None:
     """Remove the route PATH; requests that are under way finish."""
     api.delete(path)
@@ -105,7 +59,7 @@ def remove(api: Api, path: str) -> None:
 
 @click.command("list")
 @_as_json
-@_with_api
+@with_api
 def list_routes(api: Api, as_json: bool) -> None:
     """List all routes: a table on a terminal, else path, target and activity with tabs."""
     routes = api.get()
@@ -118,7 +72,7 @@ def list_routes(api: Api, as_json: bool) -> None:
 @click.command()
 @_path
 @_as_json
-@_with_api
+@with_api
 def get(api: Api, path: str, as_json: bool) -> None:
     """Show the route PATH."""
     data = api.get(path)

@@ -51,6 +51,18 @@ class Parts:
     guard: TokenGuard
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a reload did: what it took over, what needs a restart, or the mistakes that kept it.
+
+    With a mistake, each a line for a person, everything is as it was.
+    """
+
+    changed: tuple[str, ...] = ()
+    needs_restart: tuple[str, ...] = ()
+    mistakes: tuple[str, ...] = ()
+
+
 class Reloader:
     """Reads the settings again and takes over what it can; never raises for a mistake in them.
 
@@ -67,28 +79,34 @@ class Reloader:
         self._certificates = {path: known.get(path) for path in certificate_files(running)}
         self._one_at_a_time = asyncio.Lock()
 
+    @property
+    def running(self) -> Settings:
+        """What is served by now."""
+        return self._running
+
     async def follow(self) -> None:
         """Reload whenever a file that matters changes, until cancelled."""
         while watched_files(self._running):
             await files_changed(self._known)
             await self.reload()
 
-    async def reload(self) -> None:
+    async def reload(self) -> Outcome:
         """Read and take over; at a mistake log it, and everything stays as it is."""
         async with self._one_at_a_time:
             known = versions(watched_files(self._running))
             try:
                 # A large file takes seconds to read, and the API must go on meanwhile.
                 fresh = await asyncio.to_thread(self._read)
-                await self._take_over(fresh)
+                outcome = await self._take_over(fresh)
             except ConfigError as error:
-                for line in error.lines:
-                    log.error("not reloaded, what runs stays as it is: %s", line)
+                outcome = Outcome(mistakes=error.lines)
             found = versions(watched_files(self._running))
             # What changed while it was read must be noticed: the earlier version counts.
             self._known = {path: known.get(path, version) for path, version in found.items()}
+        _log(outcome)
+        return outcome
 
-    async def _take_over(self, fresh: Settings) -> None:
+    async def _take_over(self, fresh: Settings) -> Outcome:
         wanted = replace(
             _with_token_of(fresh, self._running),
             fixed_routes=fresh.fixed_routes,
@@ -109,11 +127,18 @@ class Reloader:
             configure_logging(wanted.log_level)
         for warning in token_file_warnings(wanted):
             log.warning("%s", warning)
-        taken = [*changed(self._running, wanted), *(["certificates"] if renewed else [])]
-        log.info("reloaded: %s", ", ".join(taken) or "nothing has changed")
-        if left := list(changed(wanted, fresh)):
-            log.warning("changed, and needs a restart: %s", ", ".join(left))
+        taken = (*changed(self._running, wanted), *(["certificates"] if renewed else []))
         self._running, self._certificates = wanted, certificates
+        return Outcome(taken, tuple(changed(wanted, fresh)))
+
+
+def _log(outcome: Outcome) -> None:
+    for line in outcome.mistakes:
+        log.error("not reloaded, what runs stays as it is: %s", line)
+    if not outcome.mistakes:
+        log.info("reloaded: %s", ", ".join(outcome.changed) or "nothing has changed")
+    if outcome.needs_restart:
+        log.warning("changed, and needs a restart: %s", ", ".join(outcome.needs_restart))
 
 
 def watched_files(settings: Settings) -> list[Path]:

@@ -14,6 +14,7 @@ from proxy.control.endpoint import Endpoint
 from proxy.control.listeners import Listeners
 from proxy.control.metrics import Metrics
 from proxy.control.metrics_app import build_metrics_app
+from proxy.control.operations import Operations, reload_page
 from proxy.control.pidfile import pid_file
 from proxy.control.reload import Parts, Reloader, watched_files
 from proxy.control.routes import RouteService
@@ -93,7 +94,7 @@ class Supervisor:
             await endpoint.start()
         self._announce(listeners, service)
         stack.enter_context(pid_file(self._settings.pid_file))
-        await self._serve(Parts(service, pool, endpoints, self._guard))
+        await self._serve(pool)
         await self._drain(listeners, endpoints, pool, service)
 
     async def _open_service(self, pool: WorkerPool, stack: AsyncExitStack) -> RouteService:
@@ -112,6 +113,12 @@ class Supervisor:
         if listeners.metrics:
             metrics = build_metrics_app(service, pool, self._metrics)
             endpoints.append(Endpoint(metrics, listeners.metrics))
+        read = self._read or (lambda: settings)
+        parts = Parts(service, pool, endpoints, self._guard)
+        self._reloader = Reloader(settings, read, parts, self._known)
+        operations = Operations(self._guard)
+        if watched_files(settings):
+            operations.add(api, "/api/reload", reload_page(self._reloader.reload))
         return endpoints
 
     def _announce(self, listeners: Listeners, service: RouteService) -> None:
@@ -130,14 +137,13 @@ class Supervisor:
         for listener in listeners.metrics:
             log.info("Serve metrics at http://%s/metrics", listener.address)
 
-    async def _serve(self, parts: Parts) -> None:
+    async def _serve(self, pool: WorkerPool) -> None:
         """Wait for the end, reloading meanwhile. Raises what went wrong in the pool."""
-        read = self._read or (lambda: self._settings)
-        self._reloader = Reloader(self._settings, read, parts, self._known)
+        assert self._reloader is not None
         self._serving = True
         following = spawn(self._reloader.follow(), "follow files")
         stopped = spawn(self._stop.wait(), "stop signal")
-        failure = parts.pool.failure
+        failure = pool.failure
         try:
             await asyncio.wait({stopped, failure}, return_when=asyncio.FIRST_COMPLETED)
             if failure.done():

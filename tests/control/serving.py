@@ -12,7 +12,9 @@ from aiohttp import web
 from proxy.control.api import build_api
 from proxy.control.auth import TokenGuard
 from proxy.control.metrics import Metrics
+from proxy.control.operations import Operations, reload_page
 from proxy.control.protocol import hide_software
+from proxy.control.reload import Outcome
 from proxy.control.routes import RouteService
 from proxy.model import ForwardRules, Route, WorkerConfig
 from proxy.settings import Settings
@@ -79,9 +81,16 @@ async def serving(
     service = RouteService(store, workers)
     await service.open(fixed, ())
     settings = Settings(api_token=token, worker=WorkerConfig(rules=rules or ForwardRules()))
-    async with serve(build_api(service, settings, workers, metrics, TokenGuard(token))) as port:
+    guard = TokenGuard(token)
+    app = build_api(service, settings, workers, metrics, guard)
+    Operations(guard).add(app, "/api/reload", reload_page(_reload))
+    async with serve(app) as port:
         yield Api(port, service, workers, store, metrics)
     await service.close()
+
+
+async def _reload() -> Outcome:
+    return Outcome(("routes",), ("workers",))
 
 
 async def ask(
