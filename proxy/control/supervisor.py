@@ -32,11 +32,17 @@ log = logging.getLogger("hubgate.supervisor")
 
 
 class Supervisor:
-    """One running hubgate. `reload` reads the settings again, None where no file was read."""
+    """One running hubgate. `reload` reads the settings again, None where no file was read.
 
-    def __init__(self, settings: Settings, reload: Callable[[], Settings] | None = None) -> None:
+    `listeners` are open already; it closes them.
+    """
+
+    def __init__(
+        self, settings: Settings, reload: Callable[[], Settings] | None, listeners: Listeners
+    ) -> None:
         self._settings = settings
         self._read = reload
+        self._listeners = listeners
         # As early as this: a file may change while the workers start.
         self._known = versions(watched_files(settings))
         self._guard = TokenGuard(settings.api_token)
@@ -81,7 +87,7 @@ class Supervisor:
     # --- its phases, in order ---
 
     async def _run(self, stack: AsyncExitStack) -> None:
-        listeners = Listeners(self._settings)
+        listeners = self._listeners
         stack.callback(listeners.close)
         sockets = [listeners.of_worker(index) for index in range(self._settings.workers)]
         pool = WorkerPool(self._settings.worker, sockets)
