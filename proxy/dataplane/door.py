@@ -46,4 +46,6 @@ class Door:
             self._accepting = None
         self._sock.close()
         if self._plain:
-            await self._server.shutdown(0)
+            # aiohttp takes no time at all for all the time in the world.
+            self._server.pre_shutdown()
+            await self._server.shutdown(0.1)

@@ -1,8 +1,12 @@
 """The plain-HTTP port that sends everybody to HTTPS."""
 
+import re
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
 
 from aiohttp import web
+
+_HOST = re.compile(r"[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\]")
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -12,15 +16,16 @@ def redirect_handler(to_port: Callable[[], int | None]) -> Handler:
 
     async def redirect(request: web.BaseRequest) -> web.StreamResponse:
         host = request.headers.get("Host", "")
-        if not host:
+        name = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+        if not _HOST.fullmatch(name):
             return web.Response(
                 status=400, text="This port only redirects to HTTPS: the request names no Host.\n"
             )
         port = to_port()
         suffix = "" if port in (None, 443) else f":{port}"
-        name = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
-        return web.Response(
-            status=301, headers={"Location": f"https://{name}{suffix}{request.raw_path}"}
-        )
+        path = request.raw_path
+        if not path.startswith("/"):
+            path = urlsplit(path)._replace(scheme="", netloc="").geturl() or "/"
+        return web.Response(status=301, headers={"Location": f"https://{name}{suffix}{path}"})
 
     return redirect

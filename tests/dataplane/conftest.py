@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,12 @@ StartTarget = Callable[..., Awaitable[Target]]
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run every test here on uvloop, as a worker does."""
-    return {"uvloop": uvloop.new_event_loop}
+    """Run every test here on uvloop, as a worker does, but for those that name another loop."""
+    marker = item.get_closest_marker("asyncio")
+    named = marker is not None and "loop_factories" in marker.kwargs
+    return {"uvloop": uvloop.new_event_loop} | (
+        {"asyncio": asyncio.new_event_loop} if named else {}
+    )
 
 
 @pytest.fixture
@@ -57,6 +61,7 @@ async def start_front(start_target: StartTarget) -> AsyncIterator[StartFront]:
         limits: Limits | None = None,
         config: Mapping[str, Any] | None = None,
         sock: socket.socket | None = None,
+        redirect: Sequence[socket.socket] = (),
         **rules: Any,
     ) -> Front:
         front = Front(
@@ -67,6 +72,7 @@ async def start_front(start_target: StartTarget) -> AsyncIterator[StartFront]:
                 **(config or {}),
             ),
             sock or listening(socket.AF_INET, ("127.0.0.1", 0)),
+            redirect,
         )
         started.append(front)
         await front.start()

@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from proxy.dataplane.server import DataPlane
@@ -140,7 +140,9 @@ class Target:
 class Front:
     """A running DataPlane on a socket of its own, and clients for it."""
 
-    def __init__(self, config: WorkerConfig, sock: socket.socket, redirect: Iterable[Any] = ()):
+    def __init__(
+        self, config: WorkerConfig, sock: socket.socket, redirect: Sequence[socket.socket] = ()
+    ):
         self.config = config
         self.table = RouteTable(config.rules)
         self.plane = DataPlane(config, self.table)
