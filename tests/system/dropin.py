@@ -25,6 +25,7 @@ class Dropin:
     state: Path
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     ports: tuple[int, int] = field(default_factory=free_ports)
+    environment: dict[str, str] = field(default_factory=dict)
     lives: list[RunningProxy] = field(default_factory=list)
 
     @property
@@ -38,6 +39,7 @@ class Dropin:
         port, api_port = self.ports
         where = ("--ip", "127.0.0.1", "--port", str(port), "--api-ip", "127.0.0.1")
         env = {"CONFIGPROXY_AUTH_TOKEN": self.token, "XDG_STATE_HOME": str(self.state)}
+        env |= self.environment
         process, output = spawn(
             [*where, "--api-port", str(api_port), *FLAGS, *flags], env, self.folder
         )
