@@ -15,14 +15,16 @@ log = logging.getLogger("hubgate.supervisor")
 def pid_file(path: str | None) -> Iterator[None]:
     """Keep our process id in the file at `path`; without a path, do nothing.
 
-    Raises ConfigError when the file cannot be written.
+    Only we can read a new file; one that is there keeps its mode. Raises ConfigError when the
+    file cannot be written.
     """
     if path is None:
         yield
         return
     own = str(os.getpid())
     try:
-        Path(path).write_text(own)
+        with open(path, "w", opener=_for_us_alone) as file:
+            file.write(own)
     except OSError as error:
         raise ConfigError(
             f"--pid-file {path}: {error.strerror}; give a path in a folder that is there "
@@ -36,3 +38,7 @@ def pid_file(path: str | None) -> Iterator[None]:
             # A successor may have put its own id there.
             if Path(path).read_text().strip() == own:
                 os.unlink(path)
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
