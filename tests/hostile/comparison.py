@@ -14,6 +14,9 @@ Results = dict[str, dict[str, tuple[str, str]]]
 
 BEGIN, END = "<!-- comparison: begin -->\n", "<!-- comparison: end -->\n"
 
+_NAMED = 12
+"""How many messages of one kind are named."""
+
 _BAD = (Finding.HIDDEN, Finding.AMBIGUOUS, Finding.PASSED, Finding.OWN, Finding.OTHERS)
 
 
@@ -26,7 +29,7 @@ def table(ours: Results, theirs: Results) -> list[str]:
     """Return the table: a line for each topic, and the sums."""
     lines = [
         "| topic | messages | hubgate, as required | CHP, as required | refused otherwise "
-        "| left hanging | passed on wrongly | second request | client misled |",
+        "| left hanging | passed on wrongly | request behind | client misled |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     totals: Counter[str] = Counter()
@@ -58,7 +61,8 @@ def list_of_bad(theirs: Results) -> list[str]:
         for kind in _BAD:
             names = [name for name, (finding, _) in found.items() if finding == kind.name]
             if names:
-                lines.append(f"- **{topic}**, {kind.value}: {'; '.join(names)}.")
+                more = f"; and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+                lines.append(f"- **{topic}**, {kind.value}: {'; '.join(names[:_NAMED])}{more}.")
     return lines
 
 

@@ -134,7 +134,7 @@ ENTRIES = [
             (chunked(body=chunk + END + get(b"/b")),),
             (
                 passed(Seen(POST, b"hello"), Seen(b"GET /b HTTP/1.1")),
-                refused(400, 413, 431),
+                refused(400, 413, 431, begun=True),
             ),
         )
         for name, chunk in DOUBTFUL.items()

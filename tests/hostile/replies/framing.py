@@ -72,7 +72,11 @@ REPLIES = [
         for name, line in LENGTHS.items()
     ),
     *(
-        Reply(name, (HEAD + line + b"\r\n\r\n2\r\nhi\r\n0\r\n\r\n" + SECOND,), (FAILED,))
+        Reply(
+            name,
+            (HEAD + line + b"\r\n\r\n2\r\nhi\r\n0\r\n\r\n" + SECOND, Pause(), Close.END),
+            (FAILED,),
+        )
         for name, line in CODINGS.items()
     ),
     *(

@@ -55,14 +55,17 @@ STATUSES = {
     "LF in the reason": b"HTTP/1.1 200 O\nK\r\n",
     "CR in the reason": b"HTTP/1.1 200 O\rK\r\n",
     "a field in the reason by LF": b"HTTP/1.1 200 OK\nSet-Cookie: a=b\r\n",
-    "NUL in the reason": b"HTTP/1.1 200 O\0K\r\n",
-    "control byte in the reason": b"HTTP/1.1 200 O\x01K\r\n",
-    "escape in the reason": b"HTTP/1.1 200 O\x1b[2JK\r\n",
-    "DEL in the reason": b"HTTP/1.1 200 O\x7fK\r\n",
     "a request line": b"GET / HTTP/1.1\r\n",
     "an HTTP/2 frame": b"\0\0\0\x04\0\0\0\0\0\r\n",
     "a TLS alert": b"\x15\x03\x03\0\x02\x02\x28\r\n",
     "zeros": b"\0" * 64 + b"\r\n",
+}
+# The client gets another reason, or an error.
+REASONS = {
+    "NUL in the reason": b"HTTP/1.1 200 O\0K\r\n",
+    "control byte in the reason": b"HTTP/1.1 200 O\x01K\r\n",
+    "escape in the reason": b"HTTP/1.1 200 O\x1b[2JK\r\n",
+    "DEL in the reason": b"HTTP/1.1 200 O\x7fK\r\n",
 }
 HUGE = {
     "a reason": (b"HTTP/1.1 200 ", b"x" * 1000, b"\r\n" + END),
@@ -77,6 +80,10 @@ REPLIES = [
     *(
         Reply(f"status line: {name}", (line + END, Pause(), Close.END), (FAILED,))
         for name, line in STATUSES.items()
+    ),
+    *(
+        Reply(name, (line + END,), (FAILED, ok(b"hi", b"set-cookie")))
+        for name, line in REASONS.items()
     ),
     Reply("no reason", (b"HTTP/1.1 200\r\n" + END,), (ok(b"hi"), FAILED)),
     Reply("an empty reason", (b"HTTP/1.1 200 \r\n" + END,), (ok(b"hi"),)),
