@@ -7,8 +7,6 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 
-from aiohttp import web
-
 from proxy.dataplane.admission import Admission
 from proxy.dataplane.door import Door
 from proxy.dataplane.error_pages import ErrorPages
@@ -17,7 +15,7 @@ from proxy.dataplane.headers import configure_lines, header_lines
 from proxy.dataplane.listener import Downstream, Listener
 from proxy.dataplane.match import Counters
 from proxy.dataplane.reader import Incoming
-from proxy.dataplane.redirect import redirect_handler
+from proxy.dataplane.redirect import redirect_server
 from proxy.dataplane.request import RequestHead
 from proxy.dataplane.sampling import Sampler
 from proxy.dataplane.trust import Trust
@@ -80,8 +78,9 @@ class DataPlane:
         """Accept connections on inherited, listening sockets."""
         tls = server_context(self._config.tls) if self._config.tls is not None else None
         self._doors = [Door(sock, self._listener) for sock in public]
-        handler = redirect_handler(lambda: self._config.redirect_to)
-        self._doors += [Door(sock, web.Server(handler), plain=True) for sock in redirect]
+        for sock in redirect:
+            server = redirect_server(lambda: self._config.redirect_to)
+            self._doors.append(Door(sock, server, plain=True))
         for door in self._doors:
             await door.open(tls)
         self._sweeper = spawn(self._sweep(), "sweep deadlines")
