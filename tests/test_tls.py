@@ -11,6 +11,7 @@ from proxy.errors import ConfigError
 from proxy.model import ClientTLS, ServerTLS
 from proxy.tls import client_context, server_context
 from tests.certificates import Files, encrypt, make_files
+from tests.contract.certificates import FFDHE2048
 
 PATIENCE = 30.0
 
@@ -187,15 +188,3 @@ def test_a_pair_that_does_not_match_is_a_mistake(files: Files, tmp_path: Path) -
     other = make_files(tmp_path, "other")
     with pytest.raises(ConfigError, match="key values mismatch"):
         server_context(ServerTLS(files.cert, other.key))
-
-
-# The group ffdhe2048 of RFC 7919, appendix A.1: making one's own takes minutes.
-FFDHE2048 = """-----BEGIN DH PARAMETERS-----
-MIIBCAKCAQEA//////////+t+FRYortKmq/cViAnPTzx2LnFg84tNpWp4TZBFGQz
-+8yTnc4kmz75fS/jY2MMddj2gbICrsRhetPfHtXV/WVhJDP1H18GbtCFY2VVPe0a
-87VXE15/V8k1mE8McODmi3fipona8+/och3xWKE2rec1MKzKT0g6eXq8CrGCsyT7
-YdEIqUuyyOP7uWrat2DX9GgdT0Kj3jlN9K5W7edjcrsZCwenyO4KbXCeAvzhzffi
-7MA0BM0oNC9hkXL+nOmFg/+OTxIy7vKBg8P+OxtMb61zO7X8vC7CIAXFjvGDfRaD
-ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
------END DH PARAMETERS-----
-"""

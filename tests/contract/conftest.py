@@ -111,6 +111,13 @@ def target(make_target: MakeTarget) -> Target:
 
 
 @pytest.fixture
+def x(proxy: RunningProxy, target: Target) -> RunningProxy:
+    """Return a proxy without flags that has `target` at /x."""
+    proxy.add("/x", target.url)
+    return proxy
+
+
+@pytest.fixture
 def folder() -> Iterator[Path]:
     """Return an empty folder for unix sockets: their paths have to be shorter than tmp_path."""
     with tempfile.TemporaryDirectory(prefix="contract-") as name:

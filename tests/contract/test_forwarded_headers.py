@@ -5,21 +5,9 @@ import pytest
 from tests.contract.better import better
 from tests.contract.conftest import StartProxy
 from tests.contract.harness import RunningProxy
+from tests.contract.passing import seen
 from tests.contract.target import Target
 from tests.contract.wire import Request
-
-Pair = tuple[str, str]
-
-
-@pytest.fixture
-def x(proxy: RunningProxy, target: Target) -> RunningProxy:
-    proxy.add("/x", target.url)
-    return proxy
-
-
-def seen(proxy: RunningProxy, target: Target, *fields: Pair) -> Request:
-    assert proxy.get("/x", *fields).status == 200
-    return target.last
 
 
 def listed(request: Request, name: str) -> list[str]:

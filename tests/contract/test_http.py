@@ -4,25 +4,9 @@ import pytest
 
 from tests.contract.conftest import MakeTarget
 from tests.contract.harness import RunningProxy
+from tests.contract.passing import relayed
 from tests.contract.target import Connection, Target, answer, replying
 from tests.contract.wire import Response
-
-
-@pytest.fixture
-def x(proxy: RunningProxy, target: Target) -> RunningProxy:
-    proxy.add("/x", target.url)
-    return proxy
-
-
-def relayed(
-    proxy: RunningProxy, make_target: MakeTarget, reply: bytes, method: str = "GET"
-) -> Response:
-    """Return what a client gets for `reply`; its connection has to be of use afterwards."""
-    proxy.add("/x", make_target(replying(reply)).url)
-    with proxy.connect() as client:
-        response = client.ask("/x", method=method)
-        assert client.ask("/_chp_healthz").status == 200
-        return response
 
 
 class TestMethodsAndStatuses:

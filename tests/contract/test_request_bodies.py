@@ -18,12 +18,6 @@ def raw(status_line: str, *fields: str) -> bytes:
     return "\r\n".join([status_line, *fields, "", ""]).encode()
 
 
-@pytest.fixture
-def x(proxy: RunningProxy, target: Target) -> RunningProxy:
-    proxy.add("/x", target.url)
-    return proxy
-
-
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "GET", "REPORT"])
 def test_a_body_with_a_length_goes_through(x: RunningProxy, target: Target, method: str) -> None:
     with x.connect() as client:

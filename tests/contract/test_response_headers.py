@@ -5,10 +5,9 @@ import pytest
 from tests.contract.better import better
 from tests.contract.conftest import MakeTarget
 from tests.contract.harness import RunningProxy
+from tests.contract.passing import Pair
 from tests.contract.target import answer, replying
 from tests.contract.wire import Response
-
-Pair = tuple[str, str]
 
 
 def relayed(proxy: RunningProxy, make_target: MakeTarget, *fields: Pair) -> Response:

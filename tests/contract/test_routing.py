@@ -8,16 +8,8 @@ import pytest
 
 from tests.contract.conftest import MakeTarget, StartProxy
 from tests.contract.harness import RunningProxy
+from tests.contract.passing import reached
 from tests.contract.target import Connection, Target, answer
-
-
-def reached(proxy: RunningProxy, target: Target, path: str) -> bool:
-    """Request `path`; say whether `target` got it, or else the answer was 404."""
-    before = len(target.requests)
-    status = proxy.get(path).status
-    assert status in (200, 404)
-    assert (len(target.requests) > before) == (status == 200)
-    return status == 200
 
 
 @pytest.mark.parametrize("rest", ["", "/", "/a/b", "?x"])

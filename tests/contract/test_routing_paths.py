@@ -7,16 +7,8 @@ import pytest
 from tests.contract.better import better
 from tests.contract.conftest import MakeTarget
 from tests.contract.harness import RunningProxy
+from tests.contract.passing import reached
 from tests.contract.target import Target
-
-
-def reached(proxy: RunningProxy, target: Target, path: str) -> bool:
-    """Request `path`; say whether `target` got it, or else the answer was 404."""
-    before = len(target.requests)
-    status = proxy.get(path).status
-    assert status in (200, 404)
-    assert (len(target.requests) > before) == (status == 200)
-    return status == 200
 
 
 @pytest.mark.parametrize("path", ["/user/a@b", "/user/a%40b", "/user/%61@b/x"])

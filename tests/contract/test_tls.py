@@ -5,25 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.certificates import Certificates, Identity
+from tests.contract.certificates import FFDHE2048, Certificates, Identity
 from tests.contract.client import Client
 from tests.contract.conftest import StartProxy
 from tests.contract.frames import TEXT, FrameServer, client_frame, handshake, read_frame
 from tests.contract.harness import RunningProxy
 from tests.contract.target import Target
-
-# The public group ffdhe2048 of RFC 7919: making one of one's own takes minutes.
-FFDHE2048 = """\
------BEGIN DH PARAMETERS-----
-MIIBCAKCAQEA//////////+t+FRYortKmq/cViAnPTzx2LnFg84tNpWp4TZBFGQz
-+8yTnc4kmz75fS/jY2MMddj2gbICrsRhetPfHtXV/WVhJDP1H18GbtCFY2VVPe0a
-87VXE15/V8k1mE8McODmi3fipona8+/och3xWKE2rec1MKzKT0g6eXq8CrGCsyT7
-YdEIqUuyyOP7uWrat2DX9GgdT0Kj3jlN9K5W7edjcrsZCwenyO4KbXCeAvzhzffi
-7MA0BM0oNC9hkXL+nOmFg/+OTxIy7vKBg8P+OxtMb61zO7X8vC7CIAXFjvGDfRaD
-ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
------END DH PARAMETERS-----
-"""
-
 
 CIPHERS = [
     "ECDHE-ECDSA-AES256-GCM-SHA384",
