@@ -209,7 +209,7 @@ def received(pieces: list[bytes], *, bodiless: bool = False) -> tuple[Any, ...]:
 )  # fmt: skip
 def test_any_cut_gives_the_same_response(before: bytes, answer: bytes, places: list[int]) -> None:
     stream = before + answer
-    edges = [0, *sorted({place % (len(stream) + 1) for place in places}), len(stream)]
+    edges = sorted({0, len(stream), *(place % len(stream) for place in places)})
     pieces = [stream[start:end] for start, end in itertools.pairwise(edges)]
 
     assert received(pieces) == received([stream])
