@@ -1,12 +1,13 @@
 """Who could reach us, and what is refused because of it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from proxy.errors import ConfigError
 from proxy.model import Address, ServerTLS, WorkerConfig
-from proxy.settings import Settings
+from proxy.settings import Settings, load
 from proxy.settings.exposure import check_exposure, exposure_warnings, is_guarded, is_public
 
 TLS = ServerTLS("cert", "key")
@@ -57,3 +58,23 @@ def test_unwise_settings_are_warned_about() -> None:
         "No TLS on the public address 0.0.0.0:8000; it must end in front of the proxy.",
         "The API's token crosses the network unencrypted: no TLS on 0.0.0.0:8000.",
     ]
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o600, False), (0o640, False), (0o644, True)])
+def test_a_token_that_everybody_can_read_is_a_warning(
+    tmp_path: Path, mode: int, told: bool
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("s3cret")
+    file.chmod(mode)
+    settings = load(None, {"--token-file": str(file)}, {})
+    assert (settings.api_token, settings.api_token_file) == ("s3cret", file)
+    lines = [line for line in exposure_warnings(settings) if str(file) in line]
+    assert len(lines) == told
+    assert not any("s3cret" in line for line in lines)
+
+
+def test_a_token_from_the_environment_has_no_file(tmp_path: Path) -> None:
+    (tmp_path / "routes.yaml").write_text("api: {token_file: token}\n")
+    settings = load(tmp_path / "routes.yaml", {}, {"HUBGATE_TOKEN": "s3cret"})
+    assert (settings.api_token, settings.api_token_file) == ("s3cret", None)
