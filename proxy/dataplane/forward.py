@@ -197,7 +197,7 @@ class Exchange:
             self._fail(request.error)
             return
         if self._watch is not None:
-            self._watch.client_moved()
+            self._watch.moved()
         # Bytes that come after the body's end belong to the next request.
         if self._connection is not None and not self._body_ended:
             head = cast(RequestHead, request.head)
@@ -237,7 +237,7 @@ class Exchange:
             self.phase = Phase.RECEIVE
             data = self._response_head(head)
         if self._watch is not None:
-            self._watch.upstream_moved()
+            self._watch.moved()
         if self._chunked:
             if body:
                 data += b"%x\r\n%b\r\n" % (len(body), body)
@@ -341,7 +341,10 @@ class Exchange:
         self._client.done(self._keep)
 
     def _on_expired(self, limit: Expired) -> None:
-        if limit is Expired.REQUEST:
+        if limit is Expired.RESPONSE and not self._client.writable:
+            # It is the client that does not read: the target gets its time again.
+            cast(Watch, self._watch).renew()
+        elif limit is Expired.REQUEST:
             # As a socket's own timeout does: the connection is dropped, not answered.
             self._client.abort()
         else:

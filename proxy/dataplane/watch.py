@@ -18,8 +18,8 @@ class Expired(Enum):
 class Watch:
     """Calls `on_expired` when a configured limit passes; costs nothing until it is armed.
 
-    `upstream_moved` and `client_moved` note that something came or went, and never touch the
-    timer: it looks at them when it fires and sets itself anew.
+    `moved` notes that something came or went and never touches the timer: that one looks when it
+    fires and sets itself anew.
     """
 
     __slots__ = ("_client", "_handle", "_loop", "_on_expired", "_started", "_timeouts", "_upstream")
@@ -36,13 +36,14 @@ class Watch:
         self._started = self._upstream = self._client = loop.time()
         self._handle = loop.call_at(self._due()[0], self._fire)
 
-    def upstream_moved(self) -> None:
-        """The target sent something."""
+    def moved(self) -> None:
+        """The target sent something, or the client did: a target being sent a body is busy."""
         self._upstream = self._client = self._loop.time()
 
-    def client_moved(self) -> None:
-        """The client sent something; what it is sent counts with `upstream_moved`."""
-        self._client = self._loop.time()
+    def renew(self) -> None:
+        """Go on after Expired.RESPONSE: the target was not to blame."""
+        self._upstream = self._loop.time()
+        self._handle = self._loop.call_at(self._due()[0], self._fire)
 
     def cancel(self) -> None:
         """The request is over."""
