@@ -11,6 +11,7 @@ from proxy.dataplane.headers import (
     request_bytes,
     response_lines,
     rewrite_location,
+    switch_bytes,
 )
 from proxy.dataplane.listener import Downstream, Hold
 from proxy.dataplane.match import match
@@ -296,11 +297,7 @@ class Exchange:
             self._fail(UpstreamError("the target switched protocols without being asked"))
             return
         self._plane.counters[101] += 1
-        lines = response_lines(head)
-        named = {name.lower(): value for name, value in head.headers}
-        lines.append(b"Connection: Upgrade")
-        lines.append(b"Upgrade: " + named.get(b"upgrade", request.upgrade))
-        self._client.transport.write(b"\r\n".join([*lines, b"\r\n"]))
+        self._client.transport.write(switch_bytes(head))
         self._connection = None
         self._finish()
         first = (self._request.leftover, leftover)

@@ -161,6 +161,13 @@ def _without_named(head: ResponseHead, status_line: bytes) -> list[bytes]:
     return [status_line, *kept]
 
 
+def switch_bytes(head: ResponseHead) -> bytes:
+    """Return the 101 that goes to the client; `head` names the protocol."""
+    named = {name.lower(): value for name, value in head.headers}
+    lines = [*response_lines(head), b"Connection: Upgrade", b"Upgrade: " + named[b"upgrade"]]
+    return b"\r\n".join([*lines, b"\r\n"])
+
+
 def rewrite_location(
     lines: list[bytes], target: Target, rules: ForwardRules, request: RequestHead
 ) -> None:
