@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from proxy.dataplane import error_pages
 from proxy.dataplane.headers import (
+    asked_for,
     forward_path,
     is_redirect,
     request_bytes,
@@ -19,6 +20,7 @@ from proxy.dataplane.reader import Incoming
 from proxy.dataplane.request import RequestHead
 from proxy.dataplane.watch import Expired, Watch
 from proxy.errors import (
+    BadResponseError,
     ConnectError,
     HubgateError,
     StaleConnectionError,
@@ -292,9 +294,8 @@ class Exchange:
         """101: hand both transports to a tunnel."""
         connection = cast(UpstreamConnection, self._connection)
         request = cast(RequestHead, self._request.head)
-        if not request.upgrade:
-            connection.abort()
-            self._fail(UpstreamError("the target switched protocols without being asked"))
+        if not asked_for(head, request):
+            self._fail(BadResponseError("the target switched to a protocol nobody asked for"))
             return
         self._plane.counters[101] += 1
         self._client.transport.write(switch_bytes(head))

@@ -147,10 +147,18 @@ def response_lines(head: ResponseHead) -> list[bytes]:
     for name, value in head.headers:
         lower = name.lower()
         if lower not in _HOP_BY_HOP:
-            lines.append(name + b": " + value)
+            if lower != b"content-length" or head.status != 204:
+                lines.append(name + b": " + value)
         elif lower == b"connection" and value.lower() not in _PERSISTENCE:
             return _without_named(head, lines[0])
     return lines
+
+
+def asked_for(head: ResponseHead, request: RequestHead) -> bool:
+    """Say whether a 101 switches to a protocol that the request asked for."""
+    wanted = {name.strip(b" \t").lower() for name in request.upgrade.split(b",")} - {b""}
+    given = [value for name, value in head.headers if name.lower() == b"upgrade"]
+    return any(value.strip(b" \t").lower() in wanted for value in given)
 
 
 def _without_named(head: ResponseHead, status_line: bytes) -> list[bytes]:

@@ -58,6 +58,7 @@ class RequestReader:
         "_headers",
         "_left",
         "_limits",
+        "_overhead",
         "_parser",
         "_received",
         "_suspect",
@@ -78,6 +79,7 @@ class RequestReader:
         self._error: HubgateError | None = None
         self._left = 0
         self._received = 0
+        self._overhead = 0
         self._suspect = b""
         self._tail = b""
         self._fed = 0
@@ -129,6 +131,7 @@ class RequestReader:
             self._suspect = start if b" RTSP/" in start or b" ICE/" in start else b""
             self._tail = data[-8:]
         self._head_bytes += len(data)
+        self._overhead += len(data)
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -149,6 +152,9 @@ class RequestReader:
             # The rest of the body only needs counting: the next request gets a new parser.
             self._left = current.head.length - sum(map(len, current.chunks))
             self._parser = None
+        elif self._overhead > self._limits.head:
+            # Chunk extensions, or trailers, without end: httptools would hold them all.
+            self.fail(HeadTooLargeError(f"over {self._limits.head} bytes around a body's chunks"))
 
     def _after_upgrade(self, rest: bytes) -> bytes:
         """Set up to go on with `rest`, where llhttp stopped: it ends HTTP at every upgrade."""
@@ -213,7 +219,7 @@ class RequestReader:
         if head.body is not Body.NONE:
             head.upgrade = b""
         self._begin_head()
-        self._received = 0
+        self._received = self._overhead = 0
         self._current = Incoming(head)
         self.requests.append(self._current)
 
@@ -245,6 +251,7 @@ class RequestReader:
                 self._error = error
                 raise
             self._current.chunks.append(data)
+            self._overhead = 0
 
     def on_message_complete(self) -> None:
         current = self._current

@@ -4,13 +4,11 @@ import re
 
 from proxy.errors import BadRequestError, MethodNotAllowedError, VersionNotSupportedError
 from proxy.routing.paths import resolve_dots
-from proxy.upstream.connection import Body, RawHeaders
+from proxy.upstream.connection import LONGEST_BODY, Body, RawHeaders
 
 _HOST = re.compile(rb"[A-Za-z0-9.\-_~!$&'()*+,;=]*(?::\d*)?|\[[0-9A-Fa-f:.%]+\](?::\d*)?")
 
 _HTTP = re.compile(rb"(?:http|h2|h2c.*|h3)(?:/.*)?\Z", re.IGNORECASE)
-# Targets that hold a length in 64 signed bits would see a negative one.
-_LONGEST = (1 << 63) - 1
 # What llhttp knows besides, of other protocols.
 _METHODS_OF_OTHERS = frozenset(
     b"DESCRIBE ANNOUNCE SETUP PLAY PAUSE TEARDOWN GET_PARAMETER SET_PARAMETER REDIRECT RECORD"
@@ -98,6 +96,9 @@ def read_head(method: bytes, target: bytes, version: str, headers: RawHeaders) -
     for name, value in headers:
         kind = _KINDS.get(name.lower(), _COPY)
         if kind == _COPY:
+            if b"_" in name and name.lower().replace(b"_", b"-") in _KINDS:
+                # Where headers become environment variables, this one would pass for the real one.
+                continue
             copy(name + b": " + value)
         elif kind == _CONNECTION:
             connection += b"," + value.lower()
@@ -120,7 +121,7 @@ def _read_special(head: RequestHead, kind: int, name: bytes, value: bytes) -> No
         if head.body is not Body.NONE:
             raise BadRequestError("the body's length is given twice")
         head.body, head.length = Body.LENGTH, int(value)
-        if head.length > _LONGEST:
+        if head.length > LONGEST_BODY:
             raise BadRequestError("the body's length is beyond all reason")
     elif kind == _CODING:
         if head.http10 or head.body is not Body.NONE or value.strip(b" \t").lower() != b"chunked":

@@ -129,4 +129,4 @@ def bare_host(host: str) -> str:
     """Return a Host header in lower case without its port: `[::1]:80` becomes `[::1]`."""
     if host.startswith("["):
         return host.partition("]")[0].lower() + "]"
-    return host.partition(":")[0].lower()
+    return host.partition(":")[0].lower().removesuffix(".")

@@ -1,6 +1,7 @@
 """The client side of HTTP/1.1: one connection to a target, one request at a time."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from enum import Enum
 from typing import Protocol, cast
@@ -11,6 +12,10 @@ from proxy.errors import BadResponseError, StaleConnectionError, UpstreamClosedE
 from proxy.routing.target import Peer
 
 RawHeaders = list[tuple[bytes, bytes]]
+
+# Where lengths are held in 64 signed bits, a longer one would be negative.
+LONGEST_BODY = (1 << 63) - 1
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 # A response's head, in bytes, is not let grow further than this. (Node: 16 KiB.)
 _HEAD_LIMIT = 1 << 18
@@ -38,9 +43,12 @@ class State(Enum):
 
 
 class ResponseHead:
-    """Status line and headers of a response; `length` is meaningful for Body.LENGTH only."""
+    """Status line and headers of a response; `length` is meaningful for Body.LENGTH only.
 
-    __slots__ = ("body", "headers", "length", "reason", "status")
+    `announced` says that the headers promise a body, whether or not the status allows one.
+    """
+
+    __slots__ = ("announced", "body", "headers", "length", "reason", "status")
 
     def __init__(self, status: int, reason: bytes, headers: RawHeaders) -> None:
         self.status = status
@@ -48,6 +56,7 @@ class ResponseHead:
         self.headers = headers
         self.body = Body.UNTIL_CLOSE
         self.length = 0
+        self.announced = False
 
 
 class Receiver(Protocol):
@@ -86,6 +95,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_headers",
         "_left",
         "_on_idle_lost",
+        "_overhead",
         "_parser",
         "_reason",
         "_receiver",
@@ -126,6 +136,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._bodiless = False
         self._got_bytes = False
         self._left = 0
+        self._overhead = 0
 
     # --- commands ------------------------------------------------------------------------
 
@@ -223,7 +234,11 @@ class UpstreamConnection(asyncio.Protocol):
         if parser is None:
             parser = self._parser = httptools.HttpResponseParser(self)
         had_head = self._head is not None
+        self._overhead += len(data)
         try:
+            if not had_head and not self._head_size and data[:1] != b"H":
+                # llhttp would read RTSP and ICE as well, and not tell.
+                raise httptools.HttpParserError("no status line of HTTP")
             parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._switch(receiver, data[upgrade.args[0] :])
@@ -241,6 +256,9 @@ class UpstreamConnection(asyncio.Protocol):
                 self._fail(receiver, ValueError(f"a head of more than {_HEAD_LIMIT} bytes"))
             return
         if self._receiver is not receiver:
+            return
+        if self._overhead > _HEAD_LIMIT and not self._ended:
+            self._fail(receiver, ValueError(f"over {_HEAD_LIMIT} bytes around its chunks"))
             return
         chunks = self._chunks
         body = b"".join(chunks) if len(chunks) > 1 else chunks[0] if chunks else b""
@@ -283,8 +301,12 @@ class UpstreamConnection(asyncio.Protocol):
         if self._ended or (parser := self._parser) is None:
             return
         status = parser.get_status_code()
-        head = ResponseHead(status, self._reason, self._headers)
+        if status < 100 or parser.get_http_version() not in ("1.1", "1.0"):
+            raise ValueError("a status line that is none of HTTP/1.1")
+        self._overhead = 0
+        head = ResponseHead(status, _printable(self._reason), self._headers)
         if status < 200 and status != 101:
+            head.headers = _without_framing(head.headers)
             self._headers, self._reason, self._head_size = [], b"", 0
             if self._receiver is not None:
                 self._receiver.on_informational(head)
@@ -294,6 +316,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._delimit(head)
         # RFC 9112, section 9.3: a connection persists unless the message says otherwise.
         self.reusable = parser.should_keep_alive() and head.body is not Body.UNTIL_CLOSE
+        if head.announced and (status == 204 or (status == 304 and not head.length)):
+            # It may send that body after all, when another request waits for its answer.
+            self.reusable = False
         self._head = head
         if head.body is Body.NONE:
             self._ended = True
@@ -305,8 +330,11 @@ class UpstreamConnection(asyncio.Protocol):
     def on_body(self, data: bytes) -> None:
         if self._ended:
             self.reusable = False
+        elif self._head is None:
+            raise ValueError("an interim response with a body")
         else:
             self._chunks.append(data)
+            self._overhead = 0
 
     def on_message_complete(self) -> None:
         if self._head is not None:
@@ -316,12 +344,15 @@ class UpstreamConnection(asyncio.Protocol):
         for name, value in head.headers:
             lower = name.lower()
             if lower == b"transfer-encoding":
-                if value.strip().lower() != b"chunked":
-                    raise ValueError("a transfer coding other than chunked")
+                if value.strip().lower() != b"chunked" or head.body is Body.CHUNKED:
+                    raise ValueError("a transfer coding other than one 'chunked'")
                 head.body = Body.CHUNKED
             elif lower == b"content-length" and head.body is not Body.CHUNKED:
                 head.body = Body.LENGTH
                 head.length = int(value)
+                if head.length > LONGEST_BODY:
+                    raise ValueError("a body beyond all reason")
+        head.announced = head.body is Body.CHUNKED or head.length > 0
         if (
             self._bodiless
             or head.status in (101, 204, 304)
@@ -336,3 +367,20 @@ def _stays_open(parser: httptools.HttpResponseParser, head: ResponseHead) -> boo
     if parser.get_http_version() == "1.1":
         return b"close" not in tokens
     return b"keep-alive" in tokens
+
+
+def _printable(reason: bytes) -> bytes:
+    """Return a reason phrase, or nothing when it holds control bytes."""
+    return b"" if _CONTROL.search(reason) else reason
+
+
+def _without_framing(headers: RawHeaders) -> RawHeaders:
+    """Drop a length from a 1xx, which has no body (RFC 9110, section 8.6)."""
+    kept = []
+    for name, value in headers:
+        lower = name.lower()
+        if lower == b"transfer-encoding" or (lower == b"content-length" and value.strip(b" 0\t")):
+            raise ValueError("an interim response with a body")
+        if lower != b"content-length":
+            kept.append((name, value))
+    return kept
