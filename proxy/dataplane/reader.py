@@ -61,8 +61,7 @@ class RequestReader:
         "_overhead",
         "_parser",
         "_received",
-        "_suspect",
-        "_tail",
+        "_start",
         "_target",
         "failed",
         "in_head",
@@ -80,8 +79,7 @@ class RequestReader:
         self._left = 0
         self._received = 0
         self._overhead = 0
-        self._suspect = b""
-        self._tail = b""
+        self._start = b""
         self._fed = 0
         self._begin_head()
 
@@ -125,11 +123,9 @@ class RequestReader:
             parser = self._parser = httptools.HttpRequestParser(self)
         self._fed = len(data)
         if self._current is None:
-            start = data if len(data) <= _PROTOCOL_WITHIN else data[:_PROTOCOL_WITHIN]
-            if self.in_head:
-                start = self._tail + start
-            self._suspect = start if b" RTSP/" in start or b" ICE/" in start else b""
-            self._tail = data[-8:]
+            self._start = self._start + data if self.in_head else data
+            if len(self._start) > _PROTOCOL_WITHIN:
+                self._start = self._start[:_PROTOCOL_WITHIN]
         self._head_bytes += len(data)
         self._overhead += len(data)
         try:
@@ -233,8 +229,10 @@ class RequestReader:
 
     def _check_protocol(self, method: bytes) -> None:
         """Refuse RTSP and ICE, whose request lines llhttp reads as if they were HTTP's."""
-        line = method + b" " + self._target
-        if self._suspect and line + b" HTTP/" not in self._suspect:
+        start = self._start
+        if b" RTSP/" not in start and b" ICE/" not in start:
+            return
+        if method + b" " + self._target + b" HTTP/" not in start:
             raise VersionNotSupportedError("the request line is not HTTP's")
 
     def _check_body(self, size: int) -> None:
