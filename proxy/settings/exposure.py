@@ -46,7 +46,9 @@ def exposure_warnings(settings: Settings) -> list[str]:
     if settings.worker.tls is None and (open_to := _public(settings.listen)):
         lines.append(f"No TLS on the public address {open_to}; it must end in front of the proxy.")
     if not is_guarded(settings):
-        lines.append("REST API is not authenticated.")
+        open_to = _public(settings.api)
+        who = f" Whoever reaches {open_to} can change the routes; set a token." if open_to else ""
+        lines.append(f"REST API is not authenticated.{who}")
     if settings.api_tls is None and settings.api_token and (open_to := _public(settings.api)):
         lines.append(f"The API's token crosses the network unencrypted: no TLS on {open_to}.")
     return [*lines, *token_file_warnings(settings)]
