@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.browser.hub import ROOT, START_LIMIT, STOP_LIMIT, free_ports
+from tests.browser.hub import ROOT, START_LIMIT, STOP_LIMIT
+from tests.contract.ports import distinct_ports
 
 FLAGS = ("--port", "--api-port", "--hub-port")
 
@@ -23,7 +24,7 @@ def command(state: Path, ports: list[int]) -> list[str]:
 
 @pytest.mark.parametrize("which", range(3), ids=FLAGS)
 def test_a_taken_port_is_one_line(tmp_path: Path, which: int) -> None:
-    ports = free_ports(3)
+    ports = distinct_ports(3)
     with socket.create_server(("127.0.0.1", ports[which])):
         done = subprocess.run(
             command(tmp_path / "state", ports), capture_output=True, text=True, timeout=60
@@ -37,7 +38,7 @@ def test_a_taken_port_is_one_line(tmp_path: Path, which: int) -> None:
 def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(command(state, free_ports(3)), stdout=log, stderr=log)
+        process = subprocess.Popen(command(state, distinct_ports(3)), stdout=log, stderr=log)
     # From here on there is a proxy, and the hub that would stop it does not handle signals yet.
     wait_for(state / "jupyterhub-proxy.pid", process)
     started = psutil.Process(process.pid).children(recursive=True)

@@ -16,13 +16,13 @@ import pytest
 from jupyterhub.httpclient import JupyterHubHTTPClient
 
 from proxy.jupyterhub import HubgateProxy
-from tests.browser.hub import free_ports
+from tests.contract.ports import distinct_ports
 
 
 @pytest.fixture
 async def proxy(tmp_path: Path) -> AsyncIterator[HubgateProxy]:
     """A proxy with as much of a hub around it as it looks at, not started."""
-    port, api_port, hub_port = free_ports(3)
+    port, api_port, hub_port = distinct_ports(3)
     one = HubgateProxy(
         log=logging.getLogger("hub"),
         app=SimpleNamespace(subdomain_host="", internal_ssl=False),

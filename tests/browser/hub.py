@@ -2,7 +2,6 @@
 
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from typing import Any
 
 import aiohttp
 import psutil
+
+from tests.contract.ports import distinct_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "JupyterHub runs behind hubgate at"
@@ -72,7 +73,7 @@ class Hub:
 
 def start(folder: Path, tls: bool) -> Hub:
     """Start a hub that keeps everything in `folder`, and return once it is ready for users."""
-    port, api_port, hub_port = free_ports(3)
+    port, api_port, hub_port = distinct_ports(3)
     token = secrets.token_hex(16)
     certs = folder / "certs"
     command = [
@@ -102,12 +103,3 @@ def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
             process.kill()
             raise AssertionError(f"the hub did not start:\n{log.read_text()[-4000:]}")
         time.sleep(0.2)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nothing listens on, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports: list[int] = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports

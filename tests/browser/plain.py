@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.browser.hub import ROOT, START_LIMIT, STOP_LIMIT, free_ports
+from tests.browser.hub import ROOT, START_LIMIT, STOP_LIMIT
+from tests.contract.ports import distinct_ports
 
 PROXYCTL = str(Path(sys.executable).with_name("proxyctl"))
 TOKEN = secrets.token_hex(16)
@@ -36,7 +37,7 @@ class Gate:
 @contextmanager
 def gate(folder: Path) -> Iterator[Gate]:
     """Run `proxyctl serve` without a file, so without any route."""
-    port, api_port = free_ports(2)
+    port, api_port = distinct_ports(2)
     environment = os.environ | {
         "HUBGATE_TOKEN": TOKEN,
         "HUBGATE_API_URL": f"http://127.0.0.1:{api_port}",
@@ -51,7 +52,7 @@ def lab(folder: Path, name: str) -> Iterator[str]:
     """Run a JupyterLab under /`name`/; gives the URL of its port."""
     home = folder / name
     home.mkdir()
-    (port,) = free_ports(1)
+    (port,) = distinct_ports(1)
     environment = os.environ | {
         "HOME": str(home),
         "JUPYTER_CONFIG_PATH": str(ROOT / "dev" / "jupyter"),

@@ -24,6 +24,14 @@ def free_port() -> int:
     return free_ports()[0]
 
 
+def distinct_ports(count: int) -> list[int]:
+    """Return ports on which nothing listens, all different."""
+    ports: set[int] = set()
+    while len(ports) < count:
+        ports.add(free_port())
+    return list(ports)
+
+
 def is_free(port: int, host: str = "") -> bool:
     """Say whether `port` can be bound on `host`, "" being every IPv4 interface."""
     with contextlib.suppress(OSError), socket.socket() as probe:

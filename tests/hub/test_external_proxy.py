@@ -10,7 +10,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.browser.hub import START_LIMIT, free_ports
+from tests.browser.hub import START_LIMIT
+from tests.contract.ports import distinct_ports
 from tests.hub import running
 from tests.hub.person import Person, person
 from tests.hub.running import Process, Site, hub
@@ -45,7 +46,7 @@ async def outside(folder: Path, site: Site, *options: str) -> AsyncIterator[Outs
 
 
 async def test_people_go_on_when_the_proxy_is_restarted(tmp_path: Path) -> None:
-    port, api_port, hub_port = free_ports(3)
+    port, api_port, hub_port = distinct_ports(3)
     site = Site(f"http://127.0.0.1:{port}")
     options = (
         *("--ip", "127.0.0.1", "--port", str(port), "--api-port", str(api_port)),

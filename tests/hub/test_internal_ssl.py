@@ -5,7 +5,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.browser.hub import free_ports
+from tests.contract.ports import distinct_ports
 from tests.hub.person import person
 from tests.hub.running import Site, hub
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 async def test_a_cell_runs_over_mutual_tls(tmp_path: Path) -> None:
-    port, api_port, hub_port = free_ports(3)
+    port, api_port, hub_port = distinct_ports(3)
     site = Site(f"http://127.0.0.1:{port}")
     api = f"https://127.0.0.1:{api_port}"
     settings = {

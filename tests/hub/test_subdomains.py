@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from tests.browser.hub import free_ports
+from tests.contract.ports import distinct_ports
 from tests.hub.person import person
 from tests.hub.running import Site, hub
 
@@ -36,7 +36,7 @@ class EveryNameIsHere(AbstractResolver):
 
 
 async def test_a_cell_runs_on_the_users_own_host(tmp_path: Path) -> None:
-    port, api_port, hub_port = free_ports(3)
+    port, api_port, hub_port = distinct_ports(3)
     site = Site(f"http://hub.test:{port}", lambda: aiohttp.TCPConnector(resolver=EveryNameIsHere()))
     settings = {
         "JupyterHub.bind_url": f"http://127.0.0.1:{port}",

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
-from tests.browser.hub import free_ports
+from tests.contract.ports import distinct_ports
 from tests.hub.person import person
 from tests.hub.running import Site, hub
 
@@ -29,7 +29,7 @@ async def test_a_cell_runs_through_a_unix_socket(tmp_path: Path, short_folder: P
     settings = {
         "JupyterHub.bind_url": f"http+unix://{quote(str(public), safe='')}",
         "ConfigurableHTTPProxy.api_url": f"http+unix://{quote(str(api), safe='')}",
-        "JupyterHub.hub_port": free_ports(1)[0],
+        "JupyterHub.hub_port": distinct_ports(1)[0],
     }
     async with (
         hub(tmp_path, site, settings),
