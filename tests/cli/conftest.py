@@ -9,6 +9,7 @@ import pytest
 
 from tests.certificates import Files, make_files
 from tests.cli.drop import Drop
+from tests.environment import OURS
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +23,7 @@ def _logging_as_before() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.startswith(("HUBGATE_", "CONFIGPROXY_")):
+        if name.startswith(OURS):
             monkeypatch.delenv(name)
 
 

@@ -1,6 +1,5 @@
 """Commands as real processes, and proxies among them that run until they are told to stop."""
 
-import os
 import re
 import signal
 import subprocess
@@ -10,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.environment import clean_environment
 
 PATIENCE = 60.0
 BIN = Path(sys.executable).parent
@@ -99,13 +100,3 @@ def run(
         timeout=PATIENCE,
         check=False,
     )
-
-
-def clean_environment(extra: Mapping[str, str] | None) -> dict[str, str]:
-    """Return the environment without settings from outside, plus `extra`."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("HUBGATE_", "CONFIGPROXY_"))
-    }
-    return {**kept, **(extra or {})}

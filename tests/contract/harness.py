@@ -21,6 +21,7 @@ from tests.contract.client import Address, Client, open_socket
 from tests.contract.polling import eventually
 from tests.contract.ports import free_ports
 from tests.contract.wire import Response
+from tests.environment import clean_environment
 
 _DEFAULT = Path(sys.executable).with_name("configurable-http-proxy")
 COMMAND = shlex.split(os.environ.get("CONTRACT_COMMAND") or shlex.quote(str(_DEFAULT)))
@@ -30,20 +31,13 @@ COMMAND = shlex.split(os.environ.get("CONTRACT_COMMAND") or shlex.quote(str(_DEF
 _MORTAL = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 
 
-def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Return our environment without anything meant for a proxy, plus `extra`."""
-    ours = ("CONFIGPROXY_", "HUBGATE_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**kept, **extra}
-
-
 def run_command(
     *flags: str, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command with `flags` to its end, for flags with which it does not serve."""
     return subprocess.run(
         [*COMMAND, *flags],
-        env=clean_environment(env or {}),
+        env=clean_environment(env),
         capture_output=True,
         text=True,
         timeout=30,

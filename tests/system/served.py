@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psutil
 
-from tests.contract.harness import clean_environment
 from tests.contract.polling import eventually
 from tests.contract.ports import free_ports
+from tests.environment import clean_environment
 
 PROXYCTL = str(Path(sys.executable).with_name("proxyctl"))
 

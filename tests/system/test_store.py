@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract.harness import clean_environment
 from tests.contract.ports import free_ports
 from tests.contract.target import Target
+from tests.environment import clean_environment
 from tests.system.served import PROXYCTL, Served, serving
 
 FILE = "state/routes.db"
