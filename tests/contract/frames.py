@@ -8,8 +8,8 @@ import struct
 from tests.contract.client import Client
 from tests.contract.target import Connection, answer
 from tests.contract.wire import Request, Response, Wire
+from tests.frames import CLOSE, frame, masked
 
-CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 KEY = base64.b64encode(b"0123456789abcdef").decode()
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -74,13 +74,12 @@ class FrameServer:
 
 def server_frame(kind: int, payload: bytes, *, final: bool = True, rsv: int = 0) -> bytes:
     """Return an unmasked frame."""
-    return _start(kind, len(payload), final, rsv, mask=False) + payload
+    return frame(kind, payload, final=final, rsv=rsv)
 
 
 def client_frame(kind: int, payload: bytes, *, final: bool = True, rsv: int = 0) -> bytes:
     """Return a masked frame."""
-    mask = os.urandom(4)
-    return _start(kind, len(payload), final, rsv, mask=True) + mask + _masked(payload, mask)
+    return frame(kind, payload, mask=os.urandom(4), final=final, rsv=rsv)
 
 
 def read_frame(wire: Wire) -> Frame:
@@ -92,18 +91,4 @@ def read_frame(wire: Wire) -> Frame:
     elif size == 127:
         size = struct.unpack(">Q", wire.read_exactly(8))[0]
     mask = wire.read_exactly(4) if second & 0x80 else bytes(4)
-    return first & 0x0F, _masked(wire.read_exactly(size), mask)
-
-
-def _start(kind: int, size: int, final: bool, rsv: int, *, mask: bool) -> bytes:
-    first, flag = (0x80 if final else 0) | rsv << 4 | kind, 0x80 if mask else 0
-    if size < 126:
-        return bytes([first, flag | size])
-    if size < 65536:
-        return bytes([first, flag | 126]) + struct.pack(">H", size)
-    return bytes([first, flag | 127]) + struct.pack(">Q", size)
-
-
-def _masked(data: bytes, mask: bytes) -> bytes:
-    pattern = (mask * (len(data) // 4 + 1))[: len(data)]
-    return (int.from_bytes(data) ^ int.from_bytes(pattern)).to_bytes(len(data))
+    return first & 0x0F, masked(wire.read_exactly(size), mask)

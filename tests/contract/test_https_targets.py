@@ -8,9 +8,10 @@ import pytest
 from tests.contract.better import better
 from tests.contract.certificates import Certificates
 from tests.contract.conftest import MakeTarget, StartProxy
-from tests.contract.frames import TEXT, FrameServer, client_frame, handshake, read_frame
+from tests.contract.frames import FrameServer, client_frame, handshake, read_frame
 from tests.contract.harness import RunningProxy
 from tests.contract.target import Connection, Target, answer
+from tests.frames import TEXT
 
 
 @pytest.fixture

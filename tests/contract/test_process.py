@@ -15,11 +15,12 @@ import pytest
 
 from tests.contract.better import better
 from tests.contract.conftest import MakeTarget, StartProxy
-from tests.contract.frames import CLOSE, FrameServer, handshake, read_frame
+from tests.contract.frames import FrameServer, handshake, read_frame
 from tests.contract.harness import Options, accepts, launch
 from tests.contract.polling import eventually
 from tests.contract.ports import free_ports
 from tests.contract.target import Connection, Target, answer
+from tests.frames import CLOSE
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 

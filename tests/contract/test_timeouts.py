@@ -6,9 +6,10 @@ import pytest
 
 from tests.contract.better import better
 from tests.contract.conftest import MakeTarget, StartProxy
-from tests.contract.frames import TEXT, FrameServer, client_frame, handshake, read_frame
+from tests.contract.frames import FrameServer, client_frame, handshake, read_frame
 from tests.contract.harness import RunningProxy
 from tests.contract.target import Connection, Target, answer
+from tests.frames import TEXT
 
 BRIEF = 700
 LONG = 600_000

@@ -8,9 +8,10 @@ import pytest
 from tests.contract.certificates import FFDHE2048, Certificates, Identity
 from tests.contract.client import Client
 from tests.contract.conftest import StartProxy
-from tests.contract.frames import TEXT, FrameServer, client_frame, handshake, read_frame
+from tests.contract.frames import FrameServer, client_frame, handshake, read_frame
 from tests.contract.harness import RunningProxy
 from tests.contract.target import Target
+from tests.frames import TEXT
 
 CIPHERS = [
     "ECDHE-ECDSA-AES256-GCM-SHA384",

@@ -5,19 +5,11 @@ import pytest
 from tests.contract.activity import Witness, settled
 from tests.contract.better import better
 from tests.contract.conftest import MakeTarget
-from tests.contract.frames import (
-    PING,
-    PONG,
-    TEXT,
-    FrameServer,
-    client_frame,
-    handshake,
-    read_frame,
-    server_frame,
-)
+from tests.contract.frames import FrameServer, client_frame, handshake, read_frame, server_frame
 from tests.contract.harness import RunningProxy
 from tests.contract.polling import eventually
 from tests.contract.target import Target, answer, replying
+from tests.frames import PING, PONG, TEXT
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ import pytest
 from tests.contract.better import better
 from tests.contract.conftest import MakeTarget
 from tests.contract.frames import (
-    BINARY,
-    TEXT,
     FrameServer,
     acceptance,
     client_frame,
@@ -18,6 +16,7 @@ from tests.contract.frames import (
 from tests.contract.harness import RunningProxy
 from tests.contract.polling import eventually
 from tests.contract.target import Connection, Target
+from tests.frames import BINARY, TEXT
 
 DEAD = "http://127.0.0.1:9"
 

@@ -9,11 +9,12 @@ import pytest
 
 from tests.contract.client import Client
 from tests.contract.conftest import StartProxy
-from tests.contract.frames import TEXT, FrameServer, client_frame, handshake, read_frame
+from tests.contract.frames import FrameServer, client_frame, handshake, read_frame
 from tests.contract.harness import RunningProxy
 from tests.contract.polling import eventually
 from tests.contract.ports import free_ports
 from tests.contract.target import Target, answer, replying
+from tests.frames import TEXT
 
 DEAD = "http+unix://%2Fno%2Fsuch%2Fplace.sock"
 

@@ -12,15 +12,9 @@ from websockets.typing import Subprotocol
 
 from tests.contract.better import better
 from tests.contract.conftest import MakeTarget
-from tests.contract.frames import (
-    CONTINUATION,
-    TEXT,
-    FrameServer,
-    client_frame,
-    handshake,
-    read_frame,
-)
+from tests.contract.frames import FrameServer, client_frame, handshake, read_frame
 from tests.contract.harness import RunningProxy
+from tests.frames import CONTINUATION, TEXT
 
 
 def echo(connection: ServerConnection) -> None:

@@ -8,17 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.dataplane.frames import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameScanner
-from tests.dataplane.frames import (
-    BINARY,
-    CLOSE,
-    CONTINUATION,
-    MASK,
-    PING,
-    PONG,
-    TEXT,
-    frame,
-    masked,
-)
+from tests.dataplane.frames import MASK
+from tests.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame, masked
 
 SIZES = [0, 1, 5, 125, 126, 127, 300, 65535, 65536, 70000]
 

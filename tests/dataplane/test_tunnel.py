@@ -7,19 +7,11 @@ import ssl
 import pytest
 
 from tests.dataplane.conftest import StartFront
-from tests.dataplane.frames import (
-    BINARY,
-    CLOSE,
-    MASK,
-    PING,
-    PONG,
-    TEXT,
-    frame,
-    read_frame,
-)
+from tests.dataplane.frames import MASK, read_frame
 from tests.dataplane.peers import Front, Target
 from tests.dataplane.tunnels import HELLO, RAW, RAW_SWITCH, SWITCH, UPGRADE, closed, opened
 from tests.dataplane.wire import Wire, request, response
+from tests.frames import BINARY, CLOSE, PING, PONG, TEXT, frame
 
 # --- the handshake ---------------------------------------------------------------------------
 

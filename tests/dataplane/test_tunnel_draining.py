@@ -6,19 +6,11 @@ import pytest
 
 from proxy.tasks import spawn
 from tests.dataplane.conftest import StartFront
-from tests.dataplane.frames import (
-    BINARY,
-    CLOSE,
-    MASK,
-    PING,
-    PONG,
-    TEXT,
-    frame,
-    read_frame,
-)
+from tests.dataplane.frames import MASK, read_frame
 from tests.dataplane.peers import Front, Target, until
 from tests.dataplane.tunnels import HELLO, SWITCH, UPGRADE, closed, opened
 from tests.dataplane.wire import request
+from tests.frames import BINARY, CLOSE, PING, PONG, TEXT, frame
 
 # --- draining --------------------------------------------------------------------------------
 

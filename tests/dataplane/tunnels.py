@@ -1,12 +1,9 @@
 """Tunnels through a front, to a target that agrees to them."""
 
-from tests.dataplane.frames import (
-    MASK,
-    TEXT,
-    frame,
-)
+from tests.dataplane.frames import MASK
 from tests.dataplane.peers import Front, Target, until
 from tests.dataplane.wire import Wire, request
+from tests.frames import TEXT, frame
 
 UPGRADE = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: a2V5"]
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
