@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,18 @@ def pytest_asyncio_loop_factories(
     return {"uvloop": uvloop.new_event_loop} | (
         {"asyncio": asyncio.new_event_loop} if named else {}
     )
+
+
+@pytest.fixture(autouse=True)
+def nothing_failed_in_silence(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail when a callback or a task failed, though nobody saw it: event loops only log that."""
+    yield
+    failed = [
+        record.getMessage()
+        for record in (*caplog.get_records("setup"), *caplog.get_records("call"))
+        if record.exc_info or record.name == "asyncio"
+    ]
+    assert not failed
 
 
 @pytest.fixture

@@ -2,10 +2,18 @@
 
 from tests.dataplane.conftest import (
     certificates,
+    nothing_failed_in_silence,
     pytest_asyncio_loop_factories,
     server_tls,
     start_target,
     target,
 )
 
-__all__ = ["certificates", "pytest_asyncio_loop_factories", "server_tls", "start_target", "target"]
+__all__ = [
+    "certificates",
+    "nothing_failed_in_silence",
+    "pytest_asyncio_loop_factories",
+    "server_tls",
+    "start_target",
+    "target",
+]
