@@ -55,7 +55,7 @@ class RecoveryStore(MemoryStore):
             return
         self._routes, self._activity = kept.routes, kept.activity
         if self._routes:
-            log.info("recovered %d routes of a proxy that was killed", len(self._routes))
+            log.info("recovered %d routes that the proxy before this one left", len(self._routes))
         self._writer = spawn(self._write_on(), "recovery file")
 
     def last_activity(self) -> Mapping[str, float]:

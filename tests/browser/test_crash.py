@@ -122,7 +122,7 @@ def ended(process: psutil.Process) -> bool:
 def recovered_first(hub: Hub) -> bool:
     """Say whether the last proxy had recovered its routes before the hub added any."""
     log = (hub.state.parent / "hub.log").read_text().rpartition("Starting proxy @")[2]
-    before, recovered, _ = log.partition("routes of a proxy that was killed")
+    before, recovered, _ = log.partition("routes that the proxy before this one left")
     return bool(recovered) and "route added" not in before
 
 

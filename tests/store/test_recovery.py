@@ -51,7 +51,7 @@ async def test_a_successor_goes_on_where_a_killed_process_stopped(
     assert before <= successor.last_activity()["/a"] <= time.time()
     assert successor.last_activity()["/c"] == 5e9
     await successor.close()
-    assert caplog.messages == ["recovered 2 routes of a proxy that was killed"]
+    assert caplog.messages == ["recovered 2 routes that the proxy before this one left"]
 
 
 async def test_the_file_follows_within_a_moment(path: Path) -> None:
