@@ -55,6 +55,16 @@ class WorkerError(HubgateError):
     """A worker process cannot be started."""
 
 
+class UpgradeError(HubgateError):
+    """The newly installed release cannot take over; everything goes on as it was."""
+
+
+class UpgradeUnderWayError(UpgradeError):
+    """One upgrade at a time."""
+
+    status = 409
+
+
 # --- control plane -------------------------------------------------------------------------
 
 

@@ -110,7 +110,7 @@ class Timeouts:
     `ready`: how long a refused connection is tried again for a safe request or an upgrade;
     `down`: how long a target that refused is answered for without asking it again;
     `upstream_idle` and `upstream_age`: how long a kept-alive connection to a target may wait,
-    and live.
+    and live; `upgrade`: how long workers of the release before live on for what is open in them.
     """
 
     head: float = 10.0
@@ -125,6 +125,7 @@ class Timeouts:
     drain: float = 10.0
     upstream_idle: float = 60.0
     upstream_age: float = 3600.0
+    upgrade: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ ALLOWED = {
     "dataplane": SHARED | {"routing", "upstream"},
     "store": SHARED,
     "worker": SHARED | {"routing", "dataplane"},
-    "control": SHARED | {"routing", "store", "worker"},
+    "control": SHARED | {"__init__", "routing", "store", "worker"},
     "cli": SHARED | {"__init__", "store", "control"},
     "jupyterhub": {"__init__", "errors"},
 }

@@ -53,12 +53,12 @@ class Api:
         """Remove a route."""
         self._call("DELETE", key, None)
 
-    def operate(self, method: str, path: str) -> tuple[int, bytes]:
-        """Ask for something else than a route; return status and body.
+    def operate(self, method: str, path: str, timeout: float = TIMEOUT) -> tuple[int, bytes]:
+        """Ask for something else than a route, for `timeout` seconds; return status and body.
 
         Raises click.ClickException when there is no answer, or 403.
         """
-        status, answer = self._exchange(method, path, None, self._headers())
+        status, answer = self._exchange(method, path, None, self._headers(), timeout)
         if status == 403:
             raise self._refusal(status, None, answer)
         return status, answer
@@ -79,9 +79,14 @@ class Api:
         return headers
 
     def _exchange(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: dict[str, str],
+        timeout: float = TIMEOUT,
     ) -> tuple[int, bytes]:
-        connection = self._connection()
+        connection = self._connection(timeout)
         try:
             connection.request(method, urlsplit(self.url).path.rstrip("/") + path, body, headers)
             response = connection.getresponse()
@@ -96,14 +101,14 @@ class Api:
         finally:
             connection.close()
 
-    def _connection(self) -> HTTPConnection:
+    def _connection(self, timeout: float) -> HTTPConnection:
         parts = urlsplit(self.url)
         if "unix" in parts.scheme:
-            return _UnixConnection(unquote(parts.netloc))
+            return _UnixConnection(unquote(parts.netloc), timeout)
         host = parts.hostname or ""
         if parts.scheme == "https":
-            return HTTPSConnection(host, parts.port, timeout=TIMEOUT, context=self.tls)
-        return HTTPConnection(host, parts.port, timeout=TIMEOUT)
+            return HTTPSConnection(host, parts.port, timeout=timeout, context=self.tls)
+        return HTTPConnection(host, parts.port, timeout=timeout)
 
     def _unreachable(self, error: Exception) -> click.ClickException:
         if isinstance(error, TimeoutError):
@@ -137,13 +142,13 @@ class Api:
 class _UnixConnection(HTTPConnection):
     """HTTP over the unix socket at `path`."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=TIMEOUT)
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(TIMEOUT)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
 
 

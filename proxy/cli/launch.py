@@ -1,24 +1,54 @@
-"""Starting the supervisor from settings."""
+"""Starting the supervisor from settings, or in the place of an older release of it."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from proxy.control import succession
 from proxy.logs import configure_logging
 from proxy.settings import Settings
 
+if TYPE_CHECKING:
+    from proxy.control.handover import Handover
+    from proxy.control.supervisor import Supervisor
 
-def launch(settings: Settings, reload: Callable[[], Settings] | None) -> int:
+Reload = Callable[[], Settings] | None
+
+
+def launch(settings: Settings, reload: Reload) -> int:
     """Run hubgate until it is told to stop; return the exit code."""
+    configure_logging(settings.log_level)
+    if (fd := succession.rehearsal()) is not None:
+        return _rehearse(settings, fd)
+    code, supervisor = _run(settings, reload, succession.predecessor())
+    while supervisor.legacy is not None:
+        succession.succeed(supervisor.legacy)
+        # It could not be replaced: then the same release is its own successor.
+        code, supervisor = _run(supervisor.settings, reload, supervisor.legacy)
+    return code
+
+
+def _run(settings: Settings, reload: Reload, left: "Handover | None") -> tuple[int, "Supervisor"]:
     # Imported late: a command line's --help and its mistakes need none of it.
     from proxy.control.listeners import Listeners
 
-    configure_logging(settings.log_level)
     # The ports first: after a crash, browsers wait while the rest is loaded instead of failing.
-    listeners = Listeners(settings)
+    listeners = Listeners(settings, left.listeners if left else ())
     try:
         import uvloop
 
         from proxy.control.supervisor import Supervisor
 
-        return uvloop.run(Supervisor(settings, reload, listeners).run())
+        supervisor = Supervisor(settings, reload, listeners, left)
+        return uvloop.run(supervisor.run()), supervisor
     finally:
         listeners.close()
+
+
+def _rehearse(settings: Settings, fd: int) -> int:
+    import uvloop
+
+    import proxy.control.supervisor  # noqa: F401 - all of it must be there
+    from proxy.control import preflight
+
+    uvloop.run(preflight.answer(settings, fd))
+    return 0

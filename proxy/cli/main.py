@@ -8,7 +8,7 @@ import click
 from proxy import __version__
 from proxy.cli import outcome
 from proxy.cli.certs import certs
-from proxy.cli.operations import reload
+from proxy.cli.operations import reload, upgrade
 from proxy.cli.routes import add, get, list_routes, remove
 from proxy.cli.serve import check, serve
 
@@ -26,7 +26,7 @@ def command(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for subcommand in (serve, check, reload, certs, add, remove, get, list_routes):
+for subcommand in (serve, check, reload, upgrade, certs, add, remove, get, list_routes):
     command.add_command(subcommand)
 
 

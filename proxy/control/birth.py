@@ -1,14 +1,61 @@
 """Starting a worker's process: a fresh interpreter on the code that runs here."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
 
 from proxy.worker.messages import InheritedSocket
 
 OUR_SETTINGS = ("HUBGATE_", "CONFIGPROXY_")
+
+
+class Process(Protocol):
+    """A child process, as `subprocess.Popen` has it."""
+
+    returncode: int | None
+
+    @property
+    def pid(self) -> int:
+        """Its process id, ours until it is reaped."""
+
+    def poll(self) -> int | None:
+        """Reap it if it has ended; return its exit code, minus a signal's number, or None."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+class AdoptedProcess:
+    """A child that was started before this process became a newer release."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<AdoptedProcess {self.pid} code={self.returncode}>"
+
+    def poll(self) -> int | None:
+        """Reap it if it has ended; return its exit code, minus a signal's number, or None."""
+        if self.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # somebody else has reaped it
+                pid, status = self.pid, 0
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
 
 def worker_environment() -> dict[str, str]:

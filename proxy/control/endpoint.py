@@ -1,5 +1,6 @@
 """An aiohttp application on listeners of the supervisor: the API, the metrics."""
 
+import asyncio
 from collections.abc import Sequence
 
 from aiohttp import web
@@ -11,6 +12,11 @@ from proxy.tls import renew_pair, server_context
 
 # Seconds a request that is being answered gets when the supervisor ends.
 CLOSE_LIMIT = 2.0
+
+# Seconds in which another release takes over: for what is being answered, and for a connection
+# that was made a moment before to send its request.
+SUSPEND_LIMIT = 15.0
+ARRIVAL_LIMIT = 0.5
 
 
 class Endpoint:
@@ -48,6 +54,21 @@ class Endpoint:
         """Show new connections the certificate that is in the files now. Raises ConfigError."""
         if self._tls is not None and self._context is not None:
             renew_pair(self._context, self._tls)
+
+    async def suspend(self) -> None:
+        """Accept nothing more and finish everything; whoever comes waits for another release."""
+        for site in list(self._runner.sites):
+            await site.stop()
+        server = self._runner.server
+        if server is None:
+            return
+        loop = asyncio.get_running_loop()
+        arrived = loop.time() + ARRIVAL_LIMIT
+        while server.connections and loop.time() < arrived:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+        server.pre_shutdown()
+        await server.shutdown(SUSPEND_LIMIT)
+        await self.close()
 
     async def close(self) -> None:
         """Listen no more, then finish within two seconds what is being answered."""

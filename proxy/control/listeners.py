@@ -1,19 +1,33 @@
 """All the listening sockets of one hubgate."""
 
+import os
 from collections.abc import Sequence
 
-from proxy.control.sockets import Listener, listen, listen_for_workers
+from proxy.control.handover import HandedListener
+from proxy.control.sockets import (
+    Listener,
+    close_all,
+    inherited_listener,
+    listen,
+    listen_for_workers,
+    with_more,
+)
 from proxy.model import Address
 from proxy.settings import Settings
 from proxy.worker.messages import InheritedSocket, SocketKind
 
 
 class Listeners:
-    """Every listening socket, opened before anything else starts."""
+    """Every listening socket, opened before anything else starts.
 
-    def __init__(self, settings: Settings) -> None:
+    Those that an older release `handed` over go on listening, with all who wait there.
+    """
+
+    def __init__(self, settings: Settings, handed: Sequence[HandedListener] = ()) -> None:
         self._open: list[Listener] = []
         self._workers = settings.workers
+        self._handed = {(each.purpose, each.address): each.fds for each in handed}
+        self._purposes: dict[Listener, tuple[str, str]] = {}
         try:
             self.public = self._for_workers(settings.listen, "--port")
             self.redirect = self._for_workers(settings.redirect, "--redirect-port")
@@ -22,15 +36,34 @@ class Listeners:
         except BaseException:
             self.close()
             raise
+        for fds in self._handed.values():  # the settings name them no more
+            for fd in fds:
+                os.close(fd)
 
     def of_worker(self, index: int) -> list[InheritedSocket]:
         """Return what the worker with that index, from 0, inherits."""
         kinds = ((self.public, SocketKind.PUBLIC), (self.redirect, SocketKind.REDIRECT))
         return [
-            InheritedSocket(listener.of_worker(index).fileno(), kind)
+            InheritedSocket(sock.fileno(), kind)
             for listeners, kind in kinds
             for listener in listeners
+            # More sockets than workers, after an upgrade to fewer: each has somebody, because
+            # connections may be waiting there.
+            for sock in listener.sockets[index :: self._workers] or [listener.of_worker(index)]
         ]
+
+    def hand_over(self) -> tuple[HandedListener, ...]:
+        """Return duplicates of every socket, by what they are for, for a newer release."""
+        return tuple(
+            HandedListener(*self._purposes[each], tuple(os.dup(s.fileno()) for s in each.sockets))
+            for each in self._open
+        )
+
+    def leave(self) -> None:
+        """Let go of every socket, and leave the files of unix sockets to a newer release."""
+        for listener in self._open:
+            close_all(listener.sockets)
+        self._open = []
 
     def close_public(self) -> None:
         """Free what the workers listen on, as far as this process holds it."""
@@ -43,13 +76,28 @@ class Listeners:
             listener.close()
 
     def _for_workers(self, addresses: Sequence[Address], flag: str) -> list[Listener]:
-        return [
-            self._opened(listen_for_workers(address, self._workers, flag)) for address in addresses
-        ]
+        listeners = []
+        for address in addresses:
+            listener = self._inherited(address, flag)
+            if listener is None:
+                listener = listen_for_workers(address, self._workers, flag)
+            else:
+                listener = with_more(listener, self._workers, flag)
+            listeners.append(self._opened(listener, address, flag))
+        return listeners
 
     def _own(self, addresses: Sequence[Address], flag: str) -> list[Listener]:
-        return [self._opened(listen(address, flag)) for address in addresses]
+        return [
+            self._opened(self._inherited(address, flag) or listen(address, flag), address, flag)
+            for address in addresses
+        ]
 
-    def _opened(self, listener: Listener) -> Listener:
+    def _inherited(self, address: Address, flag: str) -> Listener | None:
+        fds = self._handed.pop((flag, str(address)), None)
+        return None if fds is None else inherited_listener(address, fds)
+
+    def _opened(self, listener: Listener, address: Address, flag: str) -> Listener:
         self._open.append(listener)
+        # Under what the settings call it: port 0 stays port 0.
+        self._purposes[listener] = flag, str(address)
         return listener

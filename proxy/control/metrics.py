@@ -1,7 +1,7 @@
 """What is counted: CHP's metrics under CHP's names, and hubgate's own beside them."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -38,8 +38,8 @@ class Metrics:
     is counted as `NAME_count` and `NAME_sum`.
     """
 
-    def __init__(self) -> None:
-        self._totals: defaultdict[str, float] = defaultdict(float)
+    def __init__(self, totals: Mapping[str, float] | None = None) -> None:
+        self._totals: defaultdict[str, float] = defaultdict(float, totals or {})
         self._latest: dict[int, Report] = {}
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
@@ -48,6 +48,11 @@ class Metrics:
 
     def __repr__(self) -> str:
         return f"<Metrics of {len(self._latest)} workers>"
+
+    @property
+    def totals(self) -> Mapping[str, float]:
+        """Every sum so far."""
+        return self._totals
 
     def count(self, name: str, amount: float = 1) -> None:
         """Add `amount` to the counter `name`."""

@@ -5,10 +5,11 @@ from dataclasses import asdict
 
 from aiohttp import web
 
-from proxy.control.access import REASON, Handler, not_allowed, plain
+from proxy.control.access import REASON, UNLOGGED, Handler, not_allowed, plain
 from proxy.control.auth import TokenGuard
 from proxy.control.refusal import Refusals
 from proxy.control.reload import Outcome
+from proxy.control.upgrade import Upgrader
 
 Methods = Mapping[str, Handler]
 
@@ -50,3 +51,27 @@ def reload_page(reload: Callable[[], Awaitable[Outcome]]) -> Methods:
         return web.json_response(found)
 
     return {"POST": post}
+
+
+def upgrade_page(upgrader: Upgrader) -> Methods:
+    """Return the page that goes over to the newly installed release, and says how far that is.
+
+    POST answers 202 when it begins, 500 with the reason why it does not, 409 while one goes on.
+    """
+
+    async def get(_: web.Request) -> web.Response:
+        response = web.json_response(asdict(upgrader.status))
+        response[UNLOGGED] = True  # whoever waits for an upgrade asks again and again
+        return response
+
+    async def post(_: web.Request) -> web.Response:
+        before = upgrader.status
+        new = await upgrader.prepare()
+        found = {
+            "version": before.version,
+            "generation": before.generation,
+            "new_version": new.release,
+        }
+        return web.json_response(found, status=202)
+
+    return {"GET": get, "POST": post}

@@ -4,12 +4,12 @@ import asyncio
 import itertools
 import logging
 import socket
-import subprocess
 from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
 
-from proxy.control.birth import start_process
+from proxy.control.birth import AdoptedProcess, Process, start_process
+from proxy.control.handover import HandedWorker
 from proxy.model import Report, Route, WorkerConfig
 from proxy.worker.link import Link
 from proxy.worker.messages import (
@@ -26,6 +26,7 @@ from proxy.worker.messages import (
     InheritedSocket,
     Message,
     Ready,
+    Retire,
     Start,
 )
 
@@ -48,12 +49,13 @@ class WorkerState(Enum):
     STARTING = "starting"  # the interpreter runs, nothing heard yet
     LOADING = "loading"  # has been sent the table, and owes acknowledgements from here on
     READY = "ready"  # accepts connections
+    RETIRED = "retired"  # accepts none, serves what is open while newer workers take the rest
     DRAINING = "draining"  # finishes what is open
     GONE = "gone"  # reaped
 
 
 STARTUP = (WorkerState.STARTING, WorkerState.LOADING)
-LIVE = (WorkerState.LOADING, WorkerState.READY, WorkerState.DRAINING)
+LIVE = (WorkerState.LOADING, WorkerState.READY, WorkerState.RETIRED, WorkerState.DRAINING)
 
 
 class Overseer(Protocol):
@@ -75,7 +77,7 @@ class WorkerProcess:
     def __init__(
         self,
         index: int,
-        process: subprocess.Popen[bytes],
+        process: Process,
         link: Link,
         sockets: Sequence[InheritedSocket],
         overseer: Overseer,
@@ -112,6 +114,18 @@ class WorkerProcess:
                 raise
         ours.setblocking(False)
         return cls(index, process, await Link.open(ours), sockets, overseer)
+
+    @classmethod
+    async def adopt(cls, handed: HandedWorker, overseer: Overseer) -> "WorkerProcess":
+        """Take over a worker of the release that ran before in this process."""
+        ours = socket.socket(fileno=handed.link_fd)
+        ours.set_inheritable(False)
+        ours.setblocking(False)
+        link = await Link.open(ours, handed.received)
+        worker = cls(handed.index, AdoptedProcess(handed.pid), link, (), overseer)
+        worker.was_ready = True
+        worker.state = WorkerState.RETIRED if handed.retired else WorkerState.READY
+        return worker
 
     @property
     def live(self) -> bool:
@@ -152,6 +166,21 @@ class WorkerProcess:
         """Have it serve by `config`; the future is done when it does or the worker is gone."""
         self._link.send(Configure(number, config))
         return self._expect(Configured, number)
+
+    def retire(self, limit: float, drain: float) -> None:
+        """Have it accept nothing more, and end when what is open has ended.
+
+        After `limit` seconds it drains, for `drain` seconds at most.
+        """
+        if self.state is WorkerState.READY:
+            self.state = WorkerState.RETIRED
+            self._link.send(Retire(limit, drain))
+
+    async def hand_over(self) -> HandedWorker:
+        """Give the worker away; `run` has been cancelled. Raises LinkClosedError if it hangs."""
+        fd, received = await self._link.hand_over()
+        retired = self.state is not WorkerState.READY
+        return HandedWorker(self.index, self.pid, fd, received, retired)
 
     def drain(self, timeout: float) -> None:
         """Tell the worker to finish what is open within `timeout` seconds, and to end."""

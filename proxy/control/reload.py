@@ -84,6 +84,10 @@ class Reloader:
         """What is served by now."""
         return self._running
 
+    async def finish(self) -> None:
+        """Let a reload that is under way end, and none begin any more."""
+        await self._one_at_a_time.acquire()
+
     async def follow(self) -> None:
         """Reload whenever a file that matters changes, until cancelled."""
         while watched_files(self._running):

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from proxy.control.handover import HandedRoutes
 from proxy.errors import ConfigError, HubgateError, RouteError, RouteFixedError, RouteNotFoundError
 from proxy.model import Route, RouteOptions
 from proxy.routing.keys import clean_key
@@ -17,6 +18,7 @@ from proxy.tasks import spawn
 log = logging.getLogger("hubgate.routes")
 
 _PLAIN = RouteOptions()
+_NOTHING = HandedRoutes()
 # A user and password in a target do not belong in a log.
 _SECRET = re.compile(r"//[^/]*@")
 
@@ -60,21 +62,36 @@ class RouteService:
     def __len__(self) -> int:
         return len(self._activity)
 
-    async def open(self, fixed: Iterable[Route], initial: Iterable[Route]) -> None:
+    async def open(
+        self,
+        fixed: Iterable[Route],
+        initial: Iterable[Route],
+        handed: HandedRoutes = _NOTHING,
+    ) -> None:
         """Load the store, then lay `fixed` over it and add `initial` as the API would.
 
-        Nothing is published: no worker lives yet. Raises StoreError and ConfigError.
+        What an older release `handed` over was stored, but a store in memory has to be given it
+        again. Nothing is published: no worker lives yet. Raises StoreError and ConfigError.
         """
         await self._store.open()
         self._stored = {route.key: route for route in await self._store.load()}
+        for route in handed.stored:
+            if self._stored.get(route.key) != route:
+                await self._store.put(route)
+                self._stored[route.key] = route
         self._fixed = _fixed_table(fixed)
         for route in initial:
             await self._add_initial(replace(_complete(route), key=clean_key(route.key)))
-        now, known = time.time(), self._store.last_activity()
+        now, known = time.time(), {**self._store.last_activity(), **handed.activity}
         # A clock that was ahead must not keep a route active until it is right.
         self._activity = {
             key: min(known.get(key, now), now) for key in [*self._stored, *self._fixed]
         }
+
+    def hand_over(self) -> HandedRoutes:
+        """Return all there is, for a newer release."""
+        stored, fixed = tuple(self._stored.values()), tuple(self._fixed.values())
+        return HandedRoutes(stored, fixed, dict(self._activity))
 
     async def close(self) -> None:
         """Wait for the change under way, then release the store; routes can still be read.

@@ -68,6 +68,30 @@ def listen_for_workers(address: Address, workers: int, flag: str = "--port") -> 
     return Listener(address, _reused((family, where), workers, address, flag))
 
 
+def inherited_listener(address: Address, fds: Iterable[int]) -> Listener:
+    """Listen on `address` with descriptors that listen there already."""
+    sockets = [socket.socket(fileno=fd) for fd in fds]
+    for sock in sockets:
+        sock.set_inheritable(False)
+        sock.setblocking(False)
+    return Listener(address, sockets)
+
+
+def with_more(listener: Listener, workers: int, flag: str = "--port") -> Listener:
+    """Return `listener` with a socket for each of that many workers, where the kernel allows it."""
+    missing = workers - len(listener.sockets)
+    if missing <= 0 or listener.address.path is not None or not BALANCES_REUSED_PORTS:
+        return listener
+    first = listener.sockets[0]
+    # A port opened for one worker was not to be shared; now it is.
+    first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        more = _reused((first.family, first.getsockname()), missing, listener.address, flag)
+    except ConfigError:
+        return listener
+    return Listener(listener.address, [*listener.sockets, *more])
+
+
 def listen(address: Address, flag: str = "--api-port") -> Listener:
     """Listen on `address` in this process; of a name's addresses, on all there are.
 

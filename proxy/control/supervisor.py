@@ -5,28 +5,34 @@ import logging
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from time import perf_counter
 
+from proxy import __version__
+from proxy.control import succession
+from proxy.control.announcement import announce
 from proxy.control.api import build_api
 from proxy.control.auth import TokenGuard
 from proxy.control.descriptors import raise_descriptor_limit
 from proxy.control.endpoint import Endpoint
+from proxy.control.handover import Handover
 from proxy.control.listeners import Listeners
 from proxy.control.metrics import Metrics
 from proxy.control.metrics_app import build_metrics_app
-from proxy.control.operations import Operations, reload_page
+from proxy.control.operations import Operations, reload_page, upgrade_page
 from proxy.control.pidfile import pid_file
+from proxy.control.preflight import NewCode, rehearse
 from proxy.control.reload import Parts, Reloader, watched_files
+from proxy.control.reports import WorkerReports
 from proxy.control.routes import RouteService
+from proxy.control.upgrade import Upgrader
 from proxy.control.watch import versions
 from proxy.control.workers import WorkerPool
-from proxy.errors import HubgateError, RouteNotFoundError
-from proxy.model import Report
+from proxy.errors import HubgateError
 from proxy.settings import Settings
 from proxy.store import open_store
 from proxy.store.base import RouteStore
 from proxy.store.recovery import RecoveryStore
 from proxy.tasks import spawn
+from proxy.worker.messages import LINK_VERSION
 
 log = logging.getLogger("hubgate.supervisor")
 
@@ -34,25 +40,40 @@ log = logging.getLogger("hubgate.supervisor")
 class Supervisor:
     """One running hubgate. `reload` reads the settings again, None where no file was read.
 
-    `listeners` are open already; it closes them.
+    `listeners` are open already; it closes them. An older release may have `left` something in
+    this process. When an upgrade was asked for, `run` returns with `legacy` set: what is left for
+    the next one.
     """
 
     def __init__(
-        self, settings: Settings, reload: Callable[[], Settings] | None, listeners: Listeners
+        self,
+        settings: Settings,
+        reload: Callable[[], Settings] | None,
+        listeners: Listeners,
+        left: Handover | None = None,
     ) -> None:
+        self.legacy: Handover | None = None
+        self._left = left
         self._settings = settings
         self._read = reload
         self._listeners = listeners
         # As early as this: a file may change while the workers start.
         self._known = versions(watched_files(settings))
         self._guard = TokenGuard(settings.api_token)
-        self._metrics = Metrics()
+        self._metrics = Metrics(left.counters if left else None)
         self._reloader: Reloader | None = None
+        self._upgrader = Upgrader(self._rehearse, left.generation if left else 0)
         self._store: RouteStore = open_store(settings.store, settings.recovery_file)
         self._main: asyncio.Task[int] | None = None
         self._stop = asyncio.Event()
         self._serving = False
         self._cut_by: signal.Signals | None = None
+        self._undone: AsyncExitStack | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """What it runs on now, after every reload."""
+        return self._reloader.running if self._reloader is not None else self._settings
 
     def __repr__(self) -> str:
         state = "serving" if self._serving else "starting"
@@ -94,21 +115,52 @@ class Supervisor:
         service = await self._open_service(pool, stack)
         endpoints = self._build_endpoints(listeners, service, pool)
         stack.push_async_callback(pool.stop)
-        await pool.start(service.snapshot, _Reports(service, self._metrics))
+        await self._start_workers(pool, service)
         for endpoint in endpoints:
             stack.push_async_callback(endpoint.close)
             await endpoint.start()
-        self._announce(listeners, service)
+        announce(self._settings, listeners, service)
         stack.enter_context(pid_file(self._settings.pid_file))
         await self._serve(pool)
-        await self._drain(listeners, endpoints, pool, service)
+        if self._stop.is_set():
+            await self._drain(listeners, endpoints, pool, service)
+        else:
+            self.legacy = await self._hand_over(listeners, endpoints, pool, service)
+            # Nothing is to be undone: it is the successor's now.
+            self._undone = stack.pop_all()
 
     async def _open_service(self, pool: WorkerPool, stack: AsyncExitStack) -> RouteService:
         service = RouteService(self._store, pool)
         stack.push_async_callback(service.close)
         stack.push_async_callback(self._forget_routes)
-        await service.open(self._settings.fixed_routes, self._settings.initial_routes)
+        settings, left = self._settings, self._left
+        if left is None:
+            await service.open(settings.fixed_routes, settings.initial_routes)
+        else:
+            await service.open(settings.fixed_routes, (), left.routes)
         return service
+
+    async def _start_workers(self, pool: WorkerPool, service: RouteService) -> None:
+        reports, left = WorkerReports(service, self._metrics), self._left
+        if left is None:
+            await pool.start(service.snapshot, reports)
+            self._upgrader.settled()
+            return
+        in_step = left.link_version == LINK_VERSION
+        await pool.adopt(left.workers, left.revision, in_step, reports)
+        pool.begin(service.snapshot, reports)
+        put, delete = left.routes.changes_to(service.snapshot())
+        if put or delete:
+            await pool.publish(put, delete)
+
+    async def _relieve(self, pool: WorkerPool) -> None:
+        """When the new workers serve, have the older release's accept nothing more."""
+        if self._left is not None:
+            times = pool.config.timeouts
+            await pool.relieve(times.upgrade, times.drain)
+            self._upgrader.settled()
+            text = "upgraded from %s to %s; what is open in old workers has %g seconds more"
+            log.info(text, self._left.release, __version__, times.upgrade)
 
     def _build_endpoints(
         self, listeners: Listeners, service: RouteService, pool: WorkerPool
@@ -125,38 +177,25 @@ class Supervisor:
         operations = Operations(self._guard)
         if watched_files(settings):
             operations.add(api, "/api/reload", reload_page(self._reloader.reload))
+        operations.add(api, "/api/upgrade", upgrade_page(self._upgrader))
         return endpoints
 
-    def _announce(self, listeners: Listeners, service: RouteService) -> None:
-        scheme = "https" if self._settings.worker.tls else "http"
-        try:
-            target = service.get("/").route.target
-        except RouteNotFoundError:
-            target = "(no default)"
-        for listener in listeners.public:
-            log.info("Proxying %s://%s to %s", scheme, listener.address, target)
-        for listener in listeners.redirect:
-            log.info("Redirecting http://%s to https", listener.address)
-        scheme = "https" if self._settings.api_tls else "http"
-        for listener in listeners.api:
-            log.info("Proxy API at %s://%s/api/routes", scheme, listener.address)
-        for listener in listeners.metrics:
-            log.info("Serve metrics at http://%s/metrics", listener.address)
-
     async def _serve(self, pool: WorkerPool) -> None:
-        """Wait for the end, reloading meanwhile. Raises what went wrong in the pool."""
+        """Wait for the end or an upgrade, reloading meanwhile. Raises what the pool fails of."""
         assert self._reloader is not None
         self._serving = True
         following = spawn(self._reloader.follow(), "follow files")
         stopped = spawn(self._stop.wait(), "stop signal")
+        agreed = spawn(self._upgrader.agreed.wait(), "upgrade")
+        relieving = spawn(self._relieve(pool), "relieve old workers")
         failure = pool.failure
         try:
-            await asyncio.wait({stopped, failure}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({stopped, agreed, failure}, return_when=asyncio.FIRST_COMPLETED)
             if failure.done():
                 failure.result()
         finally:
-            stopped.cancel()
-            following.cancel()
+            for task in (stopped, agreed, relieving, following):
+                task.cancel()
             await asyncio.wait({following})
             # While we still have the API's port: its next owner may have the same file.
             await self._forget_routes()
@@ -188,6 +227,37 @@ class Supervisor:
         finally:
             await pool.stop()
 
+    async def _hand_over(
+        self,
+        listeners: Listeners,
+        endpoints: list[Endpoint],
+        pool: WorkerPool,
+        service: RouteService,
+    ) -> Handover:
+        """Finish what the API was asked for, and let go of everything without ending it."""
+        assert self._reloader is not None
+        sockets = listeners.hand_over()
+        await self._reloader.finish()
+        await asyncio.gather(*(endpoint.suspend() for endpoint in endpoints))
+        workers = tuple(await pool.hand_over())
+        routes = service.hand_over()
+        try:
+            await service.close()
+        except HubgateError as error:
+            log.error("%s", error)
+        listeners.leave()
+        succession.hold_signals(asyncio.get_running_loop())
+        if self._stop.is_set():
+            succession.keep_signal(signal.SIGTERM)
+        generation = self._upgrader.status.generation + 1
+        totals = dict(self._metrics.totals)
+        return Handover(
+            __version__, generation, LINK_VERSION, pool.revision, sockets, workers, routes, totals
+        )
+
+    async def _rehearse(self) -> NewCode:
+        return await rehearse(self.settings)
+
     # --- signals ---
 
     def _handle_signals(self) -> None:
@@ -195,9 +265,12 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        loop.add_signal_handler(signal.SIGUSR2, self._on_upgrade)
+        succession.release_signals()
 
     def _on_stop(self, number: signal.Signals) -> None:
-        if self._serving and not self._stop.is_set():
+        # A successor has connections from the first moment, which it must not cut.
+        if (self._serving or self._left is not None) and not self._stop.is_set():
             log.warning("%s received", number.name)
             self._stop.set()
         elif self._cut_by is None and self._main is not None:
@@ -211,26 +284,11 @@ class Supervisor:
         elif self._reloader is not None:
             spawn(self._reloader.reload(), "reload")
 
+    def _on_upgrade(self) -> None:
+        spawn(self._upgrader.prepare_for_signal(), "upgrade")
+
 
 async def _close_api(endpoints: list[Endpoint], service: RouteService) -> None:
     """Answer what was asked, then nothing more, and release the store."""
     await asyncio.gather(*(endpoint.close() for endpoint in endpoints))
     await service.close()
-
-
-class _Reports:
-    """Sends each part of a worker's report where it belongs."""
-
-    def __init__(self, service: RouteService, metrics: Metrics) -> None:
-        self._service = service
-        self._metrics = metrics
-
-    def add(self, worker: int, report: Report) -> None:
-        begun = perf_counter()
-        self._service.record(report.activity)
-        updated = len(report.activity)
-        self._metrics.observe("last_activity_updating", perf_counter() - begun, updated)
-        self._metrics.add(worker, report)
-
-    def forget(self, worker: int) -> None:
-        self._metrics.forget(worker)

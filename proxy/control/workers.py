@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from proxy.control.process import WorkerProcess
+from proxy.control.handover import HandedWorker
+from proxy.control.process import WorkerProcess, WorkerState
 from proxy.errors import WorkerError
 from proxy.model import Report, Route, WorkerConfig
 from proxy.tasks import spawn
+from proxy.worker.link import LinkClosedError
 from proxy.worker.messages import Change, InheritedSocket
 
 log = logging.getLogger("hubgate.supervisor")
@@ -47,7 +49,12 @@ class WorkerPool:
         self._snapshot: Callable[[], tuple[Route, ...]] = tuple
         self._reports: Reports = _NoReports()
         self._workers: dict[int, WorkerProcess] = {}
-        self._keepers: list[asyncio.Task[None]] = []
+        self._keepers: dict[int, asyncio.Task[None]] = {}
+        self._ticks: asyncio.Task[None] | None = None
+        # Those of an older release, by process id, and the tasks that follow them.
+        self._adopted: dict[int, WorkerProcess] = {}
+        self._followers: dict[int, asyncio.Task[None]] = {}
+        self._in_step = True
         self._missing = set(range(len(sockets)))
         self._complete = asyncio.Event()
         self._ending = asyncio.Event()
@@ -63,13 +70,7 @@ class WorkerPool:
         What they see goes to `reports`. Raises WorkerError when a worker cannot be started;
         what goes wrong later ends up in `failure`.
         """
-        self._snapshot = snapshot
-        self._reports = reports
-        self._keepers = [
-            spawn(self._guard(self._keep(index)), f"keeper of worker {index}")
-            for index in range(len(self._sockets))
-        ]
-        self._keepers.append(spawn(self._guard(self._tick_on()), "worker ticks"))
+        self.begin(snapshot, reports)
         complete = spawn(self._complete.wait(), "all workers ready")
         try:
             await asyncio.wait({complete, self.failure}, return_when=asyncio.FIRST_COMPLETED)
@@ -78,6 +79,68 @@ class WorkerPool:
         if self.failure.done():
             await self.stop()
             self.failure.result()
+
+    def begin(self, snapshot: Callable[[], tuple[Route, ...]], reports: Reports) -> None:
+        """Start every worker as `start` does, and wait for none."""
+        self._snapshot = snapshot
+        self._reports = reports
+        self._keepers = {
+            index: spawn(self._guard(self._keep(index)), f"keeper of worker {index}")
+            for index in range(len(self._sockets))
+        }
+        self._ticks = spawn(self._guard(self._tick_on()), "worker ticks")
+
+    # --- from release to release ---
+
+    async def adopt(
+        self, workers: Iterable[HandedWorker], revision: int, in_step: bool, reports: Reports
+    ) -> None:
+        """Take over workers that an older release started; before `begin`.
+
+        They serve until `relieve`, and hear of route changes if they are `in_step`, that is,
+        can read them. As long as any of them accepts connections, nothing that goes wrong with
+        the new workers is a reason to end.
+        """
+        self._reports = reports
+        self._revision = revision
+        self._in_step = in_step
+        for handed in workers:
+            worker = await WorkerProcess.adopt(handed, self)
+            self._adopted[worker.pid] = worker
+            following = self._guard(self._follow(worker))
+            self._followers[worker.pid] = spawn(following, f"follow worker {worker.pid}")
+
+    async def relieve(self, limit: float, drain: float) -> None:
+        """When all new workers are ready, have the adopted ones accept nothing more.
+
+        What is open in them may last `limit` seconds; then they drain, `drain` seconds at most.
+        """
+        await self._complete.wait()
+        for worker in self._adopted.values():
+            worker.retire(limit, drain)
+
+    @property
+    def revision(self) -> int:
+        """The number of the latest change."""
+        return self._revision
+
+    async def hand_over(self) -> list[HandedWorker]:
+        """Give all workers away, to a newer release; none is left in the pool.
+
+        One that is not ready, or does not read its link, is ended: it serves nobody.
+        """
+        self._ending.set()
+        leaving = {**self._adopted}
+        for index, worker in self._workers.items():
+            if worker.state is WorkerState.READY:
+                leaving[worker.pid] = worker
+                self._keepers[index].cancel()
+            else:
+                worker.kill()
+        for follower in self._followers.values():
+            follower.cancel()
+        await self._wait_for_end(None)
+        return [handed for worker in leaving.values() if (handed := await _handed(worker))]
 
     # --- what the control plane asks for ---
 
@@ -88,7 +151,9 @@ class WorkerPool:
         """
         self._revision += 1
         change = Change(self._revision, tuple(put), tuple(delete))
-        waiting = [each.change(change) for each in self._live()]
+        # Adopted ones too: they may have a request yet on a connection that was kept alive.
+        adopted = self._adopted.values() if self._in_step else ()
+        waiting = [each.change(change) for each in [*self._live(), *adopted]]
         if waiting:
             await asyncio.wait(waiting)
 
@@ -112,19 +177,17 @@ class WorkerPool:
     async def drain(self, timeout: float) -> None:
         """Let every worker finish what is open within `timeout` seconds, and end."""
         self._ending.set()
-        for worker in self._workers.values():
+        for worker in self._all():
             worker.drain(timeout)
-        if self._keepers:
-            await asyncio.wait(self._keepers, timeout=timeout + DRAIN_GRACE)
+        await self._wait_for_end(timeout + DRAIN_GRACE)
         await self.stop()
 
     async def stop(self) -> None:
         """End every worker at once."""
         self._ending.set()
-        for worker in self._workers.values():
+        for worker in self._all():
             worker.kill()
-        if self._keepers:
-            await asyncio.wait(self._keepers)
+        await self._wait_for_end(None)
 
     # --- what workers say ---
 
@@ -166,7 +229,7 @@ class WorkerPool:
                 continue
             failed += 1
             log.error("worker %d did not start: %s", index, end)
-            if not self._complete.is_set() and failed == ATTEMPTS_AT_START:
+            if not self._replaceable and failed == ATTEMPTS_AT_START:
                 raise WorkerError(f"worker {index} cannot be started: {end}")
             await self._pause(min(FIRST_PAUSE * 2**failed, LONGEST_PAUSE))
 
@@ -186,10 +249,22 @@ class WorkerPool:
             if not self._ending.is_set():
                 log.error("worker %d (pid %d) %s; replacing it", index, worker.pid, worker.fate)
             return None
-        if worker.failure and not self._complete.is_set():
+        if worker.failure and not self._replaceable:
             # It knows why, so it would fail again.
             raise WorkerError(f"worker {index} cannot be started: {worker.failure}")
         return worker.failure or f"it {worker.fate}"
+
+    @property
+    def _replaceable(self) -> bool:
+        """Whether others serve while a worker cannot be started."""
+        return self._complete.is_set() or bool(self._adopted)
+
+    async def _follow(self, worker: WorkerProcess) -> None:
+        """Follow an adopted worker to its end, which is no reason for a new one."""
+        await worker.run()
+        del self._adopted[worker.pid]
+        self._reports.forget(worker.pid)
+        log.info("worker pid %d of an earlier release %s", worker.pid, worker.fate)
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -202,15 +277,35 @@ class WorkerPool:
             ticks += 1
             if ticks % TICKS_BETWEEN_REPORTS == 0:
                 self._ask_for_reports()
-            for worker in self._workers.values():
+            for worker in self._all():
                 worker.tick()
 
     def _ask_for_reports(self) -> list[asyncio.Future[None]]:
         self._asked += 1
-        return [each.collect(self._asked) for each in self._live() if each.has_news]
+        asked = [*self._live(), *self._adopted.values()]
+        return [each.collect(self._asked) for each in asked if each.has_news]
+
+    def _all(self) -> list[WorkerProcess]:
+        return [*self._workers.values(), *self._adopted.values()]
+
+    async def _wait_for_end(self, seconds: float | None) -> None:
+        tasks = [*self._keepers.values(), *self._followers.values()]
+        tasks += [self._ticks] if self._ticks is not None else []
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
 
     def _live(self) -> list[WorkerProcess]:
         return [each for each in self._workers.values() if each.live]
+
+
+async def _handed(worker: WorkerProcess) -> HandedWorker | None:
+    try:
+        return await worker.hand_over()
+    except LinkClosedError as error:
+        log.error("worker pid %d: %s; it is ended", worker.pid, error)
+        worker.kill()
+        await worker.run()
+        return None
 
 
 class _NoReports:

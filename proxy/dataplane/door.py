@@ -39,12 +39,21 @@ class Door:
         if before is not None:
             before.close()
 
-    async def close(self) -> None:
-        """Stop accepting and give the socket up."""
+    @property
+    def busy(self) -> bool:
+        """Whether connections are open that only this door knows."""
+        return self._plain and bool(self._server.connections)
+
+    def retire(self) -> None:
+        """Stop accepting and give the socket up; connections stay open."""
         if self._accepting is not None:
             self._accepting.close()
             self._accepting = None
         self._sock.close()
+
+    async def close(self) -> None:
+        """Stop accepting and give the socket up."""
+        self.retire()
         if self._plain:
             # aiohttp takes no time at all for all the time in the world.
             self._server.pre_shutdown()

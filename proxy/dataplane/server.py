@@ -32,6 +32,7 @@ from proxy.upstream.pool import Pool
 log = logging.getLogger("hubgate")
 
 _SWEEP_INTERVAL = 0.5
+_RETIRED_INTERVAL = 0.1
 
 
 class DataPlane:
@@ -97,6 +98,31 @@ class DataPlane:
         old.close()
         for door in self._doors:
             await door.open(tls)
+
+    async def retire(self, limit: float) -> None:
+        """Stop accepting, while others go on; what is open may take its time, `limit` seconds.
+
+        Returns when every connection is closed or the limit has passed; `drain` is to follow.
+        An idle connection is closed no earlier than otherwise, because its client may be about to
+        use it; the next answer on it says that it is the last.
+        """
+        for door in self._doors:
+            door.retire()
+        now = self.loop.time()
+        # A connection is among the clients only when its TLS handshake is done.
+        handshakes = now + (self.timeouts.head if self._config.tls is not None else 0)
+        deadline = now + limit
+        while (self._last_answers() or self.loop.time() < handshakes) and (  # noqa: ASYNC110
+            self.loop.time() < deadline
+        ):
+            await asyncio.sleep(_RETIRED_INTERVAL)
+
+    def _last_answers(self) -> bool:
+        """Have every connection close after its next answer; return whether any is open."""
+        for client in self._listener.clients:
+            client.closing = True
+        plain = any(door.busy for door in self._doors)
+        return bool(self._listener.clients or self.tunnels or plain)
 
     async def drain(self, timeout: float) -> None:
         """Stop accepting, let requests finish for `timeout` seconds, close tunnels properly.

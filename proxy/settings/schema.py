@@ -133,6 +133,7 @@ class Times(Section):
     drain: Seconds = TIMES.drain
     upstream_idle: Seconds = TIMES.upstream_idle
     upstream_age: Seconds = TIMES.upstream_age
+    upgrade: Seconds = TIMES.upgrade
 
 
 class Sizes(Section):

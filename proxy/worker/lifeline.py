@@ -9,11 +9,11 @@ PR_SET_PDEATHSIG = 1
 
 
 def leave_signals_to_supervisor() -> None:
-    """Ignore the signals that end or reload a whole process group, such as Ctrl-C.
+    """Ignore the signals that end, reload or upgrade a whole process group, such as Ctrl-C.
 
     The supervisor gets them too, and tells its workers over the link what to do.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -5,11 +5,13 @@ both ends are one program, and nobody else can hold an end.
 """
 
 import asyncio
+import os
 import pickle
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from typing import cast
 
 from proxy.tasks import spawn
 from proxy.worker.messages import Message, Start, Table
@@ -19,6 +21,10 @@ from proxy.worker.messages import Message, Start, Table
 ROUTES_PER_FRAME = 2000
 LENGTH_BYTES = 4
 
+# Seconds a worker has to read what was sent to it before another supervisor takes over.
+FLUSH_LIMIT = 5.0
+READ_AHEAD = 1024 * 1024
+
 
 class LinkClosedError(ConnectionError):
     """The other end of the link is gone."""
@@ -27,16 +33,19 @@ class LinkClosedError(ConnectionError):
 class Link:
     """One end of the link: messages go out in the order of `send` and come in by iterating."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, received: bytes = b""
+    ) -> None:
         self._reader = reader
         self._writer = writer
+        self._received = received  # comes before all that the reader has
         self._outgoing: asyncio.Queue[Message] = asyncio.Queue()
         self._sender = spawn(self._send_all(), "link sender")
 
     @classmethod
-    async def open(cls, sock: socket.socket) -> "Link":
-        """Take over `sock`, one end of a stream socket pair."""
-        return cls(*await asyncio.open_unix_connection(sock=sock))
+    async def open(cls, sock: socket.socket, received: bytes = b"") -> "Link":
+        """Take over `sock`, one end of a stream socket pair; `received` was read from it before."""
+        return cls(*await asyncio.open_unix_connection(sock=sock), received)
 
     def send(self, message: Message) -> None:
         """Queue `message`; never blocks, and does nothing once the other end is gone."""
@@ -52,18 +61,60 @@ class Link:
     async def receive(self) -> Message:
         """Return the next message; raise LinkClosedError when there will be none."""
         try:
-            head = await self._reader.readexactly(LENGTH_BYTES)
-            body = await self._reader.readexactly(int.from_bytes(head, "big"))
+            await self._have(LENGTH_BYTES)
+            end = LENGTH_BYTES + int.from_bytes(self._received[:LENGTH_BYTES], "big")
+            await self._have(end)
         except (asyncio.IncompleteReadError, OSError) as error:
             raise LinkClosedError("the other end of the link is gone") from error
+        body, self._received = self._received[LENGTH_BYTES:end], self._received[end:]
         message: Message = pickle.loads(body)
         return message
+
+    async def _have(self, count: int) -> None:
+        """Wait for that many bytes; whoever is cancelled meanwhile loses none."""
+        if (missing := count - len(self._received)) > 0:
+            self._received += await self._reader.readexactly(missing)
 
     async def __aiter__(self) -> AsyncIterator[Message]:
         """Yield every message until the other end is gone."""
         with suppress(LinkClosedError):
             while True:
                 yield await self.receive()
+
+    async def hand_over(self) -> tuple[int, bytes]:
+        """Give this end away while nobody receives: a descriptor, and what was read ahead.
+
+        Raises LinkClosedError when the other end does not read what was sent.
+        """
+        transport = self._writer.transport
+        try:
+            async with asyncio.timeout(FLUSH_LIMIT):
+                await self.flush()
+                while transport.get_write_buffer_size():  # noqa: ASYNC110 - nothing tells of it
+                    await asyncio.sleep(0.01)
+            fd = os.dup(transport.get_extra_info("socket").fileno())
+        except OSError as error:  # the time has passed, or the other end is gone
+            raise LinkClosedError("nobody reads at the other end of the link") from error
+        await self._read_ahead()
+        await self.close()
+        return fd, self._received
+
+    async def _read_ahead(self) -> None:
+        """Take all that the reader has, and let nothing more come to it."""
+        transport = cast(asyncio.ReadTransport, self._writer.transport)
+        data = b"there may be some"
+        while data or transport.is_reading():
+            if transport.is_reading():
+                transport.pause_reading()
+            reading = spawn(self._reader.read(READ_AHEAD), "read ahead")
+            await asyncio.wait({reading}, timeout=0)
+            data = b""
+            if not reading.done():
+                reading.cancel()
+                await asyncio.wait({reading})
+            if not reading.cancelled() and reading.exception() is None:
+                data = reading.result()
+            self._received += data
 
     async def close(self) -> None:
         """Close this end at once; what is still queued is dropped."""

@@ -29,6 +29,7 @@ from proxy.worker.messages import (
     InheritedSocket,
     Message,
     Ready,
+    Retire,
     SocketKind,
     Start,
     Table,
@@ -114,6 +115,8 @@ class Worker:
                 self._link.send(Collected(number, self._plane.report()))
             case Configure(number, config):
                 spawn(self._configure(number, config), "configure")
+            case Retire(limit, drain):
+                spawn(self._retire(limit, drain), "retire")
             case Drain(timeout):
                 spawn(self._drain(timeout), "drain")
             case _:
@@ -127,6 +130,10 @@ class Worker:
         except (HubgateError, OSError) as error:
             mistake = str(error)
         self._link.send(Configured(number, mistake))
+
+    async def _retire(self, limit: float, drain: float) -> None:
+        await self._plane.retire(limit)
+        await self._drain(drain)
 
     async def _drain(self, timeout: float) -> None:
         await self._plane.drain(timeout)

@@ -5,6 +5,11 @@ from enum import Enum
 
 from proxy.model import Report, Route, WorkerConfig
 
+# After an upgrade the workers of the older release live on under the newer supervisor. Retire,
+# Drain, Collect and what they are answered with must stay what they are; raise this number when
+# an older worker could not follow a Change any more, and it will be sent none.
+LINK_VERSION = 1
+
 
 class SocketKind(Enum):
     """What an inherited socket is for."""
@@ -66,6 +71,17 @@ class Configure:
 
 
 @dataclass(frozen=True, slots=True)
+class Retire:
+    """Accept nothing more, as others do; what is open may last `limit` seconds, then drain.
+
+    `drain` is the time, in seconds, that requests have after that.
+    """
+
+    limit: float
+    drain: float
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Accept nothing more, let what is open finish within `timeout` seconds, then end."""
 
@@ -122,6 +138,6 @@ class Drained:
     """Every connection is closed; the worker ends now."""
 
 
-Down = Table | Start | Change | Collect | Configure | Drain
+Down = Table | Start | Change | Collect | Configure | Retire | Drain
 Up = Hello | Ready | Failed | Ack | Collected | Configured | Drained
 Message = Down | Up

@@ -12,10 +12,13 @@ from aiohttp import web
 from proxy.control.api import build_api
 from proxy.control.auth import TokenGuard
 from proxy.control.metrics import Metrics
-from proxy.control.operations import Operations, reload_page
+from proxy.control.operations import Operations, reload_page, upgrade_page
+from proxy.control.preflight import NewCode
 from proxy.control.protocol import hide_software
 from proxy.control.reload import Outcome
 from proxy.control.routes import RouteService
+from proxy.control.upgrade import Upgrader
+from proxy.errors import UpgradeError
 from proxy.model import ForwardRules, Route, WorkerConfig
 from proxy.settings import Settings
 from tests.control.recording import RecordingStore, RecordingWorkers
@@ -83,7 +86,9 @@ async def serving(
     settings = Settings(api_token=token, worker=WorkerConfig(rules=rules or ForwardRules()))
     guard = TokenGuard(token)
     app = build_api(service, settings, workers, metrics, guard)
-    Operations(guard).add(app, "/api/reload", reload_page(_reload))
+    operations = Operations(guard)
+    operations.add(app, "/api/reload", reload_page(_reload))
+    operations.add(app, "/api/upgrade", upgrade_page(Upgrader(_rehearse, 0)))
     async with serve(app) as port:
         yield Api(port, service, workers, store, metrics)
     await service.close()
@@ -91,6 +96,10 @@ async def serving(
 
 async def _reload() -> Outcome:
     return Outcome(("routes",), ("workers",))
+
+
+async def _rehearse() -> NewCode:
+    raise UpgradeError("there is nothing newer")
 
 
 async def ask(

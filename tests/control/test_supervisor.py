@@ -30,9 +30,9 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
 
 # Run before hubgate starts: a bug somewhere in it.
 FAULT = """
-from proxy.control.supervisor import Supervisor
+from proxy.control import supervisor
 def fail(*_): raise ZeroDivisionError("on purpose")
-Supervisor._announce = fail
+supervisor.announce = fail
 """
 
 

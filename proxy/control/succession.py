@@ -1,0 +1,105 @@
+"""Replacing this process's program by the newly installed one: same process, same sockets."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+from typing import IO
+
+from proxy.control import handover
+from proxy.control.handover import Handover
+from proxy.errors import UpgradeError
+
+log = logging.getLogger("hubgate.supervisor")
+
+# In the environment: the number of a descriptor, and with it what a process is started for.
+HANDOVER, REHEARSAL = "HUBGATE_HANDOVER_FD", "HUBGATE_REHEARSAL_FD"
+
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
+
+
+def command() -> list[str]:
+    """Return the command line that starts what is installed now as this process was started.
+
+    Raises UpgradeError where Python cannot tell.
+    """
+    if not sys.executable:
+        raise UpgradeError("Python does not know its own program; restart hubgate instead")
+    return [sys.executable, *sys.orig_argv[1:]]
+
+
+def rehearsal() -> int | None:
+    """Return the descriptor on which a rehearsal is to answer, None if this is none."""
+    number = os.environ.pop(REHEARSAL, None)
+    return None if number is None else int(number)
+
+
+def predecessor() -> Handover | None:
+    """Return what an older release has left for us in this process, None if there was none.
+
+    Raises UpgradeError when it cannot be read.
+    """
+    number = os.environ.pop(HANDOVER, None)
+    if number is None:
+        return None
+    with os.fdopen(int(number), "rb") as file:
+        file.seek(0)
+        received = handover.loads(file.read())
+    for fd in received.fds:
+        os.set_inheritable(fd, False)
+    return received
+
+
+def succeed(left: Handover) -> None:
+    """Become the release that is installed now; returns only if that fails, after a log line."""
+    try:
+        with _anonymous_file() as file:
+            file.write(handover.dumps(left))
+            file.flush()
+            fds = [file.fileno(), *left.fds]
+            for fd in fds:
+                os.set_inheritable(fd, True)
+            argv = command()
+            os.execve(argv[0], argv, {**os.environ, HANDOVER: str(fds[0])})
+    except (OSError, UpgradeError) as error:
+        log.error("not upgraded, the old release goes on: %s", error)
+    for fd in left.fds:
+        os.set_inheritable(fd, False)
+
+
+def hold_signals(loop: asyncio.AbstractEventLoop) -> None:
+    """Keep signals that arrive from now on until `release_signals`, in whichever release.
+
+    Blocking them is not all: threads of ours may still be there, and get them instead.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    for number in HANDLED:
+        loop.remove_signal_handler(number)
+        signal.signal(number, _keep)
+
+
+def keep_signal(number: signal.Signals) -> None:
+    """Have the next release find a signal which we have heard but not followed."""
+    _keep(number, None)
+
+
+def release_signals() -> None:
+    """Let signals come, those first that were held."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+
+
+def _keep(number: int, _: object) -> None:
+    # Blocked in the main thread, it is pending there; a new program keeps what is pending.
+    main = threading.main_thread().ident
+    assert main is not None
+    signal.pthread_kill(main, number)
+
+
+def _anonymous_file() -> IO[bytes]:
+    """Return a file that nobody else can open, if possible in memory: routes may hold secrets."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("hubgate handover"), "w+b")
+    return tempfile.TemporaryFile()
