@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.hostile.canonical import NotCanonical, read_chunks
 
-_STATUS = re.compile(rb"HTTP/1\.1 ([1-9][0-9][0-9]) [\t\x20-\x7e\x80-\xff]*")
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9][0-9]) [\t\x20-\x7e\x80-\xff]*")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 _BODILESS = (204, 304)
 
@@ -42,7 +42,7 @@ def read_answer(data: bytes, ended: bool, bodiless: bool) -> tuple[Answer, bytes
     """
     head, mark, rest = data.partition(b"\r\n\r\n")
     if not mark:
-        if data and not b"HTTP/1.1 ".startswith(data[:9]):
+        if data and not b"HTTP/1.".startswith(data[:7]):
             raise NotCanonical(f"the answer begins with {data[:60]!r}")
         return None
     answer = _read_head(head)
@@ -73,6 +73,8 @@ def _read_head(head: bytes) -> Answer:
         raise NotCanonical(f"length {lengths[0]!r}")
     if codings and codings != [b"chunked"]:
         raise NotCanonical(f"coding {codings[0]!r}")
+    if codings and first.startswith(b"HTTP/1.0"):
+        raise NotCanonical("chunked in HTTP/1.0")
     if answer.status < 200 and (lengths or codings):
         raise NotCanonical(f"{answer.status} with a framed body")
     return answer

@@ -53,18 +53,19 @@ REQUESTS = {
 
 
 def answers(stage: Stage, data: bytes) -> list[Answer]:
-    """Return all answers to `data`; the proxy's closing ends them, or a silence."""
-    found = []
+    """Return all answers to `data`, of which there has to be one."""
     talk = Conversation(stage.doors[Door.REDIRECT], 15)
+    found = []
     try:
         talk.send(data)
-        talk.half_close()
         while (answer := talk.answer()) is not None:
             found.append(answer)
+            talk.half_close()
     except NotCanonical as error:
         pytest.fail(str(error))
     finally:
         talk.close()
+    assert found
     assert talk.ended
     return found
 
