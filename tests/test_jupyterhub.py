@@ -17,6 +17,7 @@ from jupyterhub.httpclient import JupyterHubHTTPClient
 
 from proxy.jupyterhub import HubgateProxy
 from tests.contract.ports import distinct_ports
+from tests.control.waiting import until
 
 
 @pytest.fixture
@@ -65,18 +66,25 @@ async def test_routes_go_in_and_out(proxy: HubgateProxy) -> None:
     assert await proxy.get_all_routes() == {}
 
 
+def workers(proxy: HubgateProxy) -> list[psutil.Process]:
+    """Return the worker processes there are; the ports are open before the first one is."""
+    children = psutil.Process(proxy.proxy_process.pid).children()
+    return [one for one in children if "proxy.worker" in one.cmdline()]
+
+
 async def test_it_has_as_many_workers_as_asked_for(proxy: HubgateProxy) -> None:
     proxy.workers = 2
     await proxy.start()
-    children = psutil.Process(proxy.proxy_process.pid).children()
-    assert len([one for one in children if "proxy.worker" in one.cmdline()]) == 2
+    await until(lambda: len(workers(proxy)) >= 2)
+    await proxy.add_route("/", "http://127.0.0.1:9", {})
+    assert len(workers(proxy)) == 2
 
 
 async def test_stop_leaves_nothing(proxy: HubgateProxy, tmp_path: Path) -> None:
     await proxy.start()
     supervisor = psutil.Process(proxy.proxy_process.pid)
+    await until(lambda: workers(proxy))
     started = [supervisor, *supervisor.children(recursive=True)]
-    assert len(started) > 1
     await proxy.stop()
     assert not [process for process in started if process.is_running()]
     assert not os.listdir(tmp_path)
