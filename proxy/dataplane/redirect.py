@@ -52,7 +52,8 @@ def redirect_handler(to_port: Callable[[], int | None]) -> Handler:
         suffix = "" if port in (None, 443) else f":{port}"
         path = request.raw_path
         if not path.startswith("/"):
-            path = urlsplit(path)._replace(scheme="", netloc="").geturl() or "/"
+            path = urlsplit(path)._replace(scheme="", netloc="").geturl() if "://" in path else ""
+            path = path if path.startswith("/") else f"/{path}"
         return web.Response(status=301, headers={"Location": f"https://{name}{suffix}{path}"})
 
     return redirect

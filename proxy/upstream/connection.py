@@ -249,17 +249,14 @@ class UpstreamConnection(asyncio.Protocol):
             if not self._ended:
                 self._fail(receiver, error)
                 return
-        head = self._head
-        if head is None:
+        if self._head is None:
             self._head_size += len(data)
-            if self._head_size > _HEAD_LIMIT:
-                self._fail(receiver, ValueError(f"a head of more than {_HEAD_LIMIT} bytes"))
-            return
-        if self._receiver is not receiver:
-            return
-        if self._overhead > _HEAD_LIMIT and not self._ended:
-            self._fail(receiver, ValueError(f"over {_HEAD_LIMIT} bytes around its chunks"))
-            return
+        if max(self._head_size, self._overhead) > _HEAD_LIMIT and not self._ended:
+            self._fail(receiver, ValueError(f"over {_HEAD_LIMIT} bytes of head, or around chunks"))
+        elif self._head is not None and self._receiver is receiver:
+            self._pass_on(receiver, self._head, new=not had_head)
+
+    def _pass_on(self, receiver: Receiver, head: ResponseHead, *, new: bool) -> None:
         chunks = self._chunks
         body = b"".join(chunks) if len(chunks) > 1 else chunks[0] if chunks else b""
         self._chunks = []
@@ -268,8 +265,8 @@ class UpstreamConnection(asyncio.Protocol):
             # The rest only needs counting: the next response gets a parser of its own.
             self._left = head.length - len(body)
             self._parser = None
-        if body or ended or not had_head:
-            receiver.on_response(None if had_head else head, body, ended)
+        if body or ended or new:
+            receiver.on_response(head if new else None, body, ended)
 
     def _fail(self, receiver: Receiver, error: Exception) -> None:
         self.abort()

@@ -94,7 +94,7 @@ async def test_the_patient_are_answered_after_the_time_is_over(nobody: Peer) -> 
     with pytest.raises(RefusedError):
         await connecting.connect(nobody, patient=True)
 
-    assert asyncio.get_running_loop().time() - begun >= 0.3
+    assert asyncio.get_running_loop().time() - begun > 0.29  # the loop's clock counts in ms
 
 
 async def test_what_is_known_to_be_down_is_not_waited_for(nobody: Peer) -> None:
