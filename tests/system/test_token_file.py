@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.contract.client import Client
-from tests.contract.harness import clean_environment
 from tests.contract.polling import eventually
 from tests.contract.ports import free_ports
+from tests.environment import clean_environment
 from tests.system.served import PROXYCTL
 
 FIRST, SECOND = "first-tok3n", "second-tok3n"
