@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 from dataclasses import dataclass
 from enum import Enum
@@ -89,8 +90,9 @@ def prepare(with_chp: bool) -> Bench:
 
 
 def install_requirements(bench: Bench) -> None:
-    files = (HERE / "requirements.txt", ROOT / "pyproject.toml")
-    wanted = "".join(file.read_text() for file in files)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    own = "\n".join(project["dependencies"])
+    wanted = (HERE / "requirements.txt").read_text() + own
     stamp = bench.environment / "installed.txt"
     if stamp.exists() and stamp.read_text() == wanted:
         return
