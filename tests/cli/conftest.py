@@ -9,6 +9,7 @@ import pytest
 
 from tests.certificates import Files, make_files
 from tests.cli.drop import Drop
+from tests.cli.running import FILE, PROXYCTL, TOKEN, Proxy, running
 from tests.environment import OURS
 
 
@@ -35,3 +36,12 @@ def drop(monkeypatch: pytest.MonkeyPatch) -> Drop:
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
     return make_files(tmp_path)
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[Proxy]:
+    """Run `proxyctl serve` with a routes.yaml and a token."""
+    (tmp_path / "routes.yaml").write_text(FILE)
+    with running(tmp_path, PROXYCTL, "serve", env=TOKEN) as proxy:
+        assert proxy.api_url
+        yield proxy

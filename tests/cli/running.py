@@ -16,6 +16,13 @@ PATIENCE = 60.0
 BIN = Path(sys.executable).parent
 PROXYCTL = (str(BIN / "proxyctl"),)
 DROP_IN = (sys.executable, "-m", "proxy.cli.chp")
+TOKEN = {"HUBGATE_TOKEN": "s3cret"}
+FILE = """
+listen: {port: 0}
+api: {port: 0}
+routes:
+  /fixed: http://127.0.0.1:1
+"""
 
 
 @dataclass

@@ -2,29 +2,10 @@
 
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 
-import pytest
-
-from tests.cli.running import DROP_IN, PROXYCTL, Proxy, run, running
-
-TOKEN = {"HUBGATE_TOKEN": "s3cret"}
-FILE = """
-listen: {port: 0}
-api: {port: 0}
-routes:
-  /fixed: http://127.0.0.1:1
-"""
-
-
-@pytest.fixture
-def proxy(tmp_path: Path) -> Iterator[Proxy]:
-    (tmp_path / "routes.yaml").write_text(FILE)
-    with running(tmp_path, PROXYCTL, "serve", env=TOKEN) as proxy:
-        assert proxy.api_url
-        yield proxy
+from tests.cli.running import DROP_IN, FILE, PROXYCTL, Proxy, run, running
 
 
 def operate(proxy: Proxy, *args: str, token: str = "s3cret") -> CompletedProcess[str]:

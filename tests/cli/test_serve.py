@@ -4,7 +4,7 @@ import json
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,26 +13,9 @@ import pytest
 from proxy import __version__
 from proxy.cli import main, outcome
 from tests.certificates import make_dated, make_files
-from tests.cli.running import DROP_IN, PATIENCE, PROXYCTL, Proxy, run, running
+from tests.cli.running import DROP_IN, FILE, PATIENCE, PROXYCTL, TOKEN, Proxy, run, running
 
 ANY_PORT = ("--ip", "127.0.0.1", "--port", "0", "--api-port", "0")
-TOKEN = {"HUBGATE_TOKEN": "s3cret"}
-FILE = """
-listen: {port: 0}
-api: {port: 0}
-routes:
-  /fixed: http://127.0.0.1:1
-"""
-
-
-@pytest.fixture
-def proxy(tmp_path: Path) -> Iterator[Proxy]:
-    (tmp_path / "routes.yaml").write_text(FILE)
-    with running(tmp_path, PROXYCTL, "serve", env=TOKEN) as proxy:
-        assert proxy.api_url
-        yield proxy
-
-
 Answer = tuple[int, str, str]
 Ask = Callable[..., Answer]
 

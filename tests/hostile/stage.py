@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.contract.certificates import make_certificates
-from tests.contract.harness import Options, launch
+from tests.contract.harness import Options, RunningProxy, launch
 from tests.contract.ports import free_port
 from tests.hostile.conversation import Port
 from tests.hostile.entry import Door
@@ -52,16 +52,22 @@ def recording() -> Iterator[Recorder]:
 
 
 @contextlib.contextmanager
+def routed(folder: Path, recorder: Recorder, *flags: str) -> Iterator[RunningProxy]:
+    """Run the drop-in command with `flags` and the targets' routes."""
+    proxy = launch(Options((*flags, "--log-level", "error")), folder)
+    try:
+        for name, route in ROUTES.items():
+            proxy.add(route, recorder.url(name))
+        yield proxy
+    finally:
+        proxy.kill()
+
+
+@contextlib.contextmanager
 def drop_in(folder: Path) -> Iterator[Stage]:
     """Run the drop-in command on plain HTTP."""
-    with recording() as recorder:
-        proxy = launch(Options(("--log-level", "error")), folder)
-        try:
-            for name, route in ROUTES.items():
-                proxy.add(route, recorder.url(name))
-            yield Stage(recorder, {Door.DROP_IN: Port(proxy.port)})
-        finally:
-            proxy.kill()
+    with recording() as recorder, routed(folder, recorder) as proxy:
+        yield Stage(recorder, {Door.DROP_IN: Port(proxy.port)})
 
 
 @contextlib.contextmanager
@@ -79,20 +85,13 @@ def secure(folder: Path) -> Iterator[Stage]:
     """Run the drop-in command on HTTPS, with a port that redirects there."""
     certificates, redirect = make_certificates(folder), free_port()
     identity = certificates.server
-    flags = ("--ssl-key", identity.key, "--ssl-cert", identity.cert)
-    with recording() as recorder:
-        proxy = launch(
-            Options((*flags, "--redirect-port", str(redirect), "--log-level", "error")), folder
-        )
-        try:
-            for name, route in ROUTES.items():
-                proxy.add(route, recorder.url(name))
-            inside = Port(proxy.port, certificates.client_context())
-            doors = {
-                Door.INSIDE_TLS: inside,
-                Door.TLS_PORT: Port(proxy.port),
-                Door.REDIRECT: Port(redirect),
-            }
-            yield Stage(recorder, doors)
-        finally:
-            proxy.kill()
+    flags = ["--ssl-key", identity.key, "--ssl-cert", identity.cert]
+    flags += ["--redirect-port", str(redirect)]
+    with recording() as recorder, routed(folder, recorder, *flags) as proxy:
+        inside = Port(proxy.port, certificates.client_context())
+        doors = {
+            Door.INSIDE_TLS: inside,
+            Door.TLS_PORT: Port(proxy.port),
+            Door.REDIRECT: Port(redirect),
+        }
+        yield Stage(recorder, doors)
