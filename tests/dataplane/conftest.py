@@ -140,3 +140,13 @@ def server_tls(certificates: Files) -> ssl.SSLContext:
 def server_settings(certificates: Files) -> dict[str, Any]:
     """What a data plane needs to speak TLS with `certificates`."""
     return {"tls": ServerTLS(certificates.cert, certificates.key)}
+
+
+@pytest.fixture
+async def secured(
+    start_front: StartFront, target: Target, server_settings: dict[str, Any]
+) -> Front:
+    """A data plane that speaks TLS, with `/` routed to `target`."""
+    front = await start_front(config=server_settings)
+    front.route("/", target.url)
+    return front

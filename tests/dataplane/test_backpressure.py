@@ -84,20 +84,15 @@ async def test_a_slow_client_slows_a_chunked_response_down(joined: Front, target
 
 
 async def test_a_slow_client_over_tls(
-    start_front: StartFront,
-    target: Target,
-    client_tls: ssl.SSLContext,
-    server_settings: dict[str, object],
+    secured: Front, target: Target, client_tls: ssl.SSLContext
 ) -> None:
-    front = await start_front(config=server_settings)
-    front.route("/", target.url)
-    client = await front.tls_client(client_tls)
+    client = await secured.tls_client(client_tls)
     await client.send(request("GET", "/"))
     wire = await target.accept()
     await wire.read_request()
     await wire.send(response(200, f"Content-Length: {MUCH}", body=None))
     sent = await flood(wire, DATA, MUCH)
-    assert max(held(front)) < HELD
+    assert max(held(secured)) < HELD
 
     await client.read_head()
     assert await client.read_exactly(sent) == cycled(sent)

@@ -191,22 +191,15 @@ async def test_a_connection_whose_client_left_is_never_used_again(
     assert target.accepted == 2
 
 
-async def test_over_tls(
-    start_front: StartFront,
-    target: Target,
-    client_tls: ssl.SSLContext,
-    server_settings: dict[str, object],
-) -> None:
-    front = await start_front(config=server_settings)
-    front.route("/", target.url)
+async def test_over_tls(secured: Front, target: Target, client_tls: ssl.SSLContext) -> None:
     for how in ("close", "reset"):
-        client = await front.tls_client(client_tls)
+        client = await secured.tls_client(client_tls)
         await client.send(GET)
         wire = await target.accept()
         await wire.read_request()
         leave(client, how)
         assert await wire.ending() in ("end", "reset")
-    await gone(front)
+    await gone(secured)
 
 
 # --- in numbers ------------------------------------------------------------------------------

@@ -169,14 +169,9 @@ async def test_breaking_off_is_a_reset(joined: Front, target: Target) -> None:
 
 
 async def test_over_tls_breaking_off_is_no_proper_end(
-    start_front: StartFront,
-    target: Target,
-    client_tls: ssl.SSLContext,
-    server_settings: dict[str, object],
+    secured: Front, target: Target, client_tls: ssl.SSLContext
 ) -> None:
-    front = await start_front(config=server_settings)
-    front.route("/", target.url)
-    client = await front.tls_client(client_tls)
+    client = await secured.tls_client(client_tls)
     await client.send(OLD)
     wire = await target.accept()
     await wire.read_request()

@@ -53,16 +53,9 @@ async def test_a_client_is_described(front: Front, target: Target, host: str, po
 
 @pytest.mark.parametrize(("host", "port"), [("hub", "443"), ("hub:8443", "8443")])
 async def test_a_client_over_tls(
-    start_front: StartFront,
-    target: Target,
-    client_tls: ssl.SSLContext,
-    server_settings: dict[str, object],
-    host: str,
-    port: str,
+    secured: Front, target: Target, client_tls: ssl.SSLContext, host: str, port: str
 ) -> None:
-    front = await start_front(config=server_settings)
-    front.route("/", target.url)
-    client = await front.tls_client(client_tls)
+    client = await secured.tls_client(client_tls)
     await client.send(request("GET", "/", host=host))
     seen = await (await target.accept()).read_request()
 

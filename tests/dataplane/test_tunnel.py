@@ -6,7 +6,6 @@ import ssl
 
 import pytest
 
-from tests.dataplane.conftest import StartFront
 from tests.dataplane.frames import MASK, read_frame
 from tests.dataplane.peers import Front, Target
 from tests.dataplane.tunnels import HELLO, RAW, RAW_SWITCH, SWITCH, UPGRADE, closed, opened
@@ -210,15 +209,8 @@ async def exchange_on(front: Front, wire: Wire) -> tuple[Wire, str]:
     return client, path
 
 
-async def test_over_tls(
-    start_front: StartFront,
-    target: Target,
-    client_tls: ssl.SSLContext,
-    server_settings: dict[str, object],
-) -> None:
-    front = await start_front(config=server_settings)
-    front.route("/", target.url)
-    client, wire = await opened(front, target, client=await front.tls_client(client_tls))
+async def test_over_tls(secured: Front, target: Target, client_tls: ssl.SSLContext) -> None:
+    client, wire = await opened(secured, target, client=await secured.tls_client(client_tls))
     assert target.wires[0] is wire
     data = random.Random(6).randbytes(1 << 20)
     _, got = await asyncio.gather(client.send(data), wire.read_exactly(len(data)))
@@ -229,20 +221,15 @@ async def test_over_tls(
     client.close()
     assert await wire.ending() == "end"
     wire.close()
-    await closed(front)
+    await closed(secured)
 
 
 async def test_over_tls_the_targets_end_is_the_clients(
-    start_front: StartFront,
-    target: Target,
-    client_tls: ssl.SSLContext,
-    server_settings: dict[str, object],
+    secured: Front, target: Target, client_tls: ssl.SSLContext
 ) -> None:
-    front = await start_front(config=server_settings)
-    front.route("/", target.url)
-    client, wire = await opened(front, target, client=await front.tls_client(client_tls))
+    client, wire = await opened(secured, target, client=await secured.tls_client(client_tls))
     await wire.send(b"last words")
     wire.close()
 
     assert await client.read_rest() == b"last words"
-    await closed(front)
+    await closed(secured)
