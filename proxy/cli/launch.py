@@ -23,7 +23,8 @@ def launch(settings: Settings, reload: Reload) -> int:
     while supervisor.legacy is not None:
         succession.succeed(supervisor.legacy)
         # It could not be replaced: then the same release is its own successor.
-        code, supervisor = _run(supervisor.settings, reload, supervisor.legacy)
+        left = supervisor.legacy.taken_back()
+        code, supervisor = _run(supervisor.settings, reload, left)
     return code
 
 

@@ -52,7 +52,10 @@ class HandedRoutes:
 
 @dataclass(frozen=True)
 class Handover:
-    """Everything. `release` is the version that hands over, `generation` counts upgrades."""
+    """Everything. `release` is the version that hands over, `generation` counts upgrades.
+
+    `failed`: nobody else was there to take it.
+    """
 
     release: str
     generation: int
@@ -62,6 +65,11 @@ class Handover:
     workers: tuple[HandedWorker, ...]
     routes: HandedRoutes
     counters: Mapping[str, float]
+    failed: bool = False
+
+    def taken_back(self) -> "Handover":
+        """Return what the release that hands over has to go on with itself."""
+        return replace(self, generation=self.generation - 1, failed=True)
 
     @property
     def fds(self) -> list[int]:

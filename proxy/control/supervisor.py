@@ -159,8 +159,11 @@ class Supervisor:
             times = pool.config.timeouts
             await pool.relieve(times.upgrade, times.drain)
             self._upgrader.settled()
-            text = "upgraded from %s to %s; what is open in old workers has %g seconds more"
-            log.info(text, self._left.release, __version__, times.upgrade)
+            done = (
+                "taken back by" if self._left.failed else f"upgraded from {self._left.release} to"
+            )
+            text = "%s %s; what is open in old workers has %g seconds more"
+            log.info(text, done, __version__, times.upgrade)
 
     def _build_endpoints(
         self, listeners: Listeners, service: RouteService, pool: WorkerPool

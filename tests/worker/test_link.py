@@ -1,15 +1,18 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
 from proxy.model import Report, Route, RouteOptions, ServerTLS, WorkerConfig
 from proxy.tasks import spawn
+from proxy.worker import link as link_module
 from proxy.worker.link import ROUTES_PER_FRAME, Link, LinkClosedError, encode, parts
 from proxy.worker.messages import (
     Ack,
     Change,
+    Collect,
     Collected,
     InheritedSocket,
     Message,
@@ -127,3 +130,40 @@ async def test_sending_to_nobody_is_no_error(pair: Pair) -> None:
         here.send(start(2000))
         await asyncio.sleep(0)
     await asyncio.wait_for(here.flush(), 30)
+
+
+async def test_handed_over_amid_a_frame_nothing_is_lost() -> None:
+    """The next program reads on where this one stopped, and what was sent has arrived."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    ours.setblocking(False)
+    first = await Link.open(ours)
+    frames = b"".join(encode(Ack(number)) for number in range(3))
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(theirs, frames[:-7])
+    assert await first.receive() == Ack(0)
+    assert await first.receive() == Ack(1)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(first.receive(), 0.05)
+    first.send(Collect(5))
+    fd, received = await first.hand_over()
+    await loop.sock_sendall(theirs, frames[-7:] + encode(Ack(3)))
+    second = await Link.open(socket.socket(fileno=fd), received)
+    assert [await second.receive() for _ in range(2)] == [Ack(2), Ack(3)]
+    other = await Link.open(theirs)
+    assert await other.receive() == Collect(5)
+    await second.close()
+    await other.close()
+
+
+async def test_a_peer_that_does_not_read_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "FLUSH_LIMIT", 0.1)
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with theirs:
+        link = await Link.open(ours)
+        routes = tuple(Route(f"/{number}", "http://127.0.0.1:1") for number in range(20000))
+        link.send(Change(1, routes, ()))
+        with pytest.raises(LinkClosedError, match="nobody reads"):
+            await link.hand_over()
+        await link.close()

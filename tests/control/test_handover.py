@@ -1,0 +1,54 @@
+import os
+from dataclasses import replace
+
+import pytest
+
+from proxy.control.handover import (
+    HandedListener,
+    HandedRoutes,
+    HandedWorker,
+    Handover,
+    dumps,
+    loads,
+)
+from proxy.errors import UpgradeError
+from proxy.model import Route, RouteOptions
+
+ALICE = Route("/user/alice", "http://127.0.0.1:1", {"target": "http://127.0.0.1:1", "user": "ä"})
+DOCS = Route(
+    "/docs",
+    "http://127.0.0.1:2",
+    {"target": "http://127.0.0.1:2"},
+    RouteOptions(strip_prefix=True, headers=(("X-Team", "physics"),)),
+    fixed=True,
+)
+ALL = Handover(
+    release="0.1.0",
+    generation=3,
+    link_version=1,
+    revision=17,
+    listeners=(HandedListener("--port", "127.0.0.1:0", (5, 6)),),
+    workers=(HandedWorker(1, 4711, 7, os.urandom(9), True),),
+    routes=HandedRoutes((ALICE,), (DOCS,), {"/user/alice": 1.5}),
+    counters={"requests_api:200": 3.0},
+)
+
+
+def test_all_that_is_handed_over_arrives() -> None:
+    assert loads(dumps(ALL)) == ALL
+
+
+def test_every_descriptor_goes_along() -> None:
+    assert ALL.fds == [5, 6, 7]
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b'{"version": 2}', b"[]", dumps(ALL)[:-9]])
+def test_what_cannot_be_read_is_one_line(text: bytes) -> None:
+    with pytest.raises(UpgradeError, match=r"^what was handed over [^\n]+$"):
+        loads(text)
+
+
+def test_changes_to_another_table() -> None:
+    moved = replace(ALICE, target="http://127.0.0.1:3")
+    assert ALL.routes.changes_to([ALICE, DOCS]) == ([], [])
+    assert ALL.routes.changes_to([moved]) == ([moved], ["/docs"])
