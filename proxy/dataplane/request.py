@@ -6,7 +6,11 @@ from proxy.errors import BadRequestError, MethodNotAllowedError, VersionNotSuppo
 from proxy.routing.paths import resolve_dots
 from proxy.upstream.connection import LONGEST_BODY, Body, RawHeaders
 
-_HOST = re.compile(rb"[A-Za-z0-9.\-_~!$&'()*+,;=]*(?::\d*)?|\[[0-9A-Fa-f:.%]+\](?::\d*)?")
+_HOST = re.compile(
+    rb"[A-Za-z0-9.\-_~!$&'()*+,;=]*(?::\d*)?|\[[0-9A-Fa-f:.%]+\](?::\d*)?"
+    # Over a unix socket there is no host: clients (JupyterHub's is one) name the socket's path.
+    rb"|%2[Ff](?:[A-Za-z0-9.\-_~!$&'()*+,;=]|%[2-9A-Fa-f][0-9A-Fa-f])*"
+)
 
 _HTTP = re.compile(rb"(?:http|h2|h2c.*|h3)(?:/.*)?\Z", re.IGNORECASE)
 # What llhttp knows besides, of other protocols.

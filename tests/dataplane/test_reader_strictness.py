@@ -90,6 +90,9 @@ HOST = b"Host: h\r\n"
         b"GET / HTTP/1.1\r\nHost: a:b\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: [::1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a%2fb\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: %2frun%0d%0aX\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: %2frun%2\r\n\r\n",
         # request targets
         b"GET a HTTP/1.1\r\nHost: h\r\n\r\n",
         b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -167,6 +170,14 @@ def test_nothing_after_a_malformed_byte_is_read() -> None:
     reader.feed(GET)
 
     assert [request.error is None for request in reader.requests] == [True, False]
+
+
+@pytest.mark.parametrize("host", [b"%2frun%2fhub.sock", b"%2Ftmp%2Fa%20b%2F%C3%BC.sock"])
+def test_a_client_of_a_unix_socket_may_name_its_path(host: bytes) -> None:
+    (request,) = feed(b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n").requests
+
+    assert request.head is not None
+    assert request.head.host == host
 
 
 @pytest.mark.parametrize(

@@ -37,3 +37,7 @@ async def test_a_cell_runs_through_a_unix_socket(tmp_path: Path, short_folder: P
     ):
         kernel = await alice.start_kernel()
         assert await alice.run(kernel, "print(6 * 7)") == "42\n"
+        # JupyterHub's own HTTP client names the socket's path as the host.
+        named = {"Host": quote(str(public), safe="").lower()}
+        async with alice.session.get(f"{site.url}/hub/api/", headers=named) as answer:
+            assert answer.status == 200
