@@ -1,6 +1,7 @@
 """An upgrade under load: not a request is lost, not a tunnel breaks, nothing is forgotten."""
 
 import asyncio
+import errno
 import json
 import shutil
 import signal
@@ -269,11 +270,12 @@ async def test_killed_after_an_upgrade_nothing_is_left(
     everybody = workers(served)
     assert old & everybody
     served.process.send_signal(signal.SIGKILL)
+    # Reaped, not only dead: its last thread lets go of its sockets.
+    await asyncio.to_thread(served.process.wait, MINUTES)
     await until(lambda: all(gone(pid) for pid in everybody))
     for port in (served.port, served.api_port):
-        with closing(socket.socket()) as free:
-            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            free.bind(("127.0.0.1", port))
+        with closing(socket.socket()) as visitor:
+            assert visitor.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
 
 
 async def test_told_to_end_meanwhile_it_ends_well(
