@@ -160,6 +160,23 @@ async def test_with_requests_in_the_queue(joined: Front, target: Target) -> None
     assert target.accepted == 1
 
 
+async def test_with_requests_in_the_queue_and_no_answer_in_sight(
+    start_front: StartFront, target: Target
+) -> None:
+    front = await start_front(timeouts=Timeouts(body=0.3))
+    front.route("/", target.url)
+    client = await front.client()
+    await client.send(GET * 3)
+    wire = await target.accept()
+    await wire.read_request()
+    await asyncio.sleep(1.2)  # one that stays may wait for longer than the limit
+    assert front.open == 1
+    client.close()
+
+    assert await wire.ending() in ("end", "reset")
+    await gone(front)
+
+
 async def test_others_are_not_disturbed(joined: Front, target: Target) -> None:
     clients = [await joined.client() for _ in range(4)]
     wires = []
