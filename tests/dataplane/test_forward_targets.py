@@ -141,7 +141,7 @@ async def test_a_target_that_wants_to_see_a_certificate(
     (wire,) = target.wires
     assert isinstance(wire, TLSWire)
     names = (wire.tls.getpeercert() or {})["subjectAltName"]
-    assert ("DNS", "proxy") in names  # type: ignore[operator]
+    assert ("DNS", "proxy") in names
 
 
 async def test_plain_where_tls_was_expected_is_503(

@@ -222,7 +222,7 @@ class Plane:
 
 async def test_a_server_keeps_its_connections() -> None:
     listener = Listener(cast("proxy.dataplane.listener.Plane", Plane()))
-    protocol = cast(web.RequestHandler, BaseProtocol.__new__(web.RequestHandler))
+    protocol = BaseProtocol.__new__(web.RequestHandler)
     protocol._task_handler = None
     transport = asyncio.Transport()
     listener.connection_made(protocol, transport)

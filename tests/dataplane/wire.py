@@ -126,7 +126,8 @@ class Wire:
 
     async def read_exactly(self, size: int) -> bytes:
         """Return the next `size` bytes."""
-        parts, missing = [], size
+        parts: list[bytes] = []
+        missing = size
         while missing:
             part = await self.read(min(missing, 1 << 18))
             if not part:

@@ -2,6 +2,7 @@
 
 import random
 import time
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from proxy.routing.table import RouteTable, bare_host
 TARGET = "http://127.0.0.1:9001"
 
 
-def table_of(*keys: str, **rules: bool) -> RouteTable:
+def table_of(*keys: str, **rules: Any) -> RouteTable:
     table = RouteTable(ForwardRules(**rules))
     table.replace([Route(key, TARGET) for key in keys])
     return table
@@ -20,7 +21,7 @@ def table_of(*keys: str, **rules: bool) -> RouteTable:
 
 def key_of(table: RouteTable, host: str, target: str) -> str | None:
     entry = table.match(host, target)
-    return entry and entry.key
+    return None if entry is None else entry.key
 
 
 # --- matching --------------------------------------------------------------------------------
