@@ -15,8 +15,9 @@ from proxy.dataplane.request import RequestHead
 from proxy.errors import HubgateError, RouteError, StaleConnectionError, UpstreamError
 from proxy.model import ForwardRules
 from proxy.routing.target import Target, parse_target
-from proxy.upstream.connection import ResponseHead, UpstreamConnection
+from proxy.upstream.connection import Bytes, UpstreamConnection
 from proxy.upstream.pool import Pool
+from proxy.upstream.response import ResponseHead
 
 log = logging.getLogger("hubgate")
 
@@ -189,7 +190,7 @@ class _PageReceiver:
     def on_informational(self, head: ResponseHead) -> None:
         """Nothing to do: the page is still to come."""
 
-    def on_response(self, head: ResponseHead | None, body: bytes, ended: bool) -> None:
+    def on_response(self, head: ResponseHead | None, body: Bytes, ended: bool) -> None:
         if head is not None:
             self._page.lines = [
                 name.title() + b": " + value

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, cast
 from proxy.dataplane import error_pages
 from proxy.dataplane.headers import (
     asked_for,
+    chunk,
     forward_path,
     is_redirect,
-    request_bytes,
     response_lines,
     rewrite_location,
     switch_bytes,
 )
 from proxy.dataplane.listener import Downstream, Hold
-from proxy.dataplane.match import match
 from proxy.dataplane.reader import Incoming
 from proxy.dataplane.request import RequestHead
 from proxy.dataplane.watch import Expired, Watch
@@ -30,7 +29,8 @@ from proxy.errors import (
 from proxy.routing.table import RouteEntry
 from proxy.routing.target import Target
 from proxy.tasks import spawn
-from proxy.upstream.connection import Body, ResponseHead, UpstreamConnection
+from proxy.upstream.connection import Bytes, UpstreamConnection
+from proxy.upstream.response import Body, ResponseHead
 
 if TYPE_CHECKING:
     from proxy.dataplane.server import DataPlane
@@ -51,6 +51,13 @@ class Phase(Enum):
     SEND = "send"
     RECEIVE = "receive"
     FINISH = "finish"
+
+
+# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
+_MATCH, _SEND, _RECEIVE, _FINISH = Phase.MATCH, Phase.SEND, Phase.RECEIVE, Phase.FINISH
+_NO_BODY = Body.NONE
+# A body is not copied to stand behind its head from this size on.
+_LARGE = 1 << 12
 
 
 class Exchange:
@@ -77,7 +84,7 @@ class Exchange:
     )
 
     def __init__(self, plane: "DataPlane", client: Downstream, request: Incoming) -> None:
-        self.phase = Phase.MATCH
+        self.phase = _MATCH
         self._plane = plane
         self._client = client
         self._request = request
@@ -113,9 +120,12 @@ class Exchange:
                 200, error_pages.Page(b'{"status": "OK"}', [b"Content-Type: application/json"])
             )
             return
-        plane.counters["requests_ws" if head.upgrade else "requests_web"] += 1
+        if head.upgrade:
+            plane.requests_ws += 1
+        else:
+            plane.requests_web += 1
         try:
-            entry, target = match(plane.table, head, plane.limits, plane.counters)
+            entry, target = plane.matcher.match(head, plane.limits)
             path = forward_path(head, entry, target, plane.rules)
         except HubgateError as error:
             self._fail(error)
@@ -126,8 +136,8 @@ class Exchange:
         if connection is None and (outage := plane.connector.outage(target.peer)) is not None:
             self._fail(outage, storm=True)
             return
-        added = plane.added_lines(self._client, head, entry)
-        self._opening = request_bytes(head, path, target, plane.rules, added)
+        rest = plane.request_rest(self._client, head, entry, target)
+        self._opening = b"%b %b%b" % (head.method, path, rest)
         if connection is not None:
             self._send(connection)
         else:
@@ -152,7 +162,7 @@ class Exchange:
             self._fail(error)
             return
         self._task = None
-        if self.phase is Phase.FINISH:
+        if self.phase is _FINISH:
             connection.abort()
         else:
             self._send(connection)
@@ -160,13 +170,13 @@ class Exchange:
     # --- send ------------------------------------------------------------------------------
 
     def _send(self, connection: UpstreamConnection) -> None:
-        self.phase = Phase.SEND
+        self.phase = _SEND
         self._connection = connection
         self._attempts += 1
         request = self._request
         head = cast(RequestHead, request.head)
         data = self._opening
-        if head.body is not Body.NONE:
+        if head.body is not _NO_BODY:
             data += self._body()
         connection.begin(self, data, bodiless=head.method == b"HEAD")
         if not self._client.writable:
@@ -186,10 +196,7 @@ class Exchange:
             self._body_sent = True
             cast(RouteEntry, self._entry).touch()
         if cast(RequestHead, request.head).body is Body.CHUNKED:
-            if data:
-                data = b"%x\r\n%b\r\n" % (len(data), data)
-            if request.ended:
-                data += b"0\r\n\r\n"
+            data = chunk(data, request.ended)
         self._body_ended = request.ended
         return data
 
@@ -204,7 +211,7 @@ class Exchange:
         # Bytes that come after the body's end belong to the next request.
         if self._connection is not None and not self._body_ended:
             head = cast(RequestHead, request.head)
-            if head.body is not Body.NONE and not head.upgrade and (data := self._body()):
+            if head.body is not _NO_BODY and not head.upgrade and (data := self._body()):
                 self._connection.transport.write(data)
 
     def on_upstream_writable(self, writable: bool) -> None:
@@ -233,23 +240,25 @@ class Exchange:
             self._continued = True
             self._client.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def on_response(self, head: ResponseHead | None, body: bytes, ended: bool) -> None:
+    def on_response(self, head: ResponseHead | None, body: Bytes, ended: bool) -> None:
         """Pass on a part of the response: head and first bytes in one write."""
-        data = b""
-        if head is not None:
-            self.phase = Phase.RECEIVE
-            data = self._response_head(head)
         if self._watch is not None:
             self._watch.moved()
+        opening = b""
+        if head is not None:
+            self.phase = _RECEIVE
+            opening = self._response_head(head)
         if self._chunked:
-            if body:
-                data += b"%x\r\n%b\r\n" % (len(body), body)
-            if ended:
-                data += b"0\r\n\r\n"
-        elif body:
-            data += body
-        if data:
-            self._client.transport.write(data)
+            body = chunk(body, ended)
+        write = self._client.transport.write
+        if opening:
+            if len(body) < _LARGE:
+                body = opening + body
+            else:
+                # The event loop sends both at once; joining them would copy the body.
+                write(opening)
+        if body:
+            write(body)
         if ended:
             self._complete()
 
@@ -257,7 +266,15 @@ class Exchange:
         request = cast(RequestHead, self._request.head)
         plane = self._plane
         self._status = head.status
-        plane.counters[head.status] += 1
+        plane.statuses[head.status] += 1
+        if (
+            head.raw
+            and self._keep
+            and not (request.http10 or request.upgrade or self._client.closing)
+            and self._request.ended
+            and not plane.rewrites_location
+        ):
+            return head.raw
         lines = response_lines(head)
         if plane.rewrites_location and is_redirect(head.status):
             rewrite_location(lines, cast(Target, self._target), plane.rules, request)
@@ -297,7 +314,7 @@ class Exchange:
         if not asked_for(head, request):
             self._fail(BadResponseError("the target switched to a protocol nobody asked for"))
             return
-        self._plane.counters[101] += 1
+        self._plane.statuses[101] += 1
         self._client.transport.write(switch_bytes(head))
         self._connection = None
         self._finish()
@@ -356,7 +373,7 @@ class Exchange:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abort()
-        if self.phase is Phase.FINISH:
+        if self.phase is _FINISH:
             return
         head = self._request.head
         self._plane.note_error(error, head, self._entry)
@@ -392,9 +409,9 @@ class Exchange:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        if self._entry is not None and self.phase is not Phase.FINISH:
+        if self._entry is not None and self.phase is not _FINISH:
             self._entry.requests -= 1
-        self.phase = Phase.FINISH
+        self.phase = _FINISH
         task, self._task = self._task, None
         if task is not None:
             task.cancel()

@@ -8,7 +8,7 @@ from proxy.model import ForwardRules, Headers
 from proxy.routing.paths import drop_segments
 from proxy.routing.table import RouteEntry
 from proxy.routing.target import Target
-from proxy.upstream.connection import Body, ResponseHead
+from proxy.upstream.response import Body, ResponseHead
 
 _REDIRECTS = frozenset((201, 301, 302, 307, 308))
 _HOP_BY_HOP = frozenset(
@@ -50,22 +50,31 @@ def forward_path(
     return path if path.startswith(b"/") else b"/" + path
 
 
-def request_bytes(
-    head: RequestHead, path: bytes, target: Target, rules: ForwardRules, extra: list[bytes]
+def request_rest(
+    head: RequestHead,
+    target: Target,
+    rules: ForwardRules,
+    forwarding: Sequence[bytes],
+    configured: Sequence[bytes],
 ) -> bytes:
-    """Return the head that goes to the target, blank line included.
+    """Return what goes to the target after method and path, blank line included.
 
-    `extra` are the X-Forwarded-* lines and the configured headers; a configured header replaces
-    what the client sent under that name.
+    `forwarding` are the X-Forwarded-* lines; a `configured` header replaces what would go out
+    under its name, and of two of one name the last one wins.
     """
-    lines = [head.method + b" " + path + b" HTTP/1.1"]
-    if rules.change_origin:
-        lines.append(b"Host: " + target.authority)
-    else:
-        # HTTP/1.0 knows requests without a Host; HTTP/1.1 does not.
-        lines.append(b"Host: " + (target.authority if head.host is None else head.host))
-    lines += head.lines
-    lines += extra
+    # HTTP/1.0 knows requests without a Host; HTTP/1.1 does not.
+    host = head.host
+    if host is None or rules.change_origin:
+        host = target.authority
+    fields = head.fields
+    lines = list(forwarding)
+    if configured:
+        named = {line.partition(b":")[0].lower(): line for line in configured}
+        if (other := named.pop(b"host", None)) is not None and not rules.change_origin:
+            host = other.partition(b":")[2].strip()
+        lines = [*_without([*head.lines, *lines], named), *named.values()]
+        fields = b""
+    lines.insert(0, b" HTTP/1.1\r\nHost: " + host + fields)
     if head.body is Body.LENGTH:
         lines.append(b"Content-Length: %d" % head.length)
     elif head.body is Body.CHUNKED:
@@ -80,20 +89,6 @@ def _joined_query(path: bytes, query: bytes) -> bytes:
     """Put the target's own query in front of the request's."""
     path, mark, rest = path.partition(b"?")
     return path + b"?" + query + (b"&" + rest if mark else b"")
-
-
-def configure_lines(
-    head: RequestHead, forwarding: list[bytes], configured: Sequence[bytes]
-) -> list[bytes]:
-    """Put `configured` into a request in the place of same-named lines; the last one wins.
-
-    Returns what stays of `forwarding`, the X-Forwarded-* lines.
-    """
-    named = {line.partition(b":")[0].lower(): line for line in configured}
-    if (host := named.pop(b"host", None)) is not None:
-        head.host = host.partition(b":")[2].strip()
-    head.lines = [*_without(head.lines, named), *named.values()]
-    return _without(forwarding, named)
 
 
 def _without(lines: list[bytes], names: Container[bytes]) -> list[bytes]:
@@ -152,6 +147,12 @@ def response_lines(head: ResponseHead) -> list[bytes]:
         elif lower == b"connection" and value.lower() not in _PERSISTENCE:
             return _without_named(head, lines[0])
     return lines
+
+
+def chunk(data: bytes | memoryview, last: bool) -> bytes:
+    """Return `data` in chunked framing (RFC 9112, section 7.1), with the body's end if `last`."""
+    framed = b"".join((b"%x\r\n" % len(data), data, b"\r\n")) if data else b""
+    return framed + b"0\r\n\r\n" if last else framed
 
 
 def asked_for(head: ResponseHead, request: RequestHead) -> bool:

@@ -4,6 +4,7 @@ from collections import deque
 
 import httptools
 
+from proxy.dataplane.plain import HeaderBlock, read_line
 from proxy.dataplane.request import RequestHead, read_head
 from proxy.errors import (
     BadRequestError,
@@ -14,7 +15,7 @@ from proxy.errors import (
     VersionNotSupportedError,
 )
 from proxy.model import Limits
-from proxy.upstream.connection import Body, RawHeaders
+from proxy.upstream.response import Body, RawHeaders
 
 # llhttp knows RTSP and ICE besides HTTP and does not tell which one it has read. Where, in what
 # is fed at once, their names are looked for; in bytes.
@@ -51,11 +52,14 @@ class RequestReader:
     """
 
     __slots__ = (
+        "_block",
+        "_closing",
         "_current",
         "_error",
         "_fed",
         "_head_bytes",
         "_headers",
+        "_last",
         "_left",
         "_limits",
         "_overhead",
@@ -81,11 +85,21 @@ class RequestReader:
         self._overhead = 0
         self._start = b""
         self._fed = 0
+        # What came last, and what was read from it: the same may come again.
+        self._block: HeaderBlock | None = None
+        self._last: tuple[bytes, Incoming] | None = None
+        self._closing = False
         self._begin_head()
 
     def feed(self, data: bytes) -> None:
         """Read the next bytes; what they complete stands in `requests` afterwards."""
-        if self._left:
+        if self._current is None:
+            if self._closing:
+                self.fail(BadRequestError("malformed request: data after Connection: close"))
+            elif not self.in_head and not self.failed and (request := self._plain(data)):
+                self.requests.append(request)
+                return
+        elif self._left:
             data = self._count_off(data)
         while data and not self.failed:
             current = self._current
@@ -95,6 +109,27 @@ class RequestReader:
             data = self._parse(data)
             if data and self._left:
                 data = self._count_off(data)
+
+    def _plain(self, data: bytes) -> Incoming | None:
+        """Return the request that `data` is, if it is a plain one and nothing else."""
+        last = self._last
+        if last is not None and last[0] == data:
+            return last[1]
+        end = data.find(b"\r\n")
+        block = self._block
+        if block is None or data[end:] != block.raw:
+            block = HeaderBlock.read(data[end:], self._limits)
+            if block is None:
+                return None
+            self._block = block
+        head = read_line(data[:end], block, self._limits)
+        if head is None:
+            return None
+        request = Incoming(head)
+        request.ended = True
+        self._last = data, request
+        self._closing = not head.keep_alive
+        return request
 
     def _begin_head(self) -> None:
         # What is left of this feed may belong to the next head: an upper bound will do.

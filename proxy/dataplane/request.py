@@ -1,10 +1,11 @@
 """A request's head: what it asks for, how its body is delimited, which headers may cross."""
 
 import re
+from typing import cast
 
 from proxy.errors import BadRequestError, MethodNotAllowedError, VersionNotSupportedError
 from proxy.routing.paths import resolve_dots
-from proxy.upstream.connection import LONGEST_BODY, Body, RawHeaders
+from proxy.upstream.response import LONGEST_BODY, Body, RawHeaders
 
 _HOST = re.compile(
     rb"[A-Za-z0-9.\-_~!$&'()*+,;=]*(?::\d*)?|\[[0-9A-Fa-f:.%]+\](?::\d*)?"
@@ -39,6 +40,7 @@ _KINDS = {
     b"x-forwarded-host": _FORWARDED,
     b"forwarded": _FORWARDED,
 }
+_ROUTES_KEPT = 4
 _USUAL_TOKENS = frozenset((b"keep-alive", b"close", b"upgrade", b"te", b""))
 
 
@@ -49,10 +51,13 @@ class RequestHead:
     the header lines that cross to the target, without Host, framing and X-Forwarded-*, which
     are written anew; `upgrade` is the protocol asked for when the request may become a tunnel,
     else empty; `expects` says that the client waits for 100 Continue; `forwarded` holds what
-    came in of X-Forwarded-* and Forwarded, by lower-case name.
+    came in of X-Forwarded-* and Forwarded, by lower-case name. Nothing of it changes once it is
+    read; `written` remembers what was made of it, when it may come again.
     """
 
     __slots__ = (
+        "_fields",
+        "_lines",
         "body",
         "expects",
         "forwarded",
@@ -60,10 +65,10 @@ class RequestHead:
         "http10",
         "keep_alive",
         "length",
-        "lines",
         "method",
         "target",
         "upgrade",
+        "written",
     )
 
     def __init__(self, method: bytes, target: bytes, http10: bool) -> None:
@@ -76,12 +81,83 @@ class RequestHead:
         self.length = 0
         self.expects = False
         self.upgrade = b""
-        self.lines: list[bytes] = []
+        self._lines: list[bytes] | None = []
+        self._fields: bytes | None = None
         self.forwarded: dict[bytes, bytes] = {}
+        self.written: Written | None = None
 
     def __repr__(self) -> str:
         path = self.target.partition(b"?")[0]
         return f"<RequestHead {self.method.decode()} {path.decode('latin-1')}>"
+
+    @classmethod
+    def usual(
+        cls, before: bytes, host: bytes, between: bytes, persistence: bytes | None, after: bytes
+    ) -> "RequestHead":
+        """Return the head of a request without a body, with no special headers but two.
+
+        `before`, `between` and `after` are the other lines, around Host and Connection, each
+        with a line end in front; `persistence` is what Connection says.
+        """
+        head = cls(b"GET", b"/", False)
+        head.host = host
+        head.keep_alive = persistence != b"close"
+        head._fields = before + between + after
+        head._lines = None
+        return head
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The header lines that cross to the target, without line ends."""
+        if self._lines is None:
+            self._lines = cast(bytes, self._fields).split(b"\r\n")[1:]
+        return self._lines
+
+    @property
+    def fields(self) -> bytes:
+        """The same lines, each with a line end in front."""
+        if self._fields is None:
+            self._fields = b"".join([b"\r\n" + line for line in self.lines])
+        return self._fields
+
+    def again(self, method: bytes, target: bytes) -> "RequestHead":
+        """Return the head of a request with the same header lines, and no body."""
+        head = RequestHead.__new__(RequestHead)
+        head.method = method
+        head.target = target
+        head.http10 = self.http10
+        head.keep_alive = self.keep_alive
+        head.host = self.host
+        head.body = self.body
+        head.length = self.length
+        head.expects = self.expects
+        head.upgrade = self.upgrade
+        head._lines = self._lines
+        head._fields = self._fields
+        head.forwarded = self.forwarded
+        head.written = self.written
+        return head
+
+
+class Written:
+    """What goes to a target after the request line, by route, under `rules`."""
+
+    __slots__ = ("_rests", "_rules")
+
+    def __init__(self) -> None:
+        self._rules: object = None
+        self._rests: dict[object, bytes] = {}
+
+    def get(self, route: object, rules: object) -> bytes | None:
+        """Return what was kept for `route`, if the rules are still the same."""
+        return self._rests.get(route) if self._rules is rules else None
+
+    def keep(self, route: object, rules: object, rest: bytes) -> None:
+        """Keep `rest`; a client uses few routes at a time."""
+        if self._rules is not rules or len(self._rests) >= _ROUTES_KEPT:
+            self._rests.clear()
+        self._rules = rules
+        self._rests[route] = rest
 
 
 def read_head(method: bytes, target: bytes, version: str, headers: RawHeaders) -> RequestHead:

@@ -11,9 +11,9 @@ from proxy.dataplane.admission import Admission
 from proxy.dataplane.door import Door
 from proxy.dataplane.error_pages import ErrorPages
 from proxy.dataplane.forward import Exchange
-from proxy.dataplane.headers import configure_lines, header_lines
+from proxy.dataplane.headers import header_lines, request_rest
 from proxy.dataplane.listener import Downstream, Listener
-from proxy.dataplane.match import Counters
+from proxy.dataplane.match import Matcher
 from proxy.dataplane.reader import Incoming
 from proxy.dataplane.redirect import redirect_server
 from proxy.dataplane.request import RequestHead
@@ -24,6 +24,7 @@ from proxy.dataplane.watch import watches
 from proxy.errors import HubgateError
 from proxy.model import Report, WorkerConfig
 from proxy.routing.table import RouteEntry, RouteTable
+from proxy.routing.target import Target
 from proxy.tasks import spawn
 from proxy.tls import client_context, server_context
 from proxy.upstream.connector import Connector
@@ -44,7 +45,10 @@ class DataPlane:
     def __init__(self, config: WorkerConfig, table: RouteTable) -> None:
         self.loop = asyncio.get_running_loop()
         self.table = table
-        self.counters: Counters = defaultdict(float)
+        self.matcher = Matcher(table)
+        self.statuses: dict[int, int] = defaultdict(int)
+        self.requests_web = 0
+        self.requests_ws = 0
         self.tunnels: set[Tunnel] = set()
         self.admission = Admission(config.limits)
         self._configure(config)
@@ -155,14 +159,24 @@ class DataPlane:
 
     def report(self) -> Report:
         """Return what has grown since the last call, and what is open now."""
-        counters, self.counters = self.counters, defaultdict(float)
         since, self._reported = self._reported, time.time()
         activity = self.table.activity_since(since)
-        named = {
-            name if isinstance(name, str) else f"requests_proxy:{name}": value
-            for name, value in counters.items()
+        return Report(activity, self._counted(), self.admission.open, len(self.tunnels))
+
+    def _counted(self) -> dict[str, float]:
+        """Return what was counted since the last call, and begin anew."""
+        web, ws, seconds = self.requests_web, self.requests_ws, self.matcher.seconds
+        counted: dict[str, float] = {
+            "requests_web": web,
+            "requests_ws": ws,
+            "find_target_for_req_count": web + ws,
+            "find_target_for_req_sum": seconds,
+            **{f"requests_proxy:{status}": count for status, count in self.statuses.items()},
         }
-        return Report(activity, named, self.admission.open, len(self.tunnels))
+        self.requests_web = self.requests_ws = 0
+        self.matcher.seconds = 0.0
+        self.statuses.clear()
+        return {name: value for name, value in counted.items() if value}
 
     # --- what connections and exchanges ask for ------------------------------------------------
 
@@ -193,7 +207,7 @@ class DataPlane:
         self, error: HubgateError, head: RequestHead | None, entry: RouteEntry | None
     ) -> None:
         """Count an error and log it; in a storm of the same ones, one line a second."""
-        self.counters[error.status] += 1
+        self.statuses[error.status] += 1
         left_out = self._sampler.admit((error.status, entry), self.loop.time())
         if left_out is None:
             return
@@ -206,11 +220,18 @@ class DataPlane:
         level = logging.ERROR if error.status >= 500 else logging.WARNING
         log.log(level, "%d %s %s%s", error.status, what, error, more)
 
-    def added_lines(self, client: Downstream, head: RequestHead, entry: RouteEntry) -> list[bytes]:
-        """Return the lines we add to a request; configured headers replace the client's."""
-        lines = self._trust.lines(client, head, self.rules.x_forward)
-        configured = (*self._custom, *entry.header_lines)
-        return configure_lines(head, lines, configured) if configured else lines
+    def request_rest(
+        self, client: Downstream, head: RequestHead, entry: RouteEntry, target: Target
+    ) -> bytes:
+        """Return what goes to the target after a request's method and path."""
+        written, rules = head.written, self.rules
+        if written is not None and (rest := written.get(entry, rules)) is not None:
+            return rest
+        lines = self._trust.lines(client, head, rules.x_forward)
+        rest = request_rest(head, target, rules, lines, (*self._custom, *entry.header_lines))
+        if written is not None:
+            written.keep(entry, rules, rest)
+        return rest
 
     async def _sweep(self) -> None:
         """Close what has passed its deadline, twice a second: no timer per connection."""

@@ -54,7 +54,10 @@ class RouteEntry:
 
 
 class RouteTable:
-    """Current routes, matched by host and path; changed only by whole, ordered changes."""
+    """Current routes, matched by host and path; changed only by whole, ordered changes.
+
+    `version` grows with each change.
+    """
 
     def __init__(self, rules: ForwardRules) -> None:
         self._host_routing = rules.host_routing
@@ -63,6 +66,7 @@ class RouteTable:
         self._hosts: Trie[RouteEntry] = Trie()
         self._entries: dict[str, RouteEntry] = {}
         self._hosted = 0
+        self.version = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -77,6 +81,7 @@ class RouteTable:
 
         Open streams hold their own entry and finish undisturbed.
         """
+        self.version += 1
         for key in delete:
             if self._entries.pop(key, None) is not None:
                 trie, path = self._place(key)

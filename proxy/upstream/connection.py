@@ -1,7 +1,6 @@
 """The client side of HTTP/1.1: one connection to a target, one request at a time."""
 
 import asyncio
-import re
 from collections.abc import Callable
 from enum import Enum
 from typing import Protocol, cast
@@ -10,27 +9,22 @@ import httptools
 
 from proxy.errors import BadResponseError, StaleConnectionError, UpstreamClosedError, UpstreamError
 from proxy.routing.target import Peer
-
-RawHeaders = list[tuple[bytes, bytes]]
-
-# Where lengths are held in 64 signed bits, a longer one would be negative.
-LONGEST_BODY = (1 << 63) - 1
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+from proxy.upstream.response import (
+    Body,
+    RawHeaders,
+    ResponseHead,
+    printable,
+    stays_open,
+    without_framing,
+)
 
 # A response's head, in bytes, is not let grow further than this. (Node: 16 KiB.)
 _HEAD_LIMIT = 1 << 18
 # What may wait to be sent before the other side is slowed down, in bytes: the default of plain
 # transports. Those of TLS would take 512 KiB.
 WRITE_BUFFER = 1 << 16
-
-
-class Body(Enum):
-    """How a message's body is delimited (RFC 9112, section 6.3)."""
-
-    NONE = "none"
-    LENGTH = "length"
-    CHUNKED = "chunked"
-    UNTIL_CLOSE = "until close"
+# A body is not copied out of the bytes it came in from this size on.
+_LARGE = 1 << 12
 
 
 class State(Enum):
@@ -42,21 +36,10 @@ class State(Enum):
     CLOSED = "closed"
 
 
-class ResponseHead:
-    """Status line and headers of a response; `length` is meaningful for Body.LENGTH only.
-
-    `announced` says that the headers promise a body, whether or not the status allows one.
-    """
-
-    __slots__ = ("announced", "body", "headers", "length", "reason", "status")
-
-    def __init__(self, status: int, reason: bytes, headers: RawHeaders) -> None:
-        self.status = status
-        self.reason = reason
-        self.headers = headers
-        self.body = Body.UNTIL_CLOSE
-        self.length = 0
-        self.announced = False
+# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
+_IDLE, _BUSY = State.IDLE, State.BUSY
+_UNTIL_CLOSE = Body.UNTIL_CLOSE
+Bytes = bytes | memoryview
 
 
 class Receiver(Protocol):
@@ -65,7 +48,7 @@ class Receiver(Protocol):
     def on_informational(self, head: ResponseHead) -> None:
         """A 1xx response other than 101 arrived; the final one is still to come."""
 
-    def on_response(self, head: ResponseHead | None, body: bytes, ended: bool) -> None:
+    def on_response(self, head: ResponseHead | None, body: Bytes, ended: bool) -> None:
         """A part arrived: the head comes once, first; `ended` comes once, last."""
 
     def on_switched(self, head: ResponseHead, leftover: bytes) -> None:
@@ -93,6 +76,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_head",
         "_head_size",
         "_headers",
+        "_known",
         "_left",
         "_on_idle_lost",
         "_overhead",
@@ -121,38 +105,42 @@ class UpstreamConnection(asyncio.Protocol):
         self.expires = float("inf")
         self._receiver: Receiver | None = None
         self._parser: httptools.HttpResponseParser | None = None
-        self._reset()
-
-    def __repr__(self) -> str:
-        return f"<UpstreamConnection {self.peer} {self.state.value}>"
-
-    def _reset(self) -> None:
+        # The head that the target sent last: most are the same again and again.
+        self._known: ResponseHead | None = None
         self._head: ResponseHead | None = None
-        self._head_size = 0
-        self._headers: RawHeaders = []
-        self._reason = b""
-        self._chunks: list[bytes] = []
         self._ended = False
         self._bodiless = False
         self._got_bytes = False
         self._left = 0
+        self._begin_parsing()
+
+    def __repr__(self) -> str:
+        return f"<UpstreamConnection {self.peer} {self.state.value}>"
+
+    def _begin_parsing(self) -> None:
+        self._head_size = 0
+        self._headers: RawHeaders = []
+        self._reason = b""
+        self._chunks: list[bytes] = []
         self._overhead = 0
 
     # --- commands ------------------------------------------------------------------------
 
     def begin(self, receiver: Receiver, data: bytes, bodiless: bool) -> None:
         """Send a request's first bytes; `bodiless` says its response has no body (HEAD)."""
-        self._reset()
+        self._head = None
+        self._ended = self._got_bytes = False
+        self._left = 0
         self._receiver = receiver
         self._bodiless = bodiless
-        self.state = State.BUSY
+        self.state = _BUSY
         self.served += 1
         self.transport.write(data)
 
     def release(self) -> None:
         """Forget the receiver after its response ended; the connection may be used again."""
         self._receiver = None
-        self.state = State.IDLE
+        self.state = _IDLE
 
     def detach(self) -> asyncio.Transport:
         """Give the transport away, to a tunnel; this object is finished."""
@@ -203,10 +191,14 @@ class UpstreamConnection(asyncio.Protocol):
             # Nobody asked: whatever this is, no later request may get it as its answer.
             self.abort()
             return
-        self._got_bytes = True
-        if self._left:
+        if not self._got_bytes:
+            self._got_bytes = True
+            if not self._receive_plain(receiver, data):
+                self._begin_parsing()
+                self._parse(receiver, data)
+        elif self._left:
             self._receive_rest(receiver, data)
-        elif self._head is not None and self._head.body is Body.UNTIL_CLOSE:
+        elif self._head is not None and self._head.body is _UNTIL_CLOSE:
             receiver.on_response(None, data, False)
         else:
             self._parse(receiver, data)
@@ -220,6 +212,26 @@ class UpstreamConnection(asyncio.Protocol):
             self._receiver.on_upstream_writable(True)
 
     # --- receiving -----------------------------------------------------------------------
+
+    def _receive_plain(self, receiver: Receiver, data: bytes) -> bool:
+        """Take a response without llhttp if its whole head is there and can go out as it came."""
+        head = self._known
+        if head is None or not data.startswith(head.raw):
+            head = ResponseHead.plain(data[: data.find(b"\r\n\r\n", 0, _HEAD_LIMIT) + 4])
+            if head is None:
+                return False
+            self._known = head
+        size = len(head.raw)
+        left = head.length - len(data) + size
+        if left < 0 or self._bodiless:
+            return False
+        self._head = head
+        self._left = left
+        self._ended = not left
+        self.reusable = True
+        body = data[size:] if len(data) < _LARGE else memoryview(data)[size:]
+        receiver.on_response(head, body, not left)
+        return True
 
     def _receive_rest(self, receiver: Receiver, data: bytes) -> None:
         """Pass on a body of known length without parsing it: only counting is left to do."""
@@ -301,16 +313,16 @@ class UpstreamConnection(asyncio.Protocol):
         if status < 100 or parser.get_http_version() not in ("1.1", "1.0"):
             raise ValueError("a status line that is none of HTTP/1.1")
         self._overhead = 0
-        head = ResponseHead(status, _printable(self._reason), self._headers)
+        head = ResponseHead(status, printable(self._reason), self._headers)
         if status < 200 and status != 101:
-            head.headers = _without_framing(head.headers)
+            head.headers = without_framing(head.headers)
             self._headers, self._reason, self._head_size = [], b"", 0
             if self._receiver is not None:
                 self._receiver.on_informational(head)
             return
         if status == 101 and not parser.should_upgrade():
             raise ValueError("a 101 that names no protocol")
-        self._delimit(head)
+        head.delimit(self._bodiless)
         # RFC 9112, section 9.3: a connection persists unless the message says otherwise.
         self.reusable = parser.should_keep_alive() and head.body is not Body.UNTIL_CLOSE
         if head.announced and (status == 204 or (status == 304 and not head.length)):
@@ -321,7 +333,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._ended = True
         if self._bodiless:
             # llhttp does not know of HEAD and would wait for the body that the headers announce.
-            self.reusable = _stays_open(parser, head)
+            self.reusable = stays_open(parser, head)
             self._parser = None
 
     def on_body(self, data: bytes) -> None:
@@ -336,48 +348,3 @@ class UpstreamConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._head is not None:
             self._ended = True
-
-    def _delimit(self, head: ResponseHead) -> None:
-        for name, value in head.headers:
-            lower = name.lower()
-            if lower == b"transfer-encoding":
-                if value.strip().lower() != b"chunked" or head.body is Body.CHUNKED:
-                    raise ValueError("a transfer coding other than one 'chunked'")
-                head.body = Body.CHUNKED
-            elif lower == b"content-length" and head.body is not Body.CHUNKED:
-                head.body = Body.LENGTH
-                head.length = int(value)
-                if head.length > LONGEST_BODY:
-                    raise ValueError("a body beyond all reason")
-        head.announced = head.body is Body.CHUNKED or head.length > 0
-        if (
-            self._bodiless
-            or head.status in (101, 204, 304)
-            or (head.body is Body.LENGTH and head.length == 0)
-        ):
-            head.body = Body.NONE
-
-
-def _stays_open(parser: httptools.HttpResponseParser, head: ResponseHead) -> bool:
-    """Say what llhttp's keep-alive rule would, had it known that there is no body."""
-    tokens = b",".join(v for n, v in head.headers if n.lower() == b"connection").lower()
-    if parser.get_http_version() == "1.1":
-        return b"close" not in tokens
-    return b"keep-alive" in tokens
-
-
-def _printable(reason: bytes) -> bytes:
-    """Return a reason phrase, or nothing when it holds control bytes."""
-    return b"" if _CONTROL.search(reason) else reason
-
-
-def _without_framing(headers: RawHeaders) -> RawHeaders:
-    """Drop a length from a 1xx, which has no body (RFC 9110, section 8.6)."""
-    kept = []
-    for name, value in headers:
-        lower = name.lower()
-        if lower == b"transfer-encoding" or (lower == b"content-length" and value.strip(b" 0\t")):
-            raise ValueError("an interim response with a body")
-        if lower != b"content-length":
-            kept.append((name, value))
-    return kept

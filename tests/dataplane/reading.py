@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from proxy.dataplane.reader import RequestReader
 from proxy.model import Limits
-from proxy.upstream.connection import Body
+from proxy.upstream.response import Body
 
 GET = b"GET /a%40b?c HTTP/1.1\r\nHost: hub\r\nAccept: */*\r\nX-Empty:\r\n\r\n"
 BAD = b"GET /bad HTTP/1.1\r\nHost : hub\r\n\r\n"

@@ -5,7 +5,7 @@ import json
 from typing import cast
 
 from proxy.dataplane.frames import FrameScanner
-from proxy.dataplane.headers import forward_path, request_bytes
+from proxy.dataplane.headers import forward_path, request_rest
 from proxy.dataplane.reader import Incoming, RequestReader
 from proxy.dataplane.request import RequestHead
 from proxy.errors import BadRequestError, ConfigError, RouteError, UpstreamError
@@ -15,7 +15,8 @@ from proxy.routing.table import RouteEntry, RouteTable
 from proxy.routing.target import Peer, Target, parse_target
 from proxy.settings.document import parse_document
 from proxy.settings.fields import check_headers
-from proxy.upstream.connection import ResponseHead, UpstreamConnection
+from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.response import ResponseHead
 
 LIMITS = Limits(request_line=2048, head=4096, headers=32, body=1 << 20)
 RULES = ForwardRules()
@@ -62,7 +63,8 @@ def forward(head: RequestHead, entry: RouteEntry) -> None:
         path = forward_path(head, entry, target, RULES)
     except BadRequestError:
         return
-    written = request_bytes(head, path, target, RULES, list(entry.header_lines))
+    rest = request_rest(head, target, RULES, (), entry.header_lines)
+    written = b"%b %b%b" % (head.method, path, rest)
     again = RequestReader(Limits(request_line=1 << 16, head=1 << 16, headers=256))
     again.feed(written)
     assert len(again.requests) == 1, written

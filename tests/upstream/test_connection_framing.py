@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from proxy.errors import BadResponseError
 from proxy.routing.target import Peer
-from proxy.upstream.connection import Body, State, UpstreamConnection
+from proxy.upstream.connection import State, UpstreamConnection
+from proxy.upstream.response import Body
 from tests.dataplane.peers import Target, until
 from tests.upstream.answers import (
     CHUNKED,

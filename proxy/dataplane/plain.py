@@ -1,0 +1,89 @@
+"""Requests that need no parser: a whole head without a body, spelled as we would write it.
+
+Most requests are like that, and a client sends nearly the same header lines again and again:
+what was read from them is kept for as long as it does. Whatever is spelled in any other way goes
+to llhttp; both ways read the same from the same bytes.
+"""
+
+import re
+
+from proxy.dataplane.request import RequestHead, Written, read_head
+from proxy.errors import HubgateError
+from proxy.model import Limits
+from proxy.routing.paths import resolve_dots
+from proxy.upstream.response import Body
+
+# Headers that mean something to a proxy, apart from Host and Connection.
+_NAMES = (
+    rb"onnection|ontent-length|xpect|orwarded|ost|eep-alive|roxy-connection|e|railer"
+    rb"|ransfer-encoding|pgrade|-forwarded-(?:for|port|proto|host)"
+)
+_FIELD = (
+    rb"(?:\r\n(?![CcEeFfHhKkPpTtUuXx](?i:" + _NAMES + rb"):)"
+    rb"[!#$%&'*+.^`|~0-9A-Za-z-]++: [!-~][\t -~]*+(?<![\t ]))*+"
+)
+# The header lines of most requests: nothing special in them, and a Host, perhaps persistence.
+_USUAL = re.compile(
+    rb"(" + _FIELD + rb")\r\n[Hh]ost: ([A-Za-z0-9.-]+(?::[0-9]+)?)(" + _FIELD + rb")"
+    rb"(?:\r\n[Cc]onnection: ([Kk]eep-[Aa]live|close))?(" + _FIELD + rb")\r\n\r\n"
+)
+_LINE = re.compile(rb"(GET|HEAD|OPTIONS|DELETE) (/[!$&-.0-;=?-Z_a-z|~/%@\[\]]*) HTTP/1\.1")
+# All that may be read without llhttp: visible ASCII, one space after each colon and none at a
+# line's end.
+_BLOCK = re.compile(rb"(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]++: [!-~][\t -~]*+(?<![\t ]))++\r\n\r\n")
+# What is kept for a connection, in bytes, is bounded by this.
+_LONGEST = 1 << 13
+
+
+class HeaderBlock:
+    """The header lines of a plain request, from the request line's end to the blank line.
+
+    `raw` is how they came; `head` is what they say, under no matter which request line.
+    """
+
+    __slots__ = ("head", "raw")
+
+    def __init__(self, raw: bytes, head: RequestHead) -> None:
+        self.raw = raw
+        self.head = head
+
+    @classmethod
+    def read(cls, raw: bytes, limits: Limits) -> "HeaderBlock | None":
+        """Read header lines; None when they are not plain, good or bad."""
+        size = len(raw)
+        if size > _LONGEST or size > limits.head or raw.count(b"\r\n") - 2 > limits.headers:
+            return None
+        match = _USUAL.fullmatch(raw)
+        head = _read_special(raw) if match is None else RequestHead.usual(*match.groups())
+        if head is None:
+            return None
+        head.written = Written()
+        return cls(raw, head)
+
+
+def _read_special(raw: bytes) -> RequestHead | None:
+    """Read header lines among which are some that mean something to a proxy."""
+    if _BLOCK.fullmatch(raw) is None:
+        return None
+    lines = raw[2:-4].split(b"\r\n")
+    try:
+        head = read_head(b"GET", b"/", "1.1", [_halves(line) for line in lines])
+    except HubgateError:
+        return None
+    return None if head.body is not Body.NONE or head.upgrade or head.expects else head
+
+
+def _halves(line: bytes) -> tuple[bytes, bytes]:
+    name, _, value = line.partition(b": ")
+    return name, value
+
+
+def read_line(line: bytes, block: HeaderBlock, limits: Limits) -> RequestHead | None:
+    """Return the head of a request with that request line; None when it is not plain."""
+    match = _LINE.fullmatch(line)
+    if match is None or len(line) > _LONGEST or len(line) > limits.request_line:
+        return None
+    method, target = match.groups()
+    if b"/." in target or b"%" in target:
+        target = resolve_dots(target)
+    return block.head.again(method, target)
