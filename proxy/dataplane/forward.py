@@ -8,8 +8,8 @@ from proxy.dataplane import error_pages
 from proxy.dataplane.headers import (
     asked_for,
     chunk,
-    forward_path,
     is_redirect,
+    response_bytes,
     response_lines,
     rewrite_location,
     switch_bytes,
@@ -41,6 +41,7 @@ _CONTINUE_AFTER = 1.0
 # Methods that change nothing at the target (RFC 9110, section 9.2.1).
 _SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 _HEALTH = b"/_chp_healthz"
+_HEALTHY = error_pages.Page(b'{"status": "OK"}', [b"Content-Type: application/json"])
 
 
 class Phase(Enum):
@@ -55,7 +56,7 @@ class Phase(Enum):
 
 # Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
 _MATCH, _SEND, _RECEIVE, _FINISH = Phase.MATCH, Phase.SEND, Phase.RECEIVE, Phase.FINISH
-_NO_BODY = Body.NONE
+_NO_BODY, _CHUNKED, _UNTIL_CLOSE = Body.NONE, Body.CHUNKED, Body.UNTIL_CLOSE
 # A body is not copied to stand behind its head from this size on.
 _LARGE = 1 << 12
 
@@ -72,6 +73,7 @@ class Exchange:
         "_connection",
         "_continued",
         "_entry",
+        "_head",
         "_keep",
         "_opening",
         "_plane",
@@ -88,6 +90,7 @@ class Exchange:
         self._plane = plane
         self._client = client
         self._request = request
+        self._head: RequestHead
         self._connection: UpstreamConnection | None = None
         self._entry: RouteEntry | None = None
         self._target: Target | None = None
@@ -113,12 +116,11 @@ class Exchange:
         if head is None or self._request.error is not None:
             self._fail(self._request.error or HubgateError("no request"))
             return
+        self._head = head
         self._keep = head.keep_alive and not self._client.closing
         plane = self._plane
         if head.target == _HEALTH and not head.upgrade:
-            self._answer(
-                200, error_pages.Page(b'{"status": "OK"}', [b"Content-Type: application/json"])
-            )
+            self._answer(200, _HEALTHY)
             return
         if head.upgrade:
             plane.requests_ws += 1
@@ -126,20 +128,17 @@ class Exchange:
             plane.requests_web += 1
         try:
             entry, target = plane.matcher.match(head, plane.limits)
-            path = forward_path(head, entry, target, plane.rules)
+            self._opening = plane.opening(self._client, head, entry, target)
         except HubgateError as error:
             self._fail(error)
             return
         entry.requests += 1
         self._entry, self._target = entry, target
         connection = plane.pool.take(target.peer)
-        if connection is None and (outage := plane.connector.outage(target.peer)) is not None:
-            self._fail(outage, storm=True)
-            return
-        rest = plane.request_rest(self._client, head, entry, target)
-        self._opening = b"%b %b%b" % (head.method, path, rest)
         if connection is not None:
             self._send(connection)
+        elif (outage := plane.connector.outage(target.peer)) is not None:
+            self._fail(outage, storm=True)
         else:
             self._connect()
 
@@ -152,8 +151,7 @@ class Exchange:
         self._task = spawn(self._open_connection(), "connect upstream")
 
     async def _open_connection(self) -> None:
-        head = cast(RequestHead, self._request.head)
-        patient = head.method in _SAFE or bool(head.upgrade)
+        patient = self._head.method in _SAFE or bool(self._head.upgrade)
         try:
             peer = cast(Target, self._target).peer
             connection = await self._plane.connector.connect(peer, patient)
@@ -174,28 +172,25 @@ class Exchange:
         self._connection = connection
         self._attempts += 1
         request = self._request
-        head = cast(RequestHead, request.head)
-        data = self._opening
-        if head.body is not _NO_BODY:
-            data += self._body()
-        connection.begin(self, data, bodiless=head.method == b"HEAD")
+        body = b"" if self._head.body is _NO_BODY else self._body()
+        connection.begin(self, self._opening, self._head.method == b"HEAD", body)
         if not self._client.writable:
             connection.transport.pause_reading()
         if self._plane.watches and self._watch is None:
             self._watch = Watch(self._plane.loop, self._plane.timeouts, self._on_expired)
         if not request.ended:
             self._client.unhold(Hold.CONNECTING)
-            if head.expects:
+            if self._head.expects:
                 self._plane.loop.call_later(_CONTINUE_AFTER, self._tell_to_go_on)
 
-    def _body(self) -> bytes:
+    def _body(self) -> Bytes:
         """Take what arrived of the request's body, in the framing that goes to the target."""
         request = self._request
         data = request.take()
         if data:
             self._body_sent = True
             cast(RouteEntry, self._entry).touch()
-        if cast(RequestHead, request.head).body is Body.CHUNKED:
+        if self._head.body is _CHUNKED:
             data = chunk(data, request.ended)
         self._body_ended = request.ended
         return data
@@ -210,7 +205,7 @@ class Exchange:
             self._watch.moved()
         # Bytes that come after the body's end belong to the next request.
         if self._connection is not None and not self._body_ended:
-            head = cast(RequestHead, request.head)
+            head = self._head
             if head.body is not _NO_BODY and not head.upgrade and (data := self._body()):
                 self._connection.transport.write(data)
 
@@ -225,7 +220,7 @@ class Exchange:
 
     def on_informational(self, head: ResponseHead) -> None:
         """Pass 1xx on; HTTP/1.0 knows none."""
-        if cast(RequestHead, self._request.head).http10:
+        if self._head.http10:
             return
         if head.status == 100:
             if self._continued:
@@ -236,7 +231,7 @@ class Exchange:
 
     def _tell_to_go_on(self) -> None:
         """Say 100 Continue ourselves to a client whose target does not."""
-        if self.phase is Phase.SEND and not self._continued:
+        if self.phase is _SEND and not self._continued:
             self._continued = True
             self._client.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -263,40 +258,22 @@ class Exchange:
             self._complete()
 
     def _response_head(self, head: ResponseHead) -> bytes:
-        request = cast(RequestHead, self._request.head)
-        plane = self._plane
+        request, plane = self._head, self._plane
         self._status = head.status
         plane.statuses[head.status] += 1
-        if (
-            head.raw
-            and self._keep
-            and not (request.http10 or request.upgrade or self._client.closing)
-            and self._request.ended
-            and not plane.rewrites_location
-        ):
+        # After an upgrade that was answered with a response, what follows cannot be told apart;
+        # after a body that nobody waits for, its rest would stand before the next request.
+        if request.upgrade or not self._request.ended or self._client.closing:
+            self._keep = False
+        if head.body is _CHUNKED or head.body is _UNTIL_CLOSE:
+            self._chunked = not request.http10
+            self._keep = self._keep and self._chunked
+        if head.raw and self._keep and not request.http10 and not plane.rewrites_location:
             return head.raw
         lines = response_lines(head)
         if plane.rewrites_location and is_redirect(head.status):
             rewrite_location(lines, cast(Target, self._target), plane.rules, request)
-        if request.upgrade:
-            # An upgrade that was answered with a response: what follows it cannot be told apart.
-            self._keep = False
-        if not self._request.ended:
-            # The rest of a body that nobody waits for would stand before the next request.
-            self._keep = False
-        if head.body is Body.CHUNKED or head.body is Body.UNTIL_CLOSE:
-            if request.http10:
-                self._keep = False
-            else:
-                self._chunked = True
-                lines.append(b"Transfer-Encoding: chunked")
-        if not self._keep or self._client.closing:
-            self._keep = False
-            lines.append(b"Connection: close")
-        elif request.http10:
-            lines.append(b"Connection: keep-alive")
-        lines.append(b"\r\n")
-        return b"\r\n".join(lines)
+        return response_bytes(lines, request, self._chunked, self._keep)
 
     def on_client_writable(self, writable: bool) -> None:
         """Slow the target down while the client does not take the response fast enough."""
@@ -310,7 +287,7 @@ class Exchange:
     def on_switched(self, head: ResponseHead, leftover: bytes) -> None:
         """101: hand both transports to a tunnel."""
         connection = cast(UpstreamConnection, self._connection)
-        request = cast(RequestHead, self._request.head)
+        request = self._head
         if not asked_for(head, request):
             self._fail(BadResponseError("the target switched to a protocol nobody asked for"))
             return
@@ -377,7 +354,7 @@ class Exchange:
             return
         head = self._request.head
         self._plane.note_error(error, head, self._entry)
-        if self.phase is Phase.RECEIVE:
+        if self.phase is _RECEIVE:
             self._finish()
             self._client.abort()
             return

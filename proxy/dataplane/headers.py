@@ -155,6 +155,18 @@ def chunk(data: bytes | memoryview, last: bool) -> bytes:
     return framed + b"0\r\n\r\n" if last else framed
 
 
+def response_bytes(lines: list[bytes], request: RequestHead, chunked: bool, keep: bool) -> bytes:
+    """Return a response's head, blank line included, with how its body ends and what is next."""
+    if chunked:
+        lines.append(b"Transfer-Encoding: chunked")
+    if not keep:
+        lines.append(b"Connection: close")
+    elif request.http10:
+        lines.append(b"Connection: keep-alive")
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines)
+
+
 def asked_for(head: ResponseHead, request: RequestHead) -> bool:
     """Say whether a 101 switches to a protocol that the request asked for."""
     wanted = {name.strip(b" \t").lower() for name in request.upgrade.split(b",")} - {b""}

@@ -44,6 +44,11 @@ class State(Enum):
     CLOSED = "closed"
 
 
+# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
+_IDLE, _BUSY = State.IDLE, State.BUSY
+_SERVING = (_IDLE, _BUSY)
+
+
 class Hold(IntFlag):
     """Why nothing is read from a client at the moment."""
 
@@ -111,6 +116,7 @@ class Downstream(web.RequestHandler):
 
     __slots__ = (
         "_advancing",
+        "_clock",
         "_head_begun",
         "_hold",
         "_plane",
@@ -126,6 +132,7 @@ class Downstream(web.RequestHandler):
         "secure",
         "state",
         "trusted",
+        "writable",
     )
 
     transport: asyncio.Transport
@@ -142,9 +149,12 @@ class Downstream(web.RequestHandler):
         self._advancing = False
         self._head_begun = False
         self._unsent = 0
-        self.state = State.IDLE
+        self.state = _IDLE
         self.closing = False
-        self.deadline = server.loop.time() + server.plane.timeouts.keep_alive
+        # False while the write buffer is over its high mark.
+        self.writable = True
+        self._clock = server.loop.time
+        self.deadline = self._clock() + server.plane.timeouts.keep_alive
         self.peer = ""
         self.secure = False
         self.trusted: bool | None = None
@@ -153,11 +163,6 @@ class Downstream(web.RequestHandler):
 
     def __repr__(self) -> str:
         return f"<Downstream {self.peer or 'unix'} {self.state.value}>"
-
-    @property
-    def writable(self) -> bool:
-        """False while the write buffer is over its high mark."""
-        return not self._paused
 
     # --- asyncio.Protocol ----------------------------------------------------------------
 
@@ -190,17 +195,17 @@ class Downstream(web.RequestHandler):
             self.abort()
 
     def pause_writing(self) -> None:
-        self._paused = True
+        self._paused, self.writable = True, False
         if self._stream is not None:
             self._stream.on_client_writable(False)
 
     def resume_writing(self) -> None:
-        self._paused = False
+        self._paused, self.writable = False, True
         if self._stream is not None:
             self._stream.on_client_writable(True)
 
     def data_received(self, data: bytes) -> None:
-        if self.state is State.IDLE or self.state is State.BUSY:
+        if self.state is _IDLE or self.state is _BUSY:
             self._reader.feed(data)
             self._advance()
 
@@ -214,13 +219,13 @@ class Downstream(web.RequestHandler):
         requests = self._reader.requests
         if self._stream is not None and requests:
             self._stream.on_request_data()
-        while self._stream is None and requests and self.state in (State.IDLE, State.BUSY):
-            self.state = State.BUSY
+        while self._stream is None and requests and self.state in _SERVING:
+            self.state = _BUSY
             self._head_begun = False
             self._stream = self._plane.open_stream(self, requests[0])
             self._stream.start()
         self._advancing = False
-        if len(requests) > 1 or (requests and requests[0].leftover):
+        if requests and (len(requests) > 1 or requests[0].leftover):
             self.hold(Hold.PIPELINE)
         elif self._hold:
             self.unhold(Hold.PIPELINE)
@@ -228,7 +233,7 @@ class Downstream(web.RequestHandler):
 
     def _limit_time(self) -> None:
         """Set the deadline for what the client has begun to send: a head, or a body."""
-        if self.state is State.BUSY:
+        if self.state is _BUSY:
             if self._hold or not self._reader.requests[0].ended:
                 self.deadline = self._server.loop.time() + self._plane.timeouts.body
             else:
@@ -240,18 +245,20 @@ class Downstream(web.RequestHandler):
     def done(self, keep: bool) -> None:
         """The current request is answered; go on with the next one if `keep`, else close."""
         self._stream = None
-        if self.state is not State.BUSY:
+        if self.state is not _BUSY:
             return
-        request = self._reader.requests.popleft()
-        if not keep or self.closing or (self._reader.failed and not self._reader.requests):
-            self._end(linger=not request.ended or self._reader.failed)
+        reader = self._reader
+        request = reader.requests.popleft()
+        if not keep or self.closing or (reader.failed and not reader.requests):
+            self._end(linger=not request.ended or reader.failed)
             return
         if self._hold:
             # Asked first, because Python takes half a microsecond for each operation on flags.
             self.unhold(Hold.CONNECTING | Hold.UPSTREAM)
-        self.state = State.IDLE
-        self.deadline = self._server.loop.time() + self._plane.timeouts.keep_alive
-        self._advance()
+        self.state = _IDLE
+        self.deadline = self._clock() + self._plane.timeouts.keep_alive
+        if reader.requests or reader.in_head:
+            self._advance()
 
     def hold(self, reason: Hold) -> None:
         """Stop reading from the client for one more reason."""

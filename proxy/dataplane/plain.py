@@ -1,8 +1,8 @@
-"""Requests that need no parser: a whole head without a body, spelled as we would write it.
+"""Requests that need no parser: a whole head, spelled as we would write it.
 
-Most requests are like that, and a client sends nearly the same header lines again and again:
-what was read from them is kept for as long as it does. Whatever is spelled in any other way goes
-to llhttp; both ways read the same from the same bytes.
+Most requests are like that, chunked ones and upgrades apart, and a client sends nearly the same
+header lines again and again: what was read from them is kept for as long as it does. Whatever is
+spelled in any other way goes to llhttp; both ways read the same from the same bytes.
 """
 
 import re
@@ -27,12 +27,14 @@ _USUAL = re.compile(
     rb"(" + _FIELD + rb")\r\n[Hh]ost: ([A-Za-z0-9.-]+(?::[0-9]+)?)(" + _FIELD + rb")"
     rb"(?:\r\n[Cc]onnection: ([Kk]eep-[Aa]live|close))?(" + _FIELD + rb")\r\n\r\n"
 )
-_LINE = re.compile(rb"(GET|HEAD|OPTIONS|DELETE) (/[!$&-.0-;=?-Z_a-z|~/%@\[\]]*) HTTP/1\.1")
+_LINE = re.compile(
+    rb"(GET|HEAD|OPTIONS|DELETE|POST|PUT|PATCH) (/[!$&-.0-;=?-Z_a-z|~/%@\[\]]*) HTTP/1\.1"
+)
 # All that may be read without llhttp: visible ASCII, one space after each colon and none at a
 # line's end.
 _BLOCK = re.compile(rb"(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]++: [!-~][\t -~]*+(?<![\t ]))++\r\n\r\n")
 # What is kept for a connection, in bytes, is bounded by this.
-_LONGEST = 1 << 13
+LONGEST_PLAIN = 1 << 13
 
 
 class HeaderBlock:
@@ -51,13 +53,13 @@ class HeaderBlock:
     def read(cls, raw: bytes, limits: Limits) -> "HeaderBlock | None":
         """Read header lines; None when they are not plain, good or bad."""
         size = len(raw)
-        if size > _LONGEST or size > limits.head or raw.count(b"\r\n") - 2 > limits.headers:
+        if size > LONGEST_PLAIN or size > limits.head or raw.count(b"\r\n") - 2 > limits.headers:
             return None
         match = _USUAL.fullmatch(raw)
         head = _read_special(raw) if match is None else RequestHead.usual(*match.groups())
         if head is None:
             return None
-        head.written = Written()
+        head.rests = Written()
         return cls(raw, head)
 
 
@@ -70,7 +72,7 @@ def _read_special(raw: bytes) -> RequestHead | None:
         head = read_head(b"GET", b"/", "1.1", [_halves(line) for line in lines])
     except HubgateError:
         return None
-    return None if head.body is not Body.NONE or head.upgrade or head.expects else head
+    return None if head.body is Body.CHUNKED or head.upgrade or head.expects else head
 
 
 def _halves(line: bytes) -> tuple[bytes, bytes]:
@@ -81,7 +83,7 @@ def _halves(line: bytes) -> tuple[bytes, bytes]:
 def read_line(line: bytes, block: HeaderBlock, limits: Limits) -> RequestHead | None:
     """Return the head of a request with that request line; None when it is not plain."""
     match = _LINE.fullmatch(line)
-    if match is None or len(line) > _LONGEST or len(line) > limits.request_line:
+    if match is None or len(line) > LONGEST_PLAIN or len(line) > limits.request_line:
         return None
     method, target = match.groups()
     if b"/." in target or b"%" in target:

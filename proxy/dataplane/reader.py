@@ -1,10 +1,11 @@
 """From a client's bytes to requests: parsing without a socket in sight."""
 
 from collections import deque
+from typing import cast
 
 import httptools
 
-from proxy.dataplane.plain import HeaderBlock, read_line
+from proxy.dataplane.plain import LONGEST_PLAIN, HeaderBlock, read_line
 from proxy.dataplane.request import RequestHead, read_head
 from proxy.errors import (
     BadRequestError,
@@ -15,6 +16,7 @@ from proxy.errors import (
     VersionNotSupportedError,
 )
 from proxy.model import Limits
+from proxy.upstream.connection import Bytes
 from proxy.upstream.response import Body, RawHeaders
 
 # llhttp knows RTSP and ICE besides HTTP and does not tell which one it has read. Where, in what
@@ -34,11 +36,11 @@ class Incoming:
     def __init__(self, head: RequestHead | None, error: HubgateError | None = None) -> None:
         self.head = head
         self.error = error
-        self.chunks: list[bytes] = []
+        self.chunks: list[Bytes] = []
         self.ended = error is not None
         self.leftover = b""
 
-    def take(self) -> bytes:
+    def take(self) -> Bytes:
         """Return the body bytes that came since the last call."""
         chunks, self.chunks = self.chunks, []
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -115,21 +117,33 @@ class RequestReader:
         last = self._last
         if last is not None and last[0] == data:
             return last[1]
-        end = data.find(b"\r\n")
-        block = self._block
-        if block is None or data[end:] != block.raw:
-            block = HeaderBlock.read(data[end:], self._limits)
-            if block is None:
-                return None
-            self._block = block
-        head = read_line(data[:end], block, self._limits)
-        if head is None:
+        start = data.find(b"\r\n")
+        end = data.find(b"\r\n\r\n", start, start + LONGEST_PLAIN) + 4
+        block, raw = self._block, data[start:end]
+        if block is None or raw != block.raw:
+            block = self._block = HeaderBlock.read(raw, self._limits)
+        head = None if block is None else read_line(data[:start], block, self._limits)
+        if head is None or len(data) - end > head.length or self._too_large(head.length):
             return None
-        request = Incoming(head)
-        request.ended = True
-        self._last = data, request
         self._closing = not head.keep_alive
+        request = Incoming(head)
+        if head.length:
+            self._begin_plain_body(request, data, end)
+        else:
+            request.ended = True
+            self._last = data, request
         return request
+
+    def _begin_plain_body(self, request: Incoming, data: bytes, start: int) -> None:
+        """Take what `data` holds of a body of known length, from `start` on."""
+        head = cast(RequestHead, request.head)
+        if start < len(data):
+            request.chunks.append(memoryview(data)[start:])
+        self._left = head.length - len(data) + start
+        if self._left:
+            self._current = request
+        else:
+            request.ended = True
 
     def _begin_head(self) -> None:
         # What is left of this feed may belong to the next head: an upper bound will do.
@@ -270,10 +284,13 @@ class RequestReader:
         if method + b" " + self._target + b" HTTP/" not in start:
             raise VersionNotSupportedError("the request line is not HTTP's")
 
-    def _check_body(self, size: int) -> None:
+    def _too_large(self, size: int) -> bool:
         limit = self._limits.body
-        if limit is not None and size > limit:
-            raise BodyTooLargeError(f"the request's body is over {limit} bytes")
+        return limit is not None and size > limit
+
+    def _check_body(self, size: int) -> None:
+        if self._too_large(size):
+            raise BodyTooLargeError(f"the request's body is over {self._limits.body} bytes")
 
     def on_body(self, data: bytes) -> None:
         if self._current is not None:

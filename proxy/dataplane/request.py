@@ -52,7 +52,8 @@ class RequestHead:
     are written anew; `upgrade` is the protocol asked for when the request may become a tunnel,
     else empty; `expects` says that the client waits for 100 Continue; `forwarded` holds what
     came in of X-Forwarded-* and Forwarded, by lower-case name. Nothing of it changes once it is
-    read; `written` remembers what was made of it, when it may come again.
+    read. `opening` is what was made of it last, for a route under some rules; `rests` remembers
+    what was made of its header lines, when they may come again.
     """
 
     __slots__ = (
@@ -66,9 +67,10 @@ class RequestHead:
         "keep_alive",
         "length",
         "method",
+        "opening",
+        "rests",
         "target",
         "upgrade",
-        "written",
     )
 
     def __init__(self, method: bytes, target: bytes, http10: bool) -> None:
@@ -84,7 +86,8 @@ class RequestHead:
         self._lines: list[bytes] | None = []
         self._fields: bytes | None = None
         self.forwarded: dict[bytes, bytes] = {}
-        self.written: Written | None = None
+        self.opening: tuple[object, object, bytes] | None = None
+        self.rests: Written | None = None
 
     def __repr__(self) -> str:
         path = self.target.partition(b"?")[0]
@@ -121,7 +124,7 @@ class RequestHead:
         return self._fields
 
     def again(self, method: bytes, target: bytes) -> "RequestHead":
-        """Return the head of a request with the same header lines, and no body."""
+        """Return the head of a request with the same header lines."""
         head = RequestHead.__new__(RequestHead)
         head.method = method
         head.target = target
@@ -135,7 +138,8 @@ class RequestHead:
         head._lines = self._lines
         head._fields = self._fields
         head.forwarded = self.forwarded
-        head.written = self.written
+        head.opening = None
+        head.rests = self.rests
         return head
 
 
@@ -200,6 +204,8 @@ def _read_special(head: RequestHead, kind: int, name: bytes, value: bytes) -> No
     elif kind == _LENGTH:
         if head.body is not Body.NONE:
             raise BadRequestError("the body's length is given twice")
+        if not value.strip(b" \t").isdigit():
+            raise BadRequestError("the body's length is not a number")
         head.body, head.length = Body.LENGTH, int(value)
         if head.length > LONGEST_BODY:
             raise BadRequestError("the body's length is beyond all reason")

@@ -5,13 +5,14 @@ import logging
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from proxy.dataplane.admission import Admission
 from proxy.dataplane.door import Door
 from proxy.dataplane.error_pages import ErrorPages
 from proxy.dataplane.forward import Exchange
-from proxy.dataplane.headers import header_lines, request_rest
+from proxy.dataplane.headers import forward_path, header_lines, request_rest
 from proxy.dataplane.listener import Downstream, Listener
 from proxy.dataplane.match import Matcher
 from proxy.dataplane.reader import Incoming
@@ -51,6 +52,8 @@ class DataPlane:
         self.requests_ws = 0
         self.tunnels: set[Tunnel] = set()
         self.admission = Admission(config.limits)
+        # Called with a client and an Incoming, for each request.
+        self.open_stream: Callable[[Downstream, Incoming], Exchange] = partial(Exchange, self)
         self._configure(config)
         self._sampler = Sampler()
         self._listener = Listener(self)
@@ -180,10 +183,6 @@ class DataPlane:
 
     # --- what connections and exchanges ask for ------------------------------------------------
 
-    def open_stream(self, client: Downstream, request: Incoming) -> Exchange:
-        """Return the exchange that will serve `request`."""
-        return Exchange(self, client, request)
-
     def open_tunnel(
         self,
         entry: RouteEntry,
@@ -220,18 +219,27 @@ class DataPlane:
         level = logging.ERROR if error.status >= 500 else logging.WARNING
         log.log(level, "%d %s %s%s", error.status, what, error, more)
 
-    def request_rest(
+    def opening(
         self, client: Downstream, head: RequestHead, entry: RouteEntry, target: Target
     ) -> bytes:
-        """Return what goes to the target after a request's method and path."""
-        written, rules = head.written, self.rules
-        if written is not None and (rest := written.get(entry, rules)) is not None:
-            return rest
-        lines = self._trust.lines(client, head, rules.x_forward)
-        rest = request_rest(head, target, rules, lines, (*self._custom, *entry.header_lines))
-        if written is not None:
-            written.keep(entry, rules, rest)
-        return rest
+        """Return the head that goes to the target.
+
+        Raises BadRequestError when the prefix to be dropped cannot be told for certain.
+        """
+        rules, last = self.rules, head.opening
+        if last is not None and last[0] is entry and last[1] is rules:
+            return last[2]
+        rests = head.rests
+        rest = None if rests is None else rests.get(entry, rules)
+        if rest is None:
+            lines = self._trust.lines(client, head, rules.x_forward)
+            configured = (*self._custom, *entry.header_lines)
+            rest = request_rest(head, target, rules, lines, configured)
+            if rests is not None:
+                rests.keep(entry, rules, rest)
+        opening = b"%b %b%b" % (head.method, forward_path(head, entry, target, rules), rest)
+        head.opening = entry, rules, opening
+        return opening
 
     async def _sweep(self) -> None:
         """Close what has passed its deadline, twice a second: no timer per connection."""

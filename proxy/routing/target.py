@@ -1,6 +1,6 @@
 """A route's target, parsed once when the route arrives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from proxy.errors import RouteError
@@ -17,6 +17,14 @@ class Peer:
     port: int = 0
     tls: bool = False
     unix: str | None = None
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Looked up with every request.
+        object.__setattr__(self, "_hash", hash((self.host, self.port, self.tls, self.unix)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def __str__(self) -> str:
         if self.unix is not None:

@@ -37,7 +37,7 @@ class State(Enum):
 
 
 # Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
-_IDLE, _BUSY = State.IDLE, State.BUSY
+IDLE, _BUSY = State.IDLE, State.BUSY
 _UNTIL_CLOSE = Body.UNTIL_CLOSE
 Bytes = bytes | memoryview
 
@@ -126,7 +126,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     # --- commands ------------------------------------------------------------------------
 
-    def begin(self, receiver: Receiver, data: bytes, bodiless: bool) -> None:
+    def begin(self, receiver: Receiver, head: bytes, bodiless: bool, body: Bytes = b"") -> None:
         """Send a request's first bytes; `bodiless` says its response has no body (HEAD)."""
         self._head = None
         self._ended = self._got_bytes = False
@@ -135,12 +135,17 @@ class UpstreamConnection(asyncio.Protocol):
         self._bodiless = bodiless
         self.state = _BUSY
         self.served += 1
-        self.transport.write(data)
+        if len(body) < _LARGE:
+            self.transport.write(head + body if body else head)
+        else:
+            # The event loop sends both at once; joining them would copy the body.
+            self.transport.write(head)
+            self.transport.write(body)
 
     def release(self) -> None:
         """Forget the receiver after its response ended; the connection may be used again."""
         self._receiver = None
-        self.state = _IDLE
+        self.state = IDLE
 
     def detach(self) -> asyncio.Transport:
         """Give the transport away, to a tunnel; this object is finished."""

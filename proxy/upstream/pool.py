@@ -6,7 +6,7 @@ from collections import deque
 
 from proxy.model import Timeouts
 from proxy.routing.target import Peer
-from proxy.upstream.connection import State, UpstreamConnection
+from proxy.upstream.connection import IDLE, UpstreamConnection
 from proxy.upstream.peer import connect
 
 
@@ -32,7 +32,7 @@ class Pool:
         idle = self._idle.get(peer)
         while idle:
             connection = idle.pop()
-            if connection.state is State.IDLE and not connection.transport.is_closing():
+            if connection.state is IDLE and not connection.transport.is_closing():
                 return connection
         return None
 
@@ -50,13 +50,14 @@ class Pool:
 
     def put(self, connection: UpstreamConnection) -> None:
         """Take back a connection whose response has ended: keep it, or close it."""
-        # A connection of a pool that was replaced may have another TLS identity than ours.
-        usable = connection.reusable and connection.home is self
-        if not usable or connection.transport.is_closing():
-            connection.abort()
-            return
         now = self._clock()
-        if connection.expires < now:
+        if (
+            not connection.reusable
+            # One of a pool that was replaced may have another TLS identity than ours.
+            or connection.home is not self
+            or connection.expires < now
+            or connection.transport.is_closing()
+        ):
             connection.abort()
             return
         connection.release()
