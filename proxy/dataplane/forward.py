@@ -245,15 +245,11 @@ class Exchange:
             opening = self._response_head(head)
         if self._chunked:
             body = chunk(body, ended)
-        write = self._client.transport.write
-        if opening:
-            if len(body) < _LARGE:
-                body = opening + body
-            else:
-                # The event loop sends both at once; joining them would copy the body.
-                write(opening)
-        if body:
-            write(body)
+        transport = self._client.transport
+        if opening and len(body) >= _LARGE:
+            transport.writelines((opening, body))
+        elif opening or body:
+            transport.write(opening + body)
         if ended:
             self._complete()
 

@@ -41,6 +41,7 @@ _KINDS = {
     b"forwarded": _FORWARDED,
 }
 _ROUTES_KEPT = 4
+_MOST_DIGITS = 19
 _USUAL_TOKENS = frozenset((b"keep-alive", b"close", b"upgrade", b"te", b""))
 
 
@@ -204,9 +205,11 @@ def _read_special(head: RequestHead, kind: int, name: bytes, value: bytes) -> No
     elif kind == _LENGTH:
         if head.body is not Body.NONE:
             raise BadRequestError("the body's length is given twice")
-        if not value.strip(b" \t").isdigit():
-            raise BadRequestError("the body's length is not a number")
-        head.body, head.length = Body.LENGTH, int(value)
+        digits = value.strip(b" \t")
+        significant = digits.lstrip(b"0")
+        if not digits.isdigit() or len(significant) > _MOST_DIGITS:
+            raise BadRequestError("the body's length is not a number, or beyond all reason")
+        head.body, head.length = Body.LENGTH, int(significant or 0)
         if head.length > LONGEST_BODY:
             raise BadRequestError("the body's length is beyond all reason")
     elif kind == _CODING:

@@ -135,12 +135,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._bodiless = bodiless
         self.state = _BUSY
         self.served += 1
-        if len(body) < _LARGE:
-            self.transport.write(head + body if body else head)
-        else:
-            # The event loop sends both at once; joining them would copy the body.
+        if not body:
             self.transport.write(head)
-            self.transport.write(body)
+        else:
+            self.transport.writelines((head, body))
 
     def release(self) -> None:
         """Forget the receiver after its response ended; the connection may be used again."""

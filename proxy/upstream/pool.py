@@ -9,12 +9,16 @@ from proxy.routing.target import Peer
 from proxy.upstream.connection import IDLE, UpstreamConnection
 from proxy.upstream.peer import connect
 
+# A connection that was used in the last so many seconds is not surplus.
+_IN_USE = 0.5
+
 
 class Pool:
     """Idle connections keyed by peer. All connections share one TLS identity, `tls`.
 
-    At most `max_idle` connections are kept for one peer; the oldest go first. None is kept
-    longer than `timeouts.upstream_age` seconds in all.
+    What one peer has beyond `max_idle` is kept for as long as it is in use, and closed by the
+    next `sweep` but one: many requests at once find their connections again. With none to be
+    kept, each is closed at once. None is kept longer than `timeouts.upstream_age` seconds in all.
     """
 
     def __init__(self, timeouts: Timeouts, tls: ssl.SSLContext | None, max_idle: int = 64) -> None:
@@ -55,6 +59,7 @@ class Pool:
             not connection.reusable
             # One of a pool that was replaced may have another TLS identity than ours.
             or connection.home is not self
+            or not self._max_idle
             or connection.expires < now
             or connection.transport.is_closing()
         ):
@@ -66,14 +71,15 @@ class Pool:
         if idle is None:
             idle = self._idle[connection.peer] = deque()
         idle.append(connection)
-        if len(idle) > self._max_idle:
-            idle.popleft().abort()
 
     def sweep(self) -> None:
-        """Close what has been idle for too long; forget peers without connections."""
-        limit = self._clock() - self._timeouts.upstream_idle
+        """Close what has been idle for too long, and surplus; forget peers without connections."""
+        now = self._clock()
+        limit, unused = now - self._timeouts.upstream_idle, now - _IN_USE
         for peer, idle in list(self._idle.items()):
             while idle and idle[0].idle_since < limit:
+                idle.popleft().abort()
+            while len(idle) > self._max_idle and idle[0].idle_since < unused:
                 idle.popleft().abort()
             if not idle:
                 del self._idle[peer]

@@ -97,13 +97,25 @@ async def test_only_so_many_are_kept_and_the_oldest_go_first(target: Target) -> 
     connections = [await used(pool, peer_of(target)) for _ in range(5)]
     for connection in connections:
         pool.put(connection)
+    pool.sweep()
+    assert idle(pool) == 5, "they are in use"
 
+    await asyncio.sleep(0.6)
+    pool.sweep()
     assert idle(pool) == 3
     assert [connection.state for connection in connections] == [
         *[State.CLOSED] * 2,
         *[State.IDLE] * 3,
     ]
     pool.close()
+
+
+async def test_none_is_kept_where_none_may_be(target: Target) -> None:
+    pool = Pool(Timeouts(), None, max_idle=0)
+    connection = await used(pool, peer_of(target))
+    pool.put(connection)
+    assert connection.state is State.CLOSED
+    assert pool.take(peer_of(target)) is None
 
 
 async def test_one_that_the_target_closes_is_forgotten(start_target: StartTarget) -> None:
