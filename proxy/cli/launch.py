@@ -1,5 +1,6 @@
 """Starting the supervisor from settings, or in the place of an older release of it."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -30,10 +31,12 @@ def launch(settings: Settings, reload: Reload) -> int:
 
 def _run(settings: Settings, reload: Reload, left: "Handover | None") -> tuple[int, "Supervisor"]:
     # Imported late: a command line's --help and its mistakes need none of it.
+    from proxy.control import activation
     from proxy.control.listeners import Listeners
 
     # The ports first: after a crash, browsers wait while the rest is loaded instead of failing.
-    listeners = Listeners(settings, left.listeners if left else ())
+    handed = left.listeners if left else activation.inherited(settings, os.environ)
+    listeners = Listeners(settings, handed)
     try:
         import uvloop
 

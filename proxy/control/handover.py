@@ -16,11 +16,15 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class HandedListener:
-    """The descriptors that listen on what the settings call `address`, for a `purpose`."""
+    """The descriptors that listen on what the settings call `address`, for a `purpose`.
+
+    `borrowed`: whoever started us has opened them, and keeps them open.
+    """
 
     purpose: str
     address: str
     fds: tuple[int, ...]
+    borrowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,8 @@ def dumps(handover: Handover) -> bytes:
             "link_version": handover.link_version,
             "revision": handover.revision,
             "listeners": [[each.purpose, each.address, each.fds] for each in handover.listeners],
+            # Beside them and not among them, so that releases that know nothing of it can read.
+            "borrowed": [at for at, each in enumerate(handover.listeners) if each.borrowed],
             "workers": [
                 [each.index, each.pid, each.link_fd, _text(each.received), each.retired]
                 for each in handover.workers
@@ -111,7 +117,10 @@ def loads(text: bytes) -> Handover:
             found["generation"],
             found["link_version"],
             found["revision"],
-            tuple(HandedListener(what, at, tuple(fds)) for what, at, fds in found["listeners"]),
+            tuple(
+                HandedListener(what, at, tuple(fds), number in found.get("borrowed", ()))
+                for number, (what, at, fds) in enumerate(found["listeners"])
+            ),
             tuple(
                 HandedWorker(index, pid, fd, base64.b64decode(received), retired)
                 for index, pid, fd, received, retired in found["workers"]

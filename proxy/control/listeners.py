@@ -7,7 +7,7 @@ from proxy.control.handover import HandedListener
 from proxy.control.sockets import (
     Listener,
     close_all,
-    inherited_listener,
+    inherited_listeners,
     listen,
     listen_for_workers,
     with_more,
@@ -20,13 +20,16 @@ from proxy.worker.messages import InheritedSocket, SocketKind
 class Listeners:
     """Every listening socket, opened before anything else starts.
 
-    Those that an older release `handed` over go on listening, with all who wait there.
+    Those that an older release `handed` over, or whoever started us, go on listening, with all
+    who wait there.
     """
 
     def __init__(self, settings: Settings, handed: Sequence[HandedListener] = ()) -> None:
         self._open: list[Listener] = []
         self._workers = settings.workers
-        self._handed = {(each.purpose, each.address): each.fds for each in handed}
+        self._handed: dict[tuple[str, str], list[HandedListener]] = {}
+        for each in handed:
+            self._handed.setdefault((each.purpose, each.address), []).append(each)
         self._purposes: dict[Listener, tuple[str, str]] = {}
         try:
             self.public = self._for_workers(settings.listen, "--port")
@@ -36,8 +39,8 @@ class Listeners:
         except BaseException:
             self.close()
             raise
-        for fds in self._handed.values():  # the settings name them no more
-            for fd in fds:
+        for left in self._handed.values():  # the settings name them no more
+            for fd in (fd for each in left for fd in each.fds):
                 os.close(fd)
 
     def of_worker(self, index: int) -> list[InheritedSocket]:
@@ -55,7 +58,11 @@ class Listeners:
     def hand_over(self) -> tuple[HandedListener, ...]:
         """Return duplicates of every socket, by what they are for, for a newer release."""
         return tuple(
-            HandedListener(*self._purposes[each], tuple(os.dup(s.fileno()) for s in each.sockets))
+            HandedListener(
+                *self._purposes[each],
+                tuple(os.dup(sock.fileno()) for sock in each.sockets),
+                each.borrowed,
+            )
             for each in self._open
         )
 
@@ -76,25 +83,28 @@ class Listeners:
             listener.close()
 
     def _for_workers(self, addresses: Sequence[Address], flag: str) -> list[Listener]:
-        listeners = []
-        for address in addresses:
-            listener = self._inherited(address, flag)
-            if listener is None:
-                listener = listen_for_workers(address, self._workers, flag)
-            else:
-                listener = with_more(listener, self._workers, flag)
-            listeners.append(self._opened(listener, address, flag))
-        return listeners
+        return [
+            self._opened(listener, address, flag)
+            for address in addresses
+            for listener in (
+                [with_more(each, self._workers, flag) for each in self._inherited(address, flag)]
+                or [listen_for_workers(address, self._workers, flag)]
+            )
+        ]
 
     def _own(self, addresses: Sequence[Address], flag: str) -> list[Listener]:
         return [
-            self._opened(self._inherited(address, flag) or listen(address, flag), address, flag)
+            self._opened(listener, address, flag)
             for address in addresses
+            for listener in self._inherited(address, flag) or [listen(address, flag)]
         ]
 
-    def _inherited(self, address: Address, flag: str) -> Listener | None:
-        fds = self._handed.pop((flag, str(address)), None)
-        return None if fds is None else inherited_listener(address, fds)
+    def _inherited(self, address: Address, flag: str) -> list[Listener]:
+        return [
+            listener
+            for handed in self._handed.pop((flag, str(address)), ())
+            for listener in inherited_listeners(address, handed.fds, handed.borrowed)
+        ]
 
     def _opened(self, listener: Listener, address: Address, flag: str) -> Listener:
         self._open.append(listener)

@@ -28,10 +28,14 @@ Resolved = tuple[socket.AddressFamily, SocketAddress]
 class Listener:
     """The sockets that listen on one address: one for each worker, or one shared by all."""
 
-    def __init__(self, address: Address, sockets: Sequence[socket.socket]) -> None:
+    def __init__(
+        self, address: Address, sockets: Sequence[socket.socket], *, borrowed: bool = False
+    ) -> None:
         self.sockets = tuple(sockets)
         self.address = _actual(address, self.sockets[0])
-        self._file = identity(address.path) if address.path is not None else None
+        # Opened by somebody who keeps it open: its file is not ours to remove.
+        self.borrowed = borrowed
+        self._file = None if address.path is None or borrowed else identity(address.path)
 
     def __repr__(self) -> str:
         return f"<Listener {self.address} sockets={len(self.sockets)}>"
@@ -58,7 +62,7 @@ def listen_for_workers(address: Address, workers: int, flag: str = "--port") -> 
     """
     if address.path is not None:
         return Listener(address, [unix_listener(address.path)])
-    alone = _first(_resolve(address), address, flag)
+    alone = _first(resolve(address), address, flag)
     if workers == 1 or not BALANCES_REUSED_PORTS:
         return Listener(address, [alone])
     # Two programs of one user that both reuse a port share it silently. Having had it alone
@@ -68,28 +72,40 @@ def listen_for_workers(address: Address, workers: int, flag: str = "--port") -> 
     return Listener(address, _reused((family, where), workers, address, flag))
 
 
-def inherited_listener(address: Address, fds: Iterable[int]) -> Listener:
-    """Listen on `address` with descriptors that listen there already."""
-    sockets = [socket.socket(fileno=fd) for fd in fds]
-    for sock in sockets:
+def inherited_listeners(address: Address, fds: Iterable[int], borrowed: bool) -> list[Listener]:
+    """Listen on `address` with descriptors that listen there already.
+
+    A name, or "" for all interfaces, may have brought sockets that are bound to different
+    addresses; each of those is a Listener of its own, because each needs all the workers.
+    """
+    bound: dict[Any, list[socket.socket]] = {}
+    for fd in fds:
+        sock = socket.socket(fileno=fd)
         sock.set_inheritable(False)
         sock.setblocking(False)
-    return Listener(address, sockets)
+        bound.setdefault((sock.family, sock.getsockname()), []).append(sock)
+    return [Listener(address, sockets, borrowed=borrowed) for sockets in bound.values()]
 
 
 def with_more(listener: Listener, workers: int, flag: str = "--port") -> Listener:
-    """Return `listener` with a socket for each of that many workers, where the kernel allows it."""
+    """Return `listener` with a socket for each of that many workers, where the kernel allows it.
+
+    Where it does not, workers share what there is: for somebody else's socket, when another
+    user opened it (then nobody but that user may share the port).
+    """
     missing = workers - len(listener.sockets)
     if missing <= 0 or listener.address.path is not None or not BALANCES_REUSED_PORTS:
         return listener
     first = listener.sockets[0]
+    before = first.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
     # A port opened for one worker was not to be shared; now it is.
     first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         more = _reused((first.family, first.getsockname()), missing, listener.address, flag)
     except ConfigError:
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, before)
         return listener
-    return Listener(listener.address, [*listener.sockets, *more])
+    return Listener(listener.address, [*listener.sockets, *more], borrowed=listener.borrowed)
 
 
 def listen(address: Address, flag: str = "--api-port") -> Listener:
@@ -99,7 +115,7 @@ def listen(address: Address, flag: str = "--api-port") -> Listener:
     """
     if address.path is not None:
         return Listener(address, [unix_listener(address.path)])
-    resolved = _resolve(address)
+    resolved = resolve(address)
     sockets = [_first(resolved, address, flag)]
     if address.host in EVERYWHERE:
         return Listener(address, sockets)
@@ -129,7 +145,8 @@ class _UnavailableError(ConfigError):
     """This machine has no such address, but it may have another one of the same name."""
 
 
-def _resolve(address: Address) -> list[Resolved]:
+def resolve(address: Address) -> list[Resolved]:
+    """Return every place that `address` may mean, the best first. Raises ConfigError for none."""
     if address.host in EVERYWHERE:
         both = (socket.AF_INET6, ("::", address.port, 0, 0))
         return [both, (socket.AF_INET, ("0.0.0.0", address.port))]

@@ -27,7 +27,10 @@ ALL = Handover(
     generation=3,
     link_version=1,
     revision=17,
-    listeners=(HandedListener("--port", "127.0.0.1:0", (5, 6)),),
+    listeners=(
+        HandedListener("--port", "127.0.0.1:0", (5, 6)),
+        HandedListener("--api-port", "127.0.0.1:1", (8,), borrowed=True),
+    ),
     workers=(HandedWorker(1, 4711, 7, os.urandom(9), True),),
     routes=HandedRoutes((ALICE,), (DOCS,), {"/user/alice": 1.5}),
     counters={"requests_api:200": 3.0},
@@ -39,7 +42,7 @@ def test_all_that_is_handed_over_arrives() -> None:
 
 
 def test_every_descriptor_goes_along() -> None:
-    assert ALL.fds == [5, 6, 7]
+    assert ALL.fds == [5, 6, 8, 7]
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b'{"version": 2}', b"[]", dumps(ALL)[:-9]])
