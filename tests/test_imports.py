@@ -25,9 +25,10 @@ ALLOWED = {
     "dataplane": SHARED | {"routing", "upstream"},
     "store": SHARED,
     "worker": SHARED | {"routing", "dataplane"},
-    "control": SHARED | {"__init__", "routing", "store", "worker"},
-    "cli": SHARED | {"__init__", "store", "control"},
-    "jupyterhub": {"__init__", "errors"},
+    "keeper": {"errors"},
+    "control": SHARED | {"__init__", "routing", "store", "worker", "keeper"},
+    "cli": SHARED | {"__init__", "store", "control", "keeper"},
+    "jupyterhub": {"__init__", "errors", "tasks", "keeper"},
 }
 
 

@@ -1,11 +1,13 @@
 """The hub's proxy class starts, watches and stops a real hubgate."""
 
+import asyncio
 import gc
 import logging
 import os
 import socket
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,13 +17,18 @@ import psutil
 import pytest
 from jupyterhub.httpclient import JupyterHubHTTPClient
 
-from proxy.jupyterhub import HubgateProxy
+from proxy.jupyterhub import FAILED_STARTS, HubgateProxy
+from proxy.tasks import spawn
 from tests.contract.ports import distinct_ports
 from tests.control.waiting import until
 
 
+async def no_routes() -> None:
+    """What a hub without users restores."""
+
+
 @pytest.fixture
-async def proxy(tmp_path: Path) -> AsyncIterator[HubgateProxy]:
+async def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[HubgateProxy]:
     """A proxy with as much of a hub around it as it looks at, not started."""
     port, api_port, hub_port = distinct_ports(3)
     one = HubgateProxy(
@@ -33,6 +40,7 @@ async def proxy(tmp_path: Path) -> AsyncIterator[HubgateProxy]:
         auth_token="secret",
         pid_file=str(tmp_path / "proxy.pid"),
     )
+    monkeypatch.setattr(one, "restore_routes", no_routes)
     yield one
     if one.proxy_process is not None:
         await one.stop()
@@ -149,3 +157,151 @@ async def test_a_proxy_that_fails_later_is_tried_again(proxy: HubgateProxy) -> N
         await proxy.start()
     assert check.is_running()
     check.stop()
+
+
+# --- killed, and replaced ---
+
+# What a connection may end with when the worker that accepted it is killed.
+CUT = (ConnectionResetError, BrokenPipeError)
+HOURS = 10_000  # seconds: the hub's own check never comes
+
+needs_pidfd = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="no pidfd")
+
+
+def public_port(proxy: HubgateProxy) -> int:
+    return int(proxy.public_url.strip("/").rsplit(":", 1)[1])
+
+
+async def crash(proxy: HubgateProxy) -> None:
+    """End the supervisor and all its workers with SIGKILL."""
+    everybody = [psutil.Process(proxy.proxy_process.pid), *workers(proxy)]
+    for one in everybody:
+        one.kill()
+
+
+async def replaced(proxy: HubgateProxy, killed: Any) -> None:
+    """Wait until the next proxy answers through its API."""
+    await until(lambda: proxy.proxy_process is not killed and not proxy._starting.locked(), 120)
+    await proxy.get_all_routes()
+
+
+async def ask(port: int) -> bool:
+    """Ask once on a new connection; whether it was answered. Fails if it is refused."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /_chp_healthz HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+    except CUT:
+        return False
+    return b" 200 " in answer
+
+
+@asynccontextmanager
+async def asking(port: int) -> AsyncIterator[list[bool]]:
+    """Have somebody come every few milliseconds; gives who was answered, and who was cut off."""
+    outcomes: list[bool] = []
+
+    async def come() -> None:
+        outcomes.append(await ask(port))
+
+    async def keep_coming() -> None:
+        coming = []
+        while not told.is_set():
+            coming.append(spawn(come(), "ask"))
+            await asyncio.sleep(0.005)
+        async with asyncio.timeout(120):
+            await asyncio.gather(*coming)
+
+    told = asyncio.Event()
+    crowd = spawn(keep_coming(), "ask again and again")
+    yield outcomes
+    told.set()
+    await crowd
+
+
+@needs_pidfd
+@pytest.mark.parametrize("count", [1, 3])
+async def test_nobody_is_refused_while_the_proxy_is_replaced(
+    proxy: HubgateProxy, count: int
+) -> None:
+    proxy.workers, proxy.check_running_interval = count, HOURS
+    await proxy.start()
+    await until(lambda: len(workers(proxy)) == count)
+    async with asking(public_port(proxy)) as outcomes:
+        for _ in range(3):
+            await until(lambda: outcomes and outcomes[-1])
+            killed = proxy.proxy_process
+            await crash(proxy)
+            await replaced(proxy, killed)
+    # Those that a worker had accepted and not answered when it was killed.
+    assert outcomes.count(False) <= 3 * count
+    assert len(outcomes) > 100
+
+
+async def test_the_hubs_own_check_replaces_it_too(
+    proxy: HubgateProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    await proxy.start()
+    killed = proxy.proxy_process
+    async with asking(public_port(proxy)):
+        await crash(proxy)
+        await replaced(proxy, killed)
+
+
+async def test_two_who_notice_start_one(proxy: HubgateProxy) -> None:
+    await proxy.start()
+    killed = proxy.proxy_process
+    killed.kill()
+    killed.wait()
+    await asyncio.gather(*(proxy.check_running() for _ in range(3)), proxy.start())
+    await replaced(proxy, killed)
+    ours = [one for one in psutil.Process().children() if "proxy.cli.chp" in one.cmdline()]
+    assert [one.pid for one in ours] == [proxy.proxy_process.pid]
+
+
+async def test_a_stopped_proxy_leaves_no_port_and_no_folder(proxy: HubgateProxy) -> None:
+    await proxy.start()
+    await until(lambda: proxy._keeper.keeps)
+    folder = Path(proxy._keeper.path or "").parent
+    assert folder.stat().st_mode & 0o777 == 0o700
+    await proxy.stop()
+    assert not folder.exists()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", public_port(proxy)))
+
+
+async def test_a_port_that_nobody_will_accept_on_is_given_up(proxy: HubgateProxy) -> None:
+    proxy.check_running_interval = HOURS
+    await proxy.start()
+    await proxy.add_route("/", "http://127.0.0.1:9", {})
+    await until(lambda: proxy._keeper.keeps)
+    proxy.command = ["no-such-program"]
+    proxy._unwatch_process()
+    await crash(proxy)
+    proxy.proxy_process.wait()
+    for failed in range(FAILED_STARTS):
+        assert proxy._keeper.keeps, failed
+        with pytest.raises(Exception, match="no program"):
+            await proxy.check_running()
+    assert not proxy._keeper.keeps
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", public_port(proxy)))
+
+
+async def test_a_proxy_that_knows_no_keeper_opens_its_own_ports(proxy: HubgateProxy) -> None:
+    proxy.command = ["env", "-u", "HUBGATE_KEEPER", *proxy.command]
+    await proxy.start()
+    assert await proxy.get_all_routes() == {}
+    assert not proxy._keeper.keeps
+    killed = proxy.proxy_process
+    await crash(proxy)
+    await replaced(proxy, killed)
+
+
+async def test_nothing_of_it_reaches_other_children_of_the_hub(proxy: HubgateProxy) -> None:
+    await proxy.start()
+    assert "HUBGATE_KEEPER" not in os.environ
+    await until(lambda: proxy._keeper.keeps)
+    assert not any(map(os.get_inheritable, proxy._keeper._kept))

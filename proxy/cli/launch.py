@@ -33,10 +33,13 @@ def _run(settings: Settings, reload: Reload, left: "Handover | None") -> tuple[i
     # Imported late: a command line's --help and its mistakes need none of it.
     from proxy.control import activation
     from proxy.control.listeners import Listeners
+    from proxy.keeper import Ward
 
     # The ports first: after a crash, browsers wait while the rest is loaded instead of failing.
-    handed = left.listeners if left else activation.inherited(settings, os.environ)
+    ward = Ward.meet(os.environ)
+    handed = left.listeners if left else activation.inherited(settings, os.environ, ward)
     listeners = Listeners(settings, handed)
+    activation.entrust(ward, listeners)
     try:
         import uvloop
 

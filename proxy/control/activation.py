@@ -6,8 +6,10 @@ from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass
 
 from proxy.control.handover import HandedListener
+from proxy.control.listeners import Listeners
 from proxy.control.sockets import resolve
 from proxy.errors import ConfigError
+from proxy.keeper import Ward
 from proxy.model import Address
 from proxy.settings import Settings
 
@@ -35,9 +37,23 @@ class GivenSocket:
         return f"descriptor {self.fd} ({self.name})" if self.name else f"descriptor {self.fd}"
 
 
-def inherited(settings: Settings, environ: MutableMapping[str, str]) -> list[HandedListener]:
+def inherited(
+    settings: Settings, environ: MutableMapping[str, str], ward: Ward | None
+) -> list[HandedListener]:
     """Return what this process was started with, by what it is for. Raises ConfigError."""
-    return assigned(from_systemd(environ), settings)
+    kept = ward.take() if ward is not None else []
+    ours = [GivenSocket(fd, "kept by the hub") for fd in kept]
+    return assigned([*from_systemd(environ), *ours], settings)
+
+
+def entrust(ward: Ward | None, listeners: Listeners) -> None:
+    """Have our keeper keep the ports that browsers know."""
+    if ward is not None:
+        # A hub removes the file of a unix socket. The API's port has nobody who could not wait,
+        # and being able to connect to it is how a hub knows that its proxy is there.
+        public = (*listeners.public, *listeners.redirect)
+        ours = [each for each in public if each.address.path is None]
+        ward.entrust(sock.fileno() for each in ours for sock in each.sockets)
 
 
 def from_systemd(environ: MutableMapping[str, str]) -> list[GivenSocket]:

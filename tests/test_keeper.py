@@ -1,0 +1,113 @@
+"""A proxy entrusts its sockets, and the next one gets them."""
+
+import asyncio
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from proxy import keeper as module
+from proxy.errors import ConfigError
+from proxy.keeper import MOST, VARIABLE, Keeper, Ward
+from tests.control.waiting import until
+
+
+@pytest.fixture
+async def keeper() -> AsyncIterator[Keeper]:
+    one = Keeper()
+    one.open()
+    yield one
+    one.close()
+
+
+async def meet(keeper: Keeper) -> Ward:
+    """Be a proxy, in a thread: the keeper's event loop has to go on."""
+    ward = await asyncio.to_thread(Ward.meet, {VARIABLE: keeper.path or ""})
+    assert ward is not None
+    return ward
+
+
+def inodes(fds: list[int]) -> list[int]:
+    return [os.fstat(fd).st_ino for fd in fds]
+
+
+async def taken(keeper: Keeper) -> list[int]:
+    """Return what a proxy that starts now gets, by inode."""
+    ward = await meet(keeper)
+    fds = ward.take()
+    found = inodes(fds)
+    assert not any(map(os.get_inheritable, fds))
+    for fd in fds:
+        os.close(fd)
+    ward._connection.close()
+    return found
+
+
+async def test_what_is_entrusted_outlives_the_proxy(keeper: Keeper) -> None:
+    assert await taken(keeper) == []
+    with ExitStack() as stack:
+        socks = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        expected = inodes([sock.fileno() for sock in socks])
+        where = socks[0].getsockname()
+        (await meet(keeper)).entrust(sock.fileno() for sock in socks)
+        await until(lambda: keeper.keeps)
+    with socket.create_connection(where):
+        assert await taken(keeper) == expected
+        assert await taken(keeper) == expected, "given away instead of shared"
+    keeper.release()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(where)
+
+
+async def test_what_is_entrusted_later_takes_the_place_of_what_was(keeper: Keeper) -> None:
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(5):
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            (await meet(keeper)).entrust([sock.fileno()])
+            expected = inodes([sock.fileno()])
+            await until(lambda wanted=expected: inodes(keeper._kept) == wanted)  # type: ignore[misc]
+    await until(lambda: not keeper._visitors)
+    assert len(os.listdir("/dev/fd")) == before + 1
+
+
+async def test_a_proxy_that_dies_in_between_changes_nothing(keeper: Keeper) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        (await meet(keeper)).entrust([sock.fileno()])
+        await until(lambda: keeper.keeps)
+        (await meet(keeper))._connection.close()
+        await until(lambda: not keeper._visitors)
+        assert await taken(keeper) == inodes([sock.fileno()])
+
+
+async def test_as_many_as_the_kernel_takes(keeper: Keeper) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        (await meet(keeper)).entrust([sock.fileno()] * (MOST + 1))
+        await until(lambda: keeper.keeps)
+        assert len(await taken(keeper)) == MOST
+
+
+async def test_its_folder_is_for_its_user_alone(keeper: Keeper) -> None:
+    folder = Path(keeper.path or "").parent
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    keeper.close()
+    assert not folder.exists()
+    assert Ward.meet({VARIABLE: str(folder / "keeper.sock")}) is None
+
+
+def test_nobody_keeps_anything() -> None:
+    assert Ward.meet({}) is None
+
+
+async def test_a_keeper_that_does_not_answer_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "k"))
+        silent.listen()
+        with pytest.raises(ConfigError, match=r"^HUBGATE_KEEPER: \S+: the hub does not .+$"):
+            Ward.meet({VARIABLE: str(tmp_path / "k")})
