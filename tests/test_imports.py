@@ -77,3 +77,14 @@ def test_the_control_plane_never_loads_the_data_plane(module: str) -> None:
     ).stdout.split()
     assert module in loaded
     assert not [name for name in loaded if name.startswith(("proxy.dataplane", "proxy.upstream"))]
+
+
+def test_the_drop_in_listens_before_it_loads_what_takes_long() -> None:
+    """Each of these would keep browsers waiting longer after a crash."""
+    slow = {"pydantic", "yaml", "cryptography", "aiohttp", "sqlite3", "prometheus_client", "rich"}
+    code = "import sys, proxy.cli.chp, proxy.control.ground; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "proxy.control.listeners" in loaded
+    assert slow.isdisjoint(loaded)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from proxy.errors import ConfigError
-from proxy.settings.fields import whole_number
+from proxy.settings.checks import whole_number
 
 F = TypeVar("F", bound=Callable[..., Any])
 

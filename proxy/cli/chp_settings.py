@@ -8,11 +8,16 @@ from proxy.cli.chp_tls import client_tls, server_tls
 from proxy.errors import ConfigError
 from proxy.model import Address, ForwardRules, Headers, Route, Timeouts, WorkerConfig
 from proxy.settings import Settings
+from proxy.settings.checks import (
+    anchor_store,
+    check_listen_host,
+    check_seconds,
+    check_store,
+    check_workers,
+    worker_count,
+)
 from proxy.settings.clashes import clashes
-from proxy.settings.fields import check_listen_host, check_seconds, check_store, check_workers
-from proxy.settings.layers import anchor_store
 from proxy.settings.recovery_path import recovery_path
-from proxy.settings.resolve import worker_count
 from proxy.settings.token import token_from_environment
 from proxy.settings.urls import check_header, check_socket_path, check_target
 

@@ -1,6 +1,5 @@
 """Starting the supervisor from settings, or in the place of an older release of it."""
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -31,24 +30,20 @@ def launch(settings: Settings, reload: Reload) -> int:
 
 def _run(settings: Settings, reload: Reload, left: "Handover | None") -> tuple[int, "Supervisor"]:
     # Imported late: a command line's --help and its mistakes need none of it.
-    from proxy.control import activation
-    from proxy.control.listeners import Listeners
-    from proxy.keeper import Ward
+    from proxy.control.ground import Ground
 
-    # The ports first: after a crash, browsers wait while the rest is loaded instead of failing.
-    ward = Ward.meet(os.environ)
-    handed = left.listeners if left else activation.inherited(settings, os.environ, ward)
-    listeners = Listeners(settings, handed)
-    activation.entrust(ward, listeners)
+    ground = Ground(settings, left)
     try:
+        if left is None:  # else the old workers serve, and signals are still held
+            ground.give_birth()
         import uvloop
 
         from proxy.control.supervisor import Supervisor
 
-        supervisor = Supervisor(settings, reload, listeners, left)
+        supervisor = Supervisor(settings, reload, ground, left)
         return uvloop.run(supervisor.run()), supervisor
     finally:
-        listeners.close()
+        ground.close()
 
 
 def _rehearse(settings: Settings, fd: int) -> int:

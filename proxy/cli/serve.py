@@ -13,10 +13,11 @@ from proxy.cli.launch import launch
 from proxy.cli.summary import summary
 from proxy.errors import ConfigError
 from proxy.logs import configure_logging
-from proxy.settings import Settings, load
+from proxy.settings import Settings
 from proxy.settings.certificates import certificate_dates
 from proxy.settings.exposure import exposure_warnings
 from proxy.settings.layers import SETTINGS, Kind
+from proxy.settings.load import load
 from proxy.store import open_store
 
 DEFAULT_FILE = Path("routes.yaml")

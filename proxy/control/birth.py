@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 
 from proxy.worker.messages import InheritedSocket
@@ -84,3 +85,33 @@ def start_process(
     return subprocess.Popen(
         command, pass_fds=tuple(inherited), stdin=subprocess.DEVNULL, env=worker_environment()
     )
+
+
+@dataclass(frozen=True)
+class Newborn:
+    """A worker's process that has been started, and our end of its link."""
+
+    process: subprocess.Popen[bytes]
+    link: socket.socket
+
+    def end(self) -> None:
+        """End it before anybody has spoken to it."""
+        self.process.kill()
+        self.process.wait()
+        self.link.close()
+
+
+def give_birth(sockets: Sequence[InheritedSocket]) -> Newborn:
+    """Start a worker that inherits `sockets` and one end of a new link.
+
+    Raises OSError when the system has no room for it.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            process = start_process(theirs, sockets)
+        except OSError:
+            ours.close()
+            raise
+    ours.setblocking(False)
+    return Newborn(process, ours)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
 
-from proxy.control.birth import AdoptedProcess, Process, start_process
+from proxy.control.birth import AdoptedProcess, Newborn, Process
 from proxy.control.handover import HandedWorker
 from proxy.model import Report, Route, WorkerConfig
 from proxy.worker.link import Link
@@ -98,22 +98,15 @@ class WorkerProcess:
         return f"<WorkerProcess {self.index} pid={self.pid} {self.state.value}>"
 
     @classmethod
-    async def spawn(
-        cls, index: int, sockets: Sequence[InheritedSocket], overseer: Overseer
+    async def bring_up(
+        cls,
+        index: int,
+        born: Newborn,
+        sockets: Sequence[InheritedSocket],
+        overseer: Overseer,
     ) -> "WorkerProcess":
-        """Start a process that inherits `sockets` and one end of a new link.
-
-        Raises OSError when the system has no room for it.
-        """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                process = start_process(theirs, sockets)
-            except OSError:
-                ours.close()
-                raise
-        ours.setblocking(False)
-        return cls(index, process, await Link.open(ours), sockets, overseer)
+        """Take charge of a process that was started with `sockets`."""
+        return cls(index, born.process, await Link.open(born.link), sockets, overseer)
 
     @classmethod
     async def adopt(cls, handed: HandedWorker, overseer: Overseer) -> "WorkerProcess":

@@ -11,8 +11,8 @@ from proxy.control import succession
 from proxy.control.announcement import announce
 from proxy.control.api import build_api
 from proxy.control.auth import TokenGuard
-from proxy.control.descriptors import raise_descriptor_limit
 from proxy.control.endpoint import Endpoint
+from proxy.control.ground import Ground
 from proxy.control.handover import Handover
 from proxy.control.listeners import Listeners
 from proxy.control.metrics import Metrics
@@ -40,23 +40,23 @@ log = logging.getLogger("hubgate.supervisor")
 class Supervisor:
     """One running hubgate. `reload` reads the settings again, None where no file was read.
 
-    `listeners` are open already; it closes them. An older release may have `left` something in
-    this process. When an upgrade was asked for, `run` returns with `legacy` set: what is left for
-    the next one.
+    `ground` is there already: it closes the listeners, and takes charge of the workers. An older
+    release may have `left` something in this process. When an upgrade was asked for, `run`
+    returns with `legacy` set: what is left for the next one.
     """
 
     def __init__(
         self,
         settings: Settings,
         reload: Callable[[], Settings] | None,
-        listeners: Listeners,
+        ground: Ground,
         left: Handover | None = None,
     ) -> None:
         self.legacy: Handover | None = None
         self._left = left
         self._settings = settings
         self._read = reload
-        self._listeners = listeners
+        self._ground = ground
         # As early as this: a file may change while the workers start.
         self._known = versions(watched_files(settings))
         self._guard = TokenGuard(settings.api_token)
@@ -87,7 +87,6 @@ class Supervisor:
         """
         self._main = asyncio.current_task()
         self._handle_signals()
-        raise_descriptor_limit()
         try:
             async with AsyncExitStack() as stack:
                 await self._run(stack)
@@ -108,10 +107,9 @@ class Supervisor:
     # --- its phases, in order ---
 
     async def _run(self, stack: AsyncExitStack) -> None:
-        listeners = self._listeners
+        listeners = self._ground.listeners
         stack.callback(listeners.close)
-        sockets = [listeners.of_worker(index) for index in range(self._settings.workers)]
-        pool = WorkerPool(self._settings.worker, sockets)
+        pool = WorkerPool(self._settings.worker, self._ground.sockets, self._ground.born)
         service = await self._open_service(pool, stack)
         endpoints = self._build_endpoints(listeners, service, pool)
         stack.push_async_callback(pool.stop)

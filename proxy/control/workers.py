@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+from proxy.control.birth import Newborn, give_birth
 from proxy.control.handover import HandedWorker
 from proxy.control.process import WorkerProcess, WorkerState
 from proxy.errors import WorkerError
@@ -39,13 +40,22 @@ class Reports(Protocol):
 
 
 class WorkerPool:
-    """As many workers as there are sets of sockets, each replaced as soon as it is gone."""
+    """As many workers as there are sets of sockets, each replaced as soon as it is gone.
 
-    def __init__(self, config: WorkerConfig, sockets: Sequence[Sequence[InheritedSocket]]) -> None:
+    Those that are `born` already, by index, are the first; each is taken out of there.
+    """
+
+    def __init__(
+        self,
+        config: WorkerConfig,
+        sockets: Sequence[Sequence[InheritedSocket]],
+        born: dict[int, Newborn] | None = None,
+    ) -> None:
         self.replaced = 0
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.config = config
         self._sockets = sockets
+        self._born = born if born is not None else {}
         self._snapshot: Callable[[], tuple[Route, ...]] = tuple
         self._reports: Reports = _NoReports()
         self._workers: dict[int, WorkerProcess] = {}
@@ -236,9 +246,10 @@ class WorkerPool:
     async def _run_one(self, index: int) -> str | None:
         """Run a worker to its end; return why it never became ready, None if it did."""
         try:
-            worker = await WorkerProcess.spawn(index, self._sockets[index], self)
+            born = self._born.pop(index, None) or give_birth(self._sockets[index])
         except OSError as error:
             return error.strerror or str(error)
+        worker = await WorkerProcess.bring_up(index, born, self._sockets[index], self)
         self._workers[index] = worker
         if self._ending.is_set():
             worker.kill()

@@ -4,15 +4,17 @@ import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from typing import TYPE_CHECKING
 
 from proxy.errors import ConfigError
 from proxy.model import ClientTLS, ServerTLS
 from proxy.settings.values import Settings
 from proxy.tls import client_context, server_context
+
+if TYPE_CHECKING:
+    # Imported where it is needed: a start without TLS does not wait for it.
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 Where = Callable[[str], str]
 
@@ -95,7 +97,9 @@ def _text_mistakes(files: list[tuple[str, str | None]], where: Where) -> Iterato
             yield f"{where(name)}: {error}"
 
 
-def _certificates(path: str) -> list[x509.Certificate]:
+def _certificates(path: str) -> "list[x509.Certificate]":
+    from cryptography import x509
+
     data = _read(path)
     try:
         with warnings.catch_warnings():
@@ -106,7 +110,9 @@ def _certificates(path: str) -> list[x509.Certificate]:
         raise ConfigError(f"{path}: holds no PEM certificate; {_hint(data)}") from None
 
 
-def _private_key(path: str, passphrase: str | None, secret: str) -> PrivateKeyTypes:
+def _private_key(path: str, passphrase: str | None, secret: str) -> "PrivateKeyTypes":
+    from cryptography.hazmat.primitives import serialization
+
     data = _read(path)
     try:
         return serialization.load_pem_private_key(data, passphrase.encode() if passphrase else None)
@@ -128,7 +134,9 @@ def _dh_parameters(path: str) -> None:
         raise ConfigError(f"{path}: holds no PEM DH parameters; make some: openssl dhparam 2048")
 
 
-def _match(certificate: x509.Certificate, key: PrivateKeyTypes) -> bool:
+def _match(certificate: "x509.Certificate", key: "PrivateKeyTypes") -> bool:
+    from cryptography.hazmat.primitives import serialization
+
     form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     return certificate.public_key().public_bytes(*form) == key.public_key().public_bytes(*form)
 

@@ -7,13 +7,15 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from proxy.errors import ConfigError
-from proxy.settings.urls import (
-    check_header,
-    check_host,
-    check_socket_path,
-    check_target,
-    hide_password,
+from proxy.settings.checks import (
+    check_listen_host,
+    check_seconds,
+    check_store,
+    check_workers,
+    number_or_less,
+    whole_number,
 )
+from proxy.settings.urls import check_header, check_socket_path, check_target
 
 PRIVATE_NETWORKS = (
     "127.0.0.0/8",
@@ -39,46 +41,14 @@ def _stated(check: Callable[[Any], Any]) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
-def whole_number(value: Any, what: str, low: int, high: int) -> int:
-    """Return `value`, a number or digits, as an int. Raises ConfigError."""
-    number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
-    if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
-        raise ConfigError(f"{value!r} is no {what}; write a whole number, {low} to {high}")
-    return number
-
-
-def check_seconds(value: Any) -> float:
-    """Return a positive number of seconds. Raises ConfigError."""
-    number = _number(value)
-    # Timers hold nothing longer, and a NaN compares false with everything.
-    if not 0 < number <= 31_536_000:
-        raise ConfigError(f"{value!r} is no time; write seconds above 0, such as 75 or 0.5")
-    return number
-
-
 def _seconds_or_zero(value: Any) -> float:
-    return 0.0 if _number(value) == 0 else check_seconds(value)
-
-
-def _number(value: Any) -> float:
-    try:
-        return -1.0 if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        return -1.0
+    return 0.0 if number_or_less(value) == 0 else check_seconds(value)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ConfigError(f"{value!r} is no text; write some, in quotes if need be")
     return value.strip()
-
-
-def check_listen_host(value: Any) -> str:
-    """Return a host to listen on; `*` and "" are all interfaces. Raises ConfigError."""
-    if not isinstance(value, str):
-        raise ConfigError(f"{value!r} is no host; write an address such as 127.0.0.1 or '*'")
-    host = value.strip().removeprefix("[").removesuffix("]")
-    return "" if host in ("", "*") else check_host(host)
 
 
 def _hosts(value: Any) -> tuple[str, ...]:
@@ -90,36 +60,6 @@ def _hosts(value: Any) -> tuple[str, ...]:
     hosts = tuple(dict.fromkeys(check_listen_host(host) for host in value))
     # One socket serves all interfaces of both families; any other beside it would be in its way.
     return ("",) if "" in hosts or {"0.0.0.0", "::"} <= set(hosts) else hosts
-
-
-_SQLITE = "sqlite:state/routes.db"
-_STORES = f"memory: or {_SQLITE}"
-
-
-def check_store(value: Any) -> str:
-    """Return the address of a route store. Raises ConfigError."""
-    text = value if isinstance(value, str) else ""
-    scheme, _, rest = text.partition(":")
-    shown = repr(hide_password(text) if text else value)
-    if scheme in ("redis", "rediss", "redis+unix"):
-        raise ConfigError(
-            f"{shown}: routes in Redis are not available yet; write {_STORES} instead"
-        )
-    if scheme == "sqlite" and rest.startswith(("//", ":")):
-        raise ConfigError(f"{shown}: the file comes right after sqlite: as in {_SQLITE}")
-    if text == "memory:" or (scheme == "sqlite" and rest and "\0" not in rest):
-        return text
-    raise ConfigError(f"{shown} is no store; write {_STORES}")
-
-
-def check_workers(value: Any) -> int | str:
-    """Return a number of workers, or "auto". Raises ConfigError."""
-    if value == "auto":
-        return "auto"
-    try:
-        return whole_number(value, "number of workers", 1, 256)
-    except ConfigError:
-        raise ConfigError(f"{value!r} is no number of workers; write 1 to 256, or auto") from None
 
 
 def _trusted_peers(value: Any) -> tuple[str, ...] | None:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 
 from proxy.errors import ConfigError
+from proxy.settings.checks import anchor_store
 from proxy.settings.document import Place
 
 
@@ -118,14 +119,6 @@ def _read(setting: Setting, origin: str, value: Any) -> Any:
         # A file's own paths are relative to the file; these are relative to who typed them.
         return os.path.abspath(value)
     return anchor_store(value, os.getcwd()) if setting.kind is Kind.STORE else value
-
-
-def anchor_store(store: str, folder: str) -> str:
-    """Make the path in a `sqlite:` address relative to `folder`."""
-    scheme, _, path = store.partition(":")
-    if scheme != "sqlite" or not path or path.startswith((":", "/")):
-        return store
-    return f"sqlite:{os.path.join(folder, path)}"
 
 
 def _put(data: dict[str, Any], place: Place, value: Any) -> None:

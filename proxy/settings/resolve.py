@@ -16,7 +16,7 @@ from proxy.model import (
     WorkerConfig,
 )
 from proxy.settings import schema
-from proxy.settings.layers import anchor_store
+from proxy.settings.checks import anchor_store, worker_count
 from proxy.settings.values import Settings
 
 LOOPBACK = ("127.0.0.1",)
@@ -46,15 +46,6 @@ def resolve(
         config_file=path,
         log_level=file.log_level,
     )
-
-
-def worker_count(workers: int | str) -> int:
-    """Return how many workers `workers` means; "auto" is one for each core we may use."""
-    if isinstance(workers, int):
-        return workers
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def fixed_route(key: str, entry: schema.RouteEntry) -> Route:

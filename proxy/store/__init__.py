@@ -6,7 +6,6 @@ from proxy.errors import ConfigError
 from proxy.store.base import RouteStore
 from proxy.store.memory import MemoryStore
 from proxy.store.recovery import RecoveryStore
-from proxy.store.sqlite import SqliteStore
 
 
 def open_store(address: str, recovery_file: Path | None = None) -> RouteStore:
@@ -20,6 +19,8 @@ def open_store(address: str, recovery_file: Path | None = None) -> RouteStore:
     if scheme == "memory" and colon and not rest:
         return RecoveryStore(recovery_file) if recovery_file else MemoryStore()
     if scheme == "sqlite" and rest:
+        from proxy.store.sqlite import SqliteStore
+
         return SqliteStore(rest)
     raise ConfigError(
         f"store: {address!r} is not a store hubgate knows: write memory: or sqlite:FILE"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.control import process as process_module
+from proxy.control.birth import give_birth
 from proxy.control.process import WorkerProcess, WorkerState
 from proxy.model import Report, Route, ServerTLS, WorkerConfig
 from proxy.tasks import spawn
@@ -51,7 +52,7 @@ class Life:
 
 
 async def begin(diary: Diary, *sockets: InheritedSocket) -> Life:
-    return Life(diary, await WorkerProcess.spawn(0, sockets, diary))
+    return Life(diary, await WorkerProcess.bring_up(0, give_birth(sockets), sockets, diary))
 
 
 @pytest.fixture

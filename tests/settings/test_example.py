@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from proxy.settings import load
 from proxy.settings.document import parse_document
+from proxy.settings.load import load
 from proxy.settings.schema import File, Section
 
 EXAMPLE = Path(__file__).parents[2] / "routes.yaml"

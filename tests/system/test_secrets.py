@@ -9,7 +9,8 @@ import pytest
 
 from proxy.control.auth import TokenGuard
 from proxy.model import ServerTLS, WorkerConfig
-from proxy.settings import Settings, load
+from proxy.settings import Settings
+from proxy.settings.load import load
 from proxy.worker.messages import Start
 from tests.certificates import Files, encrypt, make_files
 from tests.contract.client import Client

@@ -1,0 +1,55 @@
+"""What a start does first: it listens, and has its workers load while the supervisor does."""
+
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+
+from proxy.control import activation
+from proxy.control.birth import Newborn, give_birth
+from proxy.control.descriptors import raise_descriptor_limit
+from proxy.control.handover import Handover
+from proxy.control.listeners import Listeners
+from proxy.keeper import Ward
+from proxy.settings import Settings
+from proxy.worker.messages import InheritedSocket
+
+
+class Ground:
+    """The open listeners, which sockets each worker inherits, and the workers that are `born`.
+
+    The ports come first: after a crash, browsers wait while the rest is loaded instead of
+    failing. What an older release has `left` in this process goes on. Raises ConfigError.
+    """
+
+    def __init__(self, settings: Settings, left: Handover | None = None) -> None:
+        raise_descriptor_limit()
+        ward = Ward.meet(os.environ)
+        handed = left.listeners if left else activation.inherited(settings, os.environ, ward)
+        self.listeners = Listeners(settings, handed)
+        activation.entrust(ward, self.listeners)
+        self.sockets: Sequence[Sequence[InheritedSocket]] = [
+            self.listeners.of_worker(index) for index in range(settings.workers)
+        ]
+        self.born: dict[int, Newborn] = {}
+
+    def __repr__(self) -> str:
+        return f"<Ground workers={len(self.sockets)} born={len(self.born)}>"
+
+    def give_birth(self) -> None:
+        """Start the workers; from now on a signal ends this process as it ends a supervisor."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _end)
+        with suppress(OSError):  # the supervisor tries again, and says what is wrong
+            for index, sockets in enumerate(self.sockets):
+                self.born[index] = give_birth(sockets)
+
+    def close(self) -> None:
+        """Free every port, and end the workers that nobody has taken charge of."""
+        self.listeners.close()
+        for born in self.born.values():
+            born.end()
+
+
+def _end(number: int, _: object) -> None:
+    raise SystemExit(0)
