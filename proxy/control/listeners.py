@@ -100,11 +100,9 @@ class Listeners:
         ]
 
     def _inherited(self, address: Address, flag: str) -> list[Listener]:
-        return [
-            listener
-            for handed in self._handed.pop((flag, str(address)), ())
-            for listener in inherited_listeners(address, handed.fds, handed.borrowed)
-        ]
+        handed = self._handed.pop((flag, str(address)), ())
+        fds = [fd for each in handed for fd in each.fds]
+        return inherited_listeners(address, fds, any(each.borrowed for each in handed))
 
     def _opened(self, listener: Listener, address: Address, flag: str) -> Listener:
         self._open.append(listener)

@@ -113,6 +113,25 @@ def test_workers_beyond_the_first_get_sockets_beside_the_given_one(open_socket: 
         assert os.fstat(first.pop()).st_ino == os.fstat(given.fileno()).st_ino
 
 
+def test_each_worker_gets_one_of_the_sockets_that_are_given_for_one_address() -> None:
+    with ExitStack() as stack:
+        socks: list[socket.socket] = []
+        for _ in range(2):
+            sock = stack.enter_context(socket.socket())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.bind(socks[0].getsockname() if socks else (LOOPBACK, 0))
+            sock.listen()
+            socks.append(sock)
+        address = Address(*socks[0].getsockname())
+        settings = replace(SETTINGS, listen=(address,), workers=2)
+        given = [GivenSocket(os.dup(sock.fileno())) for sock in socks]
+        with closing(Listeners(settings, assigned(given, settings))) as listeners:
+            fds = [each.fd for index in range(2) for each in listeners.of_worker(index)]
+            assert [os.fstat(fd).st_ino for fd in fds] == [
+                os.fstat(sock.fileno()).st_ino for sock in socks
+            ]
+
+
 def test_workers_share_a_given_socket_that_has_no_sockets_beside_it(
     open_socket: OpenSocket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
