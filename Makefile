@@ -41,7 +41,7 @@ clean:
 venv: $(STAMP)
 
 parts:
-	@scripts/system-parts chromium
+	@scripts/system-parts chromium wrk
 
 # The stamp is older than pyproject.toml exactly when there is something to install.
 $(STAMP): pyproject.toml

@@ -113,9 +113,13 @@ class Load:
 
 
 class Tunnels:
-    """Websockets that exchange messages all the time; `broken` has those that ended."""
+    """Websockets that exchange messages all the time; `broken` has those that ended.
 
-    def __init__(self) -> None:
+    `pause` is what each waits between two messages, in seconds.
+    """
+
+    def __init__(self, pause: float = 0.2) -> None:
+        self.pause = pause
         self.broken: list[int | None] = []
         self.messages: list[int] = []
         self._session: aiohttp.ClientSession | None = None
@@ -169,4 +173,4 @@ class Tunnels:
                 self.broken.append(answer.data if said else None)
                 return
             self.messages[number] += 1
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(self.pause)

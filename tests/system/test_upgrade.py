@@ -3,11 +3,10 @@
 import asyncio
 import errno
 import json
-import shutil
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -19,53 +18,11 @@ from tests.contract.polling import eventually
 from tests.control.serving import ask
 from tests.control.waiting import gone, until
 from tests.system.dropin import dropin
-from tests.system.load import Connection, Load, Tunnels, echo_target
-from tests.system.served import PROXYCTL, Served, serving
+from tests.system.load import Connection, Load, Tunnels
+from tests.system.served import Served, serving
+from tests.system.upgrading import MINUTES, Code, upgrade
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-
-MINUTES = 120.0
-
-
-class Code:
-    """A copy of hubgate that a test may change while it runs."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        shutil.copytree(
-            Path(proxy.__file__).parent,
-            folder / "proxy",
-            ignore=shutil.ignore_patterns("__pycache__"),
-        )
-
-    def install(self, version: str) -> None:
-        """Make it another release."""
-        (self.folder / "proxy" / "__init__.py").write_text(f'__version__ = "{version}"\n')
-
-    def damage(self) -> None:
-        """Make it a release that cannot be imported."""
-        (self.folder / "proxy" / "dataplane" / "door.py").write_text("def open(:\n")
-
-
-@pytest.fixture
-def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Code:
-    code = Code(tmp_path / "code")
-    monkeypatch.setenv("PYTHONPATH", str(code.folder))
-    return code
-
-
-@pytest.fixture
-async def target() -> AsyncIterator[str]:
-    async with echo_target() as url:
-        yield url
-
-
-@pytest.fixture
-async def tunnels() -> AsyncIterator[Tunnels]:
-    tunnels = Tunnels()
-    yield tunnels
-    await tunnels.close()
-
 
 Serve = Callable[..., Served]
 
@@ -86,22 +43,6 @@ def serve(code: Code, tmp_path: Path) -> Iterator[Serve]:
     yield serve
     for context in contexts:
         context.__exit__(None, None, None)  # type: ignore[attr-defined]
-
-
-async def upgrade(served: Served) -> tuple[int, str]:
-    """Run `proxyctl upgrade`; return its exit code and what it said."""
-    process = await asyncio.create_subprocess_exec(
-        PROXYCTL,
-        "upgrade",
-        "--api-url",
-        f"http://127.0.0.1:{served.api_port}",
-        env={"HUBGATE_TOKEN": served.token, "PATH": "/usr/bin:/bin"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), MINUTES)
-    assert process.returncode is not None
-    return process.returncode, output.decode()
 
 
 async def call(served: Served, method: str, path: str, target: str | None = None) -> object:

@@ -1,0 +1,47 @@
+"""Releases that come and go in a folder of their own, and `proxyctl upgrade`."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import proxy
+from tests.system.served import PROXYCTL, Served
+
+MINUTES = 120.0
+
+
+class Code:
+    """A copy of hubgate that a test may change while it runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copytree(
+            Path(proxy.__file__).parent,
+            folder / "proxy",
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+
+    def install(self, version: str) -> None:
+        """Make it another release."""
+        (self.folder / "proxy" / "__init__.py").write_text(f'__version__ = "{version}"\n')
+
+    def damage(self) -> None:
+        """Make it a release that cannot be imported."""
+        (self.folder / "proxy" / "dataplane" / "door.py").write_text("def open(:\n")
+
+
+async def upgrade(served: Served, after: float = 0.0) -> tuple[int, str]:
+    """Run `proxyctl upgrade` in `after` seconds; return its exit code and what it said."""
+    await asyncio.sleep(after)
+    process = await asyncio.create_subprocess_exec(
+        PROXYCTL,
+        "upgrade",
+        "--api-url",
+        f"http://127.0.0.1:{served.api_port}",
+        env={"HUBGATE_TOKEN": served.token, "PATH": "/usr/bin:/bin"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), MINUTES)
+    assert process.returncode is not None
+    return process.returncode, output.decode()
