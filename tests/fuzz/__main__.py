@@ -1,6 +1,7 @@
 """`python -m tests.fuzz TARGET SECONDS`: let atheris look for bytes that break a promise.
 
-What covers something new is kept in tests/fuzz/corpus/TARGET, what breaks one in build/fuzz.
+What covers something new is kept in build/fuzz/corpus/TARGET, what breaks one in build/fuzz.
+`python -m tests.fuzz TARGET merge` takes what adds to it into tests/fuzz/corpus/TARGET.
 """
 
 import sys
@@ -11,30 +12,31 @@ import atheris
 with atheris.instrument_imports(include=["proxy"]):
     from tests.fuzz.targets import TARGETS
 
-CORPUS = Path(__file__).with_name("corpus")
+HERE = Path(__file__).parent
 FINDINGS = Path("build/fuzz")
+# Two of them read the same as another one.
+DICTIONARIES = {"forwarding": "request", "reuse": "response"}
+
+
+def options(name: str) -> list[str]:
+    """Return libFuzzer's options for a target, however long it runs."""
+    given = ["-max_len=4096", "-rss_limit_mb=2048", f"-artifact_prefix={FINDINGS}/{name}-"]
+    dictionary = HERE / f"{DICTIONARIES.get(name, name)}.dict"
+    return [*given, f"-dict={dictionary}"] if dictionary.exists() else given
 
 
 def main() -> None:
-    """Fuzz one target for so many seconds."""
-    name, seconds = sys.argv[1], int(sys.argv[2])
-    corpus = CORPUS / name
-    corpus.mkdir(parents=True, exist_ok=True)
-    FINDINGS.mkdir(parents=True, exist_ok=True)
+    """Fuzz one target for so many seconds, or merge what that found."""
+    name, how = sys.argv[1:]
+    kept, new = HERE / "corpus" / name, FINDINGS / "corpus" / name
+    for folder in (kept, new):
+        folder.mkdir(parents=True, exist_ok=True)
+    if how == "merge":
+        arguments = ["-merge=1", str(kept), str(new)]
+    else:
+        arguments = [f"-max_total_time={int(how)}", "-print_final_stats=1", str(new), str(kept)]
     target = TARGETS[name]
-    arguments = [
-        sys.argv[0],
-        str(corpus),
-        f"-max_total_time={seconds}",
-        f"-artifact_prefix={FINDINGS}/{name}-",
-        "-max_len=4096",
-        "-rss_limit_mb=2048",
-        "-print_final_stats=1",
-    ]
-    dictionary = Path(__file__).with_name(f"{name}.dict")
-    if dictionary.exists():
-        arguments.append(f"-dict={dictionary}")
-    atheris.Setup(arguments, lambda data: target(data))
+    atheris.Setup([sys.argv[0], *options(name), *arguments], lambda data: target(data))
     atheris.Fuzz()
 
 

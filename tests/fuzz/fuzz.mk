@@ -1,10 +1,16 @@
-# make fuzz  look for bytes that break something, FUZZ_SECONDS for each of the targets
+# make fuzz        look for bytes that break something, FUZZ_SECONDS for each of the targets
+# make fuzz-merge  keep what covers something new in tests/fuzz/corpus
 
 FUZZ_SECONDS ?= 120
-FUZZ_TARGETS ?= request response paths frames settings
+FUZZ_TARGETS ?= request forwarding response reuse paths posted frames settings
 
-.PHONY: fuzz
+.PHONY: fuzz fuzz-merge fuzz-deps
 
-fuzz: $(STAMP)
-	$(BIN)/pip install --quiet '.[fuzz]'
+fuzz: fuzz-deps
 	@set -e; for target in $(FUZZ_TARGETS); do $(BIN)/python -m tests.fuzz $$target $(FUZZ_SECONDS); done
+
+fuzz-merge: fuzz-deps
+	@set -e; for target in $(FUZZ_TARGETS); do $(BIN)/python -m tests.fuzz $$target merge; done
+
+fuzz-deps: $(STAMP)
+	$(BIN)/pip install --quiet --editable '.[fuzz]'
