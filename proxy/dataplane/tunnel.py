@@ -45,7 +45,7 @@ class Tunnel:
         self.loop = asyncio.get_running_loop()
         self.deadline = _FOREVER
         self._on_closed = on_closed
-        self._ends = (
+        self._ends: tuple[End, ...] = (
             End(self, websocket, CLOSE_GOING_AWAY_MASKED),
             End(self, websocket, CLOSE_GOING_AWAY),
         )
@@ -98,19 +98,27 @@ class Tunnel:
         """One side sent its last byte: pass that on, and wait for the other one's."""
         if self.state is not State.CLOSED:
             self._linger(State.ENDING)
-            if end.other.ended or not end.other.finish_writing():
+            if end.other.ended or end.other.gone or not end.other.finish_writing():
                 self.close()
 
     def lost(self, end: "End") -> None:
         """One side's connection is gone: what is buffered for the other still goes out."""
         end.gone = True
         if end.other.gone:
-            if self.state is not State.CLOSED:
-                self.state = State.CLOSED
-                self._on_closed(self)
+            self.state = State.CLOSED
+            self._on_closed(self)
+            self._let_go()
         else:
             self._linger(State.ENDING)
+            # Over TLS, a side that is being closed may go on sending: its target is gone.
+            end.other.silent = True
             end.other.transport.close()
+
+    def _let_go(self) -> None:
+        """Undo the circle of references: over TLS, hundreds of KiB would wait for a collection."""
+        for end in self._ends:
+            del end.other
+        self._ends = ()
 
     def close(self) -> None:
         """Flush and close both sides."""
