@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import ssl
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -21,10 +22,14 @@ class Stage:
     """What the actors share. `steady` targets never die: whatever fails there is a fault."""
 
     port: int
+    tls: ssl.SSLContext | None
     steady: list[Target]
     shaky: list[Target]
     done: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return "TLS" if self.tls else "plain"
 
     def path(self, tail: str, shaky: bool = False) -> bytes:
         """Return a path to some target."""
@@ -33,7 +38,7 @@ class Stage:
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a connection to the proxy."""
-        return await asyncio.open_connection("127.0.0.1", self.port)
+        return await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
 
     def fault(self, what: str) -> None:
         """Note what must not have happened."""
@@ -99,7 +104,19 @@ async def talk(stage: Stage) -> None:
         writer.write(message)
         if await reader.readexactly(len(message)) != message:
             stage.fault("a tunnel's bytes were changed")
-        await asyncio.sleep(random.random() / 20)
+        await asyncio.sleep(random.random())
+    writer.close()
+
+
+async def linger(stage: Stage) -> None:
+    """Keep a connection and ask now and then."""
+    reader, writer = await stage.connect()
+    for _ in range(random.randrange(1, 6)):
+        writer.write(GET % stage.path("page"))
+        status, _ = await read_answer(reader)
+        if status != 200:
+            stage.fault(f"a connection that had waited gave {status}")
+        await asyncio.sleep(random.random() * 4)
     writer.close()
 
 
@@ -134,6 +151,21 @@ async def risk(stage: Stage) -> None:
     writer.close()
 
 
+async def gamble(stage: Stage) -> None:
+    """Hold a tunnel to a target that dies: it ends then, and not before."""
+    reader, writer = await stage.connect()
+    writer.write(UPGRADE % stage.path("ws", shaky=True))
+    with contextlib.suppress(*GONE):
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b" 101 " in head:
+            writer.write(b"\x82\x85\0\0\0\0hello")
+            while await reader.read(1000):
+                pass
+        elif b" 503 " not in head:
+            stage.fault(f"a shaky target's tunnel gave {head!r}")
+    writer.close()
+
+
 async def storm(stage: Stage) -> None:
     """Ask where nothing is."""
     reader, writer = await stage.connect()
@@ -148,9 +180,12 @@ async def storm(stage: Stage) -> None:
 ACTORS = {
     browse: 8,
     upload: 2,
-    talk: 20,
-    vanish: 3,
-    dawdle: 6,
-    risk: 4,
+    talk: 120,
+    linger: 80,
+    vanish: 6,
+    dawdle: 20,
+    risk: 6,
+    gamble: 20,
     storm: 1,
 }
+"""How many of each are at it, at each hubgate."""
