@@ -33,8 +33,9 @@ class Target:
         if self._server is not None:
             self._server.close()
             self._server = None
-            for writer in list(self._writers):
-                writer.transport.abort()
+        # Those too that were accepted in the moment before, and have come since.
+        for writer in list(self._writers):
+            writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
