@@ -2,12 +2,20 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from proxy.errors import RouteError
-from proxy.model import ForwardRules, Route
+from proxy.model import ForwardRules, Route, RouteOptions
+from proxy.routing.keys import clean_path
 from proxy.routing.paths import match_path
 from proxy.routing.target import Target, parse_target
 from proxy.routing.trie import Trie
+
+_PLAIN = RouteOptions()
+_NO_TARGETS: Mapping[str, str] = {}
+
+# No name is longer (RFC 1035, section 2.3.4), and nothing longer is worth remembering.
+_LONGEST_NAME = 255
 
 
 class RouteEntry:
@@ -53,6 +61,11 @@ class RouteEntry:
         self.activity = time.time()
 
 
+# Of most of a large hub's routes a worker never sees a request. Until it does, a route is only its
+# target, if there is no more to it than that and its key; else it is the Route as it came.
+_Place = RouteEntry | Route | str
+
+
 class RouteTable:
     """Current routes, matched by host and path; changed only by whole, ordered changes.
 
@@ -62,18 +75,21 @@ class RouteTable:
     def __init__(self, rules: ForwardRules) -> None:
         self._host_routing = rules.host_routing
         self._native = rules.native_routes
-        self._paths: Trie[RouteEntry] = Trie()
-        self._hosts: Trie[RouteEntry] = Trie()
+        self._paths: Trie[_Place] = Trie()
+        self._hosts: Trie[_Place] = Trie()
         self._entries: dict[str, RouteEntry] = {}
-        self._hosted = 0
+        self._by_host = rules.host_routing
         self.version = 0
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._paths) + len(self._hosts)
 
-    def replace(self, routes: Iterable[Route]) -> None:
-        """Forget everything and hold `routes`."""
-        self._paths, self._hosts, self._entries, self._hosted = Trie(), Trie(), {}, 0
+    def replace(self, routes: Iterable[Route], targets: Mapping[str, str] = _NO_TARGETS) -> None:
+        """Forget everything and hold `routes`, and plain ones to `targets`, by their keys."""
+        self._paths, self._hosts, self._entries = Trie(), Trie(), {}
+        for key, target in targets.items():
+            places, path = self._place(key)
+            places[path] = target if path == key else Route(key, target)
         self.apply(routes, ())
 
     def apply(self, put: Iterable[Route], delete: Iterable[str]) -> None:
@@ -83,37 +99,45 @@ class RouteTable:
         """
         self.version += 1
         for key in delete:
-            if self._entries.pop(key, None) is not None:
-                trie, path = self._place(key)
-                trie.discard(path)
-                self._hosted -= trie is self._hosts
+            self._entries.pop(key, None)
+            places, path = self._place(key)
+            if _key(path, places.get(path)) == key:
+                places.discard(path)
         for route in put:
-            trie, path = self._place(route.key)
-            entry = RouteEntry(route, len([part for part in path.strip("/").split("/") if part]))
-            if trie is self._hosts:
-                entry.segments -= 1
+            places, path = self._place(route.key)
+            plain = path == route.key and route.options == _PLAIN
+            places[path] = route.target if plain else route
             if (old := self._entries.get(route.key)) is not None:
-                entry.activity = old.activity
-            else:
-                self._hosted += trie is self._hosts
-            self._entries[route.key] = entry
-            trie[path] = entry
+                self._enter(places, path).activity = old.activity
+        self._by_host = self._host_routing or len(self._hosts) > 0
 
     def match(self, host: str, target: str) -> RouteEntry | None:
         """Return the most specific route for a request, or None.
 
         `host` is the Host header as it came, `target` the raw request target in origin form.
         """
-        path = match_path(target)
-        if self._hosted:
-            # A request without a host must not choose one by its path.
-            name = bare_host(host)
-            entry = self._hosts.match(f"{name}/{path.lstrip('/')}") if name else None
-            if entry is not None or self._host_routing:
-                return entry if entry is not None else self._paths.match("/")
-        elif self._host_routing:
-            return self._paths.match("/")
-        return self._paths.match(path)
+        path = target.partition("?")[0] if "?" in target else target
+        if "%" in path or "#" in path:
+            path = match_path(path)
+        if self._by_host:
+            return self._match_hosted(host, path)
+        found = self._paths.match(path)
+        return found if type(found) is RouteEntry else self._first_match(self._paths, path)
+
+    def _match_hosted(self, host: str, path: str) -> RouteEntry | None:
+        # A request without a host must not choose one by its path.
+        name = bare_host(host)
+        if name:
+            hosted = f"/{name}/{path.lstrip('/')}"
+            found = self._hosts.match(hosted)
+            if type(found) is RouteEntry:
+                return found
+            if found is not None:
+                return self._first_match(self._hosts, hosted)
+        if self._host_routing:
+            path = "/"
+        found = self._paths.match(path)
+        return found if type(found) is RouteEntry else self._first_match(self._paths, path)
 
     def activity_since(self, since: float) -> Mapping[str, float]:
         """Return {key: epoch seconds} of the routes active at or after `since` (epoch seconds)."""
@@ -121,17 +145,44 @@ class RouteTable:
             key: entry.activity for key, entry in self._entries.items() if entry.activity >= since
         }
 
-    def _place(self, key: str) -> tuple[Trie[RouteEntry], str]:
+    def _first_match(self, places: Trie[_Place], path: str) -> RouteEntry | None:
+        place = places.longest(path)
+        return None if place is None else self._enter(places, place)
+
+    def _enter(self, places: Trie[_Place], path: str) -> RouteEntry:
+        """Make the entry of the route whose place is `path`; it has none yet."""
+        found = places.get(path)
+        assert found is not None and not isinstance(found, RouteEntry)  # noqa: PT018
+        route = Route(path, found) if isinstance(found, str) else found
+        segments = len([part for part in path.split("/") if part]) - (places is self._hosts)
+        entry = places[path] = self._entries[route.key] = RouteEntry(route, segments)
+        return entry
+
+    def _place(self, key: str) -> tuple[Trie[_Place], str]:
         """Say where a key lives: among the hosts (lower-cased) or among the plain paths."""
         bare = key.lstrip("/")
         if bare and (self._host_routing or (self._native and not key.startswith("/"))):
             host, slash, path = bare.partition("/")
-            return self._hosts, host.lower() + slash + path
-        return self._paths, key
+            return self._hosts, clean_path(host.lower() + slash + path)
+        return self._paths, clean_path(key)
+
+
+def _key(path: str, place: _Place | None) -> str | None:
+    """Return the key of the route that is at `path`."""
+    if place is None:
+        return None
+    return path if isinstance(place, str) else place.key
 
 
 def bare_host(host: str) -> str:
     """Return a Host header in lower case without its port: `[::1]:80` becomes `[::1]`."""
+    return _known_bare_host(host) if len(host) <= _LONGEST_NAME else _bare_host(host)
+
+
+def _bare_host(host: str) -> str:
     if host.startswith("["):
         return host.partition("]")[0].lower() + "]"
     return host.partition(":")[0].lower().removesuffix(".")
+
+
+_known_bare_host = lru_cache(1024)(_bare_host)

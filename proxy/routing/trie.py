@@ -1,71 +1,122 @@
 """Longest-prefix lookup by whole path segments."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
 
+# A node is a dict, from a segment to what is below: another node, or the value alone where no key
+# goes deeper. A hub's users cost no node each, and a lookup ends at the first thing that is none.
+_Node = dict[str, Any]
 
-class _Node(Generic[T]):
-    __slots__ = ("children", "value")
-
-    def __init__(self) -> None:
-        self.children: dict[str, _Node[T]] = {}
-        self.value: T | None = None
+# Where a node keeps a value of its own: no segment holds a slash.
+_OWN = "/"
 
 
 class Trie(Generic[T]):
     """Maps paths to values; `match` finds the value of the longest matching prefix.
 
-    Leading and trailing slashes do not count; an empty segment between two slashes does.
+    Leading and trailing slashes do not count; an empty segment between two slashes does. A value
+    is neither None nor a dict.
     """
 
-    __slots__ = ("_root", "_split")
+    __slots__ = ("_root", "_size", "_split")
 
     def __init__(self) -> None:
-        self._root: _Node[T] = _Node()
+        self._root: _Node = {}
+        self._size = 0
         # No path needs cutting deeper than the deepest key: a request path made of slashes
         # costs one split, not one node visit per slash.
         self._split = 1
 
+    def __len__(self) -> int:
+        return self._size
+
     def __setitem__(self, path: str, value: T) -> None:
         node = self._root
-        parts = _segments(path)
-        self._split = max(self._split, len(parts) + 1)
-        for part in parts:
-            child = node.children.get(part)
-            if child is None:
-                child = node.children[part] = _Node()
+        *parents, last = _segments(path) or [_OWN]
+        self._split = max(self._split, len(parents) + 2)
+        for part in parents:
+            child = node.get(part)
+            if type(child) is not dict:
+                child = node[part] = {} if child is None else {_OWN: child}
             node = child
-        node.value = value
+        below = node.get(last)
+        if type(below) is dict:
+            node, last, below = below, _OWN, below.get(_OWN)
+        self._size += below is None
+        node[last] = value
+
+    def get(self, path: str) -> T | None:
+        """Return the value at exactly `path`."""
+        found: Any = self._root
+        for part in _segments(path):
+            if type(found) is not dict:
+                return None
+            found = found.get(part)
+        return cast(T, found.get(_OWN) if type(found) is dict else found)
 
     def discard(self, path: str) -> None:
         """Forget the value at exactly `path`, if there is one."""
-        trail = [self._root]
-        parts = _segments(path)
+        trail, parts = [self._root], _segments(path)
         for part in parts:
-            child = trail[-1].children.get(part)
-            if child is None:
-                return
-            trail.append(child)
-        trail[-1].value = None
-        for part in reversed(parts):
-            node = trail.pop()
-            if node.children or node.value is not None:
+            child = trail[-1].get(part)
+            if type(child) is not dict:
                 break
-            del trail[-1].children[part]
+            trail.append(child)
+        left = parts[len(trail) - 1 :] or [_OWN]
+        if len(left) > 1 or trail[-1].pop(left[0], None) is None:
+            return
+        self._size -= 1
+        self._shrink(trail, parts)
 
     def match(self, path: str) -> T | None:
         """Return the value whose key is the longest prefix of `path` in whole segments."""
         node = self._root
-        best = node.value
-        for part in path.strip("/").split("/", self._split):
-            child = node.children.get(part)
-            if child is None:
+        parts = path.strip("/").split("/", self._split)
+        for part in parts:
+            child = node.get(part)
+            if type(child) is not dict:
+                if child is None:
+                    break
+                value: T = child
+                return value
+            node = child
+        own: T | None = node.get(_OWN)
+        return self._passed(parts) if own is None and node is not self._root else own
+
+    def _passed(self, parts: list[str]) -> T | None:
+        """Return the last value on the way along `parts`: rarely needed, so not noted on it."""
+        node, best = self._root, None
+        for part in parts:
+            best = node.get(_OWN, best)
+            child = node.get(part)
+            if type(child) is not dict:
                 break
             node = child
-            if node.value is not None:
-                best = node.value
         return best
+
+    def longest(self, path: str) -> str | None:
+        """Return the key, with one leading slash, whose value `match` returns."""
+        node, parts, best = self._root, _segments(path), None
+        for depth, part in enumerate(["", *parts]):
+            child = node.get(part) if depth else node
+            if type(child) is not dict or _OWN in child:
+                best = best if child is None else depth
+            if type(child) is not dict:
+                break
+            node = child
+        return None if best is None else "/" + "/".join(parts[:best])
+
+    def _shrink(self, trail: list[_Node], parts: list[str]) -> None:
+        """Leave no node on the way of `trail` and `parts` that is empty or holds but a value."""
+        for depth in range(len(trail) - 1, 0, -1):
+            node, parent, part = trail[depth], trail[depth - 1], parts[depth - 1]
+            if len(node) > 1 or not node.keys() <= {_OWN}:
+                return
+            if node:
+                parent[part] = node[_OWN]
+                return
+            del parent[part]
 
 
 def _segments(path: str) -> list[str]:

@@ -222,6 +222,53 @@ def test_what_a_route_does_to_its_requests() -> None:
     assert root.segments == 0
 
 
+def test_plain_routes_may_come_as_targets_by_key() -> None:
+    table = RouteTable(ForwardRules(native_routes=True))
+    targets = {"/": TARGET, "/a/": TARGET, "hub.example/b": TARGET, "/bad": "", "/c//d": TARGET}
+    table.replace([Route("/a/x", TARGET)], targets)
+
+    assert len(table) == 6
+    assert key_of(table, "hub.example", "/b/c") == "hub.example/b"
+    assert [key_of(table, "", path) for path in ("/a/y", "/a/x/y", "/c//d", "/c/d")] == [
+        *("/a/", "/a/x", "/c//d", "/"),
+    ]
+    bad, hosted = table.match("", "/bad"), table.match("hub.example", "/b")
+    assert bad is not None
+    assert bad.target is None
+    assert hosted is not None
+    assert hosted.segments == 1
+
+
+def test_a_route_is_one_entry_from_its_first_request_on() -> None:
+    table = table_of("/a", "/b")
+
+    assert table.match("", "/a/x") is table.match("", "/a/y")
+    assert table.match("", "/b") is not table.match("", "/a")
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_routes_are_removed_whether_or_not_anybody_asked_for_them(asked_before: bool) -> None:
+    table = table_of("/a", "hub.example/b", native_routes=True)
+    table.apply([Route("/c", "")], ())
+    if asked_before:
+        assert [key_of(table, "hub.example", path) for path in ("/a", "/b", "/c")] == [
+            *("/a", "hub.example/b", "/c"),
+        ]
+    table.apply((), ["/a", "hub.example/b", "/c"])
+
+    assert len(table) == 0
+    assert [key_of(table, "hub.example", path) for path in ("/a", "/b", "/c")] == [None] * 3
+    assert table.activity_since(0.0) == {}
+
+
+def test_of_two_keys_for_one_place_only_the_present_one_can_be_removed() -> None:
+    table = table_of("/Hub.example/a", host_routing=True)
+    table.apply([Route("/hub.example/a", TARGET)], ())
+    table.apply((), ["/Hub.example/a"])
+
+    assert key_of(table, "hub.example", "/a") == "/hub.example/a"
+
+
 # --- activity --------------------------------------------------------------------------------
 
 

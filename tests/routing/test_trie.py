@@ -109,7 +109,16 @@ def test_discarded_keys_leave_no_nodes_behind() -> None:
     trie.discard("/a/b/c/d")
     trie.discard("/a/x")
 
-    assert not trie._root.children
+    assert not trie._root
+    assert len(trie) == 0
+
+
+def test_a_value_that_nothing_is_below_any_more_costs_no_node() -> None:
+    trie = trie_of("/a", "/a/b/c", "/x/y")
+    trie.discard("/a/b/c")
+    trie.discard("/x/y")
+
+    assert trie._root == {"a": "/a"}
 
 
 def test_very_deep_keys_and_paths() -> None:
@@ -149,8 +158,12 @@ def test_any_history_matches_like_the_reference(
             trie.discard(path)
             kept.pop(key, None)
 
+    assert len(trie) == len(kept)
     for path in asked:
-        assert trie.match(path) == reference(kept, path)
+        found, key = trie.match(path), trie.longest(path)
+        assert found == reference(kept, path)
+        assert found == (None if key is None else kept[key.strip("/")])
+        assert trie.get(path) == kept.get(path.strip("/"))
 
 
 def test_ten_thousand_routes_match_like_the_reference() -> None:
