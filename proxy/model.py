@@ -60,6 +60,10 @@ class RouteOptions:
     headers: Headers = ()
 
 
+# Of nearly every route: one object for all of them.
+PLAIN = RouteOptions()
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One row of the route table.
@@ -72,7 +76,7 @@ class Route:
     key: str
     target: str
     data: Mapping[str, Any] = field(default_factory=dict)
-    options: RouteOptions = RouteOptions()
+    options: RouteOptions = PLAIN
     fixed: bool = False
 
 

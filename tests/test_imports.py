@@ -10,12 +10,13 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "proxy"
 
-SHARED = {"errors", "model", "settings", "tls", "tasks", "logs"}
+SHARED = {"errors", "model", "route_data", "settings", "tls", "tasks", "logs"}
 ALLOWED = {
     "__init__": set(),
     "__main__": {"cli"},
     "errors": set(),
     "model": set(),
+    "route_data": set(),
     "tasks": set(),
     "logs": set(),
     "tls": {"errors", "model"},

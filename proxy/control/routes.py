@@ -10,14 +10,14 @@ from typing import Any, Protocol
 
 from proxy.control.handover import HandedRoutes
 from proxy.errors import ConfigError, HubgateError, RouteError, RouteFixedError, RouteNotFoundError
-from proxy.model import Route, RouteOptions
+from proxy.model import PLAIN, Route, RouteOptions
+from proxy.route_data import RouteData
 from proxy.routing.keys import clean_key
 from proxy.store.base import RouteStore
 from proxy.tasks import spawn
 
 log = logging.getLogger("hubgate.routes")
 
-_PLAIN = RouteOptions()
 _NOTHING = HandedRoutes()
 # A user and password in a target do not belong in a log.
 _SECRET = re.compile(r"//[^/]*@")
@@ -121,7 +121,7 @@ class RouteService:
             raise RouteNotFoundError(f"there is no route {key}")
         return LiveRoute(route, self._activity[key])
 
-    async def add(self, path: str, data: Mapping[str, Any], options: RouteOptions = _PLAIN) -> None:
+    async def add(self, path: str, data: Mapping[str, Any], options: RouteOptions = PLAIN) -> None:
         """Add or replace a route; it is stored and live in every worker when this returns.
 
         `data` must hold a string `target`. Adding counts as activity. Raises RouteError,
@@ -130,7 +130,8 @@ class RouteService:
         target = data.get("target")
         if not isinstance(target, str):
             raise RouteError('a route needs a "target" that is a string, such as http://HOST:PORT')
-        await _uncut(self._add(Route(clean_key(path), target, dict(data), options)))
+        route = Route(clean_key(path), target, RouteData.of(data), _shared(options))
+        await _uncut(self._add(route))
 
     async def remove(self, path: str) -> None:
         """Remove a route; no worker matches it any more when this returns.
@@ -224,7 +225,12 @@ def _fixed_table(routes: Iterable[Route]) -> dict[str, Route]:
 
 
 def _complete(route: Route) -> Route:
-    return replace(route, data={**route.data, "target": route.target})
+    data = {**route.data, "target": route.target}
+    return replace(route, data=RouteData.of(data), options=_shared(route.options))
+
+
+def _shared(options: RouteOptions) -> RouteOptions:
+    return PLAIN if options == PLAIN else options
 
 
 async def _uncut(change: Coroutine[Any, Any, None]) -> None:

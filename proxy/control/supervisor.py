@@ -1,6 +1,7 @@
 """The supervisor: opens the sockets, keeps the workers, serves the API, and ends it all well."""
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Callable
@@ -132,10 +133,16 @@ class Supervisor:
         stack.push_async_callback(service.close)
         stack.push_async_callback(self._forget_routes)
         settings, left = self._settings, self._left
-        if left is None:
-            await service.open(settings.fixed_routes, settings.initial_routes)
-        else:
-            await service.open(settings.fixed_routes, (), left.routes)
+        gc.disable()  # a large table is nothing but new objects, none of them garbage
+        try:
+            if left is None:
+                await service.open(settings.fixed_routes, settings.initial_routes)
+            else:
+                await service.open(settings.fixed_routes, (), left.routes)
+        finally:
+            # Later collections would look at every route again, and the API would wait.
+            gc.freeze()
+            gc.enable()
         return service
 
     async def _start_workers(self, pool: WorkerPool, service: RouteService) -> None:

@@ -13,7 +13,7 @@ from proxy.errors import WorkerError
 from proxy.model import Report, Route, WorkerConfig
 from proxy.tasks import spawn
 from proxy.worker.link import LinkClosedError
-from proxy.worker.messages import Change, InheritedSocket
+from proxy.worker.messages import Change, InheritedSocket, forwarding
 
 log = logging.getLogger("hubgate.supervisor")
 
@@ -160,7 +160,7 @@ class WorkerPool:
         A worker that starts later gets them with its table; one that dies is not waited for.
         """
         self._revision += 1
-        change = Change(self._revision, tuple(put), tuple(delete))
+        change = Change(self._revision, tuple(map(forwarding, put)), tuple(delete))
         # Adopted ones too: they may have a request yet on a connection that was kept alive.
         adopted = self._adopted.values() if self._in_step else ()
         waiting = [each.change(change) for each in [*self._live(), *adopted]]

@@ -5,13 +5,12 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from proxy.errors import RouteError
-from proxy.model import ForwardRules, Route, RouteOptions
+from proxy.model import PLAIN, ForwardRules, Route
 from proxy.routing.keys import clean_path
 from proxy.routing.paths import match_path
 from proxy.routing.target import Target, parse_target
 from proxy.routing.trie import Trie
 
-_PLAIN = RouteOptions()
 _NO_TARGETS: Mapping[str, str] = {}
 
 # No name is longer (RFC 1035, section 2.3.4), and nothing longer is worth remembering.
@@ -105,7 +104,7 @@ class RouteTable:
                 places.discard(path)
         for route in put:
             places, path = self._place(route.key)
-            plain = path == route.key and route.options == _PLAIN
+            plain = path == route.key and route.options == PLAIN
             places[path] = route.target if plain else route
             if (old := self._entries.get(route.key)) is not None:
                 self._enter(places, path).activity = old.activity

@@ -8,16 +8,17 @@ import asyncio
 import os
 import pickle
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 
+from proxy.model import PLAIN, Route
 from proxy.tasks import spawn
-from proxy.worker.messages import Message, Start, Table
+from proxy.worker.messages import Message, Start, Table, forwarding
 
-# A frame of this many routes takes about ten milliseconds at either end, so that a table of
-# 100,000 routes stalls neither the API nor a worker that is forwarding.
+# A frame of this many routes takes about a millisecond at either end, so that a table of
+# 100,000 routes stalls neither the API nor whatever else runs on the core.
 ROUTES_PER_FRAME = 2000
 LENGTH_BYTES = 4
 
@@ -141,13 +142,16 @@ def encode(message: Message) -> bytes:
 
 
 def parts(message: Message) -> Iterator[Message]:
-    """Yield `message`, a Start with a large table as several messages of bounded size."""
+    """Yield `message`, a Start's routes before it in messages of bounded size."""
     if not isinstance(message, Start):
         yield message
         return
-    routes = message.routes
-    last = max(len(routes) - ROUTES_PER_FRAME, 0)
-    for first in range(0, last, ROUTES_PER_FRAME):
-        yield Table(routes[first : first + ROUTES_PER_FRAME])
-    sent = len(range(0, last, ROUTES_PER_FRAME)) * ROUTES_PER_FRAME
-    yield replace(message, routes=routes[sent:])
+    for first in range(0, len(message.routes), ROUTES_PER_FRAME):
+        yield _table(message.routes[first : first + ROUTES_PER_FRAME])
+    yield replace(message, routes=())
+
+
+def _table(routes: Sequence[Route]) -> Table:
+    targets = {route.key: route.target for route in routes if route.options is PLAIN}
+    others = (forwarding(route) for route in routes if route.options is not PLAIN)
+    return Table(targets, tuple(others))

@@ -70,14 +70,17 @@ async def _main(sock: socket.socket) -> None:
 async def _start(link: Link) -> "Worker":
     gc.disable()  # a large table is nothing but new objects, none of them garbage
     link.send(Hello(os.getpid()))
-    routes: list[Route] = []
+    targets: dict[str, str] = {}
+    others: list[Route] = []
     while not isinstance(message := await link.receive(), Start):
         if isinstance(message, Table):
-            routes.extend(message.routes)
-    routes.extend(message.routes)
+            targets.update(message.targets)
+            others.extend(message.others)
     configure_logging(message.config.log_level)
     try:
-        worker = Worker(message, routes, link)
+        table = RouteTable(message.config.rules)
+        table.replace(others, targets)
+        worker = Worker(message.config, table, link)
         await worker.listen(message.sockets)
     except (HubgateError, OSError) as error:
         link.send(Failed(str(error)))
@@ -90,11 +93,10 @@ async def _start(link: Link) -> "Worker":
 class Worker:
     """A copy of the route table, the data plane that reads it, and the link that changes it."""
 
-    def __init__(self, start: Start, routes: Iterable[Route], link: Link) -> None:
+    def __init__(self, config: WorkerConfig, table: RouteTable, link: Link) -> None:
         self._link = link
-        self._table = RouteTable(start.config.rules)
-        self._table.replace(routes)
-        self._plane = DataPlane(start.config, self._table)
+        self._table = table
+        self._plane = DataPlane(config, table)
         # What lives as long as the process need not be looked at by every later collection.
         gc.freeze()
         # A request leaves no cycles behind: looking for some every 700 objects finds none.

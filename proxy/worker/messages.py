@@ -1,5 +1,6 @@
 """What supervisor and worker say to each other over the link."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -31,19 +32,27 @@ class InheritedSocket:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A part of the route table, ahead of `Start` when the table is too large for one frame."""
+    """A part of the route table, ahead of `Start`; what was posted with a route is left out.
 
-    routes: tuple[Route, ...]
+    Most routes are no more than a target by their key, which is cheap to send; `others` have
+    options too.
+    """
+
+    targets: Mapping[str, str]
+    others: tuple[Route, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Begin to serve, with the table as it was at `revision`: `routes` and every `Table` before."""
+    """Begin to serve, with the table as it was at `revision`: `routes` and every `Table` before.
+
+    The link sends `routes` as tables, in parts.
+    """
 
     config: WorkerConfig
     sockets: tuple[InheritedSocket, ...]
     revision: int
-    routes: tuple[Route, ...]
+    routes: tuple[Route, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +145,11 @@ class Configured:
 @dataclass(frozen=True, slots=True)
 class Drained:
     """Every connection is closed; the worker ends now."""
+
+
+def forwarding(route: Route) -> Route:
+    """Return what a worker has to know of `route`: not what was posted with it."""
+    return Route(route.key, route.target, options=route.options)
 
 
 Down = Table | Start | Change | Collect | Configure | Retire | Drain

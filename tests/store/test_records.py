@@ -25,7 +25,7 @@ def test_data_is_what_was_posted_to_the_letter(posted: str) -> None:
     assert data.isascii()
     again = decode("/a", data, options)
     assert again == route
-    assert json.dumps(again.data) == json.dumps(json.loads(posted))
+    assert json.dumps(dict(again.data)) == json.dumps(json.loads(posted))
 
 
 def test_options_come_back() -> None:

@@ -1,7 +1,8 @@
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -48,7 +49,8 @@ async def test_messages_arrive_whole_and_in_order(pair: Pair) -> None:
     )
     tls = ServerTLS("c", "k", passphrase="secret")
     sent: list[Message] = [
-        Start(WorkerConfig(tls=tls), (InheritedSocket(5, SocketKind.REDIRECT),), 3, (route,)),
+        Table({"/a": "http://h"}, (route,)),
+        Start(WorkerConfig(tls=tls), (InheritedSocket(5, SocketKind.REDIRECT),), 3),
         Change(4, (route,), ("/gone",)),
         Ack(4),
         Collected(1, Report({"/a": 1.5}, {"requests_web": 2}, 3, 4)),
@@ -68,16 +70,22 @@ async def test_both_directions_at_once(pair: Pair) -> None:
         assert await here.receive() == Ack(-number)
 
 
+def routes_of(messages: Iterable[Message]) -> list[Route]:
+    tables = [message for message in messages if isinstance(message, Table)]
+    plain = [Route(key, target) for each in tables for key, target in each.targets.items()]
+    return plain + [route for each in tables for route in each.others]
+
+
 async def test_large_table_does_not_block_the_sender(pair: Pair) -> None:
     here, there = pair
     here.send(start(50_000))  # far more than the socket holds, and nobody reads
     await asyncio.sleep(0)
     flushed = spawn(here.flush(), "flush")
-    routes: list[Route] = []
+    received: list[Message] = []
     while not isinstance(message := await there.receive(), Start):
-        assert isinstance(message, Table)
-        routes.extend(message.routes)
-    assert (*routes, *message.routes) == table(50_000)
+        received.append(message)
+    assert tuple(routes_of(received)) == table(50_000)
+    assert message == start(0)
     await flushed
 
 
@@ -85,22 +93,42 @@ async def test_change_behind_a_large_table_stays_behind_it(pair: Pair) -> None:
     here, there = pair
     here.send(start(3 * ROUTES_PER_FRAME))
     here.send(Change(2, (), ("/user/1",)))
-    kinds = [type(await there.receive()) for _ in range(4)]
-    assert kinds == [Table, Table, Start, Change]
+    kinds = [type(await there.receive()) for _ in range(5)]
+    assert kinds == [Table, Table, Table, Start, Change]
 
 
-@pytest.mark.parametrize("size", [0, 1, ROUTES_PER_FRAME - 1, ROUTES_PER_FRAME])
+@pytest.mark.parametrize("size", [1, ROUTES_PER_FRAME - 1, ROUTES_PER_FRAME])
 def test_small_table_is_one_frame(size: int) -> None:
-    assert list(parts(start(size))) == [start(size)]
+    assert list(parts(start(size))) == [
+        Table({route.key: route.target for route in table(size)}),
+        start(0),
+    ]
+
+
+def test_no_table_is_no_frame() -> None:
+    assert list(parts(start(0))) == [start(0)]
 
 
 @pytest.mark.parametrize("size", [ROUTES_PER_FRAME + 1, 3 * ROUTES_PER_FRAME + 17])
 def test_large_table_is_cut_without_loss(size: int) -> None:
     *tables, last = parts(start(size))
-    assert isinstance(last, Start)
-    routes = [route for part in tables if isinstance(part, Table) for route in part.routes]
-    assert (*routes, *last.routes) == table(size)
-    assert all(len(part.routes) <= ROUTES_PER_FRAME for part in (*tables, last))  # type: ignore[union-attr]
+    assert last == start(0)
+    assert tuple(routes_of(tables)) == table(size)
+    assert all(len(part.targets) <= ROUTES_PER_FRAME for part in tables)  # type: ignore[union-attr]
+
+
+def test_options_go_along_and_what_was_posted_does_not() -> None:
+    options = RouteOptions(strip_prefix=True)
+    routes = (
+        Route("/a", "http://a", {"target": "http://a", "user": "alice"}),
+        Route("/b", "http://b", {"target": "http://b"}, options),
+        Route("/c", "http://c", options=RouteOptions()),
+    )
+    sent = list(parts(replace(start(0), routes=routes)))
+    assert routes_of(sent) == [
+        *(Route("/a", "http://a"), Route("/b", "http://b", options=options)),
+        Route("/c", "http://c"),
+    ]
 
 
 async def test_end_of_the_other_side_ends_the_messages(pair: Pair) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from proxy.model import Limits, Route, ServerTLS, WorkerConfig
+from proxy.model import Limits, Route, RouteOptions, ServerTLS, WorkerConfig
 from proxy.worker.link import Link
 from proxy.worker.messages import (
     Ack,
@@ -89,9 +89,13 @@ async def ended(worker: Scripted) -> int:
 
 
 async def test_starts_with_the_table_it_is_given(worker: Scripted) -> None:
-    worker.link.send(Table((Route("/a", NOBODY_HOME),)))
+    options = RouteOptions(headers=(("X-A", "b"),))
+    others = (Route("/other", NOBODY_HOME, options=options),)
+    worker.link.send(Table({"/a": NOBODY_HOME}, others))
     await worker.start([Route("/b", NOBODY_HOME)])
-    assert [await worker.status(path) for path in ("/a", "/b", "/c")] == [503, 503, 404]
+    assert [await worker.status(path) for path in ("/a", "/b", "/other", "/c")] == [
+        *(503, 503, 503, 404),
+    ]
 
 
 async def test_acknowledges_changes_in_order_once_they_hold(worker: Scripted) -> None:
