@@ -20,7 +20,7 @@ from proxy.control.posted import read_data, read_options
 from proxy.control.protocol import handler_args
 from proxy.control.refusal import Refusals
 from proxy.control.request_path import ApiPath, decode_route, split_target
-from proxy.control.routes import RouteService, Workers
+from proxy.control.routes import LiveRoute, RouteService, Workers
 from proxy.control.table_json import json_response, shown, table_response
 from proxy.errors import RouteError
 from proxy.model import ForwardRules, RouteOptions
@@ -80,13 +80,13 @@ class RoutesApi:
         host = clean_host(host) if host else ""
         await self._freshness.refresh()
         self._metrics.count("api_route_get")
-        routes = (
-            live
-            for live in self._service.all()
-            if (limit is None or milliseconds(live.last_activity) < limit)
-            and (not host or split_key(live.route.key)[0] == host)
-        )
-        return await table_response(request, routes)
+
+        def wanted(live: LiveRoute) -> bool:
+            idle = limit is None or milliseconds(live.last_activity) < limit
+            return idle and (not host or split_key(live.route.key)[0] == host)
+
+        every = limit is None and not host
+        return await table_response(request, self._service.all(), None if every else wanted)
 
     async def _post(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
         key = self._key(path, route)

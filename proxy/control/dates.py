@@ -8,6 +8,7 @@ the dates of HTTP and mail, as Node does.
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from proxy.errors import RouteError
 
@@ -21,8 +22,13 @@ _ISO = re.compile(
 
 def format_moment(seconds: float) -> str:
     """Return epoch `seconds` as ISO 8601 in UTC with milliseconds: `2024-01-31T12:00:00.000Z`."""
-    moment = datetime.fromtimestamp(milliseconds(seconds) / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    minute, rest = divmod(milliseconds(seconds), 60_000)
+    return f"{_minute(minute)}:{rest // 1000:02}.{rest % 1000:03}Z"
+
+
+@lru_cache(16384)  # eleven days: a list of all routes has the same minutes over and over
+def _minute(minutes: int) -> str:
+    return datetime.fromtimestamp(minutes * 60, UTC).isoformat(timespec="minutes")[:16]
 
 
 def milliseconds(seconds: float) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -10,9 +10,14 @@ from aiohttp import web
 
 from proxy.control.dates import format_moment
 from proxy.control.routes import LiveRoute
+from proxy.route_data import RouteData
 
 ROUTES_PER_SLICE = 500
-"""About two milliseconds of work between two turns of the event loop."""
+"""About a millisecond of work between two turns of the event loop."""
+
+Wanted = Callable[[LiveRoute], bool]
+
+_ACTIVITY = '"last_activity"'
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -27,32 +32,44 @@ def json_response(value: object) -> web.Response:
     return web.Response(body=_encode(value).encode(), content_type="application/json")
 
 
-async def table_response(request: web.Request, routes: Iterator[LiveRoute]) -> web.StreamResponse:
-    """Answer with the object {key: data} of `routes`, streamed if it takes several slices."""
-    head = _members(routes)
-    following = _members(routes)
-    if not following:
-        return web.Response(body=_object(head), content_type="application/json")
-    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+async def table_response(
+    request: web.Request, routes: Iterator[LiveRoute], wanted: Wanted | None = None
+) -> web.StreamResponse:
+    """Answer with the object {key: data} of the routes that are `wanted`, all without it.
+
+    It is streamed if it takes several slices.
+    """
+    response, before, held = None, b"{", b""
     try:
-        await response.prepare(request)
-        await response.write(b"{" + head)
-        while following:
-            await response.write(b"," + following)
+        while part := list(islice(routes, ROUTES_PER_SLICE)):
+            members = b",".join(_member(live) for live in part if wanted is None or wanted(live))
+            if held and members:
+                response = response or await _begun(request)
+                await response.write(before + held)
+                before = b","
+            held = members or held
             # write() alone does not yield while the socket takes everything.
             await asyncio.sleep(0)
-            following = _members(routes)
-        await response.write_eof(b"}")
+        if response is None:
+            return web.Response(body=b"{" + held + b"}", content_type="application/json")
+        await response.write_eof(before + held + b"}")
     except ConnectionError:
         # The client left; a response cut short tells nobody anything false.
         request.protocol.force_close()
+    return response or web.Response()
+
+
+async def _begun(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
     return response
 
 
-def _members(routes: Iterator[LiveRoute]) -> bytes:
-    part = {live.route.key: shown(live) for live in islice(routes, ROUTES_PER_SLICE)}
-    return _encode(part)[1:-1].encode()
-
-
-def _object(members: bytes) -> bytes:
-    return b"{" + members + b"}"
+def _member(live: LiveRoute) -> bytes:
+    """Return a route as a member of the table; the data it is shown with is text already."""
+    key, text = _encode(live.route.key), RouteData.of(live.route.data).text
+    if _ACTIVITY in text:
+        text = _encode(shown(live))
+    else:
+        text = f'{text[:-1]},{_ACTIVITY}:"{format_moment(live.last_activity)}"}}'
+    return f"{key}:{text}".encode()

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from proxy.control.dates import format_moment
 from proxy.control.routes import LiveRoute
 from proxy.control.table_json import ROUTES_PER_SLICE
 from proxy.model import Route
@@ -87,3 +89,23 @@ async def test_an_old_client_gets_the_table_without_chunks() -> None:
         assert (body[:1], body[-2:]) == (b"{", b"}}")
         assert body.count(b"last_activity") == LARGE
         assert (await ask(api.port, "GET", "/")).status == 200
+
+
+async def test_what_is_shown_is_what_was_posted_and_when_it_was_active() -> None:
+    posted = {"target": TARGET, "user": '\u00e9"\\', "last_activity": "mine", "nested": {"a": [1]}}
+    async with serving(fixed=[Route('/user/\u00e9"', TARGET, posted), Route("/b", TARGET)]) as api:
+        table = (await api.ask("GET", "/api/routes")).json
+        for key, row in table.items():
+            live = api.service.get(key)
+            assert row == {**live.route.data, "last_activity": format_moment(live.last_activity)}
+        assert table['/user/\u00e9"']["nested"] == {"a": [1]}
+
+
+@pytest.mark.parametrize("active", [0, 1, 3])
+async def test_idle_ones_are_found_wherever_they_are_in_a_large_table(active: int) -> None:
+    async with serving(fixed=fixed(LARGE)) as api:
+        keys = [f"/user/{number}" for number in range(LARGE)]
+        ahead = time.time() + 1000
+        api.service.record({key: ahead for key in keys if int(key[6:]) % 5000 >= active})
+        answer = await api.ask("GET", f"/api/routes?inactiveSince={format_moment(ahead - 1)}")
+        assert list(answer.json) == [key for key in keys if int(key[6:]) % 5000 < active]
