@@ -12,8 +12,8 @@ from proxy.control.dates import format_moment
 from proxy.control.routes import LiveRoute
 from proxy.route_data import RouteData
 
-ROUTES_PER_SLICE = 500
-"""About a millisecond of work between two turns of the event loop."""
+ROUTES_PER_SLICE = 250
+"""Less than a millisecond of work between two turns of the event loop."""
 
 Wanted = Callable[[LiveRoute], bool]
 

@@ -11,8 +11,6 @@ from proxy.routing.paths import match_path
 from proxy.routing.target import Target, parse_target
 from proxy.routing.trie import Trie
 
-_NO_TARGETS: Mapping[str, str] = {}
-
 # No name is longer (RFC 1035, section 2.3.4), and nothing longer is worth remembering.
 _LONGEST_NAME = 255
 
@@ -83,10 +81,14 @@ class RouteTable:
     def __len__(self) -> int:
         return len(self._paths) + len(self._hosts)
 
-    def replace(self, routes: Iterable[Route], targets: Mapping[str, str] = _NO_TARGETS) -> None:
-        """Forget everything and hold `routes`, and plain ones to `targets`, by their keys."""
+    def replace(self, routes: Iterable[Route], targets: dict[str, str] | None = None) -> None:
+        """Forget everything and hold `routes`, and plain ones to `targets`, by their keys.
+
+        `targets` is emptied on the way: whoever lets go of a large one later keeps the memory.
+        """
         self._paths, self._hosts, self._entries = Trie(), Trie(), {}
-        for key, target in targets.items():
+        while targets:
+            key, target = targets.popitem()
             places, path = self._place(key)
             places[path] = target if path == key else Route(key, target)
         self.apply(routes, ())

@@ -27,7 +27,7 @@ class RouteStore(Protocol):
     def last_activity(self) -> Mapping[str, float]:
         """Return when the loaded routes were last active, by key, as far as it is known.
 
-        Seconds since the epoch.
+        Seconds since the epoch. Called once, after `load()`.
         """
 
     def note_activity(self, activity: Mapping[str, float]) -> None:

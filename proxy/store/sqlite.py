@@ -95,8 +95,12 @@ class SqliteStore:
         await self._run(lambda: self._change("DELETE FROM routes WHERE key = ?", (key,)))
 
     def last_activity(self) -> Mapping[str, float]:
-        """Return when each route was last active, as of `load()`; adding it counts."""
-        return self._known_activity
+        """Return when each route was last active, as of `load()`; adding it counts.
+
+        It is told once and forgotten.
+        """
+        known, self._known_activity = self._known_activity, {}
+        return known
 
     def note_activity(self, activity: Mapping[str, float]) -> None:
         """Write that down with the next round, a minute from now at most."""
@@ -149,8 +153,12 @@ class SqliteStore:
 
     def _load(self) -> tuple[list[Route], dict[str, float]]:
         query = "SELECT key, data, options, CAST(last_activity AS REAL) FROM routes"
-        rows = self._opened.execute(query).fetchall()
-        return [self._decoded(*row[:3]) for row in rows], {row[0]: row[3] for row in rows}
+        routes, activity = [], {}
+        # Row by row: the memory of all of them at once would stay in pieces too small to use.
+        for key, data, options, moment in self._opened.execute(query):
+            routes.append(self._decoded(key, data, options))
+            activity[key] = moment
+        return routes, activity
 
     def _decoded(self, key: str, data: str, options: str) -> Route:
         try:

@@ -152,6 +152,7 @@ def parts(message: Message) -> Iterator[Message]:
 
 
 def _table(routes: Sequence[Route]) -> Table:
-    targets = {route.key: route.target for route in routes if route.options is PLAIN}
+    plain = [route for route in routes if route.options is PLAIN]
     others = (forwarding(route) for route in routes if route.options is not PLAIN)
-    return Table(targets, tuple(others))
+    keys, targets = (route.key for route in plain), (route.target for route in plain)
+    return Table(tuple(keys), tuple(targets), tuple(others))

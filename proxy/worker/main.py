@@ -74,7 +74,7 @@ async def _start(link: Link) -> "Worker":
     others: list[Route] = []
     while not isinstance(message := await link.receive(), Start):
         if isinstance(message, Table):
-            targets.update(message.targets)
+            targets.update(zip(message.keys, message.targets, strict=True))
             others.extend(message.others)
     configure_logging(message.config.log_level)
     try:

@@ -1,6 +1,5 @@
 """What supervisor and worker say to each other over the link."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -34,11 +33,13 @@ class InheritedSocket:
 class Table:
     """A part of the route table, ahead of `Start`; what was posted with a route is left out.
 
-    Most routes are no more than a target by their key, which is cheap to send; `others` have
-    options too.
+    Most routes are no more than a key and its target, which is cheap to send; `others` have
+    options too. Keys and targets are apart, so that a worker's memory has no holes once it has
+    taken the keys to pieces.
     """
 
-    targets: Mapping[str, str]
+    keys: tuple[str, ...]
+    targets: tuple[str, ...]
     others: tuple[Route, ...] = ()
 
 

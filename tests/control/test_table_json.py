@@ -13,7 +13,7 @@ from proxy.control.table_json import ROUTES_PER_SLICE
 from proxy.model import Route
 from tests.control.serving import TARGET, Answer, ask, serving
 
-LARGE = 20 * ROUTES_PER_SLICE
+LARGE = 40 * ROUTES_PER_SLICE
 
 
 def fixed(count: int) -> list[Route]:

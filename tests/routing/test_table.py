@@ -227,6 +227,7 @@ def test_plain_routes_may_come_as_targets_by_key() -> None:
     targets = {"/": TARGET, "/a/": TARGET, "hub.example/b": TARGET, "/bad": "", "/c//d": TARGET}
     table.replace([Route("/a/x", TARGET)], targets)
 
+    assert targets == {}
     assert len(table) == 6
     assert key_of(table, "hub.example", "/b/c") == "hub.example/b"
     assert [key_of(table, "", path) for path in ("/a/y", "/a/x/y", "/c//d", "/c/d")] == [

@@ -49,7 +49,7 @@ async def test_messages_arrive_whole_and_in_order(pair: Pair) -> None:
     )
     tls = ServerTLS("c", "k", passphrase="secret")
     sent: list[Message] = [
-        Table({"/a": "http://h"}, (route,)),
+        Table(("/a",), ("http://h",), (route,)),
         Start(WorkerConfig(tls=tls), (InheritedSocket(5, SocketKind.REDIRECT),), 3),
         Change(4, (route,), ("/gone",)),
         Ack(4),
@@ -72,7 +72,11 @@ async def test_both_directions_at_once(pair: Pair) -> None:
 
 def routes_of(messages: Iterable[Message]) -> list[Route]:
     tables = [message for message in messages if isinstance(message, Table)]
-    plain = [Route(key, target) for each in tables for key, target in each.targets.items()]
+    plain = [
+        Route(key, target)
+        for each in tables
+        for key, target in zip(each.keys, each.targets, strict=True)
+    ]
     return plain + [route for each in tables for route in each.others]
 
 
@@ -100,7 +104,7 @@ async def test_change_behind_a_large_table_stays_behind_it(pair: Pair) -> None:
 @pytest.mark.parametrize("size", [1, ROUTES_PER_FRAME - 1, ROUTES_PER_FRAME])
 def test_small_table_is_one_frame(size: int) -> None:
     assert list(parts(start(size))) == [
-        Table({route.key: route.target for route in table(size)}),
+        Table(tuple(each.key for each in table(size)), tuple(each.target for each in table(size))),
         start(0),
     ]
 

@@ -91,7 +91,7 @@ async def ended(worker: Scripted) -> int:
 async def test_starts_with_the_table_it_is_given(worker: Scripted) -> None:
     options = RouteOptions(headers=(("X-A", "b"),))
     others = (Route("/other", NOBODY_HOME, options=options),)
-    worker.link.send(Table({"/a": NOBODY_HOME}, others))
+    worker.link.send(Table(("/a",), (NOBODY_HOME,), others))
     await worker.start([Route("/b", NOBODY_HOME)])
     assert [await worker.status(path) for path in ("/a", "/b", "/other", "/c")] == [
         *(503, 503, 503, 404),
