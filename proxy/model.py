@@ -152,6 +152,21 @@ class Limits:
     upstream_idle: int = 64
 
 
+STDOUT = "-"
+"""What stands for standard output where a path is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLog:
+    """Where a line for each request goes: the path of a file, or STDOUT.
+
+    `format` is `combined` or `json`.
+    """
+
+    path: str
+    format: str = "combined"
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
     """All a worker needs besides its sockets and the route table."""
@@ -163,6 +178,7 @@ class WorkerConfig:
     client_tls: ClientTLS = ClientTLS()
     redirect_to: int | None = None
     log_level: str = "info"
+    access_log: AccessLog | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,69 @@
+"""What the access log tells of a request, and which parts of it are told to nobody."""
+
+from proxy.dataplane.request import RequestHead
+from proxy.errors import HubgateError
+from proxy.routing.table import RouteEntry
+
+_FIRST_LETTERS = frozenset(b"UuRr")
+
+
+class Record:
+    """A request that has ended.
+
+    `begun` and `ended` are in seconds of `time.monotonic`. `head` is None when it
+    was malformed; `forwarded` is X-Forwarded-For as a trusted peer sent it. `sent` and `received`
+    count bytes of the two bodies; of a tunnel, all that passed. `status` 0: has not ended.
+    """
+
+    __slots__ = (
+        "begun",
+        "ended",
+        "entry",
+        "error",
+        "forwarded",
+        "head",
+        "peer",
+        "received",
+        "sent",
+        "status",
+    )
+
+    def __init__(self, begun: float) -> None:
+        self.begun = begun
+        self.ended = begun
+        self.head: RequestHead | None = None
+        self.peer = ""
+        self.forwarded: bytes | None = None
+        self.entry: RouteEntry | None = None
+        self.status = 0
+        self.sent = 0
+        self.received = 0
+        self.error: HubgateError | str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Record {self.head} {self.status or 'open'}>"
+
+
+def referer_and_agent(lines: list[bytes]) -> tuple[bytes, bytes]:
+    """Find the values of Referer and User-Agent, b"" each if it is not there."""
+    referer = agent = b""
+    for line in lines:
+        # Most others are told apart by their first letter alone, in half the time.
+        if line[0] in _FIRST_LETTERS:
+            if line[:11].lower() == b"user-agent:":
+                agent = line[12:]
+                if referer:
+                    break
+            elif line[:8].lower() == b"referer:":
+                referer = line[9:]
+                if agent:
+                    break
+    return referer, agent
+
+
+def bare_url(url: bytes) -> bytes:
+    """Leave out of a URL what may hold a secret: query, fragment, user and password."""
+    url = url.partition(b"?")[0].partition(b"#")[0]
+    scheme, mark, rest = url.partition(b"//")
+    authority, slash, path = rest.partition(b"/")
+    return scheme + mark + authority.rpartition(b"@")[2] + slash + path
