@@ -8,12 +8,14 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.admission import Admission
 from proxy.dataplane.door import Door
 from proxy.dataplane.error_pages import ErrorPages
 from proxy.dataplane.forward import Exchange
 from proxy.dataplane.headers import forward_path, header_lines, request_rest
 from proxy.dataplane.listener import Downstream, Listener
+from proxy.dataplane.logged import LoggedExchange, LoggedTunnel
 from proxy.dataplane.match import Matcher
 from proxy.dataplane.reader import Incoming
 from proxy.dataplane.redirect import redirect_server
@@ -35,6 +37,8 @@ log = logging.getLogger("hubgate")
 
 _SWEEP_INTERVAL = 0.5
 _RETIRED_INTERVAL = 0.1
+# How often the loop goes round, at most, until connections that were cut off are gone.
+_ROUNDS_TO_CLOSE = 10
 
 
 class DataPlane:
@@ -52,8 +56,7 @@ class DataPlane:
         self.requests_ws = 0
         self.tunnels: set[Tunnel] = set()
         self.admission = Admission(config.limits)
-        # Called with a client and an Incoming, for each request.
-        self.open_stream: Callable[[Downstream, Incoming], Exchange] = partial(Exchange, self)
+        self.access_log = AccessLog()
         self._configure(config)
         self._sampler = Sampler()
         self._listener = Listener(self)
@@ -64,6 +67,11 @@ class DataPlane:
     def _configure(self, config: WorkerConfig) -> None:
         """Take over everything but the listening sockets; what is in flight keeps what it has."""
         tls = client_context(config.client_tls)
+        self.access_log.configure(config.access_log)
+        # Two kinds of each, so that what is not logged pays nothing for the log.
+        kind = Exchange if config.access_log is None else LoggedExchange
+        self.open_stream: Callable[[Downstream, Incoming], Exchange] = partial(kind, self)
+        self._tunnel = Tunnel if config.access_log is None else LoggedTunnel
         self.rules = config.rules
         self.limits = config.limits
         self.timeouts = config.timeouts
@@ -105,6 +113,7 @@ class DataPlane:
         old.close()
         for door in self._doors:
             await door.open(tls)
+        await self.access_log.settle()
 
     async def retire(self, limit: float) -> None:
         """Stop accepting, while others go on; what is open may take its time, `limit` seconds.
@@ -142,6 +151,7 @@ class DataPlane:
         while self._say_goodbye() and self.loop.time() < deadline:  # noqa: ASYNC110 - but once
             await asyncio.sleep(0.02)
         self._close()
+        await self._end_log()
 
     def _say_goodbye(self) -> bool:
         """Tell every connection and tunnel, new ones as well; return whether there are any."""
@@ -160,6 +170,13 @@ class DataPlane:
         if self._sweeper is not None:
             self._sweeper.cancel()
 
+    async def _end_log(self) -> None:
+        """Have the last lines written, also those of what was cut off just now."""
+        for _ in range(_ROUNDS_TO_CLOSE):
+            if self._listener.clients or self.tunnels:
+                await asyncio.sleep(0)
+        await self.access_log.close()
+
     def report(self) -> Report:
         """Return what has grown since the last call, and what is open now."""
         since, self._reported = self._reported, time.time()
@@ -174,6 +191,7 @@ class DataPlane:
             "requests_ws": ws,
             "find_target_for_req_count": web + ws,
             "find_target_for_req_sum": seconds,
+            "access_log_dropped": self.access_log.dropped(),
             **{f"requests_proxy:{status}": count for status, count in self.statuses.items()},
         }
         self.requests_web = self.requests_ws = 0
@@ -192,7 +210,7 @@ class DataPlane:
         first: tuple[bytes, bytes],
     ) -> None:
         """Join client and target; `first` are bytes that were already read from them."""
-        tunnel = Tunnel(entry, client.peer, websocket, self._close_tunnel)
+        tunnel = self._tunnel(entry, client.peer, websocket, self._close_tunnel)
         self.tunnels.add(tunnel)
         entry.tunnels += 1
         tunnel.open(client.detach(), target, first)
@@ -218,6 +236,10 @@ class DataPlane:
         more = f" (and {left_out} more like it)" if left_out else ""
         level = logging.ERROR if error.status >= 500 else logging.WARNING
         log.log(level, "%d %s %s%s", error.status, what, error, more)
+
+    def believes(self, client: Downstream) -> bool:
+        """Say whether a client may say on whose behalf it speaks."""
+        return self._trust.trusts(client.peer) if client.trusted is None else client.trusted
 
     def opening(
         self, client: Downstream, head: RequestHead, entry: RouteEntry, target: Target

@@ -46,12 +46,17 @@ class Tunnel:
         self.deadline = _FOREVER
         self._on_closed = on_closed
         self._ends: tuple[End, ...] = (
-            End(self, websocket, CLOSE_GOING_AWAY_MASKED),
-            End(self, websocket, CLOSE_GOING_AWAY),
+            self.end_kind(self, websocket, CLOSE_GOING_AWAY_MASKED),
+            self.end_kind(self, websocket, CLOSE_GOING_AWAY),
         )
 
     def __repr__(self) -> str:
         return f"<Tunnel {self.entry.key} {self.state.value}>"
+
+    @property
+    def end_kind(self) -> "type[End]":
+        """What each side is."""
+        return End
 
     def open(
         self, client: asyncio.Transport, target: asyncio.Transport, first: tuple[bytes, bytes]

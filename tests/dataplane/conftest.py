@@ -11,8 +11,9 @@ import pytest
 import uvloop
 
 from proxy.cli.authority import make_authority, make_server
-from proxy.model import ForwardRules, Limits, ServerTLS, Timeouts, WorkerConfig
+from proxy.model import AccessLog, ForwardRules, Limits, ServerTLS, Timeouts, WorkerConfig
 from tests.certificates import Files, write
+from tests.dataplane.access_lines import LogText
 from tests.dataplane.peers import Front, Script, Target, listening
 
 StartFront = Callable[..., Awaitable[Front]]
@@ -99,6 +100,18 @@ async def start_front(start_target: StartTarget) -> AsyncIterator[StartFront]:
 async def front(start_front: StartFront) -> Front:
     """A data plane with the default rules and no routes."""
     return await start_front()
+
+
+@pytest.fixture
+def log_text(tmp_path: Path) -> LogText:
+    """Where `logged` has a data plane write its access log."""
+    return LogText(tmp_path / "access.log")
+
+
+@pytest.fixture
+def logged(log_text: LogText) -> dict[str, Any]:
+    """What has a data plane write an access log, in JSON."""
+    return {"access_log": AccessLog(str(log_text.path), "json")}
 
 
 @pytest.fixture
