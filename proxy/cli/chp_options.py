@@ -51,6 +51,8 @@ _TEXT: tuple[tuple[str, str, str], ...] = (
     ("--error-target", "URL", "Error pages come from URL/CODE?url=..."),
     ("--error-path", "DIR", "Error pages come from DIR/CODE.html, else DIR/error.html."),
     ("--workers", "N", "Not in CHP: worker processes, or auto for one per core (default: 1)."),
+    ("--access-log", "PATH", "Not in CHP: a line for each request there; - is standard output."),
+    ("--access-log-format", "NAME", "Not in CHP: combined (default) or json."),
     ("--pid-file", "FILE", "Write the process id there; removed at exit."),
     ("--protocol-rewrite", "SCHEME", "Scheme put into Location headers that name the target."),
     ("--metrics-ip", "IP", "Address the metrics listen on (default: every interface)."),

@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 from proxy.cli.chp_tls import client_tls, server_tls
 from proxy.errors import ConfigError
-from proxy.model import Address, ForwardRules, Headers, Route, Timeouts, WorkerConfig
+from proxy.model import AccessLog, Address, ForwardRules, Headers, Route, Timeouts, WorkerConfig
 from proxy.settings import Settings
+from proxy.settings.access_log import OFF, access_log_mistake, anchor_log, check_log_path
 from proxy.settings.checks import (
     anchor_store,
     check_listen_host,
@@ -41,6 +42,7 @@ def build(options: Options, environ: Mapping[str, str]) -> Settings:
         client_tls=client_tls(options),
         redirect_to=_redirect_to(options),
         log_level=level,
+        access_log=_access_log(options, environ),
     )
     settings = Settings(
         listen=(_listen(options),),
@@ -208,6 +210,27 @@ def _workers(options: Options, environ: Mapping[str, str]) -> int:
     origin = "--workers" if given else "HUBGATE_WORKERS"
     text = given or environ.get("HUBGATE_WORKERS") or "1"
     return worker_count(_stated(check_workers, text, origin))
+
+
+def _access_log(options: Options, environ: Mapping[str, str]) -> AccessLog | None:
+    origin, given = _given("access_log", options, environ)
+    kind_origin, kind = _given("access_log_format", options, environ)
+    if kind not in (None, "combined", "json"):
+        raise ConfigError(f"{kind_origin}: {kind!r} is no format; write combined or json")
+    path = anchor_log(_stated(check_log_path, given, origin), str(Path.cwd())) if given else OFF
+    if path == OFF:
+        return None
+    if mistake := access_log_mistake(path):
+        raise ConfigError(f"{origin}: {mistake}")
+    return AccessLog(path, kind or "combined")
+
+
+def _given(name: str, options: Options, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """Return what a flag, else the environment, says, after the name of which of them it was."""
+    if options[name]:
+        return _flag(name), options[name]
+    variable = f"HUBGATE_{name.upper()}"
+    return variable, environ.get(variable) or None
 
 
 def _flag(name: str) -> str:

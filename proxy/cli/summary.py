@@ -22,6 +22,8 @@ def summary(settings: Settings) -> Iterator[str]:
     yield f"api      {_places(settings.api, 'https' if settings.api_tls else 'http')}, {guard}"
     if settings.metrics:
         yield f"metrics  {_places(settings.metrics, 'http')}"
+    if log := settings.worker.access_log:
+        yield f"requests {log.path}, as {log.format}"
     yield f"store    {hide_password(settings.store)}"
     yield from _routes(settings.fixed_routes)
 

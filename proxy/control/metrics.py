@@ -27,6 +27,12 @@ WORKERS = Family("hubgate_workers", "gauge", "Workers that serve now")
 CONNECTIONS = Family("hubgate_connections", "gauge", "Open connections of clients, by worker")
 TUNNELS = Family("hubgate_tunnels", "gauge", "Open tunnels (websockets), by worker")
 
+DROPPED = Family(
+    "hubgate_access_log_dropped_total",
+    "counter",
+    "Lines of the access log that could not be written",
+)
+
 # The process metrics without a prefix are the supervisor's; CHP has only one process.
 WORKER_PREFIX = "hubgate_worker"
 
@@ -80,6 +86,7 @@ class Metrics:
             (ROUTES, {("", ()): routes}),
             (WORKERS, {("", ()): len(self._latest)}),
             (CONNECTIONS, self._by_worker("connections")),
+            (DROPPED, {("", ()): self._totals["access_log_dropped"]}),
             (TUNNELS, self._by_worker("tunnels")),
             *self._worker_processes(),
         ]

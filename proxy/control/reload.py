@@ -33,6 +33,7 @@ IN_FILE = {
     "worker.redirect_to": "listen.redirect_to",
     "worker.timeouts": "timeouts",
     "worker.limits": "limits",
+    "worker.access_log": "access_log",
     "redirect": "listen.redirect_port",
     "api_tls": "api.tls",
     "api_token": "the API's token",
@@ -122,7 +123,8 @@ class Reloader:
         await asyncio.to_thread(_check_tls, wanted)
         await self._parts.service.replace_fixed(wanted.fixed_routes)
         self._parts.guard.replace(wanted.api_token)
-        if renewed or wanted.worker != self._running.worker:
+        # An access log is opened anew even if nothing has changed: whoever rotates it asks so.
+        if renewed or wanted.worker != self._running.worker or wanted.worker.access_log:
             await self._parts.pool.configure(wanted.worker)
         if renewed:
             for endpoint in self._parts.endpoints:

@@ -14,7 +14,8 @@ from proxy.dataplane.reader import Incoming
 from proxy.dataplane.tunnel import End, State, Tunnel
 from proxy.dataplane.watch import Expired
 from proxy.errors import HubgateError
-from proxy.upstream.connection import ResponseHead
+from proxy.upstream.connection import Bytes
+from proxy.upstream.response import ResponseHead
 
 if TYPE_CHECKING:
     from proxy.dataplane.server import DataPlane
@@ -32,11 +33,11 @@ class LoggedExchange(Exchange):
         super().__init__(plane, client, request)
         self._record = Record(time.monotonic())
 
-    def _body(self) -> bytes:
+    def _body(self) -> Bytes:
         self._record.received += sum(map(len, self._request.chunks))
         return super()._body()
 
-    def on_response(self, head: ResponseHead | None, body: bytes, ended: bool) -> None:
+    def on_response(self, head: ResponseHead | None, body: Bytes, ended: bool) -> None:
         """Pass on a part of the response, and count it."""
         self._record.sent += len(body)
         super().on_response(head, body, ended)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from proxy.errors import ConfigError
+from proxy.settings.access_log import check_log_path
 from proxy.settings.checks import (
     check_listen_host,
     check_seconds,
@@ -101,6 +102,7 @@ Seconds = Annotated[float, _stated(check_seconds)]
 SecondsOrZero = Annotated[float, _stated(_seconds_or_zero)]
 Text = Annotated[str, _stated(_text)]
 FilePath = Annotated[str, _stated(_text)]
+LogPath = Annotated[str, _stated(check_log_path)]
 SocketPath = Annotated[str, _stated(lambda value: check_socket_path(_text(value)))]
 Hosts = Annotated[tuple[str, ...], _stated(_hosts)]
 TargetURL = Annotated[str, _stated(lambda value: check_target(_text(value)))]

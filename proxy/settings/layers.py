@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 
 from proxy.errors import ConfigError
+from proxy.settings.access_log import OFF, anchor_log
 from proxy.settings.checks import anchor_store
 from proxy.settings.document import Place
 
@@ -17,6 +18,7 @@ class Kind(Enum):
     TEXT = "text"
     PATH = "path"
     STORE = "store"
+    OUTPUT = "output"
     SWITCH = "switch"
 
 
@@ -57,6 +59,8 @@ SETTINGS = (
     Setting("--drain-timeout", ("timeouts", "drain"), "SECONDS", "Time to finish at the end (10)."),
     Setting("--pid-file", ("pid_file",), "FILE", "Write the process id there.", Kind.PATH),
     Setting("--log-level", ("log_level",), "LEVEL", "debug, info, warn or error (info)."),
+    Setting("--access-log", ("access_log", "path"), "PATH", "Requests; - is stdout.", Kind.OUTPUT),
+    Setting("--access-log-format", ("access_log", "format"), "NAME", "combined (default) or json."),
 )
 
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -91,6 +95,9 @@ def merge(data: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[st
     """
     # `routes:` with everything under it commented out is no mistake.
     merged = Layered({key: value for key, value in data.items() if value is not None})
+    if (log := merged.data.get("access_log")) is False or isinstance(log, str):
+        # Spelled out, so that a flag can take the place of a part. YAML reads `off` as false.
+        merged.data["access_log"] = {"path": log or OFF}
     given = {s: environ[s.variable] for s in SETTINGS if environ.get(s.variable)}
     _lay(merged, {s: (s.variable, value) for s, value in given.items()})
     chosen = {s: flags[s.flag] for s in SETTINGS if flags.get(s.flag) not in (None, False)}
@@ -118,6 +125,8 @@ def _read(setting: Setting, origin: str, value: Any) -> Any:
     if setting.kind is Kind.PATH:
         # A file's own paths are relative to the file; these are relative to who typed them.
         return os.path.abspath(value)
+    if setting.kind is Kind.OUTPUT:
+        return anchor_log(value, os.getcwd())
     return anchor_store(value, os.getcwd()) if setting.kind is Kind.STORE else value
 
 

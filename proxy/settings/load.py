@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from proxy.errors import ConfigError
 from proxy.model import Route
+from proxy.settings.access_log import access_log_mistake
 from proxy.settings.certificates import client_mistakes, server_mistakes
 from proxy.settings.clashes import clashes
 from proxy.settings.document import Document, read_document
@@ -95,6 +96,9 @@ def _check_files(settings: Settings, source: Source) -> None:
     if folder and not Path(folder).is_dir():
         where = source.where(("forward", "error_path"))
         lines.append(f"{where}: {folder}: no such folder; make it or name another")
+    log = settings.worker.access_log
+    if log is not None and (mistake := access_log_mistake(log.path)):
+        lines.append(f"{source.where(('access_log', 'path'))}: {mistake}")
     if lines:
         raise ConfigError(*lines)
 

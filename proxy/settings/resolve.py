@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from proxy.model import (
+    AccessLog,
     Address,
     ClientTLS,
     ForwardRules,
@@ -16,6 +17,7 @@ from proxy.model import (
     WorkerConfig,
 )
 from proxy.settings import schema
+from proxy.settings.access_log import OFF, anchor_log
 from proxy.settings.checks import anchor_store, worker_count
 from proxy.settings.values import Settings
 
@@ -96,7 +98,14 @@ def _worker(file: schema.File, folder: str, passphrase: str | None) -> WorkerCon
         ),
         redirect_to=_redirect_to(file.listen),
         log_level=file.log_level,
+        access_log=_access_log(file.access_log, folder),
     )
+
+
+def _access_log(entry: schema.AccessLog | None, folder: str) -> AccessLog | None:
+    if entry is None or entry.path == OFF:
+        return None
+    return AccessLog(anchor_log(entry.path, folder), entry.format)
 
 
 def _redirect_to(listen: schema.Listen) -> int | None:

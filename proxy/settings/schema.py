@@ -14,6 +14,7 @@ from proxy.settings.fields import (
     HeadBytes,
     HeaderPairs,
     Hosts,
+    LogPath,
     Networks,
     Port,
     Seconds,
@@ -198,6 +199,19 @@ class Upstream(Section):
     tls: UpstreamTLS = UpstreamTLS()
 
 
+class AccessLog(Section):
+    """A line for each request; a bare path is short for it, `-` is standard output."""
+
+    example: ClassVar[str] = "logs/access.log or {path: logs/access.log, format: json}"
+    path: LogPath
+    format: Literal["combined", "json"] = "combined"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
+
+
 class RouteEntry(Section):
     """One route; a bare URL is short for its target."""
 
@@ -222,6 +236,7 @@ class File(Section):
     workers: Workers = 1
     store: Store = "memory:"
     log_level: Level = "info"
+    access_log: AccessLog | None = None
     pid_file: FilePath | None = None
     timeouts: Times = Times()
     limits: Sizes = Sizes()

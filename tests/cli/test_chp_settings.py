@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.cli import chp_settings
-from proxy.model import Address, ClientTLS, ForwardRules, Route, Timeouts
+from proxy.model import AccessLog, Address, ClientTLS, ForwardRules, Route, Timeouts
 from tests.cli.drop import Drop
 
 # --- where it listens -------------------------------------------------------------------------
@@ -125,6 +125,19 @@ def test_store_workers_and_pid_file(drop: Drop, tmp_path: Path) -> None:
     environ = drop.run(HUBGATE_STORE="sqlite:/b.db", HUBGATE_WORKERS="auto")
     assert environ.store == "sqlite:/b.db"
     assert environ.workers >= 1
+
+
+def test_an_access_log(drop: Drop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert drop.run().worker.access_log is None
+    assert drop.run("--access-log", "a").worker.access_log == AccessLog(f"{tmp_path}/a")
+    settings = drop.run("--access-log", "-", "--access-log-format", "json")
+    assert settings.worker.access_log == AccessLog("-", "json")
+    environ = {"HUBGATE_ACCESS_LOG": "b", "HUBGATE_ACCESS_LOG_FORMAT": "json"}
+    assert drop.run(**environ).worker.access_log == AccessLog(f"{tmp_path}/b", "json")
+    settings = drop.run("--access-log", "a", "--access-log-format", "combined", **environ)
+    assert settings.worker.access_log == AccessLog(f"{tmp_path}/a")
+    assert drop.run("--access-log", "off", **environ).worker.access_log is None
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,18 @@
 """What `proxyctl check` prints."""
 
 from proxy.cli.summary import summary
-from proxy.model import Route
+from proxy.model import AccessLog, Route, WorkerConfig
 from proxy.settings import Settings
 
 
 def test_a_stores_password_is_not_shown() -> None:
     lines = list(summary(Settings(store="redis://:hunter2@h:1/0")))
     assert "store    redis://...@h:1/0" in lines
+
+
+def test_an_access_log_is_named() -> None:
+    lines = list(summary(Settings(worker=WorkerConfig(access_log=AccessLog("/a.log", "json")))))
+    assert "requests /a.log, as json" in lines
 
 
 def test_of_many_routes_the_first_are_shown() -> None:

@@ -7,7 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from proxy.control.reload import certificate_files, changed, watched_files
-from proxy.model import Address, ClientTLS, ForwardRules, Route, ServerTLS, Timeouts, WorkerConfig
+from proxy.model import (
+    AccessLog,
+    Address,
+    ClientTLS,
+    ForwardRules,
+    Route,
+    ServerTLS,
+    Timeouts,
+    WorkerConfig,
+)
 from proxy.settings import Settings
 from tests.certificates import make_files
 from tests.control.launched import SETTINGS, launched
@@ -29,6 +38,7 @@ def test_changes_have_the_names_of_the_file() -> None:
         tls=TLS,
         client_tls=ClientTLS(verify=False),
         redirect_to=443,
+        access_log=AccessLog("access.log"),
     )
     other = Settings(
         listen=(Address("127.0.0.1", 9000),),
@@ -51,6 +61,7 @@ def test_changes_have_the_names_of_the_file() -> None:
         "listen.tls",
         "upstream.tls.verify",
         "listen.redirect_to",
+        "access_log",
         "routes",
         "log_level",
     ]
