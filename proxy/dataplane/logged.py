@@ -38,15 +38,14 @@ class LoggedExchange(Exchange):
         return super()._body()
 
     def on_response(self, head: ResponseHead | None, body: Bytes, ended: bool) -> None:
-        """Pass on a part of the response, and count it."""
+        """Pass on a part of the response, counted; the last one is an end."""
         self._record.sent += len(body)
+        if ended:
+            # Before the next request on the connection is served, which may be done at once.
+            self._log(self._status if head is None else head.status)
         super().on_response(head, body, ended)
 
-    # --- the ends ----------------------------------------------------------------------------
-
-    def _complete(self) -> None:
-        self._log(self._status)
-        super()._complete()
+    # --- other ends --------------------------------------------------------------------------
 
     def _answer(self, status: int, page: Page) -> None:
         head = self._request.head
