@@ -6,7 +6,7 @@
 
 bench-deps: $(STAMP) $(CHP)
 	@scripts/system-parts nginx haproxy caddy wrk curl
-	$(BIN)/pip install --quiet '.[bench]'
+	$(BIN)/pip install --quiet --editable '.[bench]'
 
 bench: bench-deps
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -116,10 +116,11 @@ class LoggedTunnel(Tunnel):
 
     def lost(self, end: End) -> None:
         """One side's connection is gone."""
+        ends = self._ends  # a tunnel that is closed has none
         super().lost(end)
         if self.state is State.CLOSED and (record := self._record) is not None:
             self._record = None
-            client, target = cast("tuple[CountingEnd, CountingEnd]", self._ends)
+            client, target = cast("tuple[CountingEnd, CountingEnd]", ends)
             record.received, record.sent = client.passed, target.passed
             self._log.add(record)
 
