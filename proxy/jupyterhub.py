@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from jupyterhub.proxy import ConfigurableHTTPProxy
 from jupyterhub.traitlets import Command
-from traitlets import CaselessStrEnum, Integer, Union, default
+from traitlets import CaselessStrEnum, Integer, Unicode, Union, default
 
 from proxy.errors import ConfigError
 from proxy.keeper import VARIABLE, Keeper
@@ -52,10 +52,19 @@ class HubgateProxy(ConfigurableHTTPProxy):
         Only used by the default command.""",
     )
 
+    access_log = Unicode(
+        "",
+        config=True,
+        help="""A file that gets a line for each request; "-" is standard output, "" is none.
+
+        Only used by the default command.""",
+    )
+
     @default("command")
     def _own_command(self) -> list[str]:
         # The hub's interpreter, so that neither PATH nor a CHP installed beside it matters.
-        return [sys.executable, "-m", "proxy.cli.chp", "--workers", str(self.workers)]
+        command = [sys.executable, "-m", "proxy.cli.chp", "--workers", str(self.workers)]
+        return [*command, "--access-log", self.access_log] if self.access_log else command
 
     # The check costs one waitpid. CHP's 5 s would mean 5 s without a proxy after a crash.
     check_running_interval = Integer(

@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -86,6 +87,19 @@ async def test_it_has_as_many_workers_as_asked_for(proxy: HubgateProxy) -> None:
     await until(lambda: len(workers(proxy)) >= 2)
     await proxy.add_route("/", "http://127.0.0.1:9", {})
     assert len(workers(proxy)) == 2
+
+
+async def test_it_logs_requests_where_asked_to(proxy: HubgateProxy, tmp_path: Path) -> None:
+    file = tmp_path / "access.log"
+    proxy.access_log = str(file)
+    await proxy.start()
+    await until(lambda: workers(proxy))
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(proxy.public_url).port)
+    writer.write(b"GET /nothing HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n")
+    await reader.read()
+    writer.close()
+    await proxy.stop()
+    await until(lambda: '"GET /nothing HTTP/1.1" 404 ' in file.read_text(), seconds=0)
 
 
 async def test_stop_leaves_nothing(proxy: HubgateProxy, tmp_path: Path) -> None:
