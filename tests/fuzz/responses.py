@@ -102,7 +102,8 @@ def reuse(data: bytes) -> None:
     if not receiver.over or receiver.head is None or not connection.reusable:
         return
     rest = data[size:]
-    if rest:
+    # llhttp skips empty lines in front of a status line: they are no answer to anything.
+    if rest.strip(b"\r\n"):
         together = connect()
         receive(together, data, bodiless)
         assert not together.reusable, "bytes that nobody asked for came with the response"
