@@ -28,6 +28,8 @@ class Door:
         # A duplicate, because closing an asyncio server closes its socket: the original goes on
         # listening, and its queue of waiting connections with it.
         sock = self._sock.dup()
+        # Accepted connections inherit it: the kernel notices a client that is gone for good.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if sock.family == socket.AF_UNIX:
             self._accepting = await loop.create_unix_server(
                 self._server, sock=sock, backlog=_BACKLOG, ssl=tls

@@ -15,7 +15,6 @@ from typing import Protocol, cast
 
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.tcp_helpers import tcp_keepalive
 
 from proxy.dataplane.admission import Admission
 from proxy.dataplane.departure import has_left
@@ -168,7 +167,6 @@ class Downstream(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         BaseProtocol.connection_made(self, transport)
-        tcp_keepalive(self.transport)
         name = transport.get_extra_info("peername")
         self.peer = _plain_address(name[0]) if isinstance(name, tuple) else ""
         self.secure = transport.get_extra_info("sslcontext") is not None

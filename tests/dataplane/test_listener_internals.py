@@ -16,7 +16,6 @@ from typing import cast
 import aiohttp
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.tcp_helpers import tcp_keepalive
 
 import proxy.dataplane
 from proxy.dataplane.listener import Downstream, Listener
@@ -29,7 +28,6 @@ LISTENER = FOLDER / "listener.py"
 IMPORTED = {
     "aiohttp.web",
     "aiohttp.base_protocol.BaseProtocol",
-    "aiohttp.tcp_helpers.tcp_keepalive",
 }
 """All that listener.py takes from aiohttp."""
 
@@ -237,13 +235,6 @@ async def test_a_server_keeps_its_connections() -> None:
         "web.Server.connection_lost does not forget a connection whose _task_handler is None",
     )
     listener.connection_lost(protocol, None)  # a tunnel's connection is lost a second time
-
-
-def test_keepalive_is_asked_of_the_kernel_by_a_function_of_a_transport() -> None:
-    relied_on(
-        list(inspect.signature(tcp_keepalive).parameters) == ["transport"],
-        "tcp_keepalive takes something else than a transport",
-    )
 
 
 # --- all together ----------------------------------------------------------------------------

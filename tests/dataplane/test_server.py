@@ -35,6 +35,20 @@ async def test_a_data_plane_on_several_sockets(start_target: StartTarget) -> Non
     await plane.drain(0)
 
 
+async def test_the_kernel_is_asked_to_notice_clients_that_are_gone(
+    start_front: StartFront, start_target: StartTarget
+) -> None:
+    target = await start_target(hello)
+    front = await start_front()
+    front.route("/", target.url)
+    client = await front.client()
+    await client.send(GET)
+    await client.read_response()
+    (accepted,) = front.plane._listener.clients
+    raw = accepted.transport.get_extra_info("socket")
+    assert raw.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
 @pytest.mark.parametrize(
     "config",
     [
