@@ -15,9 +15,7 @@ MAX_DEPTH = 64
 def read_data(body: bytes) -> dict[str, Any]:
     """Return a body's JSON object with its string `target`; raises RouteError for any other."""
     try:
-        data = json.loads(
-            body.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite_float
-        )
+        data = _decode(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise RouteError("the body is not valid JSON: it is not UTF-8") from None
     except RecursionError:
@@ -69,9 +67,14 @@ def _finite_float(digits: str) -> float:
     return number
 
 
+_decode = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite_float).decode
+
+
 def _check_depth(data: dict[str, Any]) -> None:
     level: list[Any] = [data]
     for _ in range(MAX_DEPTH):
+        if not level:
+            return
         inner = (each.values() if isinstance(each, dict) else each for each in level)
         level = [value for values in inner for value in values if isinstance(value, dict | list)]
     if level:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -26,8 +26,8 @@ _SECRET = re.compile(r"//[^/]*@")
 class Workers(Protocol):
     """What the control plane asks of the workers as a whole."""
 
-    async def publish(self, put: Sequence[Route], delete: Sequence[str]) -> None:
-        """Send one change to every live worker; return when each has applied it."""
+    def publish(self, put: Sequence[Route], delete: Sequence[str]) -> Awaitable[None]:
+        """Send one change to every live worker now; what is returned ends when all have it."""
 
     async def collect(self) -> None:
         """Ask every live worker for its report now; return when they are in (1 s at most)."""
@@ -161,7 +161,9 @@ class RouteService:
             await self._store.put(route)
             self._stored[route.key] = route
             self._activity[route.key] = time.time()
-            await self._workers.publish([route], [])
+            applied = self._workers.publish([route], [])
+        # The next change may follow on its heels: workers take them in the order they were sent.
+        await applied
         log.info("route added: %r -> %r", route.key, _SECRET.sub("//...@", route.target))
 
     async def _remove(self, key: str) -> None:
@@ -171,7 +173,8 @@ class RouteService:
                 raise RouteNotFoundError(f"there is no route {key}")
             await self._store.delete(key)
             del self._stored[key], self._activity[key]
-            await self._workers.publish([], [key])
+            applied = self._workers.publish([], [key])
+        await applied
         log.info("route removed: %r", key)
 
     async def _replace_fixed(self, fixed: dict[str, Route]) -> None:
@@ -184,7 +187,8 @@ class RouteService:
                 return
             self._fixed = fixed
             self._mark(put, delete)
-            await self._workers.publish(put, delete)
+            applied = self._workers.publish(put, delete)
+        await applied
         log.info("fixed routes: %d put, %d removed", len(put), len(delete))
 
     def _mark(self, put: Iterable[Route], delete: Iterable[str]) -> None:

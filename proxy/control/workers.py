@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -154,8 +154,8 @@ class WorkerPool:
 
     # --- what the control plane asks for ---
 
-    async def publish(self, put: Sequence[Route], delete: Sequence[str]) -> None:
-        """Put and delete routes in every live worker; return when all have acknowledged.
+    def publish(self, put: Sequence[Route], delete: Sequence[str]) -> Awaitable[None]:
+        """Put and delete routes in every live worker; to be awaited until all have acknowledged.
 
         A worker that starts later gets them with its table; one that dies is not waited for.
         """
@@ -163,9 +163,7 @@ class WorkerPool:
         change = Change(self._revision, tuple(map(forwarding, put)), tuple(delete))
         # Adopted ones too: they may have a request yet on a connection that was kept alive.
         adopted = self._adopted.values() if self._in_step else ()
-        waiting = [each.change(change) for each in [*self._live(), *adopted]]
-        if waiting:
-            await asyncio.wait(waiting)
+        return _all_done([each.change(change) for each in [*self._live(), *adopted]])
 
     async def collect(self) -> None:
         """Have every live worker report now; return when all have, or after a second."""
@@ -307,6 +305,11 @@ class WorkerPool:
 
     def _live(self) -> list[WorkerProcess]:
         return [each for each in self._workers.values() if each.live]
+
+
+async def _all_done(waiting: Iterable[asyncio.Future[None]]) -> None:
+    for future in waiting:
+        await future
 
 
 async def _handed(worker: WorkerProcess) -> HandedWorker | None:

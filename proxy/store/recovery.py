@@ -17,6 +17,8 @@ log = logging.getLogger("hubgate.recovery")
 # Seconds. Routes are written at once; when they were last active, no more often than this.
 INTERVAL = 30.0
 RETRY = 5.0
+# Of many changes the first is written at once, and those of this time after it together.
+GATHERING = 0.02
 
 
 class RecoveryStore(MemoryStore):
@@ -112,8 +114,7 @@ class RecoveryStore(MemoryStore):
             failing = await self._write(failing)
             if ending:
                 return
-            if failing:
-                await _set(self._ending, RETRY)
+            await _set(self._ending, RETRY if failing else GATHERING)
 
     async def _write(self, failed_before: bool) -> bool:
         """Write what is new; return whether it failed."""

@@ -188,6 +188,22 @@ async def test_a_fixed_route_shadows_a_stored_one_which_returns_after_it() -> No
     assert all(delete == () for _, delete in workers.changes)
 
 
+async def test_a_change_is_sent_before_the_one_ahead_of_it_is_acknowledged() -> None:
+    workers = RecordingWorkers()
+    service = await opened(workers=workers)
+    workers.gate.clear()
+    async with asyncio.TaskGroup() as tasks:
+        adding = [tasks.create_task(service.add(key, {"target": TARGET})) for key in ("/a", "/b")]
+        removing = tasks.create_task(service.remove("/a"))
+        async with asyncio.timeout(30):
+            while len(workers.changes) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        assert not any(task.done() for task in (*adding, removing))
+        workers.gate.set()
+    sent = [([route.key for route in put], list(delete)) for put, delete in workers.changes]
+    assert sent == [(["/a"], []), (["/b"], []), ([], ["/a"])]
+
+
 async def test_replacing_fixed_routes_publishes_the_differences_as_one_change() -> None:
     workers = RecordingWorkers()
     same, moved = fixed("/same"), fixed("/moved")

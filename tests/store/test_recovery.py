@@ -1,9 +1,11 @@
 """A memory store that a successor can go on from, and that never waits for its file."""
 
+import asyncio
 import logging
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,6 +64,32 @@ async def test_the_file_follows_within_a_moment(path: Path) -> None:
     await store.delete("/a")
     await until(lambda: not written(path))
     await store.close()
+
+
+async def test_changes_that_come_one_after_the_other_are_written_together(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "GATHERING", 0.2)
+    store = RecoveryStore(path)
+    await store.open()
+    writes: list[int] = []
+    write = store._journal.write
+
+    def counted(put: list[Route], *more: Any) -> None:
+        writes.append(len(put))
+        write(put, *more)
+
+    monkeypatch.setattr(store._journal, "write", counted)
+    await store.put(route("/first"))
+    await until(lambda: written(path) == {"/first"})
+    for number in range(10):
+        await store.put(route(f"/{number}"))
+        await asyncio.sleep(0.001)
+    await until(lambda: len(written(path)) == 11)
+    await store.close()
+    assert writes[0] == 1
+    assert sum(writes) == 11
+    assert len(writes) < 11
 
 
 async def test_a_clean_end_leaves_nothing_and_is_written_no_more(path: Path) -> None:
