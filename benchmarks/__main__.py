@@ -1,123 +1,151 @@
-"""`python -m benchmarks`: run every row with every contender, interleaved, several rounds."""
+"""`python -m benchmarks`: hubgate beside other proxies, every row, interleaved, several rounds."""
 
 import argparse
 import contextlib
+import dataclasses
 import json
-import platform
-import shutil
-import statistics
-import subprocess
+import os
+import signal
+import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
-from benchmarks.contenders import Contender, Running, Site, contenders
-from benchmarks.hubs import HUB_ROWS, take_hub_row
+from benchmarks import crowded, options, tables
+from benchmarks.catalogue import HUBGATE, ROWS, TRAFFIC
+from benchmarks.contenders import Contender, Site, contenders
+from benchmarks.machine import machine, versions
 from benchmarks.processes import LOAD_CORE, free_port, running
-from benchmarks.report import Figures, show
-from benchmarks.rows import ROWS, Row, warm_up
+from benchmarks.record import PATH, Record, say
+from benchmarks.report import show
+from benchmarks.scale import FULL, QUICK, Scale
+from benchmarks.traffic import Context, take_round
 from proxy.cli.authority import make_authority, make_server
 
-OUTPUT = Path("build/bench/results.json")
+
+@dataclass(frozen=True)
+class Scene:
+    """Rows that are taken together, by `take(context, contender)`; `who` are asked, or all."""
+
+    keys: tuple[str, ...]
+    take: Callable[[Context, Contender], None]
+    who: tuple[str, ...] = ()
+
+
+_API = (HUBGATE, "CHP")
+SCENES = (
+    Scene(("plain", "metrics", "access-log"), options.take_plain_and_options, (HUBGATE,)),
+    Scene(("workers-1", "workers-2", "workers-4", "memory-worker"), options.take_workers,
+          (HUBGATE,)),
+    Scene(("memory-base",), options.take_memory_at_start),
+    Scene(("memory-connection", "memory-tunnel"), crowded.take_memory_of_idle),
+    Scene(("memory-tunnels", "memory-all"), crowded.take_tunnels),
+    Scene(("p99-alone", "p99-crowd"), crowded.take_latency_beside, crowded.IN_LATENCY),
+    Scene(("first-byte",), crowded.take_first_byte),
+    Scene(("add-1", "add-50", "remove-1", "remove-50"), tables.take_changes, _API),
+    Scene(("replaced",), tables.take_replacement, (HUBGATE,)),
+    Scene(tables.LARGE_KEYS, tables.take_large_table, _API),
+)  # fmt: skip
 
 
 def main() -> int:
-    """Measure, print the table, write the JSON."""
-    options = _options()
-    chosen = [each for each in contenders() if each.present and each.name in options.contenders]
-    rows = [row for row in ROWS if options.only in row.name]
-    figures: Figures = {}
-    with tempfile.TemporaryDirectory() as name, _site(Path(name)) as site:
-        for number in range(options.rounds):
-            print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
-            for contender in chosen:
-                _measure(contender, rows, site, options.seconds, figures)
-        hub_rows = [] if options.no_hub else [row for row in HUB_ROWS if options.only in row.name]
-        for hub_row in hub_rows:
-            print(hub_row.name, file=sys.stderr, flush=True)
-            figures[hub_row.name] = take_hub_row(hub_row, site, options.contenders)
-    result = {
-        "machine": _machine(),
-        "versions": {each.name: _version(each) for each in chosen},
-        "rounds": options.rounds,
-        "seconds": options.seconds,
-        "figures": figures,
-    }
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(result, indent=1))
-    show(result)
-    print(f"written to {OUTPUT}")
-    return 0
+    """Measure, write the JSON after every figure, print the table."""
+    asked = _options()
+    chosen = [each for each in contenders() if each.present and each.name in asked.contenders]
+    keys = [key for key in ROWS if any(fnmatch(key, pattern) for pattern in asked.only)]
+    scale = _scale(asked)
+    record = Record(
+        {"machine": machine(), "versions": versions(chosen), "scale": dataclasses.asdict(scale)}
+    )
+    if asked.more and PATH.exists():
+        record.go_on_from(json.loads(PATH.read_text()))
+        record.forget(_taken_with(keys))
+    # All that is started here inherits it; the contenders get the other core.
+    os.sched_setaffinity(0, {int(LOAD_CORE)})
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    stopped = False
+    try:
+        _measure(record, scale, chosen, keys)
+    except KeyboardInterrupt:
+        stopped = True
+        say("stopped; the figures so far are kept")
+    record.write()
+    show(record.result)
+    print(f"{record.result['minutes']:g} minutes, written to {PATH}")
+    return 130 if stopped else 0
 
 
 def _options() -> argparse.Namespace:
     names = [each.name for each in contenders()]
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of load for one figure")
-    parser.add_argument("--only", default="", help="rows whose name contains this")
+    parser.add_argument("--quick", action="store_true", help="a look, in three minutes")
+    parser.add_argument("--rounds", type=int, help=f"figures of each row (default: {FULL.rounds})")
+    parser.add_argument("--seconds", type=float, help=f"of each figure (default: {FULL.seconds:g})")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=["*"],
+        metavar="PATTERN",
+        help="only these rows and what is taken with them; of " + ", ".join(ROWS),
+    )
     parser.add_argument("--contenders", nargs="+", choices=names, default=names)
-    parser.add_argument("--no-hub", action="store_true", help="leave out the rows of route tables")
-    return parser.parse_args()
+    parser.add_argument("--more", action="store_true", help="keep the last run's other rows")
+    return parser.parse_args()  # fmt: skip
+
+
+def _taken_with(keys: Sequence[str]) -> list[str]:
+    """Return these rows and all others that are taken together with one of them."""
+    others = [key for scene in SCENES if set(scene.keys) & set(keys) for key in scene.keys]
+    return [*keys, *others]
+
+
+def _scale(asked: argparse.Namespace) -> Scale:
+    scale = QUICK if asked.quick else FULL
+    if asked.rounds is not None:
+        scale = dataclasses.replace(scale, rounds=asked.rounds, repeats=asked.rounds)
+    if asked.seconds is not None:
+        scale = dataclasses.replace(scale, seconds=asked.seconds)
+    return scale
+
+
+def _measure(
+    record: Record, scale: Scale, chosen: Sequence[Contender], keys: Sequence[str]
+) -> None:
+    with tempfile.TemporaryDirectory() as name, _site(Path(name)) as site:
+        context = Context(site, scale, record)
+        if any(row.key in keys for row in TRAFFIC):
+            for number in range(scale.rounds):
+                say(f"round {number + 1} of {scale.rounds}")
+                for contender in chosen:
+                    take_round(context, contender, keys)
+        for scene in SCENES:
+            if any(key in keys for key in scene.keys):
+                _play(context, scene, chosen)
+
+
+def _play(context: Context, scene: Scene, chosen: Sequence[Contender]) -> None:
+    say(", ".join(scene.keys))
+    for contender in chosen:
+        if not scene.who or contender.name in scene.who:
+            with context.record.attempt(scene.keys, contender.name):
+                scene.take(context, contender)
 
 
 @contextlib.contextmanager
 def _site(folder: Path) -> Iterator[Site]:
-    authority = make_authority()
-    pair = make_server(authority, ("127.0.0.1", "localhost"), days=30)
+    pair = make_server(make_authority(), ("127.0.0.1", "localhost"), days=30)
     cert, key = folder / "cert.pem", folder / "key.pem"
     cert.write_bytes(pair.certificate_pem())
     key.write_bytes(pair.key_pem())
     key.chmod(0o600)
     port = free_port()
     command = [sys.executable, str(Path(__file__).with_name("backend.py")), str(port)]
-    with running(command, folder, [port], core=LOAD_CORE):
-        yield Site(port, folder, cert, key)
-
-
-def _measure(
-    contender: Contender, rows: list[Row], site: Site, seconds: float, figures: Figures
-) -> None:
-    for tls in (False, True):
-        wanted = [row for row in rows if row.tls is tls]
-        if wanted:
-            with contender.start(site, tls) as started:
-                # A port accepts before all is loaded: what starting costs is no request's cost.
-                warm_up(started, tls)
-                for row in wanted:
-                    _take(row, contender, started, seconds, figures)
-
-
-def _take(
-    row: Row, contender: Contender, started: Running, seconds: float, figures: Figures
-) -> None:
-    taken = figures.setdefault(row.name, {}).setdefault(contender.name, [])
-    value = row.take(started, seconds)
-    taken.append(value)
-    median = statistics.median(taken)
-    print(f"  {contender.name:8} {row.name}: {value:.1f} {row.unit} (median {median:.1f})",
-          file=sys.stderr, flush=True)  # fmt: skip
-
-
-def _machine() -> dict[str, str]:
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
-    return {"cpu": model, "kernel": platform.release(), "python": platform.python_version()}
-
-
-def _version(contender: Contender) -> str:
-    command = contender.version()
-    if shutil.which(command[0]) is None:
-        return "not installed"
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return (done.stdout + done.stderr).strip().splitlines()[0]
+    with socket.socket() as down, running(command, folder, [port], core=LOAD_CORE):
+        down.bind(("127.0.0.1", 0))  # and does not listen: nobody else can
+        yield Site(port, down.getsockname()[1], folder, cert, key)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""The backend behind every contender: nginx for pages, an echo for websockets, both in front
-of the same port so that one target serves every row."""
+"""The backend behind every contender: pages, uploads and websockets, one target for every row."""
 
 import asyncio
 import base64
 import hashlib
+import itertools
+import resource
 import sys
 
 import uvloop
@@ -12,10 +13,11 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 SMALL = b"hello world\n" * 10
 PAGE = bytes(range(256)) * 256
 _BLOCK = bytes(1 << 20)
+_numbers = itertools.count()
 
 
 class Backend(asyncio.Protocol):
-    """Answers `/small`, `/page`, `/big?BYTES` and uploads, and echoes a websocket's bytes.
+    """Answers `/small`, `/page`, `/big?BYTES`, `/unlike/…` and uploads, echoes a websocket's bytes.
 
     Reads no more of a request than these need: what is measured is the proxy in front.
     """
@@ -62,12 +64,14 @@ class Backend(asyncio.Protocol):
             self.left = int(path[5:])
             self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % self.left)
             self.resume_writing()
+        elif b"/unlike/" in path:
+            self._send(SMALL, _unlike())
         else:
-            self._send(PAGE if path == b"/page" else SMALL)
+            self._send(PAGE if path.endswith(b"/page") else SMALL)
 
-    def _send(self, body: bytes) -> None:
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
-        self.transport.write(head % len(body) + body)
+    def _send(self, body: bytes, more: bytes = b"") -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n%bContent-Length: %d\r\n\r\n"
+        self.transport.write(head % (more, len(body)) + body)
 
     def _switch(self, key: bytes) -> None:
         accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())
@@ -86,6 +90,12 @@ class Backend(asyncio.Protocol):
             size = min(self.left, len(_BLOCK))
             self.left -= size
             self.transport.write(_BLOCK if size == len(_BLOCK) else _BLOCK[:size])
+
+
+def _unlike() -> bytes:
+    """Return header lines that no other answer has."""
+    number = next(_numbers)
+    return b'ETag: "%x"\r\nX-Request-ID: 0123456789abcdef-%d\r\n' % (number, number)
 
 
 def _unmasked(data: bytes) -> bytes:
@@ -108,4 +118,6 @@ async def _main(port: int) -> None:
 
 
 if __name__ == "__main__":
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     uvloop.run(_main(int(sys.argv[1])))

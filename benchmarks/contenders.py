@@ -1,11 +1,10 @@
 """The proxies that are compared, each started with what it needs to forward to one backend."""
 
 import contextlib
-import json
 import os
+import resource
 import shutil
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,20 +12,44 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.api import TOKEN, Api
+from benchmarks.catalogue import HUBGATE
+from benchmarks.crowd import ROUTES
 from benchmarks.processes import free_port, running
 
 CHP = Path("build/chp-5.3.0/node_modules/configurable-http-proxy/bin/configurable-http-proxy")
-TOKEN = "benchmark"
+DROP_IN = Path(sys.executable).with_name("configurable-http-proxy")
+# A tunnel takes two descriptors; a few are for other things.
+OPEN_FILES = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+TUNNELS_PER_PROCESS = (OPEN_FILES - 400) // 2
 
 
 @dataclass(frozen=True)
 class Site:
-    """What a contender forwards to and with: the backend's port, a folder, a certificate."""
+    """What a contender forwards to and with: the backend's port, a folder, a certificate.
+
+    On the port `down` nothing listens, and nothing ever will.
+    """
 
     backend: int
+    down: int
     folder: Path
     cert: Path
     key: Path
+
+    @property
+    def target(self) -> str:
+        """The backend's URL."""
+        return f"http://127.0.0.1:{self.backend}"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a contender is started; what it does not know of this it is started without."""
+
+    tls: bool = False
+    workers: int = 1
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,50 +60,56 @@ class Running:
     port: int
     api_port: int = 0
 
-    def call(self, method: str, path: str, target: str | None = None) -> None:
-        """Call the REST API for routes."""
-        body = None if target is None else json.dumps({"target": target}).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.api_port}/api/routes{path}",
-            body,
-            {"Authorization": f"token {TOKEN}"},
-            method=method,
-        )
-        urllib.request.urlopen(request, timeout=60).read()
+    def api(self) -> Api:
+        """Return a connection to its API of routes."""
+        return Api(self.api_port)
 
 
-Start = Callable[[Site, bool], AbstractContextManager[Running]]
+Start = Callable[[Site, Setup], AbstractContextManager[Running]]
 
 
 @dataclass(frozen=True)
 class Contender:
-    """`start` runs it with or without TLS; `present` says whether it is installed."""
+    """`start` runs it; `present` says whether it is installed.
+
+    `has_api`: it has the API of routes. `shares`: it can be several processes on one port, so
+    that together they may open more files than one.
+    """
 
     name: str
     start: Start
     present: bool
     version: Callable[[], list[str]]
+    has_api: bool = False
+    shares: bool = False
+
+    def tunnels(self, wanted: int) -> int:
+        """Return how many of that many tunnels it can hold."""
+        return wanted if self.shares else min(wanted, TUNNELS_PER_PROCESS)
 
 
 @contextlib.contextmanager
-def _nginx(site: Site, tls: bool) -> Iterator[Running]:
+def _nginx(site: Site, setup: Setup) -> Iterator[Running]:
     port = free_port()
-    ssl = f"ssl_certificate {site.cert}; ssl_certificate_key {site.key};" if tls else ""
+    ssl = f"ssl_certificate {site.cert}; ssl_certificate_key {site.key};" if setup.tls else ""
+    # Each worker a socket of its own, else the first one would take nearly all connections.
+    options = f"{'ssl' if setup.tls else ''} {'reuseport' if setup.workers > 1 else ''}"
     config = site.folder / f"nginx-{port}.conf"
     config.write_text(f"""
-user root; worker_processes 1;
+user root; worker_processes {setup.workers};
 daemon off; pid {site.folder}/nginx-{port}.pid; error_log stderr crit;
-worker_rlimit_nofile 65536;
+worker_rlimit_nofile {OPEN_FILES};
 events {{ worker_connections 32768; }}
 http {{
   access_log off; client_max_body_size 0; keepalive_requests 1000000000;
+  proxy_max_temp_file_size 0;
   proxy_temp_path {site.folder}/nginx-temp; client_body_temp_path {site.folder}/nginx-body;
   map $http_upgrade $conn {{ default upgrade; '' ''; }}
   upstream backend {{
     server 127.0.0.1:{site.backend}; keepalive 64; keepalive_requests 1000000000;
   }}
   server {{
-    listen 127.0.0.1:{port} backlog=4096 {"ssl" if tls else ""}; {ssl}
+    listen 127.0.0.1:{port} backlog=4096 {options}; {ssl}
     location / {{
       proxy_pass http://backend; proxy_http_version 1.1; proxy_read_timeout 1h;
       proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $conn;
@@ -96,14 +125,14 @@ http {{
 
 
 @contextlib.contextmanager
-def _haproxy(site: Site, tls: bool) -> Iterator[Running]:
+def _haproxy(site: Site, setup: Setup) -> Iterator[Running]:
     port = free_port()
     pem = site.folder / "haproxy.pem"
     pem.write_bytes(site.cert.read_bytes() + site.key.read_bytes())
     config = site.folder / f"haproxy-{port}.cfg"
     config.write_text(f"""
 global
-  maxconn 9900
+  maxconn {TUNNELS_PER_PROCESS + 50}
   nbthread 1
 defaults
   mode http
@@ -113,7 +142,7 @@ defaults
   timeout server 1h
   timeout tunnel 1h
 frontend public
-  bind 127.0.0.1:{port} {f"ssl crt {pem}" if tls else ""}
+  bind 127.0.0.1:{port} {f"ssl crt {pem}" if setup.tls else ""}
   default_backend target
 backend target
   http-reuse always
@@ -124,10 +153,10 @@ backend target
 
 
 @contextlib.contextmanager
-def _caddy(site: Site, tls: bool) -> Iterator[Running]:
+def _caddy(site: Site, setup: Setup) -> Iterator[Running]:
     port = free_port()
     config = site.folder / f"Caddyfile-{port}"
-    scheme, line = ("https", f"tls {site.cert} {site.key}") if tls else ("http", "")
+    scheme, line = ("https", f"tls {site.cert} {site.key}") if setup.tls else ("http", "")
     config.write_text(f"""
 {{
   admin off
@@ -147,40 +176,48 @@ def _caddy(site: Site, tls: bool) -> Iterator[Running]:
         yield Running(process, port)
 
 
-def _configurable(command: list[str], *more: str) -> Start:
+def _configurable(command: list[str], has_workers: bool) -> Start:
     @contextlib.contextmanager
-    def start(site: Site, tls: bool) -> Iterator[Running]:
+    def start(site: Site, setup: Setup) -> Iterator[Running]:
         port, api_port = free_port(), free_port()
-        target = f"http://127.0.0.1:{site.backend}"
         flags = ["--ip", "127.0.0.1", "--port", str(port), "--api-ip", "127.0.0.1"]
-        flags += ["--api-port", str(api_port), "--default-target", target]
-        flags += ["--log-level", "error", *more]
-        if tls:
+        flags += ["--api-port", str(api_port), "--default-target", site.target]
+        flags += ["--log-level", "error", *setup.flags]
+        if has_workers:
+            flags += ["--workers", str(setup.workers)]
+        if setup.tls:
             flags += ["--ssl-cert", str(site.cert), "--ssl-key", str(site.key)]
         # A state folder of our own: a killed run must not leave routes for a real one.
         env = {"CONFIGPROXY_AUTH_TOKEN": TOKEN, "XDG_STATE_HOME": str(site.folder)}
         with running([*command, *flags], site.folder, [port, api_port], env) as process:
-            yield Running(process, port, api_port)
+            started = Running(process, port, api_port)
+            _add_routes(started, site)
+            yield started
 
     return start
 
 
-def hubgate(*flags: str) -> Start:
-    """Return how to start hubgate, with more flags of the drop-in command."""
-    drop_in = Path(sys.executable).with_name("configurable-http-proxy")
-    return _configurable([str(drop_in)], *flags)
+def _add_routes(started: Running, site: Site) -> None:
+    api = started.api()
+    api.call("POST", "/down", f"http://127.0.0.1:{site.down}")
+    for number in range(ROUTES):
+        api.call("POST", f"/user/somebody-{number}", site.target)
 
 
 def contenders() -> list[Contender]:
     """Return all contenders, hubgate first."""
     chp = [shutil.which("node") or "node", os.path.abspath(CHP)]
+    has_chp = CHP.exists() and _installed("node")
+    own_version = [sys.executable, "-m", "proxy", "--version"]
+    start = _configurable([str(DROP_IN)], has_workers=True)
     return [
-        Contender("hubgate", hubgate(), True, lambda: [sys.executable, "-m", "proxy", "--version"]),
-        Contender("CHP", _configurable(chp), CHP.exists(), lambda: [*chp, "--version"]),
+        Contender(HUBGATE, start, True, lambda: own_version, has_api=True, shares=True),
+        Contender("CHP", _configurable(chp, has_workers=False), has_chp,
+                  lambda: [*chp, "--version"], has_api=True),
         Contender("Caddy", _caddy, _installed("caddy"), lambda: ["caddy", "version"]),
-        Contender("nginx", _nginx, _installed("nginx"), lambda: ["nginx", "-v"]),
+        Contender("nginx", _nginx, _installed("nginx"), lambda: ["nginx", "-v"], shares=True),
         Contender("HAProxy", _haproxy, _installed("haproxy"), lambda: ["haproxy", "-v"]),
-    ]
+    ]  # fmt: skip
 
 
 def _installed(name: str) -> bool:

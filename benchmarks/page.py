@@ -1,64 +1,143 @@
-"""`python -m benchmarks.page`: the last run as docs/benchmarks.md and its pictures."""
+"""`python -m benchmarks.page`: the last run's figures in docs/, with pictures."""
 
 import json
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
+from benchmarks.catalogue import (
+    HUBGATE,
+    LATENCY,
+    MEMORY,
+    OPTIONS,
+    ROWS,
+    TABLES,
+    TRAFFIC,
+    Row,
+)
+from benchmarks.record import PATH
+from benchmarks.report import markdown, medians, remarks, rounded, spread, table, verdicts
 
-mpl.use("Agg")
-
-from matplotlib import pyplot as plt
-
-from benchmarks.report import markdown, medians
-from benchmarks.rows import ROWS
-
-RESULTS = Path("build/bench/results.json")
-PAGE = Path("docs/benchmarks.md")
+BENCHMARKS = Path("docs/benchmarks.md")
+PERFORMANCE = Path("docs/performance.md")
 PICTURES = Path("docs/pictures")
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-COLOURS = {"hubgate": "#d95f02", "CHP": "#7570b3", "Caddy": "#66a61e", "nginx": "#1b9e77"}
+SECTIONS = (
+    ("Traffic", TRAFFIC, "CPU time of the proxy's processes for one unit of work.",
+     ("requests.png", "ratio.png")),
+    ("Options and workers", OPTIONS, "", ("workers.png",)),
+    ("Memory", MEMORY, "Proportional set size of all processes of the proxy, freshly started; what"
+     " the kernel holds for sockets is not in it.", ("tunnels.png",)),
+    ("Latency", LATENCY, "One client on one kept-alive connection.", ()),
+    ("Routes", TABLES, "", ("routes.png",)),
+)  # fmt: skip
+PICTURED = {
+    "requests.png": "CPU time for each kind of work",
+    "ratio.png": "hubgate's CPU time as a share of CHP's",
+    "workers.png": "CPU time for a request by number of workers",
+    "tunnels.png": "Memory of idle tunnels, and latency beside them",
+    "routes.png": "Changing and listing routes",
+}
+# What an operator reckons with.
+COSTS = (
+    "small", "many", "page", "connect", "upload", "download", "ws-small", "ws-large", "tls",
+    "down", "routes-many", "memory-base", "memory-worker", "memory-connection", "memory-tunnel",
+    "memory-route", "replaced", "replaced-many",
+)  # fmt: skip
 
 
 def main() -> None:
-    """Put the figures between the page's two marks, and draw them."""
-    result = json.loads(RESULTS.read_text())
+    """Put the figures between the pages' marks, and draw them."""
+    # Only here: reading a page's text needs nothing that draws.
+    from benchmarks.plots import draw_all
+
+    result = json.loads(PATH.read_text())
     PICTURES.mkdir(parents=True, exist_ok=True)
-    _draw(result, "requests", [row.name for row in ROWS if row.unit == "µs"], "CPU µs, log scale")
-    text = PAGE.read_text()
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    PAGE.write_text(f"{head}{BEGIN}\n{_figures(result)}{END}{tail}")
+    draw_all(result, PICTURES)
+    for page, figures in ((BENCHMARKS, figures_of(result)), (PERFORMANCE, costs_of(result))):
+        page.write_text(between_marks(page.read_text(), figures))
 
 
-def _figures(result: Mapping[str, Any]) -> str:
-    machine = ", ".join(f"{name} {value}" for name, value in result["machine"].items())
-    versions = "\n".join(f"- {name}: {value}" for name, value in result["versions"].items())
+def between_marks(text: str, figures: str) -> str:
+    """Return a page's text with `figures` between its two marks; raises ValueError without."""
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page has no {BEGIN} and {END}")
+    return f"{head}{BEGIN}\n{figures}{END}{tail}"
+
+
+def figures_of(result: Mapping[str, Any]) -> str:
+    """Return all figures as Markdown."""
+    parts = [_about(result)]
+    for title, rows, about, pictures in SECTIONS:
+        heading, lines = table(result, rows)
+        if lines:
+            parts.append(f"### {title}\n\n" + (f"{about}\n\n" if about else ""))
+            parts.append(markdown(heading, lines) + "\n")
+            said = remarks(result, rows)
+            parts.append("".join(f"- {line}\n" for line in said) + ("\n" if said else ""))
+            parts += [f"![{PICTURED[name]}](pictures/{name})\n\n" for name in pictures]
+            parts.append(_cores(result) if rows is TRAFFIC else "")
+    return "".join(parts)
+
+
+def _about(result: Mapping[str, Any]) -> str:
+    scale, machine = result["scale"], result["machine"]
+    versions = ", ".join(f"{name} {value}" for name, value in result["versions"].items())
+    found = [each for row in ROWS.values() for each in verdicts(row, medians(result["figures"]))]
+    reached, known = (sum(each.enough is not None for each in found if each.enough is not value)
+                      for value in (False, None))  # fmt: skip
+    apart = spread(result)
+    noise = f" Half of all figures vary by less than {apart:.0%} between rounds." if apart else ""
     return (
-        f"Median of {result['rounds']} rounds of {result['seconds']:g} s for a figure, contenders"
-        f" interleaved; {machine}.\n\n{markdown(result)}\n"
-        f"![CPU time for each kind of work](pictures/requests.png)\n\nVersions:\n\n{versions}\n"
+        f"Measured on {machine['date']}: {machine['cpu']}, {machine['cores']} cores, Linux"
+        f" {machine['kernel']}, Python {machine['python']}; {versions}. Median of"
+        f" {scale['rounds']} rounds, {scale['seconds']:g} s for each figure of traffic.{noise}"
+        f" Of {known} figures that have a target, {reached} reach it.\n\n"
     )
 
 
-def _draw(result: Mapping[str, Any], name: str, rows: list[str], label: str) -> None:
+def _cores(result: Mapping[str, Any]) -> str:
+    """Return how busy the cores were in the first row that tells."""
+    taken = result.get("cores", {}).get("small", {})
+    lines = [
+        [name, *(_middle(values, part, form) for part, form in _CORES)]
+        for name, values in taken.items()
+    ]
+    if not lines:
+        return ""
+    heading = ["small GET, 32 connections", "requests/s", "proxy's core busy", "load's core busy"]
+    return markdown(heading, lines) + "\n"
+
+
+_CORES = (("per_second", "{:,.0f}"), ("proxy", "{:.0%}"), ("load", "{:.0%}"))
+
+
+def _middle(values: Sequence[Mapping[str, float]], part: str, form: str) -> str:
+    return form.format(statistics.median(each[part] for each in values))
+
+
+def costs_of(result: Mapping[str, Any]) -> str:
+    """Return what hubgate's worker costs as Markdown."""
     middle = medians(result["figures"])
-    rows = [row for row in rows if row in middle]
-    names = list(dict.fromkeys(each for row in rows for each in middle[row]))
-    figure, axes = plt.subplots(figsize=(10, 1 + 0.8 * len(rows)))
-    height = 0.8 / len(names)
-    for index, contender in enumerate(names):
-        places = [place + index * height for place in range(len(rows))]
-        values = [middle[row].get(contender, 0) for row in rows]
-        axes.barh(places, values, height, label=contender, color=COLOURS.get(contender, "#999999"))
-    axes.set_yticks([place + 0.4 - height / 2 for place in range(len(rows))], rows)
-    axes.set_xscale("log")
-    axes.set_xlabel(label)
-    axes.invert_yaxis()
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(PICTURES / f"{name}.png", dpi=110)
+    lines = [
+        _cost(ROWS[key], middle[key][HUBGATE], result)
+        for key in COSTS
+        if HUBGATE in middle.get(key, {})
+    ]
+    machine = result["machine"]
+    return (
+        markdown(["what", "cost"], lines)
+        + f"\n{machine['cpu']}, Python {machine['python']}, hubgate"
+        f" {result['versions'].get(HUBGATE, '')}, {machine['date']}.\n"
+    )
+
+
+def _cost(row: Row, value: float, result: Mapping[str, Any]) -> list[str]:
+    kind = " of CPU" if row in TRAFFIC or row.unit == "µs" else ""
+    return [row.title(result["scale"]), f"{rounded(value)} {row.unit}{kind}"]
 
 
 if __name__ == "__main__":

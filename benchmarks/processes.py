@@ -1,7 +1,8 @@
-"""Processes on one core, what they use, and that they end."""
+"""Processes on one core, and that they end."""
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -12,7 +13,6 @@ import psutil
 
 PROXY_CORE = "0"
 LOAD_CORE = "1"
-_TICK = os.sysconf("SC_CLK_TCK")
 
 
 def pinned(core: str, command: Sequence[str]) -> list[str]:
@@ -38,6 +38,7 @@ def running(
     """Run `command` on `core` until the block ends; entered when all `ports` accept."""
     name = Path(command[0]).name
     with (folder / f"{name}-{time.monotonic_ns()}.log").open("wb") as log:
+        # A group of its own: Ctrl-C is ours alone, and whatever it leaves can be found by it.
         process = psutil.Popen(
             pinned(core, command),
             cwd=folder,
@@ -45,51 +46,54 @@ def running(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     try:
         for port in ports:
             _wait_for(port, process, Path(log.name))
         yield process
     finally:
-        tree = [*process.children(recursive=True), process]
+        end(process)
+
+
+def end(process: psutil.Popen) -> None:
+    """End the leader of a process group, politely at first, and then all of the group."""
+    tree = family(process)
+    with contextlib.suppress(psutil.NoSuchProcess):
         process.terminate()
-        _, alive = psutil.wait_procs(tree, timeout=10)
-        for left in alive:
-            left.kill()
+    psutil.wait_procs(tree, timeout=10)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    psutil.wait_procs(tree, timeout=5)
+
+
+def family(process: psutil.Process) -> list[psutil.Process]:
+    """Return the process and all its descendants."""
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return [process]
+
+
+def memory_bytes(process: psutil.Process) -> int:
+    """Return the proportional set size of the process and its descendants.
+
+    The kernel's own memory for sockets is not in it; it is the same for everyone.
+    """
+    total = 0
+    for each in family(process):
+        with contextlib.suppress(psutil.Error, OSError):
+            total += each.memory_full_info().pss
+    return total
 
 
 def _wait_for(port: int, process: psutil.Process, log: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
             break
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.05)
-    raise RuntimeError(
-        f"nothing listens on port {port}:\n{log.read_text(errors='replace')[-2000:]}"
-    )
-
-
-def family(process: psutil.Process) -> list[psutil.Process]:
-    """Return the process and all its descendants."""
-    return [process, *process.children(recursive=True)]
-
-
-def cpu_seconds(process: psutil.Process) -> float:
-    """Return the CPU time that the process and its descendants have used, in seconds."""
-    total = 0
-    for each in family(process):
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{each.pid}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
-    return total / _TICK
-
-
-def memory_bytes(process: psutil.Process) -> int:
-    """Return the proportional set size of the process and its descendants."""
-    total = 0
-    for each in family(process):
-        with contextlib.suppress(psutil.Error, OSError):
-            total += each.memory_full_info().pss
-    return total
+    said = log.read_text(errors="replace").strip().splitlines()[-1:]
+    raise RuntimeError(f"nothing listens on port {port}: {' '.join(said)}")

@@ -1,208 +1,144 @@
-"""`python -m benchmarks.tables`: what hubgate alone makes of a large route table.
+"""The route table: what a large one costs, how long changes take, and a worker's replacement."""
 
-A start with the table in sqlite, a killed worker, memory per route in either process, lists, and
-how long others wait meanwhile. Each route has a target of its own and what JupyterHub posts.
-"""
-
-import argparse
 import contextlib
-import http.client
-import os
-import signal
+import json
 import statistics
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 import psutil
 
-from benchmarks.processes import LOAD_CORE, PROXY_CORE, free_port, running
-from proxy.model import Route
-from proxy.store.records import encode
-from proxy.store.sqlite_file import open_file
+from benchmarks.api import Api, fill
+from benchmarks.catalogue import HUBGATE
+from benchmarks.contenders import Contender, Running, Setup
+from benchmarks.load import first_answer, latencies, percentile
+from benchmarks.processes import memory_bytes
+from benchmarks.traffic import Context, take_wrk, wait_and_warm_up
+from benchmarks.wrk import Load
 
-TOKEN = {"Authorization": "token benchmark"}
-BACKEND = str(Path(__file__).with_name("backend.py"))
-
-
-@dataclass(frozen=True)
-class Proxy:
-    """A running hubgate with one worker: its process and its two ports."""
-
-    process: psutil.Process
-    port: int
-    api_port: int
-
-    @property
-    def worker(self) -> psutil.Process:
-        """The worker's process."""
-        return next(each for each in self.process.children() if "proxy.worker" in each.cmdline())
+AT_ONCE = (1, 50)
+LARGE_KEYS = (
+    "routes-few",
+    "routes-many",
+    "memory-route",
+    "list",
+    "p99-table",
+    "p99-list",
+    "replaced-many",
+)
 
 
-def main() -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="benchmarks.tables", description=__doc__)
-    parser.add_argument("--routes", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, _backend(Path(name)) as backend:
-        _measure(Path(name), backend, options.routes, options.rounds)
-    return 0
-
-
-@contextlib.contextmanager
-def _backend(folder: Path) -> Iterator[int]:
-    port = free_port()
-    with running([sys.executable, BACKEND, str(port)], folder, [port], core=LOAD_CORE):
-        yield port
-
-
-def _measure(folder: Path, backend: int, count: int, rounds: int) -> None:
-    empty, full = folder / "empty.db", folder / "full.db"
-    _fill(empty, backend, 0)
-    _fill(full, backend, count)
-    with _started(folder, empty) as proxy:
-        bare = [_memory(each) for each in (proxy.process, proxy.worker)]
-    begun = time.perf_counter()
-    with _started(folder, full) as proxy:
-        _show("start to first answer of port and API", time.perf_counter() - begun, "s")
-        for what, process, before in zip(
-            ("supervisor", "worker"), (proxy.process, proxy.worker), bare, strict=True
-        ):
-            _show(f"memory per route, {what}", (_memory(process) - before) / count, "bytes")
-        _show("killed worker to first answer", _replacements(proxy, rounds), "s")
-        _while(proxy, "a worker is replaced", lambda: _replace(proxy), rounds, ("api",))
-        lister = http.client.HTTPConnection("127.0.0.1", proxy.api_port, timeout=60)
-        for name, query in (("list", ""), ("list of idle ones", "?inactiveSince=2001-01-01")):
-            times = [_timed(lambda: _get(lister, "/api/routes" + query)) for _ in range(rounds)]  # noqa: B023
-            _show(f"{name}", statistics.median(times) * 1000, "ms")
-        everything = ("api", "port")
-        _while(proxy, "lists run", lambda: _get(lister, "/api/routes"), rounds, everything)
-        for what, process, before in zip(
-            ("supervisor", "worker"), (proxy.process, proxy.worker), bare, strict=True
-        ):
-            _show(
-                f"memory per route, {what}, at last", (_memory(process) - before) / count, "bytes"
-            )
-
-
-def _fill(path: Path, backend: int, count: int) -> None:
-    connection = open_file(path)
-    rows = [_route("/", f"http://127.0.0.1:{backend}")]
-    for number in range(count):
-        a, b = divmod(number, 250)
-        rows.append(_route(f"/user/somebody-{number}", f"http://10.1.{a % 250}.{b + 1}:8888"))
-    rows.append(_route("/user/first", f"http://127.0.0.1:{backend}"))
-    with connection:
-        connection.execute("BEGIN")
-        connection.executemany(
-            "INSERT INTO routes VALUES (?, ?, ?, ?)",
-            [(route.key, *encode(route), time.time() - 3600) for route in rows],
-        )
-    connection.close()
-
-
-def _route(key: str, target: str) -> Route:
-    data = {"user": key.rpartition("/")[2], "server_name": "", "target": target, "jupyterhub": True}
-    return Route(key, target, data)
-
-
-@contextlib.contextmanager
-def _started(folder: Path, store: Path) -> Iterator[Proxy]:
-    port, api_port = free_port(), free_port()
-    command = [str(Path(sys.executable).with_name("proxyctl")), "serve", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--api-port", str(api_port), "--store", f"sqlite:{store}"]
-    env = {"HUBGATE_TOKEN": "benchmark", "XDG_STATE_HOME": str(folder)}
-    with running(command, folder, [port, api_port], env, PROXY_CORE) as process:
-        proxy = Proxy(process, port, api_port)
-        _answer(proxy)
-        yield proxy
-
-
-def _answer(proxy: Proxy) -> None:
-    """Return when the public port has answered for a user's route."""
-    while True:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
-            assert _get(connection, "/user/first/small")
-            return
-        except (ConnectionError, http.client.HTTPException):
-            continue
-        finally:
-            connection.close()
-
-
-def _get(connection: http.client.HTTPConnection, path: str) -> bytes:
-    connection.request("GET", path, headers=TOKEN)
-    answer = connection.getresponse()
-    data = answer.read()
-    if answer.status != 200:
-        raise RuntimeError(f"GET {path}: {answer.status} {data[:200]!r}")
-    return data
-
-
-def _replace(proxy: Proxy) -> None:
-    os.kill(proxy.worker.pid, signal.SIGKILL)
-    _answer(proxy)
-
-
-def _replacements(proxy: Proxy, rounds: int) -> float:
-    times = []
-    for _ in range(rounds):
-        times.append(_timed(lambda: _replace(proxy)))
+def take_large_table(context: Context, contender: Contender) -> None:
+    """Fill a table, once, and take all that depends on its size."""
+    routes, record = context.scale.routes, context.record
+    with contender.start(context.site, Setup()) as started:
+        wait_and_warm_up(context, started)
+        for _ in range(context.scale.repeats):
+            take_wrk(context, "routes-few", contender.name, started, Load("/small"))
+        before = memory_bytes(started.process)
+        fill(started.api_port, context.site.target, routes)
         time.sleep(1)
-    return statistics.median(times)
+        used = memory_bytes(started.process) - before
+        record.add("memory-route", contender.name, used / routes)
+        many = Load(f"/user/somebody-{routes // 2}/small")
+        for _ in range(context.scale.repeats):
+            take_wrk(context, "routes-many", contender.name, started, many)
+        with record.attempt(["list", "p99-table", "p99-list"], contender.name):
+            _take_lists(context, contender.name, started)
+        if contender.name == HUBGATE:
+            _take_replacement(context, "replaced-many", started)
 
 
-def _timed(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
+def _take_lists(context: Context, name: str, started: Running) -> None:
+    api = started.api()
+    for _ in range(context.scale.repeats):
+        begun = time.perf_counter()
+        text = api.call("GET")
+        context.record.add("list", name, (time.perf_counter() - begun) * 1000)
+        if len(json.loads(text)) < context.scale.routes:
+            raise RuntimeError("the list lacks routes")
+    for _ in range(context.scale.repeats):
+        _take_p99(context, "p99-table", name, started)
+        with _keep_listing(started):
+            _take_p99(context, "p99-list", name, started)
 
 
-def _while(
-    proxy: Proxy, what: str, work: Callable[[], object], rounds: int, asked: tuple[str, ...]
-) -> None:
-    """Show how long others wait while `work` is done again and again."""
-    places = {
-        "api": (proxy.api_port, "/api/routes/user/first"),
-        "port": (proxy.port, "/user/first/small"),
-    }
-    for name in asked:
-        stop = threading.Event()
-        times: list[float] = []
-        asking = threading.Thread(target=_ask_on, args=(*places[name], stop, times))
-        asking.start()
-        for _ in range(rounds):
-            work()
-            time.sleep(0.2)
-        stop.set()
-        asking.join()
-        times.sort()
-        p99 = times[int(len(times) * 0.99)] * 1000
-        _show(f"{name} while {what}: p99", p99, "ms")
-        _show(f"{name} while {what}: longest", times[-1] * 1000, "ms")
+def _take_p99(context: Context, key: str, name: str, started: Running) -> None:
+    times = latencies(started.port, context.scale.requests)
+    context.record.add(key, name, percentile(times, 0.99) * 1000)
 
 
-def _ask_on(port: int, path: str, stop: threading.Event, times: list[float]) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    while not stop.is_set():
-        times.append(_timed(lambda: _get(connection, path)))
-        time.sleep(0.002)
-    connection.close()
+@contextlib.contextmanager
+def _keep_listing(started: Running) -> Iterator[None]:
+    stop = threading.Event()
+
+    def keep_on() -> None:
+        api = started.api()
+        while not stop.is_set():
+            api.call("GET")
+
+    with ThreadPoolExecutor(1) as pool:
+        listing = pool.submit(keep_on)
+        try:
+            yield
+        finally:
+            stop.set()
+        listing.result()
 
 
-def _memory(process: psutil.Process) -> int:
-    return int(process.memory_full_info().uss)
+def take_changes(context: Context, contender: Contender) -> None:
+    """Take the median time of adding and of removing routes, one and many at a time."""
+    with contender.start(context.site, Setup()) as started:
+        fill(started.api_port, context.site.target, 50)
+        for _ in range(context.scale.repeats):
+            for at_once in AT_ONCE:
+                for method, word in (("POST", "add"), ("DELETE", "remove")):
+                    times = _change(context, started, method, at_once)
+                    median = statistics.median(times) * 1000
+                    context.record.add(f"{word}-{at_once}", contender.name, median)
 
 
-def _show(what: str, value: float, unit: str) -> None:
-    print(f"{what:55} {value:10.3f} {unit}", flush=True)
+def _change(context: Context, started: Running, method: str, at_once: int) -> list[float]:
+    """Make changes `at_once` at a time, each on a connection of its own; return their seconds."""
+    target = context.site.target if method == "POST" else None
+    count = context.scale.changes
+    apis = [started.api() for _ in range(at_once)]
+
+    def change(api: Api, numbers: range) -> list[float]:
+        times = []
+        for number in numbers:
+            begun = time.perf_counter()
+            api.call(method, f"/user/{number}", target)
+            times.append(time.perf_counter() - begun)
+        return times
+
+    parts = [range(first, count, at_once) for first in range(at_once)]
+    with ThreadPoolExecutor(at_once) as threads:
+        return list(chain.from_iterable(threads.map(change, apis, parts)))
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def take_replacement(context: Context, contender: Contender) -> None:
+    """Take how long a client waits for an answer when the worker is killed."""
+    with contender.start(context.site, Setup()) as started:
+        wait_and_warm_up(context, started)
+        _take_replacement(context, "replaced", started)
+
+
+def _take_replacement(context: Context, key: str, started: Running) -> None:
+    for _ in range(min(3, context.scale.repeats)):
+        worker = _worker(started)
+        begun = time.perf_counter()
+        worker.kill()
+        while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.0005)
+        first_answer(started.port)
+        context.record.add(key, HUBGATE, (time.perf_counter() - begun) * 1000)
+        time.sleep(0.5)
+
+
+def _worker(started: Running) -> psutil.Process:
+    (worker,) = (child for child in started.process.children() if "proxy.worker" in child.cmdline())
+    return worker

@@ -1,7 +1,10 @@
-"""Load on websockets: round trips as fast as they go, or tunnels that just stay open."""
+"""Load on websockets: `tunnels.py PORT COUNT SIZE`, round trips as fast as they go.
+
+Says `open` when all are. For each line with a number of seconds on stdin it lets them run for
+that long and prints how many round trips there were; it ends with stdin.
+"""
 
 import asyncio
-import resource
 import sys
 
 import uvloop
@@ -24,49 +27,73 @@ def frame(size: int) -> bytes:
 
 
 class Client(asyncio.Protocol):
-    """Opens a tunnel, then sends `message` again each time all of its echo is back."""
+    """Opens a tunnel; while it runs, sends `message` again each time all of its echo is back."""
 
     def __init__(self, message: bytes) -> None:
         self.message = message
         self.echo = len(message) - 4  # what comes back is not masked
+        self.runs = False
         self.trips = 0
         self.got = 0
         self.opened = asyncio.get_running_loop().create_future()
+        self.back = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
         self.transport.write(_REQUEST)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.opened.done():
+            self.opened.set_exception(RuntimeError("no tunnel: the connection was closed"))
+
     def data_received(self, data: bytes) -> None:
         if not self.opened.done():
-            if b" 101 " not in data[:20]:
-                raise RuntimeError(f"no tunnel: {data[:80]!r}")
-            self.opened.set_result(None)
+            if b" 101 " in data[:20]:
+                self.opened.set_result(None)
+            else:
+                self.opened.set_exception(RuntimeError(f"no tunnel: {data[:80]!r}"))
             return
         self.got += len(data)
         if self.got >= self.echo:
             self.got = 0
             self.trips += 1
-            self.transport.write(self.message)
+            if self.runs:
+                self.transport.write(self.message)
+            else:
+                self.back.set()
+
+    def start(self) -> None:
+        """Begin to send."""
+        self.runs, self.trips = True, 0
+        self.back.clear()
+        self.transport.write(self.message)
+
+    async def stop(self) -> int:
+        """Send no more; return the number of round trips when the last echo is back."""
+        self.runs = False
+        await self.back.wait()
+        return self.trips
 
 
-async def _main(port: int, count: int, size: int, seconds: float) -> None:
+async def _run(clients: list[Client], seconds: float) -> int:
+    for client in clients:
+        client.start()
+    await asyncio.sleep(seconds)
+    async with asyncio.timeout(10):
+        return sum(await asyncio.gather(*(client.stop() for client in clients)))
+
+
+async def _main(port: int, count: int, size: int) -> None:
     loop = asyncio.get_running_loop()
     clients = []
     for _ in range(count):
         _, client = await loop.create_connection(lambda: Client(frame(size)), "127.0.0.1", port)
-        await client.opened
+        await asyncio.wait_for(client.opened, 10)
         clients.append(client)
     print("open", flush=True)
-    await asyncio.to_thread(sys.stdin.readline)
-    if seconds:
-        for client in clients:
-            client.transport.write(client.message)
-        await asyncio.sleep(seconds)
-    print(sum(client.trips for client in clients), flush=True)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        print(await _run(clients, float(line)), flush=True)
 
 
 if __name__ == "__main__":
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    uvloop.run(_main(*(int(value) for value in sys.argv[1:4]), float(sys.argv[4])))
+    uvloop.run(_main(*(int(value) for value in sys.argv[1:4])))

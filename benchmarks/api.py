@@ -1,0 +1,37 @@
+"""The REST API of routes, as hubgate and configurable-http-proxy have it."""
+
+import http.client
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+TOKEN = "benchmark"
+_HEADERS = {"Authorization": f"token {TOKEN}"}
+
+
+class Api:
+    """A kept-alive connection to a contender's API."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+
+    def call(self, method: str, path: str = "", target: str | None = None) -> bytes:
+        """Call the API; raise when it refuses."""
+        body = None if target is None else json.dumps({"target": target})
+        self._connection.request(method, f"/api/routes{path}", body, _HEADERS)
+        answer = self._connection.getresponse()
+        data = answer.read()
+        if answer.status >= 300:
+            raise RuntimeError(f"{method} {path}: {answer.status} {data[:200]!r}")
+        return data
+
+
+def fill(port: int, target: str, count: int, threads: int = 4) -> None:
+    """Add routes `/user/somebody-0` and so on."""
+
+    def add(numbers: range) -> None:
+        api = Api(port)
+        for number in numbers:
+            api.call("POST", f"/user/somebody-{number}", target)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(add, [range(first, count, threads) for first in range(threads)]))

@@ -1,0 +1,96 @@
+"""The rows of the table: what is measured, in which unit, and what is wanted of hubgate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+HUBGATE = "hubgate"
+ORDER = (HUBGATE, "CHP", "Caddy", "nginx", "HAProxy")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The largest ratio of hubgate's figure to that of `of`, which is a contender.
+
+    Or it is what the page calls hubgate's own figure in another row, `row`.
+    """
+
+    ratio: float
+    of: str
+    row: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """`key` names the row in the results, `name` on the page; smaller is always better.
+
+    `most` is the largest figure wanted of hubgate. `name` may show counts of the run's scale.
+    """
+
+    key: str
+    name: str
+    unit: str
+    wanted: tuple[Wanted, ...] = ()
+    most: float | None = None
+
+    def title(self, scale: Mapping[str, Any]) -> str:
+        """Return the name with the counts of `scale`."""
+        return self.name.format_map(scale)
+
+
+def _of(**ratios: float) -> tuple[Wanted, ...]:
+    return tuple(Wanted(ratio, name) for name, ratio in ratios.items())
+
+
+TRAFFIC = (
+    Row("small", "small GET, browser headers, keep-alive, 32 connections", "µs",
+        _of(CHP=1 / 6, Caddy=1 / 2, nginx=2)),
+    Row("unlike", "small GET, no two requests and no two answers alike", "µs"),
+    Row("many", "small GET, 512 connections", "µs"),
+    Row("page", "64 KiB page", "µs", _of(CHP=1 / 5, nginx=1)),
+    Row("connect", "new connection per request", "µs", _of(CHP=1 / 5, Caddy=1)),
+    Row("upload", "64 KiB upload", "µs", _of(CHP=1 / 4, nginx=1.5)),
+    Row("download", "download of 1 GiB", "s", _of(Caddy=1)),
+    Row("ws-small", "websocket round trip, 256 B, 32 connections", "µs", _of(nginx=1.1)),
+    Row("ws-large", "websocket round trip, 64 KiB, 32 connections", "µs", _of(Caddy=1)),
+    Row("down", "503 for a target that is down", "µs",
+        (Wanted(1 / 2, "a proxied request", "small"),)),
+    Row("tls", "small GET over TLS", "µs", _of(CHP=1 / 5, nginx=2)),
+)  # fmt: skip
+OPTIONS = (
+    Row("plain", "small GET, beside the next two rows", "µs"),
+    Row("metrics", "small GET, metrics on and scraped once a second", "µs"),
+    Row("access-log", "small GET, with access logs", "µs", (Wanted(1.15, "without", "plain"),)),
+    Row("workers-1", "small GET, 64 connections, 1 worker", "µs"),
+    Row("workers-2", "small GET, 64 connections, 2 workers on the same core", "µs"),
+    Row("workers-4", "small GET, 64 connections, 4 workers on the same core", "µs"),
+)
+MEMORY = (
+    Row("memory-base", "memory after start", "MiB"),
+    Row("memory-worker", "memory of each further worker", "MiB"),
+    Row("memory-connection", "memory per idle keep-alive connection, {idle:,} more", "KiB"),
+    Row("memory-tunnel", "memory per idle tunnel, {idle:,} more", "KiB", most=12),
+    Row("memory-tunnels", "memory per idle tunnel, {tunnels:,} open", "KiB", most=12),
+    Row("memory-all", "memory with {tunnels:,} idle tunnels open", "MiB"),
+)
+LATENCY = (
+    Row("p99-alone", "99th percentile of a small GET, alone", "ms"),
+    Row("p99-crowd", "99th percentile of a small GET, beside {crowd_tunnels:,} idle tunnels and "
+        "{crowd_heads:,} slow heads", "ms", (Wanted(3, "alone", "p99-alone"),)),
+    Row("first-byte", "small GET, median, while {readers} readers are slow", "ms"),
+)  # fmt: skip
+TABLES = (
+    Row("routes-few", "small GET, one route in the table", "µs"),
+    Row("routes-many", "small GET, {routes:,} routes in the table", "µs"),
+    Row("memory-route", "memory per route, {routes:,} routes", "bytes"),
+    Row("list", "listing {routes:,} routes", "ms"),
+    Row("p99-table", "99th percentile of a small GET, {routes:,} routes", "ms"),
+    Row("p99-list", "99th percentile of a small GET while they are listed", "ms"),
+    Row("add-1", "adding a route, 1 at a time", "ms"),
+    Row("add-50", "adding a route, 50 at a time", "ms"),
+    Row("remove-1", "removing a route, 1 at a time", "ms"),
+    Row("remove-50", "removing a route, 50 at a time", "ms"),
+    Row("replaced", "from SIGKILL of the worker to the first answer", "ms"),
+    Row("replaced-many", "from SIGKILL of the worker to the first answer, {routes:,} routes", "ms"),
+)
+ROWS = {row.key: row for row in (*TRAFFIC, *OPTIONS, *MEMORY, *LATENCY, *TABLES)}

@@ -1,0 +1,17 @@
+-- No two requests alike: the path, a cookie and a request's id change every time.
+local number = 0
+local parts = {}
+
+function init(arguments)
+  wrk.headers["Cookie"] = "session=@; " .. (wrk.headers["Cookie"] or "")
+  wrk.headers["X-Request-ID"] = "0123456789abcdef-@"
+  local head = wrk.format("GET", "/unlike/@")
+  for part in (head .. "@"):gmatch("([^@]*)@") do
+    parts[#parts + 1] = part
+  end
+end
+
+function request()
+  number = number + 1
+  return table.concat(parts, tostring(number))
+end
