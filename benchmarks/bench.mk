@@ -1,5 +1,5 @@
 # make bench-deps  the other proxies, the load generator and what draws the pictures
-# make bench       the comparison of docs/benchmarks.md, up to 25 minutes (ARGS=--quick: 3 minutes; ARGS=--help says more)
+# make bench       the comparison of docs/benchmarks.md, 25 minutes (ARGS=--quick: 3; ARGS=--help)
 # make bench-page  its figures and pictures into docs/
 
 BENCH_STAMP := $(VENV)/.bench

@@ -1,7 +1,8 @@
 """Many clients that are just there: `crowd.py PORT KIND COUNT [KIND COUNT…]`.
 
 Kinds: `tunnel` (an idle websocket), `kept` (a kept-alive connection after one answer), `head`
-(a byte of a request's head every three seconds, again and again), `reader` (takes 1 KiB of a
+(a byte of a request's head every three seconds, again and again; 200 of them come in a second, so
+that a proxy gives up a few at a time and not all at once), `reader` (takes 1 KiB of a
 long answer twenty times a second). Says `open COUNT…` when they are; on a line on stdin how many
 still are, and ends.
 """
@@ -18,6 +19,7 @@ import uvloop
 AT_ONCE = 50
 OPEN_LIMIT = 10.0
 HEAD_PAUSE = 3.0
+HEADS_PER_SECOND = 200
 SIP_PAUSE = 0.05
 ROUTES = 10
 _numbers = itertools.count()
@@ -27,6 +29,7 @@ class Member(asyncio.Protocol):
     """One connection: sends `request`, and is there when `sign` has come back."""
 
     sign = b""
+    per_second = 0
 
     def __init__(self) -> None:
         self.here = False
@@ -85,6 +88,8 @@ class Kept(Member):
 class SlowHead(Member):
     """A request's head, a byte at a time; it begins again when the proxy gives up."""
 
+    per_second = HEADS_PER_SECOND
+
     def request(self) -> bytes:
         # Not all at the same moment.
         first = HEAD_PAUSE * (next(_numbers) % 1000) / 1000
@@ -141,8 +146,10 @@ async def _open(kind: str, count: int) -> list[Member] | list[Reader]:
         return [Reader() for _ in range(count)]
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def come() -> Member:
+    async def come(number: int) -> Member:
         member = KINDS[kind]()
+        if member.per_second:
+            await asyncio.sleep(number / member.per_second)
         async with turns:
             with suppress(OSError):  # a timeout is one
                 async with asyncio.timeout(OPEN_LIMIT):
@@ -150,7 +157,7 @@ async def _open(kind: str, count: int) -> list[Member] | list[Reader]:
                     await member.opened
         return member
 
-    return list(await asyncio.gather(*(come() for _ in range(count))))
+    return list(await asyncio.gather(*(come(number) for number in range(count))))
 
 
 async def _main(wanted: list[tuple[str, int]]) -> None:

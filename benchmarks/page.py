@@ -94,9 +94,15 @@ def _about(result: Mapping[str, Any]) -> str:
     return (
         f"Measured on {machine['date']}: {machine['cpu']}, {machine['cores']} cores, Linux"
         f" {machine['kernel']}, Python {machine['python']}; {versions}. Median of"
-        f" {scale['rounds']} rounds, {scale['seconds']:g} s for each figure of traffic.{noise}"
+        f" {_rounds(result)} rounds, {scale['seconds']:g} s for each figure of traffic.{noise}"
         f" Of {known} figures that have a target, {reached} reach it.\n\n"
     )
+
+
+def _rounds(result: Mapping[str, Any]) -> int:
+    """Return how often each figure of traffic was taken, at least."""
+    rows = [result["figures"].get(row.key, {}) for row in TRAFFIC]
+    return min((len(values) for taken in rows for values in taken.values()), default=0)
 
 
 def _cores(result: Mapping[str, Any]) -> str:
