@@ -23,7 +23,7 @@ run: $(STAMP)
 	@$(BIN)/python dev/run.py --port $(PORT) --api-port $(API_PORT) --hub-port $(HUB_PORT) $(if $(TLS),--tls) $(ARGS)
 
 test: $(STAMP) parts
-	$(BIN)/pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

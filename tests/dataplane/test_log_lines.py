@@ -37,7 +37,7 @@ def _zone(monkeypatch: pytest.MonkeyPatch) -> Any:
 def head(target: bytes = b"/user/alice/lab", *lines: bytes, method: bytes = b"GET") -> RequestHead:
     made = RequestHead(method, target, http10=False)
     made.host = b"hub.example.org"
-    made.lines = list(lines)
+    made._lines = list(lines)
     return made
 
 

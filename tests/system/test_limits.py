@@ -202,6 +202,6 @@ def test_so_many_connections_to_a_target_are_kept(tried: Tried) -> None:
         for wire in wires:
             wire.send(NOTHING)
         assert [client.status for client in clients] == [200, 200]
+        assert wires[0].ends()
         clients[0].send(GET + b"\r\n")
         wires[1].read_head()
-        assert wires[0].ends()
