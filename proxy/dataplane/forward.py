@@ -334,6 +334,7 @@ class Exchange:
             cast(Watch, self._watch).renew()
         elif limit is Expired.REQUEST:
             # As a socket's own timeout does: the connection is dropped, not answered.
+            self._plane.note_dropped(limit.value, self._head, self._entry)
             self._client.abort()
         else:
             self._fail(UpstreamTimeoutError(f"{cast(Target, self._target).peer}: {limit.value}"))

@@ -5,7 +5,7 @@ import logging
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
 from proxy.dataplane.access_log import AccessLog
@@ -225,17 +225,26 @@ class DataPlane:
     ) -> None:
         """Count an error and log it; in a storm of the same ones, one line a second."""
         self.statuses[error.status] += 1
-        left_out = self._sampler.admit((error.status, entry), self.loop.time())
+        level = logging.ERROR if error.status >= 500 else logging.WARNING
+        self._note(level, (type(error), entry), f"{error.status} ", error, head)
+
+    def note_dropped(self, why: str, head: RequestHead, entry: RouteEntry | None) -> None:
+        """Log that a client's connection is dropped without an answer."""
+        self._note(logging.WARNING, (why, entry), "dropped ", why, head)
+
+    def _note(
+        self, level: int, key: Hashable, what: str, why: object, head: RequestHead | None
+    ) -> None:
+        left_out = self._sampler.admit(key, self.loop.time())
         if left_out is None:
             return
         # Without its query, which may hold a token.
-        what = "-"
+        asked = "-"
         if head is not None:
             path = head.target.partition(b"?")[0].decode("latin-1")
-            what = f"{head.method.decode()} {path}"
+            asked = f"{head.method.decode()} {path}"
         more = f" (and {left_out} more like it)" if left_out else ""
-        level = logging.ERROR if error.status >= 500 else logging.WARNING
-        log.log(level, "%d %s %s%s", error.status, what, error, more)
+        log.log(level, "%s%s %s%s", what, asked, why, more)
 
     def believes(self, client: Downstream) -> bool:
         """Say whether a client may say on whose behalf it speaks."""

@@ -83,6 +83,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_parser",
         "_reason",
         "_receiver",
+        "_tail",
         "expires",
         "home",
         "idle_since",
@@ -123,6 +124,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._reason = b""
         self._chunks: list[bytes] = []
         self._overhead = 0
+        self._tail = b""
 
     # --- commands ------------------------------------------------------------------------
 
@@ -264,12 +266,24 @@ class UpstreamConnection(asyncio.Protocol):
             if not self._ended:
                 self._fail(receiver, error)
                 return
+        if self._bodiless and not had_head:
+            self._look_behind(data)
         if self._head is None:
             self._head_size += len(data)
         if max(self._head_size, self._overhead) > _HEAD_LIMIT and not self._ended:
             self._fail(receiver, ValueError(f"over {_HEAD_LIMIT} bytes of head, or around chunks"))
         elif self._head is not None and self._receiver is receiver:
             self._pass_on(receiver, self._head, new=not had_head)
+
+    def _look_behind(self, data: bytes) -> None:
+        """Use a connection no more on which a HEAD's answer had more than a head, however little.
+
+        What llhttp took for the beginning of a body would be the next request's answer.
+        """
+        seen = self._tail + data
+        self._tail = seen[-3:]
+        if self._head is not None and seen.find(b"\r\n\r\n") + 4 != len(seen):
+            self.reusable = False
 
     def _pass_on(self, receiver: Receiver, head: ResponseHead, *, new: bool) -> None:
         chunks = self._chunks

@@ -15,6 +15,7 @@ from proxy.model import Route, WorkerConfig
 from proxy.routing.table import RouteTable
 from proxy.tasks import spawn
 from proxy.worker.link import Link, LinkClosedError
+from proxy.worker.memory import keep_large_blocks_apart
 from proxy.worker.messages import (
     Ack,
     Change,
@@ -42,6 +43,7 @@ LAST_WORDS = 0
 
 def main(link_fd: int) -> None:
     """Serve until the supervisor says Drain or is gone; never returns."""
+    keep_large_blocks_apart()
     uvloop.run(_main(adopt(link_fd)))
 
 

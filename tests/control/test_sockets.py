@@ -14,6 +14,7 @@ import pytest
 from proxy.control.sockets import Listener, listen, listen_for_workers
 from proxy.errors import ConfigError
 from proxy.model import Address
+from tests.contract.ports import free_port
 
 AS_NOBODY = """
 import encodings.idna  # while its file may still be read
@@ -28,8 +29,7 @@ try:
 except ConfigError as error:
     print(error)
 """
-LOOPBACK = Address("127.0.0.1", 0)from tests.contract.ports import free_port
-
+LOOPBACK = Address("127.0.0.1", 0)
 
 
 @pytest.fixture

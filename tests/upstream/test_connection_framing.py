@@ -33,6 +33,16 @@ from tests.upstream.answers import (
 )
 from tests.upstream.receiver import Recorder
 
+
+@pytest.mark.parametrize("behind", [b"5\r\n", b"5", b"\r", b"5\r\n\r\n", b"0\r\n\r\n", b"hello"])
+@pytest.mark.parametrize("cut", [0, 20, -1, -3])
+def test_whatever_stands_behind_a_heads_answer_ends_the_connection(behind: bytes, cut: int) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for extra, reusable in ((b"", True), (behind, False)):
+        pieces = [head[:cut], head[cut:] + extra] if cut else [head + extra]
+        assert received(pieces, bodiless=True)[4] is reusable
+
+
 # --- how responses end -----------------------------------------------------------------------
 
 
