@@ -54,7 +54,7 @@ class Combined:
         referer = agent = b""
         request = "-"
         if head is not None:
-            referer, agent = referer_and_agent(head.lines)
+            referer, agent = referer_and_agent(head.fields)
             path = self._paths[head.target.partition(b"?")[0]]
             request = f"{head.method.decode()} {path} HTTP/1.{'0' if head.http10 else '1'}"
         ms = int((record.ended - record.begun) * 1000)
@@ -103,7 +103,7 @@ class JSONLines:
         head, values = record.head, self._values
         if head is None:
             return _NULL_REQUEST
-        referer, agent = referer_and_agent(head.lines)
+        referer, agent = referer_and_agent(head.fields)
         return (
             f',"method":"{head.method.decode()}"'
             f',"host":{values[head.host] if head.host else "null"}'

@@ -1,5 +1,7 @@
 """What the access log tells of a request, and which parts of it are told to nobody."""
 
+from functools import lru_cache
+
 from proxy.dataplane.request import RequestHead
 from proxy.errors import HubgateError
 from proxy.routing.table import RouteEntry
@@ -44,10 +46,15 @@ class Record:
         return f"<Record {self.head} {self.status or 'open'}>"
 
 
-def referer_and_agent(lines: list[bytes]) -> tuple[bytes, bytes]:
-    """Find the values of Referer and User-Agent, b"" each if it is not there."""
+# A client repeats its header lines, and they are then the same object: found without a look.
+@lru_cache(512)
+def referer_and_agent(fields: bytes) -> tuple[bytes, bytes]:
+    """Find the values of Referer and User-Agent, b"" each if it is not there.
+
+    `fields` are header lines, each with a line end in front.
+    """
     referer = agent = b""
-    for line in lines:
+    for line in fields.split(b"\r\n")[1:]:
         # Most others are told apart by their first letter alone, in half the time.
         if line[0] in _FIRST_LETTERS:
             if line[:11].lower() == b"user-agent:":

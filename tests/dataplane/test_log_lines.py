@@ -299,5 +299,6 @@ def test_the_same_bytes_as_path_and_as_header() -> None:
     ],
 )
 def test_headers_are_found_however_written(lines: list[bytes]) -> None:
-    assert referer_and_agent(lines) == (b"there", b"curl")
-    assert referer_and_agent([b"R: x", b"u: y", b"User-Agents: z", b"Refer: z"]) == (b"", b"")
+    assert referer_and_agent(b"".join(b"\r\n" + line for line in lines)) == (b"there", b"curl")
+    others = b"\r\nR: x\r\nu: y\r\nUser-Agents: z\r\nRefer: z"
+    assert referer_and_agent(others) == referer_and_agent(b"") == (b"", b"")

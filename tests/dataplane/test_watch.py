@@ -121,14 +121,16 @@ async def test_a_target_that_does_not_read_is_silent(
 
 
 async def test_a_client_on_which_nothing_moves_is_dropped(
-    start_front: StartFront, target: Target
+    start_front: StartFront, target: Target, caplog: pytest.LogCaptureFixture
 ) -> None:
     front = await start_front(timeouts=Timeouts(request=0.3))
     front.route("/", target.url)
     client = await front.client()
-    await client.send(request("GET", "/"))
+    await client.send(request("GET", "/a?token=secret"))
     wire = await target.accept()
     await wire.read_request()
 
     assert await client.ending() == "reset"
     assert await wire.ending() in ("end", "reset")
+    assert "dropped GET /a nothing moved on the client's connection for too long" in caplog.text
+    assert "secret" not in caplog.text
