@@ -82,9 +82,11 @@ def as_json(status: int) -> Page:
     return Page(body.encode(), [b"Content-Type: application/json"])
 
 
-def wants_json(head: RequestHead) -> bool:
-    """Say whether a request asks for JSON and not for a page."""
-    for line in head.lines:
+# A storm's requests repeat their header lines, and they are then the same object.
+@lru_cache(512)
+def wants_json(fields: bytes) -> bool:
+    """Say whether a request with these header lines asks for JSON and not for a page."""
+    for line in fields.split(b"\r\n"):
         if line[:7].lower() == b"accept:":
             return b"application/json" in line and b"text/html" not in line
     return False
@@ -133,7 +135,7 @@ class ErrorPages:
                     return Page((self._folder / name).read_bytes(), [b"Content-Type: text/html"])
                 except OSError as error:
                     log.debug("no error page %s: %s", name, error)
-        return as_json(status) if wants_json(head) else built_in(status)
+        return as_json(status) if wants_json(head.fields) else built_in(status)
 
     async def fetch(self, status: int, head: RequestHead, storm: bool) -> Page:
         """GET `TARGET/STATUS?url=URL`; on any failure return the local page.

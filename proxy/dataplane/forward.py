@@ -128,17 +128,24 @@ class Exchange:
             plane.requests_web += 1
         try:
             entry, target = plane.matcher.match(head, plane.limits)
-            self._opening = plane.opening(self._client, head, entry, target)
         except HubgateError as error:
             self._fail(error)
             return
         entry.requests += 1
         self._entry, self._target = entry, target
         connection = plane.pool.take(target.peer)
+        if connection is None and (outage := plane.connector.outage(target.peer)) is not None:
+            self._fail(outage, storm=True)
+            return
+        try:
+            self._opening = plane.opening(self._client, head, entry, target)
+        except HubgateError as error:
+            if connection is not None:
+                plane.pool.put(connection)
+            self._fail(error)
+            return
         if connection is not None:
             self._send(connection)
-        elif (outage := plane.connector.outage(target.peer)) is not None:
-            self._fail(outage, storm=True)
         else:
             self._connect()
 
