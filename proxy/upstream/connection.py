@@ -365,3 +365,6 @@ class UpstreamConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._head is not None:
             self._ended = True
+            if self._parser is not None and not self._parser.should_keep_alive():
+                # A trailer said so: llhttp would refuse whatever comes next.
+                self.reusable = False

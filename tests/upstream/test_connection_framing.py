@@ -43,6 +43,12 @@ def test_whatever_stands_behind_a_heads_answer_ends_the_connection(behind: bytes
         assert received(pieces, bodiless=True)[4] is reusable
 
 
+def test_a_trailer_may_end_the_connection() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert received([head, b"2\r\nab\r\n0\r\nX: y\r\n\r\n"])[4] is True
+    assert received([head, b"2\r\nab\r\n0\r\nConnection: close\r\n\r\n"])[4] is False
+
+
 # --- how responses end -----------------------------------------------------------------------
 
 
