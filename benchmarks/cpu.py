@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.processes import LOAD_CORE, family
+from benchmarks.processes import LOAD_CORE, PROXY_CORE, family
 
 _IDLE = (3, 4)  # columns of /proc/stat: idle, iowait
 
@@ -20,6 +20,7 @@ class Meter:
 
     def __init__(self, process: psutil.Process) -> None:
         self._process = process
+        self._core = CoreWatch(PROXY_CORE)
         self._begun = _clocks(process)
         self._wall = time.perf_counter()
 
@@ -36,6 +37,12 @@ class Meter:
     def used(self) -> float:
         """CPU time since the start, in seconds."""
         return self.read()[0]
+
+    @property
+    def others(self) -> float:
+        """The share of the proxy's core that others have used since the start, 0 to 1."""
+        used, wall = self.read()
+        return max(0.0, self._core.busy - used / wall)
 
 
 def _clocks(process: psutil.Process) -> dict[int, int]:

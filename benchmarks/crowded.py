@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from benchmarks.catalogue import HUBGATE
 from benchmarks.contenders import OPEN_FILES, Contender, Running, Setup
-from benchmarks.load import crowd, latencies, percentile
+from benchmarks.load import crowd, latencies
 from benchmarks.processes import memory_bytes
-from benchmarks.traffic import Context, wait_and_warm_up
+from benchmarks.traffic import Context, take_p99, wait_and_warm_up
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -64,16 +64,15 @@ def take_latency_beside(context: Context, contender: Contender) -> None:
     with contender.start(context.site, Setup()) as started:
         wait_and_warm_up(context, started)
         latencies(started.port, context.scale.requests)
-        _take_p99(context, "p99-alone", contender.name, started)
+        _take_p99s(context, "p99-alone", contender.name, started)
         with crowd(started.port, kinds) as came:
             _say_who_came(context, contender.name, came, kinds)
-            _take_p99(context, "p99-crowd", contender.name, started)
+            _take_p99s(context, "p99-crowd", contender.name, started)
 
 
-def _take_p99(context: Context, key: str, name: str, started: Running) -> None:
+def _take_p99s(context: Context, key: str, name: str, started: Running) -> None:
     for _ in range(context.scale.repeats):
-        times = latencies(started.port, context.scale.requests)
-        context.record.add(key, name, percentile(times, 0.99) * 1000)
+        take_p99(context, key, name, started)
         time.sleep(0.2)
 
 

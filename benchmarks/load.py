@@ -36,6 +36,7 @@ class Script:
     """A load in a process of its own: lines in, lines out."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
         assert process.stdin is not None
         assert process.stdout is not None
         self._stdin: IO[str] = process.stdin
@@ -50,7 +51,7 @@ class Script:
         """Return its next line; raise when it has ended."""
         line = self._stdout.readline().strip()
         if not line:
-            raise RuntimeError("the load ended early")
+            raise RuntimeError(f"the load ended early, code {self._process.wait(10)}")
         return line
 
 

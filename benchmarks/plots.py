@@ -31,7 +31,7 @@ def draw_all(result: Mapping[str, Any], folder: Path) -> None:
     middle, scale = medians(result["figures"]), result["scale"]
     pictures = {
         "requests": (_requests, 6.5),
-        "ratio": (_ratio, 4.2),
+        "ratio": (_ratio, 5.0),
         "tunnels": (_tunnels, 3.4),
         "routes": (_routes, 3.8),
         "workers": (_workers, 2.4),
@@ -64,7 +64,7 @@ def _ratio(figure: Any, middle: Medians, scale: Mapping[str, Any]) -> bool:
         if wanted.of == "CHP"
     ]
     places, ratios = zip(*aims, strict=True) if aims else ((), ())
-    axes.plot(ratios, places, "|", color="black", markersize=22, mew=2, label="wanted: at most")
+    axes.plot(ratios, places, "|", color="black", markersize=17, mew=2, label="wanted: at most")
     axes.axvline(1, color=COLOURS["CHP"], label="CHP")
     axes.set_yticks(range(len(keys)), [_title(key, scale) for key in keys])
     axes.set_xlim(0, max([1.0, *shares]) * 1.1)

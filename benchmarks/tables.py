@@ -14,9 +14,9 @@ import psutil
 from benchmarks.api import Api, fill
 from benchmarks.catalogue import HUBGATE
 from benchmarks.contenders import Contender, Running, Setup
-from benchmarks.load import first_answer, latencies, percentile
+from benchmarks.load import first_answer
 from benchmarks.processes import memory_bytes
-from benchmarks.traffic import Context, take_wrk, wait_and_warm_up
+from benchmarks.traffic import Context, take_p99, take_wrk, wait_and_warm_up
 from benchmarks.wrk import Load
 
 AT_ONCE = (1, 50)
@@ -61,14 +61,9 @@ def _take_lists(context: Context, name: str, started: Running) -> None:
         if len(json.loads(text)) < context.scale.routes:
             raise RuntimeError("the list lacks routes")
     for _ in range(context.scale.repeats):
-        _take_p99(context, "p99-table", name, started)
+        take_p99(context, "p99-table", name, started)
         with _keep_listing(started):
-            _take_p99(context, "p99-list", name, started)
-
-
-def _take_p99(context: Context, key: str, name: str, started: Running) -> None:
-    times = latencies(started.port, context.scale.requests)
-    context.record.add(key, name, percentile(times, 0.99) * 1000)
+            take_p99(context, "p99-list", name, started)
 
 
 @contextlib.contextmanager
