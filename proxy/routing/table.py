@@ -161,8 +161,8 @@ class RouteTable:
 
     def _place(self, key: str) -> tuple[Trie[_Place], str]:
         """Say where a key lives: among the hosts (lower-cased) or among the plain paths."""
-        bare = key.lstrip("/")
-        if bare and (self._host_routing or (self._native and not key.startswith("/"))):
+        hosted = self._host_routing or (self._native and not key.startswith("/"))
+        if hosted and (bare := key.lstrip("/")):
             host, slash, path = bare.partition("/")
             return self._hosts, clean_path(host.lower() + slash + path)
         return self._paths, clean_path(key)

@@ -19,27 +19,25 @@ class Trie(Generic[T]):
     is neither None nor a dict.
     """
 
-    __slots__ = ("_root", "_size", "_split")
+    __slots__ = ("_node", "_parent", "_root", "_size", "_split")
 
     def __init__(self) -> None:
         self._root: _Node = {}
         self._size = 0
         # No path needs cutting deeper than the deepest key: a request path made of slashes
         # costs one split, not one node visit per slash.
-        self._split = 1
+        self._split = 2
+        # Where the last value was put: a hub's users come one after the other.
+        self._parent, self._node = "", self._root
 
     def __len__(self) -> int:
         return self._size
 
     def __setitem__(self, path: str, value: T) -> None:
-        node = self._root
-        *parents, last = _segments(path) or [_OWN]
-        self._split = max(self._split, len(parents) + 2)
-        for part in parents:
-            child = node.get(part)
-            if type(child) is not dict:
-                child = node[part] = {} if child is None else {_OWN: child}
-            node = child
+        parent, _, last = path.strip("/").rpartition("/")
+        if parent != self._parent:
+            self._open(parent)
+        node, last = self._node, last or _OWN
         below = node.get(last)
         if type(below) is dict:
             node, last, below = below, _OWN, below.get(_OWN)
@@ -68,6 +66,7 @@ class Trie(Generic[T]):
             return
         self._size -= 1
         self._shrink(trail, parts)
+        self._parent, self._node = "", self._root
 
     def match(self, path: str) -> T | None:
         """Return the value whose key is the longest prefix of `path` in whole segments."""
@@ -106,6 +105,17 @@ class Trie(Generic[T]):
                 break
             node = child
         return None if best is None else "/" + "/".join(parts[:best])
+
+    def _open(self, path: str) -> None:
+        """Have the node at `path`, made where there is none, ready for what is put into it."""
+        node, parts = self._root, path.split("/") if path else []
+        self._split = max(self._split, len(parts) + 2)
+        for part in parts:
+            child = node.get(part)
+            if type(child) is not dict:
+                child = node[part] = {} if child is None else {_OWN: child}
+            node = child
+        self._parent, self._node = path, node
 
     def _shrink(self, trail: list[_Node], parts: list[str]) -> None:
         """Leave no node on the way of `trail` and `parts` that is empty or holds but a value."""
