@@ -10,7 +10,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 class RouteData(Mapping[str, Any]):
     """A JSON object with at least one member, read anew whenever somebody looks into it.
 
-    `text` is ASCII and without white space around it. It takes a third of the memory that a dict
+    `text` is ASCII and without white space around it. It takes less memory than the dict
     does, whose keys would be there for each route.
     """
 
