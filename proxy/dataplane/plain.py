@@ -11,7 +11,7 @@ from proxy.dataplane.request import RequestHead, Written, read_head
 from proxy.errors import HubgateError
 from proxy.model import Limits
 from proxy.routing.paths import resolve_dots
-from proxy.upstream.response import Body
+from proxy.upstream.response import Body, split_lines
 
 # Headers that mean something to a proxy, apart from Host and Connection.
 _NAMES = (
@@ -69,15 +69,10 @@ def _read_special(raw: bytes) -> RequestHead | None:
         return None
     lines = raw[2:-4].split(b"\r\n")
     try:
-        head = read_head(b"GET", b"/", "1.1", [_halves(line) for line in lines])
+        head = read_head(b"GET", b"/", "1.1", split_lines(lines))
     except HubgateError:
         return None
     return None if head.body is Body.CHUNKED or head.upgrade or head.expects else head
-
-
-def _halves(line: bytes) -> tuple[bytes, bytes]:
-    name, _, value = line.partition(b": ")
-    return name, value
 
 
 def read_line(line: bytes, block: HeaderBlock, limits: Limits) -> RequestHead | None:

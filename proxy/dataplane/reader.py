@@ -96,7 +96,7 @@ class RequestReader:
     def feed(self, data: bytes) -> None:
         """Read the next bytes; what they complete stands in `requests` afterwards."""
         if self._current is None:
-            if self._closing:
+            if self._closing and not self.failed:
                 self.fail(BadRequestError("malformed request: data after Connection: close"))
             elif not self.in_head and not self.failed and (request := self._plain(data)):
                 self.requests.append(request)

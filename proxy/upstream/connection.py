@@ -198,7 +198,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if not self._got_bytes:
             self._got_bytes = True
-            if not self._receive_plain(receiver, data):
+            if self._bodiless or not self._receive_plain(receiver, data):
                 self._begin_parsing()
                 self._parse(receiver, data)
         elif self._left:
@@ -228,7 +228,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._known = head
         size = len(head.raw)
         left = head.length - len(data) + size
-        if left < 0 or self._bodiless:
+        if left < 0:
             return False
         self._head = head
         self._left = left

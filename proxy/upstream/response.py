@@ -78,7 +78,7 @@ class ResponseHead:
         """The header lines, as (name, value)."""
         if self._headers is None:
             lines = self.raw[:-4].split(b"\r\n")[1:]
-            self._headers = [(name, value) for name, _, value in map(_halves, lines)]
+            self._headers = split_lines(lines)
         return self._headers
 
     @headers.setter
@@ -110,8 +110,9 @@ class ResponseHead:
             self.body = Body.NONE
 
 
-def _halves(line: bytes) -> tuple[bytes, bytes, bytes]:
-    return line.partition(b": ")
+def split_lines(lines: list[bytes]) -> RawHeaders:
+    """Return header lines that have one space after each colon as (name, value)."""
+    return [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
 
 
 def stays_open(parser: httptools.HttpResponseParser, head: ResponseHead) -> bool:
