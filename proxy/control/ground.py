@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from proxy.control import activation
@@ -38,17 +38,26 @@ class Ground:
 
     def give_birth(self) -> None:
         """Start the workers; from now on a signal ends this process as it ends a supervisor."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _end)
+        told: list[int] = []
+        # Not in the midst of a birth: a worker that nobody knows of yet would be left behind.
+        _on_end(lambda number, _: told.append(number))
         with suppress(OSError):  # the supervisor tries again, and says what is wrong
             for index, sockets in enumerate(self.sockets):
                 self.born[index] = give_birth(sockets)
+        _on_end(_end)
+        if told:
+            raise SystemExit(0)
 
     def close(self) -> None:
         """Free every port, and end the workers that nobody has taken charge of."""
         self.listeners.close()
         for born in self.born.values():
             born.end()
+
+
+def _on_end(handler: Callable[[int, object], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
 
 
 def _end(number: int, _: object) -> None:

@@ -35,6 +35,19 @@ def fail(*_): raise ZeroDivisionError("on purpose")
 supervisor.announce = fail
 """
 
+# Run before hubgate starts: somebody stops it while a worker's process is being started.
+A_SIGNAL_AT_EACH_BIRTH = """
+import os, signal
+from proxy.control import ground
+give_birth = ground.give_birth
+def interrupted(sockets):
+    born = give_birth(sockets)
+    print("born", born.process.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return born
+ground.give_birth = interrupted
+"""
+
 
 def can_listen(port: int) -> bool:
     with socket.socket() as probe:
@@ -121,6 +134,15 @@ async def test_stopping_it_while_it_starts_leaves_nothing(tmp_path: Path) -> Non
         workers = hubgate.workers
         hubgate.signal(signal.SIGTERM)
         assert await hubgate.ended() == 0
+        assert all(gone(pid) for pid in workers)
+        assert "Traceback" not in hubgate.output
+
+
+async def test_stopping_it_between_two_births_leaves_nothing(tmp_path: Path) -> None:
+    async with launched(tmp_path, TWO_WORKERS, A_SIGNAL_AT_EACH_BIRTH) as hubgate:
+        assert await hubgate.ended() == 0
+        workers = [int(pid) for pid in re.findall(r"^born (\d+)$", hubgate.output, re.M)]
+        assert len(workers) == 2
         assert all(gone(pid) for pid in workers)
         assert "Traceback" not in hubgate.output
 
