@@ -113,14 +113,23 @@ class ErrorPages:
         self._timeout = timeout
         self._folder = Path(rules.error_path) if rules.error_path else None
         self._target: Target | None = None
+        self._clock = asyncio.get_running_loop().time
         self._kept: dict[tuple[int, bytes], tuple[float, Page]] = {}
         if rules.error_target:
             self._target = parse_target(rules.error_target)
+        # Pages must be asked for: `fetch` is the call to make.
+        self.remote = self._target is not None
 
-    @property
-    def remote(self) -> bool:
-        """True when pages must be asked for, so that `fetch` is the call to make."""
-        return self._target is not None
+    def at_hand(self, status: int, head: RequestHead) -> Page | None:
+        """Return the page for a request if nobody need be asked for it, else None.
+
+        One that was asked for a moment ago will do: a storm of requests is not passed on to the
+        server that makes the pages.
+        """
+        if not self.remote:
+            return self.local(status, head)
+        kept = self._kept.get((status, head.target))
+        return kept[1] if kept is not None and self._clock() < kept[0] else None
 
     def local(self, status: int, head: RequestHead | None) -> Page:
         """Return the page for a request: from the error folder (`404.html`, else `error.html`),
@@ -137,17 +146,9 @@ class ErrorPages:
                     log.debug("no error page %s: %s", name, error)
         return as_json(status) if wants_json(head.fields) else built_in(status)
 
-    async def fetch(self, status: int, head: RequestHead, storm: bool) -> Page:
-        """GET `TARGET/STATUS?url=URL`; on any failure return the local page.
-
-        In a `storm` of requests to a dead target a page serves for a moment: the storm is not
-        passed on to the server that makes the pages.
-        """
-        key = (status, head.target)
-        now = asyncio.get_running_loop().time()
-        kept = self._kept.get(key)
-        if storm and kept is not None and now < kept[0]:
-            return kept[1]
+    async def fetch(self, status: int, head: RequestHead) -> Page:
+        """GET `TARGET/STATUS?url=URL`; on any failure return the local page."""
+        now = self._clock()
         try:
             async with asyncio.timeout(self._timeout):
                 page = await self._ask(cast(Target, self._target), status, head.target)
@@ -156,7 +157,7 @@ class ErrorPages:
             page = self.local(status, head)
         if len(self._kept) >= _MOST_KEPT:
             self._kept.clear()
-        self._kept[key] = (now + _KEEP_SECONDS, page)
+        self._kept[status, head.target] = (now + _KEEP_SECONDS, page)
         return page
 
     async def _ask(self, target: Target, status: int, url: bytes) -> Page:

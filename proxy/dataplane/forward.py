@@ -135,7 +135,7 @@ class Exchange:
         self._entry, self._target = entry, target
         connection = plane.pool.take(target.peer)
         if connection is None and (outage := plane.connector.outage(target.peer)) is not None:
-            self._fail(outage, storm=True)
+            self._refuse(outage)
             return
         try:
             self._opening = plane.opening(self._client, head, entry, target)
@@ -271,8 +271,8 @@ class Exchange:
         if head.body is _CHUNKED or head.body is _UNTIL_CLOSE:
             self._chunked = not request.http10
             self._keep = self._keep and self._chunked
-        if head.raw and self._keep and not request.http10 and not plane.rewrites_location:
-            return head.raw
+        if head.raw and not request.http10 and not plane.rewrites_location:
+            return head.raw if self._keep else head.raw[:-2] + b"Connection: close\r\n\r\n"
         lines = response_lines(head)
         if plane.rewrites_location and is_redirect(head.status):
             rewrite_location(lines, cast(Target, self._target), plane.rules, request)
@@ -346,11 +346,18 @@ class Exchange:
         else:
             self._fail(UpstreamTimeoutError(f"{cast(Target, self._target).peer}: {limit.value}"))
 
-    def _fail(self, error: HubgateError, storm: bool = False) -> None:
-        """Answer with the error's status if nothing was answered yet, else break off.
+    def _refuse(self, error: ConnectError) -> None:
+        """Answer for a target that is known to be down: many may ask, so it must cost little."""
+        head = self._head
+        page = self._plane.error_pages.at_hand(error.status, head)
+        if page is None or head.upgrade:
+            self._fail(error)
+        else:
+            self._plane.note_error(error, head, self._entry)
+            self._answer(error.status, page)
 
-        `storm`: the target is known to be down and was not asked.
-        """
+    def _fail(self, error: HubgateError) -> None:
+        """Answer with the error's status if nothing was answered yet, else break off."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abort()
@@ -364,16 +371,16 @@ class Exchange:
             return
         self._keep = self._keep and (head is not None and not head.upgrade) and error.keeps_client
         pages = self._plane.error_pages
-        if head is not None and pages.remote and not head.upgrade and self._request.error is None:
+        if head is None or not pages.remote or head.upgrade or self._request.error is not None:
+            self._answer(error.status, pages.local(error.status, head))
+        else:
             self._finish()
             if not self._request.ended:
                 self._client.hold(Hold.CONNECTING)
-            self._task = spawn(self._answer_remotely(error.status, head, storm), "error page")
-        else:
-            self._answer(error.status, pages.local(error.status, head))
+            self._task = spawn(self._answer_remotely(error.status, head), "error page")
 
-    async def _answer_remotely(self, status: int, head: RequestHead, storm: bool) -> None:
-        page = await self._plane.error_pages.fetch(status, head, storm)
+    async def _answer_remotely(self, status: int, head: RequestHead) -> None:
+        page = await self._plane.error_pages.fetch(status, head)
         self._task = None
         self._answer(status, page)
 

@@ -22,6 +22,18 @@ class FrameScanner:
 
     def feed(self, chunk: bytes) -> bool:
         """Read the next bytes; return True when any belong to a data frame."""
+        size = len(chunk)
+        if size > 3 and not self._left and not self._head:
+            # One whole frame, as most messages come.
+            length = chunk[1] & 0x7F
+            total = 2 + length if length < 126 else 4 + (chunk[2] << 8 | chunk[3])
+            if chunk[1] & 0x80:
+                total += 4
+            if total == size and length != 127:
+                return chunk[0] & 0x08 == 0
+        return self._follow(chunk)
+
+    def _follow(self, chunk: bytes) -> bool:
         active = False
         position, size = 0, len(chunk)
         if self._left:

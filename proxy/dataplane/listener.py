@@ -11,13 +11,14 @@ import socket
 import struct
 from collections.abc import Sequence
 from enum import Enum, IntFlag
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 
 from proxy.dataplane.admission import Admission
 from proxy.dataplane.departure import has_left
+from proxy.dataplane.plain import HeaderBlocks
 from proxy.dataplane.reader import Incoming, RequestReader
 from proxy.errors import RequestTimeoutError
 from proxy.model import Limits, Timeouts
@@ -57,6 +58,14 @@ class Hold(IntFlag):
     UPSTREAM = 4
 
 
+class Origin(NamedTuple):
+    """What the forwarding rules go by: the address, whether TLS, whether the peer is believed."""
+
+    peer: str
+    secure: bool
+    trusted: bool
+
+
 class Stream(Protocol):
     """What handles one request of a client: the data plane's Exchange."""
 
@@ -77,6 +86,7 @@ class Plane(Protocol):
     """What a connection needs of the data plane."""
 
     limits: Limits
+    header_blocks: HeaderBlocks
     timeouts: Timeouts
     admission: Admission
 
@@ -109,7 +119,7 @@ class Downstream(web.RequestHandler):
     """One client's connection: reads its requests and serves them one after the other.
 
     `closing` is set when no further request will be served after the current one; `deadline`,
-    in the loop's seconds, is when the plane's sweep calls `expire`. `trusted` and `forwarded_*`
+    in the loop's seconds, is when the plane's sweep calls `expire`. `origin` and `forwarded_*`
     are what the forwarding rules remember about the connection.
     """
 
@@ -127,10 +137,10 @@ class Downstream(web.RequestHandler):
         "deadline",
         "forwarded_host",
         "forwarded_lines",
+        "origin",
         "peer",
         "secure",
         "state",
-        "trusted",
         "writable",
     )
 
@@ -142,7 +152,7 @@ class Downstream(web.RequestHandler):
         self._task_handler = None
         self._server = server
         self._plane = server.plane
-        self._reader = RequestReader(server.plane.limits)
+        self._reader = RequestReader(server.plane.limits, server.plane.header_blocks)
         self._stream: Stream | None = None
         self._hold = Hold.NONE
         self._advancing = False
@@ -156,7 +166,7 @@ class Downstream(web.RequestHandler):
         self.deadline = self._clock() + server.plane.timeouts.keep_alive
         self.peer = ""
         self.secure = False
-        self.trusted: bool | None = None
+        self.origin: Origin | None = None
         self.forwarded_host: bytes | None = None
         self.forwarded_lines: list[bytes] | None = None
 
@@ -166,7 +176,8 @@ class Downstream(web.RequestHandler):
     # --- asyncio.Protocol ----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        BaseProtocol.connection_made(self, transport)
+        # Not BaseProtocol's: event loops have set TCP_NODELAY already.
+        self.transport = cast(asyncio.Transport, transport)
         name = transport.get_extra_info("peername")
         self.peer = _plain_address(name[0]) if isinstance(name, tuple) else ""
         self.secure = transport.get_extra_info("sslcontext") is not None

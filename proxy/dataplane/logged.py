@@ -13,7 +13,7 @@ from proxy.dataplane.log_record import Record
 from proxy.dataplane.reader import Incoming
 from proxy.dataplane.tunnel import End, State, Tunnel
 from proxy.dataplane.watch import Expired
-from proxy.errors import HubgateError
+from proxy.errors import ConnectError, HubgateError
 from proxy.upstream.connection import Bytes
 from proxy.upstream.response import ResponseHead
 
@@ -70,10 +70,14 @@ class LoggedExchange(Exchange):
 
     # --- why it ended ------------------------------------------------------------------------
 
-    def _fail(self, error: HubgateError, storm: bool = False) -> None:
+    def _refuse(self, error: ConnectError) -> None:
+        self._record.error = error
+        super()._refuse(error)
+
+    def _fail(self, error: HubgateError) -> None:
         if self._record.error is None:
             self._record.error = error
-        super()._fail(error, storm)
+        super()._fail(error)
 
     def _on_expired(self, limit: Expired) -> None:
         if limit is Expired.REQUEST:

@@ -35,6 +35,8 @@ _LINE = re.compile(
 _BLOCK = re.compile(rb"(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]++: [!-~][\t -~]*+(?<![\t ]))++\r\n\r\n")
 # What is kept for a connection, in bytes, is bounded by this.
 LONGEST_PLAIN = 1 << 13
+# And what is kept for all of them together, likewise.
+_MOST_KNOWN = 1 << 18
 
 
 class HeaderBlock:
@@ -61,6 +63,32 @@ class HeaderBlock:
             return None
         head.rests = Written()
         return cls(raw, head)
+
+
+class HeaderBlocks:
+    """The blocks that were read lately under `limits`, whoever sent them.
+
+    A client that opens a connection for each request sends the same lines on every one.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._known: dict[bytes, HeaderBlock] = {}
+        self._size = 0
+
+    def __repr__(self) -> str:
+        return f"<HeaderBlocks {len(self._known)} known>"
+
+    def read(self, raw: bytes) -> HeaderBlock | None:
+        """Read header lines as `HeaderBlock.read` does."""
+        block = self._known.get(raw)
+        if block is None and (block := HeaderBlock.read(raw, self._limits)) is not None:
+            self._size += len(raw)
+            if self._size > _MOST_KNOWN:
+                self._known.clear()
+                self._size = len(raw)
+            self._known[raw] = block
+        return block
 
 
 def _read_special(raw: bytes) -> RequestHead | None:

@@ -5,7 +5,7 @@ from typing import cast
 
 import httptools
 
-from proxy.dataplane.plain import LONGEST_PLAIN, HeaderBlock, read_line
+from proxy.dataplane.plain import LONGEST_PLAIN, HeaderBlock, HeaderBlocks, read_line
 from proxy.dataplane.request import RequestHead, read_head
 from proxy.errors import (
     BadRequestError,
@@ -50,11 +50,13 @@ class RequestReader:
     """Feeds bytes to llhttp and queues what comes out in `requests`, oldest first.
 
     After a malformed byte, `failed` is True and everything further is ignored. `in_head` is
-    True when a request has begun to arrive and its head is not complete.
+    True when a request has begun to arrive and its head is not complete. `blocks`, of the same
+    `limits`, may be shared with other readers.
     """
 
     __slots__ = (
         "_block",
+        "_blocks",
         "_closing",
         "_current",
         "_error",
@@ -74,11 +76,12 @@ class RequestReader:
         "requests",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, blocks: HeaderBlocks | None = None) -> None:
         self.requests: deque[Incoming] = deque()
         self.failed = False
         self.in_head = False
         self._limits = limits
+        self._blocks = HeaderBlocks(limits) if blocks is None else blocks
         self._parser: httptools.HttpRequestParser | None = None
         self._current: Incoming | None = None
         self._error: HubgateError | None = None
@@ -121,7 +124,7 @@ class RequestReader:
         end = data.find(b"\r\n\r\n", start, start + LONGEST_PLAIN) + 4
         block, raw = self._block, data[start:end]
         if block is None or raw != block.raw:
-            block = self._block = HeaderBlock.read(raw, self._limits)
+            block = self._block = self._blocks.read(raw)
         head = None if block is None else read_line(data[:start], block, self._limits)
         if head is None or len(data) - end > head.length or self._too_large(head.length):
             return None

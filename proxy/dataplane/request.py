@@ -40,7 +40,7 @@ _KINDS = {
     b"x-forwarded-host": _FORWARDED,
     b"forwarded": _FORWARDED,
 }
-_ROUTES_KEPT = 4
+_RESTS_KEPT = 4
 _MOST_DIGITS = 19
 _USUAL_TOKENS = frozenset((b"keep-alive", b"close", b"upgrade", b"te", b""))
 
@@ -145,24 +145,27 @@ class RequestHead:
 
 
 class Written:
-    """What goes to a target after the request line, by route, under `rules`."""
+    """What goes to a target after the request line, by route and origin, under `rules`.
+
+    Other clients may send the same header lines; the X-Forwarded-* lines depend on the origin.
+    """
 
     __slots__ = ("_rests", "_rules")
 
     def __init__(self) -> None:
         self._rules: object = None
-        self._rests: dict[object, bytes] = {}
+        self._rests: dict[tuple[object, object], bytes] = {}
 
-    def get(self, route: object, rules: object) -> bytes | None:
-        """Return what was kept for `route`, if the rules are still the same."""
-        return self._rests.get(route) if self._rules is rules else None
+    def get(self, route: object, origin: object, rules: object) -> bytes | None:
+        """Return what was kept, if the rules are still the same."""
+        return self._rests.get((route, origin)) if self._rules is rules else None
 
-    def keep(self, route: object, rules: object, rest: bytes) -> None:
+    def keep(self, route: object, origin: object, rules: object, rest: bytes) -> None:
         """Keep `rest`; a client uses few routes at a time."""
-        if self._rules is not rules or len(self._rests) >= _ROUTES_KEPT:
+        if self._rules is not rules or len(self._rests) >= _RESTS_KEPT:
             self._rests.clear()
         self._rules = rules
-        self._rests[route] = rest
+        self._rests[route, origin] = rest
 
 
 def read_head(method: bytes, target: bytes, version: str, headers: RawHeaders) -> RequestHead:

@@ -10,18 +10,23 @@ class Sampler:
     """Admits one log line per key and second, and counts the ones it keeps back."""
 
     def __init__(self) -> None:
-        self._seen: dict[Hashable, tuple[float, int]] = {}
+        # When the last line was, and how many have been left out since.
+        self._seen: dict[Hashable, list[float]] = {}
 
     def admit(self, key: Hashable, now: float) -> int | None:
         """Return None for a line to be left out, else how many were left out before it.
 
         `now` is in seconds of any steady clock.
         """
-        last, left_out = self._seen.get(key, (now - _INTERVAL, 0))
-        if now - last < _INTERVAL:
-            self._seen[key] = (last, left_out + 1)
+        seen = self._seen.get(key)
+        if seen is None:
+            if len(self._seen) >= _MOST_KEYS:
+                self._seen.clear()
+            self._seen[key] = [now, 0]
+            return 0
+        if now - seen[0] < _INTERVAL:
+            seen[1] += 1
             return None
-        if len(self._seen) >= _MOST_KEYS:
-            self._seen.clear()
-        self._seen[key] = (now, 0)
+        left_out = int(seen[1])
+        seen[0], seen[1] = now, 0
         return left_out

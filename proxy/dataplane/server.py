@@ -5,7 +5,7 @@ import logging
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from proxy.dataplane.access_log import AccessLog
@@ -17,6 +17,7 @@ from proxy.dataplane.headers import forward_path, header_lines, request_rest
 from proxy.dataplane.listener import Downstream, Listener
 from proxy.dataplane.logged import LoggedExchange, LoggedTunnel
 from proxy.dataplane.match import Matcher
+from proxy.dataplane.plain import HeaderBlocks
 from proxy.dataplane.reader import Incoming
 from proxy.dataplane.redirect import redirect_server
 from proxy.dataplane.request import RequestHead
@@ -74,6 +75,7 @@ class DataPlane:
         self._tunnel = Tunnel if config.access_log is None else LoggedTunnel
         self.rules = config.rules
         self.limits = config.limits
+        self.header_blocks = HeaderBlocks(config.limits)
         self.timeouts = config.timeouts
         self.watches = watches(config.timeouts)
         self.rewrites_location = config.rules.auto_rewrite or bool(config.rules.protocol_rewrite)
@@ -224,31 +226,22 @@ class DataPlane:
         self, error: HubgateError, head: RequestHead | None, entry: RouteEntry | None
     ) -> None:
         """Count an error and log it; in a storm of the same ones, one line a second."""
-        self.statuses[error.status] += 1
-        level = logging.ERROR if error.status >= 500 else logging.WARNING
-        self._note(level, (type(error), entry), f"{error.status} ", error, head)
+        status = error.status
+        self.statuses[status] += 1
+        left_out = self._sampler.admit((type(error), entry), self.loop.time())
+        if left_out is not None:
+            level = logging.ERROR if status >= 500 else logging.WARNING
+            _log_line(level, f"{status} {_asked(head)} {error}", left_out)
 
     def note_dropped(self, why: str, head: RequestHead, entry: RouteEntry | None) -> None:
         """Log that a client's connection is dropped without an answer."""
-        self._note(logging.WARNING, (why, entry), "dropped ", why, head)
-
-    def _note(
-        self, level: int, key: Hashable, what: str, why: object, head: RequestHead | None
-    ) -> None:
-        left_out = self._sampler.admit(key, self.loop.time())
-        if left_out is None:
-            return
-        # Without its query, which may hold a token.
-        asked = "-"
-        if head is not None:
-            path = head.target.partition(b"?")[0].decode("latin-1")
-            asked = f"{head.method.decode()} {path}"
-        more = f" (and {left_out} more like it)" if left_out else ""
-        log.log(level, "%s%s %s%s", what, asked, why, more)
+        left_out = self._sampler.admit((why, entry), self.loop.time())
+        if left_out is not None:
+            _log_line(logging.WARNING, f"dropped {_asked(head)} {why}", left_out)
 
     def believes(self, client: Downstream) -> bool:
         """Say whether a client may say on whose behalf it speaks."""
-        return self._trust.trusts(client.peer) if client.trusted is None else client.trusted
+        return self._trust.origin(client).trusted
 
     def opening(
         self, client: Downstream, head: RequestHead, entry: RouteEntry, target: Target
@@ -261,13 +254,14 @@ class DataPlane:
         if last is not None and last[0] is entry and last[1] is rules:
             return last[2]
         rests = head.rests
-        rest = None if rests is None else rests.get(entry, rules)
+        origin = client.origin or self._trust.origin(client)
+        rest = None if rests is None else rests.get(entry, origin, rules)
         if rest is None:
             lines = self._trust.lines(client, head, rules.x_forward)
             configured = (*self._custom, *entry.header_lines)
             rest = request_rest(head, target, rules, lines, configured)
             if rests is not None:
-                rests.keep(entry, rules, rest)
+                rests.keep(entry, origin, rules, rest)
         opening = b"%b %b%b" % (head.method, forward_path(head, entry, target, rules), rest)
         head.opening = entry, rules, opening
         return opening
@@ -284,3 +278,15 @@ class DataPlane:
                 tunnel.expire()
             self.pool.sweep()
             self.connector.sweep()
+
+
+def _asked(head: RequestHead | None) -> str:
+    """Return what a log line says of a request: nothing of its query, which may hold a token."""
+    if head is None:
+        return "-"
+    path = head.target.partition(b"?")[0].decode("latin-1")
+    return f"{head.method.decode()} {path}"
+
+
+def _log_line(level: int, line: str, left_out: int) -> None:
+    log.log(level, "%s%s", line, f" (and {left_out} more like it)" if left_out else "")

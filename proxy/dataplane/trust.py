@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from proxy.dataplane.headers import forwarded_lines, passed_lines
-from proxy.dataplane.listener import Downstream
+from proxy.dataplane.listener import Downstream, Origin
 from proxy.dataplane.request import RequestHead
 
 
@@ -28,17 +28,21 @@ class Trust:
         mapped = getattr(address, "ipv4_mapped", None)
         return any((mapped or address) in network for network in self._networks)
 
+    def origin(self, client: Downstream) -> Origin:
+        """Return where a connection comes from; whether it is believed is found out once."""
+        if client.origin is None:
+            client.origin = Origin(client.peer, client.secure, self.trusts(client.peer))
+        return client.origin
+
     def lines(self, client: Downstream, head: RequestHead, add: bool) -> list[bytes]:
         """Return the forwarding lines for a request of `client`."""
-        if client.trusted is None:
-            client.trusted = self.trusts(client.peer)
-        trusted = client.trusted
+        peer, secure, trusted = self.origin(client)
         if not add:
             return passed_lines(head, trusted)
         if head.upgrade or (trusted and head.forwarded):
-            return forwarded_lines(head, client.peer, client.secure, trusted)
+            return forwarded_lines(head, peer, secure, trusted)
         # The lines depend on nothing but the connection and Host: one connection, one Host.
         if client.forwarded_host != head.host or client.forwarded_lines is None:
             client.forwarded_host = head.host
-            client.forwarded_lines = forwarded_lines(head, client.peer, client.secure, trusted)
+            client.forwarded_lines = forwarded_lines(head, peer, secure, trusted)
         return client.forwarded_lines

@@ -23,6 +23,10 @@ class State(Enum):
     CLOSED = "closed"
 
 
+# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each message.
+_OPEN = State.OPEN
+
+
 class Tunnel:
     """Two ends that write what the other one reads, with back-pressure both ways.
 
@@ -177,11 +181,11 @@ class End(asyncio.Protocol):
         if self.silent:
             return
         self.other.transport.write(data)
-        scanner = self._scanner
+        scanner, tunnel = self._scanner, self.tunnel
         if scanner is None or scanner.feed(data):
-            self.tunnel.entry.touch()
-        if self.tunnel.state is not State.OPEN:
-            self.tunnel.moved(self)
+            tunnel.entry.touch()
+        if tunnel.state is not _OPEN:
+            tunnel.moved(self)
 
     def leave(self) -> None:
         """Send the other side a close frame if the stream to it stands between two frames."""

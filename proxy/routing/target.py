@@ -1,6 +1,7 @@
 """A route's target, parsed once when the route arrives."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from proxy.errors import RouteError
@@ -9,22 +10,13 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _UNIX_SCHEMES = ("http+unix", "unix+http")
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """Whom to connect to; connections to equal peers are interchangeable."""
 
     host: str = ""
     port: int = 0
     tls: bool = False
     unix: str | None = None
-    _hash: int = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        # Looked up with every request.
-        object.__setattr__(self, "_hash", hash((self.host, self.port, self.tls, self.unix)))
-
-    def __hash__(self) -> int:
-        return self._hash
 
     def __str__(self) -> str:
         if self.unix is not None:

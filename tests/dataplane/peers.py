@@ -163,10 +163,15 @@ class Front:
         """Put a route into the table."""
         self.table.apply([Route(key, target, options=RouteOptions(**options))], ())
 
-    async def client(self, receive_buffer: int | None = None) -> Wire:
-        """Return a new connection; `receive_buffer` bounds what its kernel takes unread."""
+    async def client(self, receive_buffer: int | None = None, address: str | None = None) -> Wire:
+        """Return a new connection, from `address`.
+
+        `receive_buffer` bounds what its kernel takes unread.
+        """
         sock = socket.socket(self._listener.family)
         sock.setblocking(False)
+        if address is not None:
+            sock.bind((address, 0))
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         await asyncio.get_running_loop().sock_connect(sock, self._listener.getsockname())

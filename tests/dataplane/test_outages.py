@@ -8,7 +8,8 @@ import pytest
 
 from proxy.model import Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
-from tests.dataplane.peers import hello
+from tests.dataplane.peers import answering, hello
+from tests.dataplane.wire import response
 
 
 def closed_port() -> int:
@@ -117,3 +118,19 @@ async def test_a_storm_writes_one_line_a_second(
     lines = [record.getMessage() for record in caplog.records if record.name == "hubgate"]
     assert 1 <= len(lines) <= 2 + (time.monotonic() - begun)
     assert not any("secret" in line for line in lines)
+
+
+@pytest.mark.parametrize("lines", [(), ("Connection: close",)])
+async def test_a_storm_is_not_passed_on_to_the_error_target(
+    start_front: StartFront, start_target: StartTarget, lines: tuple[str, ...]
+) -> None:
+    pages = await start_target(answering(response(200, body=b"our page")))
+    front = await start_front(timeouts=Timeouts(ready=0, down=60.0), error_target=pages.url)
+    front.route("/", f"http://127.0.0.1:{closed_port()}")
+    begun = time.monotonic()
+    for _ in range(50):
+        answer = await front.ask("GET", "/", *lines)
+        assert (answer.status, answer.body) == (503, b"our page")
+    asked = pages.accepted
+    # Until it is known to be down, and then once a second.
+    assert 3 <= asked <= 5 + (time.monotonic() - begun)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.dataplane.plain import HeaderBlock, read_line
+from proxy.dataplane.plain import HeaderBlock, HeaderBlocks, read_line
 from proxy.dataplane.reader import Incoming, RequestReader
 from proxy.dataplane.request import RequestHead
 from proxy.model import Limits
@@ -136,6 +136,17 @@ def test_a_client_that_repeats_itself_is_understood_each_time() -> None:
         assert said(request.head) == said(alone.head)
         assert bytes(request.take()) == alone.take()
         assert request.ended
+
+
+def test_what_many_clients_sent_takes_no_memory_without_end() -> None:
+    blocks = HeaderBlocks(LIMITS)
+    for number in range(2000):
+        raw = b"\r\nHost: hub\r\nCookie: %d%b\r\n\r\n" % (number, b"x" * 1000)
+        block = blocks.read(raw)
+        assert block is not None
+        assert block.raw == raw
+        assert blocks.read(raw) is block
+    assert len(blocks._known) < 300
 
 
 def test_a_body_may_come_in_any_pieces() -> None:

@@ -11,6 +11,7 @@ from tests.dataplane.conftest import StartFront
 from tests.dataplane.peers import Front, Target, exchange, listening
 from tests.dataplane.wire import Message, request
 
+TWO_ADDRESSES = ["127.0.0.1", "127.0.0.2"]
 SAID = [
     "X-Forwarded-For: 192.0.2.7",
     "X-Forwarded-Port: 4443",
@@ -97,6 +98,20 @@ async def test_each_request_is_described_by_its_own_host(joined: Front, target: 
         await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
+async def test_clients_that_send_the_same_are_told_apart(joined: Front, target: Target) -> None:
+    clients = {address: await joined.client(address=address) for address in TWO_ADDRESSES}
+    # Several connections of each, one after the other: what one taught must serve nobody else.
+    for address in TWO_ADDRESSES * 3:
+        again = await joined.client(address=address)
+        for client in (again, clients[address]):
+            await client.send(request("GET", "/"))
+            wire = await target.accept()
+            seen = await wire.read_request()
+            assert seen.get("x-forwarded-for") == address
+            await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            await client.read_response()
+
+
 # --- what was said before --------------------------------------------------------------------
 
 
@@ -125,6 +140,20 @@ async def test_a_stranger_is_not_believed(start_front: StartFront, target: Targe
 
     assert forwarded(seen) == {"for": "127.0.0.1", "port": "80", "proto": "http", "host": "hub"}
     assert seen.get("forwarded") is None
+
+
+async def test_who_says_the_same_is_believed_or_not(
+    start_front: StartFront, target: Target
+) -> None:
+    front = await start_front(trusted_peers=("127.0.0.2/32",))
+    front.route("/", target.url)
+    for address in TWO_ADDRESSES * 2:
+        client = await front.client(address=address)
+        await client.send(request("GET", "/", *SAID))
+        wire = await target.accept()
+        told = (await wire.read_request()).get("x-forwarded-for")
+        assert told == ("192.0.2.7,127.0.0.2" if address == "127.0.0.2" else address)
+        wire.close()
 
 
 async def test_nobody_may_be_believed(start_front: StartFront, target: Target) -> None:
