@@ -1,6 +1,7 @@
 """TLS contexts, built from the settings' dataclasses: TLS 1.2 and 1.3, nothing older."""
 
 import ssl
+from typing import Any
 
 from proxy.errors import ConfigError
 from proxy.model import ClientTLS, ServerTLS
@@ -8,6 +9,21 @@ from proxy.model import ClientTLS, ServerTLS
 # TLS 1.2: forward secrecy and authenticated encryption only (RFC 9325, section 4.2). DHE counts
 # only where dhparam is given. TLS 1.3 has a list of its own, sound throughout.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:!aNULL:!PSK:!SRP"
+
+# The most that TLS sends in one record, in bytes (RFC 8446, section 5.1).
+_RECORD = 1 << 14
+
+
+class RecordReads(ssl.SSLObject):
+    """An SSLObject that reads a record at a time, which is all that OpenSSL ever gives.
+
+    Asked for more, Python would make room for all of it first: uvloop asks for 256 KiB, the
+    allocator maps pages for that, and each request costs three system calls and a page fault.
+    """
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:
+        """Read up to `len` bytes, of one record at most, into `buffer` if there is one."""
+        return super().read(min(len, _RECORD), buffer)
 
 
 def server_context(tls: ServerTLS) -> ssl.SSLContext:
@@ -17,6 +33,7 @@ def server_context(tls: ServerTLS) -> ssl.SSLContext:
     sent must verify, as Python's ssl cannot let an unverified one through. Raises ConfigError.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslobject_class = RecordReads
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
     _set_versions(context, tls.min_version, tls.max_version)
     _set_ciphers(context, tls.ciphers or CIPHERS)
@@ -49,6 +66,7 @@ def client_context(tls: ClientTLS) -> ssl.SSLContext:
     # Not create_default_context: from Python 3.13 on it is strict about RFC 5280, and the
     # authorities that JupyterHub makes lack a key identifier.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.sslobject_class = RecordReads
     _set_versions(context, "TLSv1_2", None)
     context.check_hostname = tls.check_hostname and tls.verify
     context.verify_mode = ssl.CERT_REQUIRED if tls.verify else ssl.CERT_NONE

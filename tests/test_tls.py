@@ -2,6 +2,8 @@
 
 import asyncio
 import ssl
+import tracemalloc
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -188,3 +190,26 @@ def test_a_pair_that_does_not_match_is_a_mistake(files: Files, tmp_path: Path) -
     other = make_files(tmp_path, "other")
     with pytest.raises(ConfigError, match="key values mismatch"):
         server_context(ServerTLS(files.cert, other.key))
+
+
+def test_a_read_takes_room_for_a_record_whatever_is_asked_for(files: Files) -> None:
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = server_of(files).wrap_bio(to_server, to_client, server_side=True)
+    trusting = client_context(ClientTLS(ca=files.ca))
+    client = trusting.wrap_bio(to_client, to_server, server_hostname="localhost")
+    for side in (client, server) * 3:
+        with suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    data, got = bytes(100_000), b""
+    client.write(data)
+    tracemalloc.start()
+    try:
+        while len(got) < len(data):
+            tracemalloc.reset_peak()
+            before, _ = tracemalloc.get_traced_memory()
+            chunk = server.read(1 << 18)
+            assert tracemalloc.get_traced_memory()[1] - before < 1 << 15
+            got += chunk
+    finally:
+        tracemalloc.stop()
+    assert got == data

@@ -63,6 +63,8 @@ class Page:
 
 
 _NOTHING = Page(b"", [])
+HEALTH = b"/_chp_healthz"
+HEALTHY = Page(b'{"status": "OK"}', [b"Content-Type: application/json"])
 
 
 @cache

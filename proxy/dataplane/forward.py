@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 _CONTINUE_AFTER = 1.0
 # Methods that change nothing at the target (RFC 9110, section 9.2.1).
 _SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
-_HEALTH = b"/_chp_healthz"
-_HEALTHY = error_pages.Page(b'{"status": "OK"}', [b"Content-Type: application/json"])
 
 
 class Phase(Enum):
@@ -119,8 +117,8 @@ class Exchange:
         self._head = head
         self._keep = head.keep_alive and not self._client.closing
         plane = self._plane
-        if head.target == _HEALTH and not head.upgrade:
-            self._answer(200, _HEALTHY)
+        if head.target == error_pages.HEALTH and not head.upgrade:
+            self._answer(200, error_pages.HEALTHY)
             return
         if head.upgrade:
             plane.requests_ws += 1
@@ -227,14 +225,10 @@ class Exchange:
 
     def on_informational(self, head: ResponseHead) -> None:
         """Pass 1xx on; HTTP/1.0 knows none."""
-        if self._head.http10:
+        if self._head.http10 or (head.status == 100 and self._continued):
             return
-        if head.status == 100:
-            if self._continued:
-                return
-            self._continued = True
-        lines = response_lines(head)
-        self._client.transport.write(b"\r\n".join([*lines, b"\r\n"]))
+        self._continued = self._continued or head.status == 100
+        self._client.transport.write(b"\r\n".join([*response_lines(head), b"\r\n"]))
 
     def _tell_to_go_on(self) -> None:
         """Say 100 Continue ourselves to a client whose target does not."""
@@ -348,12 +342,11 @@ class Exchange:
 
     def _refuse(self, error: ConnectError) -> None:
         """Answer for a target that is known to be down: many may ask, so it must cost little."""
-        head = self._head
-        page = self._plane.error_pages.at_hand(error.status, head)
-        if page is None or head.upgrade:
+        page = self._plane.error_pages.at_hand(error.status, self._head)
+        if page is None or self._head.upgrade:
             self._fail(error)
         else:
-            self._plane.note_error(error, head, self._entry)
+            self._plane.note_error(error, self._head, self._entry)
             self._answer(error.status, page)
 
     def _fail(self, error: HubgateError) -> None:
@@ -386,12 +379,12 @@ class Exchange:
 
     def _answer(self, status: int, page: error_pages.Page) -> None:
         """Send a response of our own."""
-        head = self._request.head
+        request, client = self._request, self._client
         self._finish()
-        close = not self._keep or self._client.closing or not self._request.ended
-        head_only = head is not None and head.method == b"HEAD"
-        self._client.transport.write(error_pages.answer(status, page, close, head_only))
-        self._client.done(not close)
+        close = not self._keep or client.closing or not request.ended
+        head_only = request.head is not None and request.head.method == b"HEAD"
+        client.transport.write(error_pages.answer(status, page, close, head_only))
+        client.done(not close)
 
     def _finish(self) -> None:
         if self._watch is not None:

@@ -8,7 +8,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 # uvloop keeps a buffer of 256 KiB for every TLS connection. A block of this size or more gets
 # pages of its own, which go back when it is freed, and of which only what is touched counts; with
 # glibc's own, growing threshold they leave holes among small blocks that nothing else fits into.
-# A read's bytes (250 KiB at most) stay below: they are used again at once.
+# A read's bytes (250 KiB at most, over TLS a record) stay below: they are used again at once.
 _OWN_PAGES = 260_000
 # Free memory at the heap's end up to this size is kept for the next blocks.
 _KEPT = 4 * 1024 * 1024
