@@ -86,12 +86,13 @@ def as_json(status: int) -> Page:
 
 # A storm's requests repeat their header lines, and they are then the same object.
 @lru_cache(512)
-def wants_json(fields: bytes) -> bool:
-    """Say whether a request with these header lines asks for JSON and not for a page."""
+def our_own(status: int, fields: bytes) -> Page:
+    """Return the page for a request with these header lines: JSON when they ask for that only."""
     for line in fields.split(b"\r\n"):
         if line[:7].lower() == b"accept:":
-            return b"application/json" in line and b"text/html" not in line
-    return False
+            wants_json = b"application/json" in line and b"text/html" not in line
+            return as_json(status) if wants_json else built_in(status)
+    return built_in(status)
 
 
 @lru_cache(maxsize=32)
@@ -129,7 +130,7 @@ class ErrorPages:
         server that makes the pages.
         """
         if not self.remote:
-            return self.local(status, head)
+            return self.local(status, head) if self._folder else our_own(status, head.fields)
         kept = self._kept.get((status, head.target))
         return kept[1] if kept is not None and self._clock() < kept[0] else None
 
@@ -146,7 +147,7 @@ class ErrorPages:
                     return Page((self._folder / name).read_bytes(), [b"Content-Type: text/html"])
                 except OSError as error:
                     log.debug("no error page %s: %s", name, error)
-        return as_json(status) if wants_json(head.fields) else built_in(status)
+        return our_own(status, head.fields)
 
     async def fetch(self, status: int, head: RequestHead) -> Page:
         """GET `TARGET/STATUS?url=URL`; on any failure return the local page."""
