@@ -3,6 +3,7 @@
 from typing import cast
 
 from proxy.dataplane.headers import forward_path, forwarded_lines, passed_lines, request_rest
+from proxy.dataplane.plain import HeaderBlocks
 from proxy.dataplane.reader import Incoming, RequestReader
 from proxy.dataplane.request import RequestHead
 from proxy.dataplane.trust import Trust
@@ -15,9 +16,13 @@ LIMITS = Limits(request_line=2048, head=4096, headers=32, body=1 << 20)
 RULES = ForwardRules()
 
 
+# What was learnt from the connections before must not change what is read from the next one.
+BLOCKS = HeaderBlocks(LIMITS)
+
+
 def read(data: bytes, pieces: int) -> list[Incoming]:
     """Return the requests in `data`, fed in as many pieces."""
-    reader = RequestReader(LIMITS)
+    reader = RequestReader(LIMITS, BLOCKS)
     size = max(1, len(data) // pieces)
     for start in range(0, len(data), size):
         reader.feed(data[start : start + size])
