@@ -28,6 +28,9 @@ SETTINGS: Mapping[str, Any] = {
     "Spawner.environment": {"JUPYTER_CONFIG_PATH": str(ROOT / "dev" / "jupyter")},
     "Spawner.start_timeout": int(START_LIMIT),
     "Spawner.http_timeout": int(START_LIMIT),
+    # Now and then a notebook server hangs when it is told to stop.
+    "LocalProcessSpawner.interrupt_timeout": 4,
+    "LocalProcessSpawner.term_timeout": 3,
     "ConfigurableHTTPProxy.command": [DROP_IN],
 }
 
