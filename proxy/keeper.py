@@ -10,8 +10,10 @@ import asyncio
 import os
 import shutil
 import socket
+import stat
 import sys
 import tempfile
+import time
 import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -26,6 +28,11 @@ VARIABLE = "HUBGATE_KEEPER"
 MOST = 253
 MESSAGE = b"."
 PATIENCE = 10.0  # seconds
+
+# Where a keeper's door is, in the folder for temporary files.
+_PREFIX, _DOOR = "hubgate-", "keeper.sock"
+# A keeper needs far less time, in seconds, to be at its door.
+_NEW = 60.0
 
 # Without it a fork between two calls would give a descriptor to a stranger.
 CLOSE_ON_EXEC = socket.MSG_CMSG_CLOEXEC if sys.platform == "linux" else 0
@@ -53,11 +60,12 @@ class Keeper:
         """Be there for proxies; return where. Raises OSError where that is impossible."""
         if self.path is not None:
             return self.path
-        folder = tempfile.mkdtemp(prefix="hubgate-")  # for this user alone
+        _remove_abandoned()
+        folder = tempfile.mkdtemp(prefix=_PREFIX)  # for this user alone
         self._remove_folder = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._door.setblocking(False)
-        self._door.bind(str(Path(folder, "keeper.sock")))
+        self._door.bind(str(Path(folder, _DOOR)))
         self._door.listen()
         asyncio.get_running_loop().add_reader(self._door, self._let_in)
         self.path = self._door.getsockname()
@@ -101,6 +109,28 @@ class Keeper:
         asyncio.get_running_loop().remove_reader(visitor)
         self._visitors.discard(visitor)
         visitor.close()
+
+
+def _remove_abandoned() -> None:
+    """Remove what a keeper of this user left that could not remove it, because it was killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            found = folder.lstat()
+            mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+            if mine and time.time() - found.st_mtime > _NEW and not _anybody_at(folder / _DOOR):
+                (folder / _DOOR).unlink()
+                folder.rmdir()
+
+
+def _anybody_at(door: Path) -> bool:
+    """Say whether a keeper listens there; raises OSError where there never was one."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
+        visitor.settimeout(PATIENCE)
+        try:
+            visitor.connect(str(door))
+        except ConnectionRefusedError:
+            return False
+        return True
 
 
 class Ward:

@@ -4,6 +4,8 @@ import asyncio
 import os
 import socket
 import stat
+import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -111,3 +113,36 @@ async def test_a_keeper_that_does_not_answer_is_one_line(
         silent.listen()
         with pytest.raises(ConfigError, match=r"^HUBGATE_KEEPER: \S+: the hub does not .+$"):
             Ward.meet({VARIABLE: str(tmp_path / "k")})
+
+
+# --- what others left ---
+
+
+def left_behind(folder: Path, age: float, *others: str) -> socket.socket:
+    """Make the folder of a keeper that is `age` seconds old; nobody listens yet."""
+    folder.mkdir()
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    door.bind(str(folder / "keeper.sock"))
+    for name in others:
+        (folder / name).touch()
+    then = time.time() - age
+    os.utime(folder, (then, then))
+    return door
+
+
+async def test_what_a_killed_keeper_left_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left_behind(tmp_path / "hubgate-killed", 3600).close()
+    left_behind(tmp_path / "hubgate-just-made", 1).close()
+    left_behind(tmp_path / "else", 3600).close()
+    (tmp_path / "hubgate-notes").mkdir()
+    living = left_behind(tmp_path / "hubgate-lives", 3600)
+    living.listen()
+    keeper = Keeper()
+    own = Path(keeper.open()).parent.name
+    names = set(os.listdir(tmp_path))
+    assert names == {own, "hubgate-just-made", "else", "hubgate-notes", "hubgate-lives"}
+    keeper.close()
+    living.close()
