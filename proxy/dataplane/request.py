@@ -40,7 +40,7 @@ _KINDS = {
     b"x-forwarded-host": _FORWARDED,
     b"forwarded": _FORWARDED,
 }
-_RESTS_KEPT = 4
+_RESTS_KEPT = 32
 _MOST_DIGITS = 19
 _USUAL_TOKENS = frozenset((b"keep-alive", b"close", b"upgrade", b"te", b""))
 
@@ -161,7 +161,7 @@ class Written:
         return self._rests.get((route, origin)) if self._rules is rules else None
 
     def keep(self, route: object, origin: object, rules: object, rest: bytes) -> None:
-        """Keep `rest`; a client uses few routes at a time."""
+        """Keep `rest`; few clients send the same lines, and each uses few routes at a time."""
         if self._rules is not rules or len(self._rests) >= _RESTS_KEPT:
             self._rests.clear()
         self._rules = rules
