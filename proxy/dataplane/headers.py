@@ -10,6 +10,8 @@ from proxy.routing.table import RouteEntry
 from proxy.routing.target import Target
 from proxy.upstream.response import Body, ResponseHead
 
+# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
+_LENGTH, _CHUNKED = Body.LENGTH, Body.CHUNKED
 _REDIRECTS = frozenset((201, 301, 302, 307, 308))
 _HOP_BY_HOP = frozenset(
     (
@@ -75,9 +77,9 @@ def request_rest(
         lines = [*_without([*head.lines, *lines], named), *named.values()]
         fields = b""
     lines.insert(0, b" HTTP/1.1\r\nHost: " + host + fields)
-    if head.body is Body.LENGTH:
+    if head.body is _LENGTH:
         lines.append(b"Content-Length: %d" % head.length)
-    elif head.body is Body.CHUNKED:
+    elif head.body is _CHUNKED:
         lines.append(b"Transfer-Encoding: chunked")
     if head.upgrade:
         lines.append(b"Connection: Upgrade\r\nUpgrade: " + head.upgrade)

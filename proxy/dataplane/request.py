@@ -42,6 +42,9 @@ _KINDS = {
 }
 _RESTS_KEPT = 32
 _MOST_DIGITS = 19
+# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
+_NO_BODY = Body.NONE
+_NOTHING_SAID: dict[bytes, bytes] = {}
 _USUAL_TOKENS = frozenset((b"keep-alive", b"close", b"upgrade", b"te", b""))
 
 
@@ -80,7 +83,7 @@ class RequestHead:
         self.http10 = http10
         self.keep_alive = not http10
         self.host: bytes | None = None
-        self.body = Body.NONE
+        self.body = _NO_BODY
         self.length = 0
         self.expects = False
         self.upgrade = b""
@@ -103,11 +106,18 @@ class RequestHead:
         `before`, `between` and `after` are the other lines, around Host and Connection, each
         with a line end in front; `persistence` is what Connection says.
         """
-        head = cls(b"GET", b"/", False)
-        head.host = host
+        head = cls.__new__(cls)
+        head.method = b"GET"
+        head.target = b"/"
+        head.http10 = head.expects = False
         head.keep_alive = persistence != b"close"
+        head.host = host
+        head.body = _NO_BODY
+        head.length = 0
+        head.upgrade = b""
+        head.forwarded = _NOTHING_SAID
         head._fields = before + between + after
-        head._lines = None
+        head._lines = head.opening = head.rests = None
         return head
 
     @property

@@ -34,6 +34,10 @@ class Body(Enum):
     UNTIL_CLOSE = "until close"
 
 
+# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each response.
+_NONE, _LENGTH = Body.NONE, Body.LENGTH
+
+
 class ResponseHead:
     """Status line and headers of a response; `length` is meaningful for Body.LENGTH only.
 
@@ -62,14 +66,17 @@ class ResponseHead:
         match = _PLAIN.fullmatch(raw)
         if match is None:
             return None
-        status, length = int(match[1]), int(match[3])
+        code, reason, digits = match.groups()
+        status, length = int(code), int(digits)
         if status in _BODILESS:
             return None
-        head = cls(status, match[2], [])
+        head = cls.__new__(cls)
+        head.status = status
+        head.reason = reason
         head._headers = None
         head.raw = raw
         head.length = length
-        head.body = Body.LENGTH if length else Body.NONE
+        head.body = _LENGTH if length else _NONE
         head.announced = length > 0
         return head
 
