@@ -37,6 +37,7 @@ _BLOCK = re.compile(rb"(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]++: [!-~][\t -~]*+(?<![\
 LONGEST_PLAIN = 1 << 13
 # And what is kept for all of them together, likewise.
 _MOST_KNOWN = 1 << 18
+_MOST_SEEN = 1 << 10
 
 
 class HeaderBlock:
@@ -69,15 +70,17 @@ class HeaderBlock:
 
 
 class HeaderBlocks:
-    """The blocks that were read lately under `limits`, whoever sent them.
+    """The blocks that were read more than once lately under `limits`, whoever sent them.
 
-    A client that opens a connection for each request sends the same lines on every one.
+    A client that opens a connection for each request sends the same lines on every one. What
+    comes only once is not kept: memory that is used again at once is in the processor's cache.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._known: dict[bytes, HeaderBlock] = {}
         self._size = 0
+        self._seen: set[int] = set()
 
     def __repr__(self) -> str:
         return f"<HeaderBlocks {len(self._known)} known>"
@@ -86,12 +89,21 @@ class HeaderBlocks:
         """Read header lines as `HeaderBlock.read` does."""
         block = self._known.get(raw)
         if block is None and (block := HeaderBlock.read(raw, self._limits)) is not None:
-            self._size += len(raw)
-            if self._size > _MOST_KNOWN:
-                self._known.clear()
-                self._size = len(raw)
-            self._known[raw] = block
+            mark = hash(raw)
+            if mark in self._seen:
+                self._keep(block)
+            else:
+                if len(self._seen) >= _MOST_SEEN:
+                    self._seen.clear()
+                self._seen.add(mark)
         return block
+
+    def _keep(self, block: HeaderBlock) -> None:
+        self._size += len(block.raw)
+        if self._size > _MOST_KNOWN:
+            self._known.clear()
+            self._size = len(block.raw)
+        self._known[block.raw] = block
 
 
 def _read_special(raw: bytes) -> RequestHead | None:

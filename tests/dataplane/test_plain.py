@@ -142,11 +142,15 @@ def test_what_many_clients_sent_takes_no_memory_without_end() -> None:
     blocks = HeaderBlocks(LIMITS)
     for number in range(2000):
         raw = b"\r\nHost: hub\r\nCookie: %d%b\r\n\r\n" % (number, b"x" * 1000)
-        block = blocks.read(raw)
-        assert block is not None
-        assert block.raw == raw
-        assert blocks.read(raw) is block
+        once = blocks.read(raw)
+        assert once is not None
+        assert raw not in blocks._known
+        twice = blocks.read(raw)
+        assert twice is not None
+        assert twice.raw == once.raw == raw
+        assert blocks.read(raw) is twice
     assert len(blocks._known) < 300
+    assert len(blocks._seen) < 2000
 
 
 def test_a_body_may_come_in_any_pieces() -> None:
