@@ -1,7 +1,7 @@
 """TLS contexts, built from the settings' dataclasses: TLS 1.2 and 1.3, nothing older."""
 
 import ssl
-from typing import Any
+from typing import Any, cast
 
 from proxy.errors import ConfigError
 from proxy.model import ClientTLS, ServerTLS
@@ -10,20 +10,53 @@ from proxy.model import ClientTLS, ServerTLS
 # only where dhparam is given. TLS 1.3 has a list of its own, sound throughout.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:!aNULL:!PSK:!SRP"
 
-# The most that TLS sends in one record, in bytes (RFC 8446, section 5.1).
-_RECORD = 1 << 14
+# What all connections of a process read into, one after the other, in bytes.
+_ROOM = memoryview(bytearray(240 * 1024))
 
 
-class RecordReads(ssl.SSLObject):
-    """An SSLObject that reads a record at a time, which is all that OpenSSL ever gives.
+class ReadsAtOnce(ssl.SSLObject):
+    """An SSLObject that gives all there is in one piece, and takes no more memory than that.
 
-    Asked for more, Python would make room for all of it first: uvloop asks for 256 KiB, the
-    allocator maps pages for that, and each request costs three system calls and a page fault.
+    OpenSSL gives one record at a time. uvloop asks for each with 256 KiB, for which Python makes
+    room before it knows how much comes, and joins them; that room is of the size that has pages
+    of its own (see proxy/memory.py), which cost three system calls and a page fault.
     """
 
+    incoming: ssl.MemoryBIO
+    _ended = False
+
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
-        """Read up to `len` bytes, of one record at most, into `buffer` if there is one."""
-        return super().read(min(len, _RECORD), buffer)
+        """Read up to `len` bytes, into `buffer` if there is one; b"" or 0 at the end."""
+        if buffer is not None:
+            return super().read(len, buffer)
+        most = min(len, _ROOM.nbytes)
+        got: int = super().read(most, _ROOM)  # type: ignore[assignment]
+        while 0 < got < most and (self.incoming.pending or super().pending()):
+            try:
+                more: int = super().read(most - got, _ROOM[got:])  # type: ignore[assignment]
+            except ssl.SSLWantReadError:
+                break
+            if not more:
+                self._ended = True
+                break
+            got += more
+        return bytes(_ROOM[:got])
+
+    def pending(self) -> int:
+        """Return how much can be read at once; at the end 1, so that it is read and found."""
+        return super().pending() or int(self._ended)
+
+
+class Context(ssl.SSLContext):
+    """A context whose connections read all there is at once."""
+
+    sslobject_class = ReadsAtOnce
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, *args: Any, **named: Any) -> ssl.SSLObject:
+        """Return a connection between two buffers."""
+        made = super().wrap_bio(incoming, *args, **named)
+        cast(ReadsAtOnce, made).incoming = incoming
+        return made
 
 
 def server_context(tls: ServerTLS) -> ssl.SSLContext:
@@ -32,8 +65,7 @@ def server_context(tls: ServerTLS) -> ssl.SSLContext:
     A certificate that is requested but not required may be left out by the client; one that is
     sent must verify, as Python's ssl cannot let an unverified one through. Raises ConfigError.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.sslobject_class = RecordReads
+    context = Context(ssl.PROTOCOL_TLS_SERVER)
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
     _set_versions(context, tls.min_version, tls.max_version)
     _set_ciphers(context, tls.ciphers or CIPHERS)
@@ -65,8 +97,7 @@ def client_context(tls: ClientTLS) -> ssl.SSLContext:
     """
     # Not create_default_context: from Python 3.13 on it is strict about RFC 5280, and the
     # authorities that JupyterHub makes lack a key identifier.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.sslobject_class = RecordReads
+    context = Context(ssl.PROTOCOL_TLS_CLIENT)
     _set_versions(context, "TLSv1_2", None)
     context.check_hostname = tls.check_hostname and tls.verify
     context.verify_mode = ssl.CERT_REQUIRED if tls.verify else ssl.CERT_NONE

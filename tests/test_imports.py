@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "proxy"
 
-SHARED = {"errors", "model", "route_data", "settings", "tls", "tasks", "logs"}
+SHARED = {"errors", "model", "route_data", "settings", "tls", "tasks", "logs", "memory"}
 ALLOWED = {
     "__init__": set(),
     "__main__": {"cli"},
@@ -19,6 +19,7 @@ ALLOWED = {
     "route_data": set(),
     "tasks": set(),
     "logs": set(),
+    "memory": set(),
     "tls": {"errors", "model"},
     "settings": {"errors", "model", "tls"},
     "routing": SHARED,

@@ -6,6 +6,8 @@ import ssl
 
 from aiohttp import web
 
+from proxy.memory import buffer_apart
+
 _BACKLOG = 4096
 
 
@@ -30,14 +32,13 @@ class Door:
         sock = self._sock.dup()
         # Accepted connections inherit it: the kernel notices a client that is gone for good.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        server = self._server if tls is None else buffer_apart(self._server)
         if sock.family == socket.AF_UNIX:
             self._accepting = await loop.create_unix_server(
-                self._server, sock=sock, backlog=_BACKLOG, ssl=tls
+                server, sock=sock, backlog=_BACKLOG, ssl=tls
             )
         else:
-            self._accepting = await loop.create_server(
-                self._server, sock=sock, backlog=_BACKLOG, ssl=tls
-            )
+            self._accepting = await loop.create_server(server, sock=sock, backlog=_BACKLOG, ssl=tls)
         if before is not None:
             before.close()
 

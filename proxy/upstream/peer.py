@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from proxy.errors import ConnectError, RefusedError
+from proxy.memory import buffer_apart
 from proxy.routing.target import Peer
 
 P = TypeVar("P", bound=asyncio.Protocol)
@@ -20,6 +21,8 @@ async def connect(
     the reason.
     """
     loop = asyncio.get_running_loop()
+    if peer.tls:
+        factory = buffer_apart(factory)
     try:
         async with asyncio.timeout(timeout):
             if peer.unix is not None:

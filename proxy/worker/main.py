@@ -11,11 +11,11 @@ import uvloop
 from proxy.dataplane.server import DataPlane
 from proxy.errors import HubgateError
 from proxy.logs import configure_logging
+from proxy.memory import keep_large_blocks_apart
 from proxy.model import Route, WorkerConfig
 from proxy.routing.table import RouteTable
 from proxy.tasks import spawn
 from proxy.worker.link import Link, LinkClosedError
-from proxy.worker.memory import keep_large_blocks_apart
 from proxy.worker.messages import (
     Ack,
     Change,

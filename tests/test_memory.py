@@ -1,0 +1,51 @@
+"""Which blocks glibc's allocator gives pages of their own."""
+
+import asyncio
+import ctypes
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from proxy.memory import buffer_apart, keep_large_blocks_apart
+
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="is about glibc")
+
+# What uvloop allocates for a TLS connection, and the most that a read leaves, in bytes.
+BUFFER = 262_144
+READ = 256_033
+
+LIBC = ctypes.CDLL(None)
+LIBC.malloc.restype = ctypes.c_void_p
+LIBC.free.argtypes = [ctypes.c_void_p]
+
+
+@contextmanager
+def allocated(size: int) -> Iterator[int]:
+    block = LIBC.malloc(size)
+    yield block
+    LIBC.free(block)
+
+
+def apart(block: int) -> bool:
+    """Say whether a block has pages of its own: glibc says so in the word before it."""
+    return bool(ctypes.c_size_t.from_address(block - 8).value & 2)
+
+
+async def test_a_buffer_is_apart_though_there_is_room_elsewhere() -> None:
+    keep_large_blocks_apart()
+    with allocated(READ) as first, allocated(READ) as second:
+        assert not apart(first)
+        assert not apart(second)
+    with allocated(BUFFER) as block:
+        assert not apart(block), "there was no room: nothing is tried"
+
+    made = buffer_apart(asyncio.Protocol)()
+    assert isinstance(made, asyncio.Protocol)
+    with allocated(BUFFER) as block:
+        assert apart(block)
+
+    await asyncio.sleep(0)
+    with allocated(BUFFER) as block:
+        assert not apart(block), "what was held is not free again"
