@@ -10,12 +10,14 @@ from proxy.model import ClientTLS, ServerTLS
 # only where dhparam is given. TLS 1.3 has a list of its own, sound throughout.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:!aNULL:!PSK:!SRP"
 
+# The most that TLS sends in one record, in bytes (RFC 8446, section 5.1).
+_RECORD = 1 << 14
 # What all connections of a process read into, one after the other, in bytes.
 _ROOM = memoryview(bytearray(240 * 1024))
 
 
 class ReadsAtOnce(ssl.SSLObject):
-    """An SSLObject that gives all there is in one piece, and takes no more memory than that.
+    """An SSLObject that gives large bodies in one piece, and takes no more memory than it needs.
 
     OpenSSL gives one record at a time. uvloop asks for each with 256 KiB, for which Python makes
     room before it knows how much comes, and joins them; that room is of the size that has pages
@@ -29,6 +31,8 @@ class ReadsAtOnce(ssl.SSLObject):
         """Read up to `len` bytes, into `buffer` if there is one; b"" or 0 at the end."""
         if buffer is not None:
             return super().read(len, buffer)
+        if self.incoming.pending <= _RECORD:
+            return super().read(min(len, _RECORD))
         most = min(len, _ROOM.nbytes)
         got: int = super().read(most, _ROOM)  # type: ignore[assignment]
         while 0 < got < most and (self.incoming.pending or super().pending()):
