@@ -130,7 +130,7 @@ class ErrorPages:
         server that makes the pages.
         """
         if not self.remote:
-            return self.local(status, head) if self._folder else our_own(status, head.fields)
+            return self.local(status, head)
         kept = self._kept.get((status, head.target))
         return kept[1] if kept is not None and self._clock() < kept[0] else None
 
