@@ -6,12 +6,13 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import psutil
@@ -186,11 +187,25 @@ def public_port(proxy: HubgateProxy) -> int:
     return int(proxy.public_url.strip("/").rsplit(":", 1)[1])
 
 
-async def crash(proxy: HubgateProxy) -> None:
-    """End the supervisor and all its workers with SIGKILL."""
+def crash(proxy: HubgateProxy) -> float:
+    """End the supervisor and all its workers with SIGKILL; return when, on the loop's clock.
+
+    Nothing else of this test runs meanwhile: what is asked after it meets none of them.
+    """
     everybody = [psutil.Process(proxy.proxy_process.pid), *workers(proxy)]
     for one in everybody:
         one.kill()
+    while any(map(lives, everybody)):
+        time.sleep(0.001)
+    return asyncio.get_running_loop().time()
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether it may still do anything: not when all that is left is its exit code."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def replaced(proxy: HubgateProxy, killed: Any) -> None:
@@ -199,22 +214,32 @@ async def replaced(proxy: HubgateProxy, killed: Any) -> None:
     await proxy.get_all_routes()
 
 
-async def ask(port: int) -> bool:
+class Asked(NamedTuple):
+    """A request on a connection of its own: when it began and ended, on the loop's clock."""
+
+    begun: float
+    ended: float
+    answered: bool
+
+
+async def ask(port: int) -> Asked:
     """Ask once on a new connection; whether it was answered. Fails if it is refused."""
+    clock = asyncio.get_running_loop().time
+    begun = clock()
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /_chp_healthz HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n")
         answer = await reader.read()
         writer.close()
     except CUT:
-        return False
-    return b" 200 " in answer
+        answer = b""
+    return Asked(begun, clock(), b" 200 " in answer)
 
 
 @asynccontextmanager
-async def asking(port: int) -> AsyncIterator[list[bool]]:
+async def asking(port: int) -> AsyncIterator[list[Asked]]:
     """Have somebody come every few milliseconds; gives who was answered, and who was cut off."""
-    outcomes: list[bool] = []
+    outcomes: list[Asked] = []
 
     async def come() -> None:
         outcomes.append(await ask(port))
@@ -242,14 +267,17 @@ async def test_nobody_is_refused_while_the_proxy_is_replaced(
     proxy.workers, proxy.check_running_interval = count, HOURS
     await proxy.start()
     await until(lambda: len(workers(proxy)) == count)
+    crashes = []
     async with asking(public_port(proxy)) as outcomes:
         for _ in range(3):
-            await until(lambda: outcomes and outcomes[-1])
+            await until(lambda: len(workers(proxy)) == count)
+            await until(lambda: outcomes and outcomes[-1].answered)
             killed = proxy.proxy_process
-            await crash(proxy)
+            crashes.append(crash(proxy))
             await replaced(proxy, killed)
-    # Those that a worker had accepted and not answered when it was killed.
-    assert outcomes.count(False) <= 3 * count
+    # Only whoever a worker may have accepted before it was killed is cut off.
+    cut = [one for one in outcomes if not one.answered]
+    assert all(any(one.begun < moment < one.ended for moment in crashes) for one in cut)
     assert len(outcomes) > 100
 
 
@@ -260,7 +288,7 @@ async def test_the_hubs_own_check_replaces_it_too(
     await proxy.start()
     killed = proxy.proxy_process
     async with asking(public_port(proxy)):
-        await crash(proxy)
+        crash(proxy)
         await replaced(proxy, killed)
 
 
@@ -293,7 +321,7 @@ async def test_a_port_that_nobody_will_accept_on_is_given_up(proxy: HubgateProxy
     await until(lambda: proxy._keeper.keeps)
     proxy.command = ["no-such-program"]
     proxy._unwatch_process()
-    await crash(proxy)
+    crash(proxy)
     proxy.proxy_process.wait()
     for failed in range(FAILED_STARTS):
         assert proxy._keeper.keeps, failed
@@ -310,7 +338,7 @@ async def test_a_proxy_that_knows_no_keeper_opens_its_own_ports(proxy: HubgatePr
     assert await proxy.get_all_routes() == {}
     assert not proxy._keeper.keeps
     killed = proxy.proxy_process
-    await crash(proxy)
+    crash(proxy)
     await replaced(proxy, killed)
 
 
