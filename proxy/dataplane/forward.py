@@ -30,7 +30,7 @@ from proxy.routing.table import RouteEntry
 from proxy.routing.target import Target
 from proxy.tasks import spawn
 from proxy.upstream.connection import Bytes, UpstreamConnection
-from proxy.upstream.response import Body, ResponseHead
+from proxy.upstream.response import CHUNKED, NO_BODY, UNTIL_CLOSE, ResponseHead
 
 if TYPE_CHECKING:
     from proxy.dataplane.server import DataPlane
@@ -54,7 +54,6 @@ class Phase(Enum):
 
 # Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
 _MATCH, _SEND, _RECEIVE, _FINISH = Phase.MATCH, Phase.SEND, Phase.RECEIVE, Phase.FINISH
-_NO_BODY, _CHUNKED, _UNTIL_CLOSE = Body.NONE, Body.CHUNKED, Body.UNTIL_CLOSE
 # A body is not copied to stand behind its head from this size on.
 _LARGE = 1 << 12
 
@@ -177,7 +176,7 @@ class Exchange:
         self._connection = connection
         self._attempts += 1
         request = self._request
-        body = b"" if self._head.body is _NO_BODY else self._body()
+        body = b"" if self._head.body is NO_BODY else self._body()
         connection.begin(self, self._opening, self._head.method == b"HEAD", body)
         if not self._client.writable:
             connection.transport.pause_reading()
@@ -195,7 +194,7 @@ class Exchange:
         if data:
             self._body_sent = True
             cast(RouteEntry, self._entry).touch()
-        if self._head.body is _CHUNKED:
+        if self._head.body is CHUNKED:
             data = chunk(data, request.ended)
         self._body_ended = request.ended
         return data
@@ -211,7 +210,7 @@ class Exchange:
         # Bytes that come after the body's end belong to the next request.
         if self._connection is not None and not self._body_ended:
             head = self._head
-            if head.body is not _NO_BODY and not head.upgrade and (data := self._body()):
+            if head.body is not NO_BODY and not head.upgrade and (data := self._body()):
                 self._connection.transport.write(data)
 
     def on_upstream_writable(self, writable: bool) -> None:
@@ -262,7 +261,7 @@ class Exchange:
         # after a body that nobody waits for, its rest would stand before the next request.
         if request.upgrade or not self._request.ended or self._client.closing:
             self._keep = False
-        if head.body is _CHUNKED or head.body is _UNTIL_CLOSE:
+        if head.body is CHUNKED or head.body is UNTIL_CLOSE:
             self._chunked = not request.http10
             self._keep = self._keep and self._chunked
         if head.raw and not request.http10 and not plane.rewrites_location:

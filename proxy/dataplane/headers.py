@@ -8,10 +8,8 @@ from proxy.model import ForwardRules, Headers
 from proxy.routing.paths import drop_segments
 from proxy.routing.table import RouteEntry
 from proxy.routing.target import Target
-from proxy.upstream.response import Body, ResponseHead
+from proxy.upstream.response import CHUNKED, OF_LENGTH, ResponseHead
 
-# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
-_LENGTH, _CHUNKED = Body.LENGTH, Body.CHUNKED
 _REDIRECTS = frozenset((201, 301, 302, 307, 308))
 _HOP_BY_HOP = frozenset(
     (
@@ -77,9 +75,9 @@ def request_rest(
         lines = [*_without([*head.lines, *lines], named), *named.values()]
         fields = b""
     lines.insert(0, b" HTTP/1.1\r\nHost: " + host + fields)
-    if head.body is _LENGTH:
+    if head.body is OF_LENGTH:
         lines.append(b"Content-Length: %d" % head.length)
-    elif head.body is _CHUNKED:
+    elif head.body is CHUNKED:
         lines.append(b"Transfer-Encoding: chunked")
     if head.upgrade:
         lines.append(b"Connection: Upgrade\r\nUpgrade: " + head.upgrade)

@@ -11,7 +11,7 @@ from proxy.dataplane.request import RequestHead, Written, read_head
 from proxy.errors import HubgateError
 from proxy.model import Limits
 from proxy.routing.paths import resolve_dots
-from proxy.upstream.response import Body, split_lines
+from proxy.upstream.response import CHUNKED, PLAIN_NAME, PLAIN_VALUE, split_lines
 
 # Headers that mean something to a proxy, apart from Host and Connection.
 _NAMES = (
@@ -20,7 +20,8 @@ _NAMES = (
 )
 _FIELD = (
     rb"(?:\r\n(?![CcEeFfHhKkPpTtUuXx](?i:" + _NAMES + rb"):)"
-    rb"[!#$%&'*+.^`|~0-9A-Za-z-]++: [!-~][\t -~]*+(?<![\t ]))*+"
+    # Without "_": read_head drops what might pass for another name.
+    rb"[!#$%&'*+.^`|~0-9A-Za-z-]++" + PLAIN_VALUE + rb")*+"
 )
 # The header lines of most requests: nothing special in them, and a Host, perhaps persistence.
 _USUAL = re.compile(
@@ -30,9 +31,8 @@ _USUAL = re.compile(
 _LINE = re.compile(
     rb"(GET|HEAD|OPTIONS|DELETE|POST|PUT|PATCH) (/[!$&-.0-;=?-Z_a-z|~/%@\[\]]*) HTTP/1\.1"
 )
-# All that may be read without llhttp: visible ASCII, one space after each colon and none at a
-# line's end.
-_BLOCK = re.compile(rb"(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]++: [!-~][\t -~]*+(?<![\t ]))++\r\n\r\n")
+# All that may be read without llhttp.
+_BLOCK = re.compile(rb"(?:\r\n" + PLAIN_NAME + PLAIN_VALUE + rb")++\r\n\r\n")
 # What is kept for a connection, in bytes, is bounded by this.
 LONGEST_PLAIN = 1 << 13
 # And what is kept for all of them together, likewise.
@@ -115,7 +115,7 @@ def _read_special(raw: bytes) -> RequestHead | None:
         head = read_head(b"GET", b"/", "1.1", split_lines(lines))
     except HubgateError:
         return None
-    return None if head.body is Body.CHUNKED or head.upgrade or head.expects else head
+    return None if head.body is CHUNKED or head.upgrade or head.expects else head
 
 
 def read_line(line: bytes, block: HeaderBlock, limits: Limits) -> RequestHead | None:

@@ -17,7 +17,7 @@ from proxy.errors import (
 )
 from proxy.model import Limits
 from proxy.upstream.connection import Bytes
-from proxy.upstream.response import Body, RawHeaders
+from proxy.upstream.response import NO_BODY, OF_LENGTH, RawHeaders
 
 # llhttp knows RTSP and ICE besides HTTP and does not tell which one it has read. Where, in what
 # is fed at once, their names are looked for; in bytes.
@@ -196,7 +196,7 @@ class RequestReader:
         if current is None:
             if self._head_bytes > self._limits.head + self._limits.request_line:
                 self.fail(HeadTooLargeError(f"the head is over {self._limits.head} bytes"))
-        elif current.head is not None and current.head.body is Body.LENGTH:
+        elif current.head is not None and current.head.body is OF_LENGTH:
             # The rest of the body only needs counting: the next request gets a new parser.
             self._left = current.head.length - sum(map(len, current.chunks))
             self._parser = None
@@ -212,7 +212,7 @@ class RequestReader:
         elif current.head is not None and current.head.upgrade:
             current.leftover = rest
             return b""
-        elif current.head is not None and current.head.body is Body.LENGTH:
+        elif current.head is not None and current.head.body is OF_LENGTH:
             self._left = current.head.length
         else:
             # A parser that is told of the same chunked body under a head of our own.
@@ -264,7 +264,7 @@ class RequestReader:
         except HubgateError as error:
             self._error = error
             raise
-        if head.body is not Body.NONE:
+        if head.body is not NO_BODY:
             head.upgrade = b""
         self._begin_head()
         self._received = self._overhead = 0
@@ -311,7 +311,7 @@ class RequestReader:
         if current is None or current.head is None or self._parser is None:
             return
         if self._parser.should_upgrade() and (
-            current.head.upgrade or current.head.body is not Body.NONE
+            current.head.upgrade or current.head.body is not NO_BODY
         ):
             # llhttp says complete where a tunnel, or an ignored upgrade's body, begins.
             current.ended = bool(current.head.upgrade)

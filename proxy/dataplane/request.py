@@ -5,7 +5,7 @@ from typing import cast
 
 from proxy.errors import BadRequestError, MethodNotAllowedError, VersionNotSupportedError
 from proxy.routing.paths import resolve_dots
-from proxy.upstream.response import LONGEST_BODY, Body, RawHeaders
+from proxy.upstream.response import CHUNKED, LONGEST_BODY, NO_BODY, OF_LENGTH, RawHeaders
 
 _HOST = re.compile(
     rb"[A-Za-z0-9.\-_~!$&'()*+,;=]*(?::\d*)?|\[[0-9A-Fa-f:.%]+\](?::\d*)?"
@@ -42,9 +42,6 @@ _KINDS = {
 }
 _RESTS_KEPT = 32
 _MOST_DIGITS = 19
-# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
-_NO_BODY = Body.NONE
-_NOTHING_SAID: dict[bytes, bytes] = {}
 _USUAL_TOKENS = frozenset((b"keep-alive", b"close", b"upgrade", b"te", b""))
 
 
@@ -83,7 +80,7 @@ class RequestHead:
         self.http10 = http10
         self.keep_alive = not http10
         self.host: bytes | None = None
-        self.body = _NO_BODY
+        self.body = NO_BODY
         self.length = 0
         self.expects = False
         self.upgrade = b""
@@ -97,27 +94,20 @@ class RequestHead:
         path = self.target.partition(b"?")[0]
         return f"<RequestHead {self.method.decode()} {path.decode('latin-1')}>"
 
-    @classmethod
+    @staticmethod
     def usual(
-        cls, before: bytes, host: bytes, between: bytes, persistence: bytes | None, after: bytes
+        before: bytes, host: bytes, between: bytes, persistence: bytes | None, after: bytes
     ) -> "RequestHead":
         """Return the head of a request without a body, with no special headers but two.
 
         `before`, `between` and `after` are the other lines, around Host and Connection, each
         with a line end in front; `persistence` is what Connection says.
         """
-        head = cls.__new__(cls)
-        head.method = b"GET"
-        head.target = b"/"
-        head.http10 = head.expects = False
+        head = _BARE.again(b"GET", b"/")
         head.keep_alive = persistence != b"close"
         head.host = host
-        head.body = _NO_BODY
-        head.length = 0
-        head.upgrade = b""
-        head.forwarded = _NOTHING_SAID
         head._fields = before + between + after
-        head._lines = head.opening = head.rests = None
+        head._lines = None
         return head
 
     @property
@@ -152,6 +142,10 @@ class RequestHead:
         head.opening = None
         head.rests = self.rests
         return head
+
+
+# A head without header lines; not to be changed: what is made of it shares its dictionary.
+_BARE = RequestHead(b"GET", b"/", http10=False)
 
 
 class Written:
@@ -216,19 +210,19 @@ def _read_special(head: RequestHead, kind: int, name: bytes, value: bytes) -> No
             raise BadRequestError("more than one Host header")
         head.host = value.strip(b" \t")
     elif kind == _LENGTH:
-        if head.body is not Body.NONE:
+        if head.body is not NO_BODY:
             raise BadRequestError("the body's length is given twice")
         digits = value.strip(b" \t")
         significant = digits.lstrip(b"0")
         if not digits.isdigit() or len(significant) > _MOST_DIGITS:
             raise BadRequestError("the body's length is not a number, or beyond all reason")
-        head.body, head.length = Body.LENGTH, int(significant or 0)
+        head.body, head.length = OF_LENGTH, int(significant or 0)
         if head.length > LONGEST_BODY:
             raise BadRequestError("the body's length is beyond all reason")
     elif kind == _CODING:
-        if head.http10 or head.body is not Body.NONE or value.strip(b" \t").lower() != b"chunked":
+        if head.http10 or head.body is not NO_BODY or value.strip(b" \t").lower() != b"chunked":
             raise BadRequestError("the only transfer coding is one 'chunked', in HTTP/1.1")
-        head.body = Body.CHUNKED
+        head.body = CHUNKED
     elif kind == _UPGRADE:
         head.upgrade += b", " + value if head.upgrade else value
     elif kind == _EXPECT:
@@ -277,8 +271,8 @@ def _check_host_and_target(head: RequestHead) -> None:
     elif not _HOST.fullmatch(head.host):
         raise BadRequestError("the Host header is not a host")
     # A request is forwarded with a body of no length as it came: POST says so with a zero.
-    if head.body is Body.LENGTH and head.length == 0:
-        head.body = Body.NONE
+    if head.body is OF_LENGTH and head.length == 0:
+        head.body = NO_BODY
         head.lines.append(b"Content-Length: 0")
 
 

@@ -10,7 +10,9 @@ import httptools
 from proxy.errors import BadResponseError, StaleConnectionError, UpstreamClosedError, UpstreamError
 from proxy.routing.target import Peer
 from proxy.upstream.response import (
-    Body,
+    NO_BODY,
+    OF_LENGTH,
+    UNTIL_CLOSE,
     RawHeaders,
     ResponseHead,
     printable,
@@ -38,7 +40,6 @@ class State(Enum):
 
 # Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
 IDLE, _BUSY = State.IDLE, State.BUSY
-_UNTIL_CLOSE = Body.UNTIL_CLOSE
 Bytes = bytes | memoryview
 
 
@@ -175,7 +176,7 @@ class UpstreamConnection(asyncio.Protocol):
             if was_idle:
                 self._on_idle_lost(self)
             return
-        if self._head is not None and self._head.body is Body.UNTIL_CLOSE and exc is None:
+        if self._head is not None and self._head.body is UNTIL_CLOSE and exc is None:
             receiver.on_response(None, b"", True)
         elif self.served > 1 and not self._got_bytes:
             receiver.on_upstream_lost(
@@ -203,7 +204,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._parse(receiver, data)
         elif self._left:
             self._receive_rest(receiver, data)
-        elif self._head is not None and self._head.body is _UNTIL_CLOSE:
+        elif self._head is not None and self._head.body is UNTIL_CLOSE:
             receiver.on_response(None, data, False)
         else:
             self._parse(receiver, data)
@@ -290,7 +291,7 @@ class UpstreamConnection(asyncio.Protocol):
         body = b"".join(chunks) if len(chunks) > 1 else chunks[0] if chunks else b""
         self._chunks = []
         ended = self._ended
-        if not ended and head.body is Body.LENGTH:
+        if not ended and head.body is OF_LENGTH:
             # The rest only needs counting: the next response gets a parser of its own.
             self._left = head.length - len(body)
             self._parser = None
@@ -341,12 +342,12 @@ class UpstreamConnection(asyncio.Protocol):
             raise ValueError("a 101 that names no protocol")
         head.delimit(self._bodiless)
         # RFC 9112, section 9.3: a connection persists unless the message says otherwise.
-        self.reusable = parser.should_keep_alive() and head.body is not Body.UNTIL_CLOSE
+        self.reusable = parser.should_keep_alive() and head.body is not UNTIL_CLOSE
         if head.announced and (status == 204 or (status == 304 and not head.length)):
             # It may send that body after all, when another request waits for its answer.
             self.reusable = False
         self._head = head
-        if head.body is Body.NONE:
+        if head.body is NO_BODY:
             self._ended = True
         if self._bodiless:
             # llhttp does not know of HEAD and would wait for the body that the headers announce.

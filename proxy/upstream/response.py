@@ -11,13 +11,13 @@ RawHeaders = list[tuple[bytes, bytes]]
 LONGEST_BODY = (1 << 63) - 1
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
-# A whole head, spelled as we would write it anew: visible ASCII, one space after each colon and
-# none at a line's end, a plain length, nothing that belongs to one connection only.
+# A header line that is spelled as we would write it anew, by its two parts: visible ASCII, one
+# space after the colon and none at the line's end.
+PLAIN_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+PLAIN_VALUE = rb": [!-~][\t -~]*+(?<![\t ])"
+# A whole head of such lines, with a plain length and nothing that belongs to one connection only.
 _HOP = rb"onnection|eep-alive|roxy-connection|e|railer|ransfer-encoding|pgrade|ontent-length"
-_LINE = (
-    rb"\r\n(?![CcKkPpTtUu](?i:" + _HOP + rb"):)"
-    rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++: [!-~][\t -~]*+(?<![\t ])"
-)
+_LINE = rb"\r\n(?![CcKkPpTtUu](?i:" + _HOP + rb"):)" + PLAIN_NAME + PLAIN_VALUE
 _PLAIN = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([!-~][ -~]*+(?<! ))(?:" + _LINE + rb")*"
     rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,18})(?:" + _LINE + rb")*\r\n\r\n"
@@ -34,12 +34,12 @@ class Body(Enum):
     UNTIL_CLOSE = "until close"
 
 
-# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each response.
-_NONE, _LENGTH = Body.NONE, Body.LENGTH
+# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each message.
+NO_BODY, OF_LENGTH, CHUNKED, UNTIL_CLOSE = Body
 
 
 class ResponseHead:
-    """Status line and headers of a response; `length` is meaningful for Body.LENGTH only.
+    """Status line and headers of a response; `length` is meaningful for OF_LENGTH only.
 
     `announced` says that the headers promise a body, whether or not the status allows one.
     `raw` is the whole head with its blank line when it can go out as it came, else empty.
@@ -51,7 +51,7 @@ class ResponseHead:
         self.status = status
         self.reason = reason
         self._headers: RawHeaders | None = headers
-        self.body = Body.UNTIL_CLOSE
+        self.body = UNTIL_CLOSE
         self.length = 0
         self.announced = False
         self.raw = b""
@@ -76,7 +76,7 @@ class ResponseHead:
         head._headers = None
         head.raw = raw
         head.length = length
-        head.body = _LENGTH if length else _NONE
+        head.body = OF_LENGTH if length else NO_BODY
         head.announced = length > 0
         return head
 
@@ -100,21 +100,21 @@ class ResponseHead:
         for name, value in self.headers:
             lower = name.lower()
             if lower == b"transfer-encoding":
-                if value.strip().lower() != b"chunked" or self.body is Body.CHUNKED:
+                if value.strip().lower() != b"chunked" or self.body is CHUNKED:
                     raise ValueError("a transfer coding other than one 'chunked'")
-                self.body = Body.CHUNKED
-            elif lower == b"content-length" and self.body is not Body.CHUNKED:
-                self.body = Body.LENGTH
+                self.body = CHUNKED
+            elif lower == b"content-length" and self.body is not CHUNKED:
+                self.body = OF_LENGTH
                 self.length = int(value)
                 if self.length > LONGEST_BODY:
                     raise ValueError("a body beyond all reason")
-        self.announced = self.body is Body.CHUNKED or self.length > 0
+        self.announced = self.body is CHUNKED or self.length > 0
         if (
             bodiless
             or self.status in (101, 204, 304)
-            or (self.body is Body.LENGTH and self.length == 0)
+            or (self.body is OF_LENGTH and self.length == 0)
         ):
-            self.body = Body.NONE
+            self.body = NO_BODY
 
 
 def split_lines(lines: list[bytes]) -> RawHeaders:
