@@ -4,9 +4,17 @@ import os
 from collections.abc import Generator
 from typing import Any
 
+import hypothesis
 import pytest
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+# A busy machine may hold any example up.
+hypothesis.settings.register_profile(
+    "steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+if not IN_CI:  # which Hypothesis knows itself
+    hypothesis.settings.load_profile("steady")
 
 
 def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:

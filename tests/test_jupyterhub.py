@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import SimpleNamespace
@@ -194,7 +194,8 @@ def crash(proxy: HubgateProxy) -> float:
     """
     everybody = [psutil.Process(proxy.proxy_process.pid), *workers(proxy)]
     for one in everybody:
-        one.kill()
+        with suppress(psutil.NoSuchProcess):  # the first one's end is the end of the others
+            one.kill()
     while any(map(lives, everybody)):
         time.sleep(0.001)
     return asyncio.get_running_loop().time()

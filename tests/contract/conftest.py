@@ -27,7 +27,9 @@ class StartProxy(Protocol):
 class MakeTarget(Protocol):
     """Returns a new target."""
 
-    def __call__(self, script: Script | None = None) -> Target: ...
+    def __call__(
+        self, script: Script | None = None, *, address: tuple[str, int] = ("127.0.0.1", 0)
+    ) -> Target: ...
 
 
 @pytest.fixture(scope="session")
@@ -95,8 +97,10 @@ def make_target() -> Iterator[MakeTarget]:
     """Make targets, which are stopped after the test."""
     targets: list[Target] = []
 
-    def make(script: Script | None = None) -> Target:
-        targets.append(Target(script))
+    def make(
+        script: Script | None = None, *, address: tuple[str, int] = ("127.0.0.1", 0)
+    ) -> Target:
+        targets.append(Target(script, address=address))
         return targets[-1]
 
     yield make

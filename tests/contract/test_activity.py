@@ -5,6 +5,7 @@ import pytest
 from tests.contract.activity import Witness, last
 from tests.contract.conftest import MakeTarget
 from tests.contract.harness import RunningProxy
+from tests.contract.ports import free_port
 from tests.contract.target import Connection, Target, answer, replying
 
 
@@ -83,7 +84,8 @@ def test_the_start_of_a_response_does_not_count(
 def test_a_dead_target_does_not_count(
     proxy: RunningProxy, make_target: MakeTarget, good: Target
 ) -> None:
-    dead = make_target()
+    # A port that the kernel chooses may be another's as soon as it is free.
+    dead = make_target(address=("127.0.0.1", free_port()))
     dead.stop()
     witness = Witness(proxy, dead, good)
     assert [proxy.get("/x").status for _ in range(3)] == [503] * 3

@@ -9,6 +9,7 @@ from tests.contract.better import better
 from tests.contract.conftest import MakeTarget
 from tests.contract.harness import RunningProxy
 from tests.contract.polling import eventually
+from tests.contract.ports import free_port
 from tests.contract.target import Connection, Target, answer, replying
 from tests.contract.wire import Closed
 
@@ -135,13 +136,14 @@ def test_the_clients_connection_survives_an_error(proxy: RunningProxy, target: T
 
 @pytest.mark.parametrize("how", ["waiting", "adding"])
 def test_a_target_that_comes_back_is_reached_again(proxy: RunningProxy, how: str) -> None:
-    first = Target()
+    # A port that the kernel chooses may be another's as soon as it is free.
+    address = "127.0.0.1", free_port()
+    first = Target(address=address)
     proxy.add("/x", first.url)
     assert proxy.get("/x").status == 200
     first.stop()
     assert proxy.get("/x").status == 503
-    host, _, port = first.host.partition(":")
-    second = Target(address=(host, int(port)))
+    second = Target(address=address)
     try:
         if how == "waiting":
             assert eventually(lambda: proxy.get("/x").status == 200)

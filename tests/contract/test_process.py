@@ -51,12 +51,12 @@ def live(number: signal.Signals, folder: Path) -> Life:
     try:
         proxy.add("/x", "http://127.0.0.1:9")
         assert proxy.get("/x").status == 503
-        assert eventually(lambda: "left behind" not in pid_file.read_text())
+        assert eventually(lambda: pid_file.read_text().strip().isdecimal())
         written = pid_file.read_text()
         born = psutil.Process(proxy.process.pid).children(recursive=True)
         proxy.signal(number)
         code = proxy.wait()
-        gone = eventually(lambda: not accepts(proxy.public) and not accepts(proxy.api), 3)
+        gone = eventually(lambda: not accepts(proxy.public) and not accepts(proxy.api))
         _, alive = psutil.wait_procs(born, timeout=10)
     finally:
         proxy.kill()
@@ -140,6 +140,8 @@ class TestStart:
             assert client.ask("/x").status == 200
             first.signal(number)
             first.wait()
+            # A worker that was killed may need a moment to be gone.
+            assert eventually(lambda: not accepts(first.public))
             second = own(**addresses)
         assert second.routes() == {}
         second.add("/x", target.url)
@@ -155,15 +157,14 @@ class TestEnd:
         assert life(number).code == 0
 
     def test_an_idle_connection_does_not_keep_it(self, own: StartProxy) -> None:
-        proxy = own()
+        patience = 60
+        proxy = own(env={"HUBGATE_DRAIN_TIMEOUT": str(patience)})
         with proxy.connect() as idle, proxy.connect() as used:
             assert used.ask("/_chp_healthz").status == 200
-            started = time.monotonic()
             proxy.signal(signal.SIGTERM)
-            proxy.wait()
+            proxy.wait(patience / 2)
             assert idle.closes()
             assert used.closes()
-        assert time.monotonic() - started < 8
 
     @better("it drops what is under way")
     @pytest.mark.parametrize("number", SIGNALS)

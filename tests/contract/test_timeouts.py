@@ -1,14 +1,19 @@
 """--timeout, --proxy-timeout and --keep-alive-timeout, in milliseconds."""
 
+import contextlib
+import operator
 import time
 
 import pytest
 
 from tests.contract.better import better
+from tests.contract.client import Client
 from tests.contract.conftest import MakeTarget, StartProxy
 from tests.contract.frames import FrameServer, client_frame, handshake, read_frame
 from tests.contract.harness import RunningProxy
+from tests.contract.polling import eventually
 from tests.contract.target import Connection, Target, answer
+from tests.contract.wire import Closed
 from tests.frames import TEXT
 
 BRIEF = 700
@@ -60,16 +65,14 @@ class TestProxyTimeout:
             connection.read_request()
             left.append(connection.closes())
 
-        backend = make_target(waiting)
-        proxy.add("/x", backend.url)
+        proxy.add("/x", make_target(waiting).url)
         proxy.get("/x")
-        assert backend.wait_for(lambda: bool(backend.requests))
-        backend.stop()
-        assert left == [True]
+        assert eventually(lambda: left == [True])
 
     def test_a_prompt_target_is_not_bothered(self, proxy: RunningProxy, target: Target) -> None:
         proxy.add("/x", target.url)
-        assert proxy.get("/x").status == 200
+        # On a busy machine a target is not prompt each time.
+        assert eventually(lambda: proxy.get("/x").status == 200)
 
 
 class TestTimeout:
@@ -90,15 +93,28 @@ class TestTimeout:
     def test_a_request_in_motion_is_left_alone(
         self, proxy: RunningProxy, make_target: MakeTarget
     ) -> None:
+        moments: list[float] = []
+
         def dripping(connection: Connection) -> None:
             connection.read_request()
             connection.send(b"HTTP/1.1 200 Fine\r\nContent-Length: 10\r\n\r\n")
             for _ in range(10):
                 time.sleep(BRIEF / 1000 / 5)
+                moments.append(time.monotonic())
                 connection.send(b"x")
 
+        def comes_whole() -> bool:
+            moments[:] = [time.monotonic()]
+            try:
+                return proxy.get("/x").body == b"x" * 10
+            except (Closed, OSError):
+                # Rightly cut if it was the target that paused, on a busy machine: again.
+                pauses = map(operator.sub, [*moments[1:], time.monotonic()], moments)
+                assert max(pauses) > BRIEF / 1000 - 0.1
+                return False
+
         proxy.add("/x", make_target(dripping).url)
-        assert proxy.get("/x").body == b"x" * 10
+        assert eventually(comes_whole, 60)
 
 
 class TestNoTimeout:
@@ -121,8 +137,18 @@ class TestNoTimeout:
     ) -> None:
         proxy = start(*flags)
         proxy.add("/x", make_target(FrameServer(echo=True)).url)
-        with proxy.connect() as client:
-            handshake(client, "/x")
+        with contextlib.ExitStack() as connections:
+            # The handshake itself must not take that long, which it may on a busy machine.
+            opened: list[Client] = []
+
+            def opens() -> bool:
+                opened.append(connections.enter_context(proxy.connect()))
+                with contextlib.suppress(Closed, OSError):
+                    return handshake(opened[-1], "/x").status == 101
+                return False
+
+            assert eventually(opens)
+            client = opened[-1]
             time.sleep(BRIEF / 1000 * 2)
             client.send(client_frame(TEXT, b"still here"))
             assert read_frame(client) == (TEXT, b"still here")
@@ -134,8 +160,8 @@ class TestKeepAlive:
     def test_it_is_closed_after_the_time_given(self, start: StartProxy) -> None:
         proxy = start(*IMPATIENT_WITH_TARGETS)
         with proxy.connect() as client:
-            assert client.ask("/_chp_healthz").status == 200
             started = time.monotonic()
+            assert client.ask("/_chp_healthz").status == 200
             assert client.closes()
             assert time.monotonic() - started > BRIEF / 1000 - 0.1
 

@@ -12,6 +12,7 @@ import pytest
 
 from proxy.model import Address, Route, ServerTLS, Timeouts, WorkerConfig
 from proxy.tasks import spawn
+from tests.contract.ports import free_port, free_ports
 from tests.control.launched import SETTINGS, call, launched
 from tests.control.slow_backend import slow_backend
 from tests.control.waiting import gone, until
@@ -162,9 +163,10 @@ async def test_workers_may_open_as_many_files_as_the_system_allows(tmp_path: Pat
 async def test_a_signal_ends_it_well(tmp_path: Path, number: signal.Signals) -> None:
     """SIGHUP too: with no file to read again it means what it means to any program."""
     pid_file, public, api = tmp_path / "hub.pid", tmp_path / "hub.sock", tmp_path / "api.sock"
+    # A port that the kernel chooses may be another's as soon as it is free.
     settings = replace(
         TWO_WORKERS,
-        listen=(*SETTINGS.listen, Address(path=str(public))),
+        listen=(Address("127.0.0.1", free_port()), Address(path=str(public))),
         api=(*SETTINGS.api, Address(path=str(api))),
         pid_file=str(pid_file),
     )
@@ -199,20 +201,21 @@ async def test_signal_to_the_whole_group_drains(tmp_path: Path) -> None:
 
 async def test_successor_has_every_port_while_the_old_one_drains(tmp_path: Path) -> None:
     unix = tmp_path / "hub.sock"
-    settings = replace(TWO_WORKERS, listen=(*SETTINGS.listen, Address(path=str(unix))))
+    port, api_port = free_ports()
+    settings = replace(
+        TWO_WORKERS,
+        listen=(Address("127.0.0.1", port), Address(path=str(unix))),
+        api=(Address("127.0.0.1", api_port),),
+        worker=WorkerConfig(timeouts=Timeouts(drain=600)),
+    )
     async with slow_backend() as backend, launched(tmp_path / "old", settings) as old:
         await old.serving()
         await old.add("/", backend.url)
         waiting = spawn(old.get("/"), "slow request")
         await until(backend.asked.is_set)
         old.signal(signal.SIGTERM)
-        await until(lambda: can_listen(old.port) and can_listen(old.api_port))
-        taken = replace(
-            settings,
-            listen=(Address("127.0.0.1", old.port), Address(path=str(unix))),
-            api=(Address("127.0.0.1", old.api_port),),
-        )
-        async with launched(tmp_path / "new", taken) as new:
+        await until(lambda: can_listen(port) and can_listen(api_port))
+        async with launched(tmp_path / "new", settings) as new:
             await new.serving()
             assert not waiting.done()
             assert (await new.get("/")).status == 404

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from proxy.control import table_json
 from proxy.control.dates import format_moment
 from proxy.control.routes import LiveRoute
 from proxy.control.table_json import ROUTES_PER_SLICE
@@ -44,6 +45,7 @@ async def test_a_small_table_has_a_length_and_a_large_one_streams() -> None:
 async def test_other_requests_are_answered_while_a_large_table_is_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(table_json, "ROUTES_PER_SLICE", 10)
     order: list[str] = []
     async with serving(fixed=fixed(LARGE)) as api, asyncio.TaskGroup() as tasks:
         shown = api.service.all()
@@ -55,7 +57,7 @@ async def test_other_requests_are_answered_while_a_large_table_is_written(
 
         def slowly() -> Iterator[LiveRoute]:
             for number, live in enumerate(shown):
-                if number == ROUTES_PER_SLICE:
+                if number == 10:
                     tasks.create_task(other())
                 yield live
             order.append("table")

@@ -87,6 +87,10 @@ async def unix_status(path: Path) -> int:
         return int((await reader.read()).split()[1])
 
 
+def descriptors(hubgate: Launched) -> int:
+    return len(os.listdir(f"/proc/{hubgate.pid}/fd"))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_sockets_of_every_kind_stay(tmp_path: Path) -> None:
     path = tmp_path / "hub.sock"
@@ -103,7 +107,7 @@ async def test_sockets_of_every_kind_stay(tmp_path: Path) -> None:
     async with launched(tmp_path, settings) as hubgate:
         await hubgate.serving()
         redirect_port = hubgate._port(r"Redirecting http://\S*:(\d+) ")
-        inode, opened = path.stat().st_ino, []
+        inode, opened = path.stat().st_ino, 0
         for times in (1, 2):
             await upgraded(hubgate, times)
             await until(lambda: len(hubgate.workers) == 2)
@@ -112,9 +116,11 @@ async def test_sockets_of_every_kind_stay(tmp_path: Path) -> None:
             assert (await call(redirect_port, "GET", "/")).status == 301
             assert (await call(hubgate.metrics_port, "GET", "/metrics")).status == 200
             assert (tmp_path / "pid").read_text() == str(hubgate.pid)
-            opened.append(len(os.listdir(f"/proc/{hubgate.pid}/fd")))
+            if times == 1:
+                opened = descriptors(hubgate)
         assert path.stat().st_ino == inode
-        assert opened[0] == opened[1], "an upgrade leaks descriptors"
+        # An old worker's link may still be there; what an upgrade leaks stays for ever.
+        await until(lambda: descriptors(hubgate) <= opened)
         hubgate.signal(signal.SIGTERM)
         assert await hubgate.ended() == 0
         assert not path.exists()

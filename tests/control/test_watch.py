@@ -68,7 +68,7 @@ async def test_change_is_noticed(file: Path, write: Callable[[Path], None]) -> N
 
 async def test_every_change_is_noticed(file: Path) -> None:
     async with watching(file) as reader:
-        for text in ("one", "and two", "and also three"):
+        for text in ("the first", "and the second", "and also a third"):
             in_place(file, text)
             await until(lambda text=text: text in reader.seen)
 

@@ -4,7 +4,7 @@ import itertools
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.dataplane.frames import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameScanner
@@ -100,7 +100,6 @@ SHAPES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(SHAPES, st.lists(st.integers(0, 200000), max_size=15))
 def test_any_cut_tells_the_same(shapes: list[Shape], places: list[int]) -> None:
     frames = [

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.upstream.response import Body
@@ -98,7 +98,6 @@ def test_empty_lines_between_requests_do_not_matter() -> None:
 # --- any cut ---------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(ALONE), max_size=6),
     st.sampled_from([b"", GET[:20], WEBSOCKET + b"\x81\x05hello", WEBSOCKET, BAD + GET, BAD_CHUNK]),

@@ -15,7 +15,7 @@ from tests.jupyterhub_suite import sandbox
 sandbox.adopt_orphans()
 command = ["sh", "-c", "(setsid sleep 600 & echo $! > orphan.pid); sleep 600"]
 log = pathlib.Path(sys.argv[1], "run.log")
-sys.exit(sandbox.run(command, dict(os.environ), log, 3))
+sys.exit(sandbox.run(command, dict(os.environ), log, 12))
 """
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,7 +1,7 @@
 """From the raw request target to what is matched and what is forwarded."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import BadRequestError
@@ -111,7 +111,6 @@ def test_only_dot_segments_are_resolved_in_what_is_forwarded(
 RAW = st.text(alphabet="/.ab%2eE5cC\\?", max_size=24).map(lambda text: ("/" + text).encode())
 
 
-@settings(deadline=None)
 @given(RAW)
 def test_resolving_dots_again_changes_nothing(target: bytes) -> None:
     once = resolve_dots(target)
@@ -120,7 +119,6 @@ def test_resolving_dots_again_changes_nothing(target: bytes) -> None:
     assert once.startswith(b"/")
 
 
-@settings(deadline=None)
 @given(RAW)
 def test_no_dot_segment_survives(target: bytes) -> None:
     path = resolve_dots(target).partition(b"?")[0]
@@ -130,7 +128,6 @@ def test_no_dot_segment_survives(target: bytes) -> None:
     assert b"." not in decoded
 
 
-@settings(deadline=None)
 @given(RAW)
 def test_the_query_stays_as_it_came(target: bytes) -> None:
     assert resolve_dots(target).partition(b"?")[1:] == target.partition(b"?")[1:]

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.routing.trie import Trie
@@ -143,7 +143,6 @@ PATHS = st.lists(st.sampled_from(["a", "b", "aa", "é", "@", " ", ""]), max_size
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), PATHS)), st.lists(PATHS, min_size=1))
 def test_any_history_matches_like_the_reference(
     history: list[tuple[bool, str]], asked: list[str]

@@ -5,7 +5,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import BadResponseError
@@ -215,7 +215,6 @@ def received(pieces: list[bytes], *, bodiless: bool = False) -> tuple[Any, ...]:
     )
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from([b"", HINTS, HINTS * 3]),
     st.sampled_from(
