@@ -39,8 +39,10 @@ c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
 c.Spawner.default_url = "/lab"
 c.Spawner.start_timeout = 180
 c.Spawner.http_timeout = 180
-# Now and then a notebook server hangs when it is told to stop. The control panel waits 10 seconds.
+# Now and then a notebook server hangs when it is told to stop.
 c.LocalProcessSpawner.interrupt_timeout = 4
 c.LocalProcessSpawner.term_timeout = 3
+# The control panel offers a start while a stop that takes longer than this (10 s) still goes on.
+c.JupyterHub.tornado_settings = {"slow_stop_timeout": 120}
 # Servers that ask the internet for nothing, and that start for root too.
 c.Spawner.environment = {"JUPYTER_CONFIG_PATH": str(Path(__file__).parent / "jupyter")}

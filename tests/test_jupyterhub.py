@@ -4,10 +4,11 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -260,7 +261,18 @@ async def asking(port: int) -> AsyncIterator[list[Asked]]:
     await crowd
 
 
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Let this process have as many sockets as there are people who wait on a slow machine."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 20_000 if hard == resource.RLIM_INFINITY else min(20_000, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 @needs_pidfd
+@pytest.mark.usefixtures("many_files")
 @pytest.mark.parametrize("count", [1, 3])
 async def test_nobody_is_refused_while_the_proxy_is_replaced(
     proxy: HubgateProxy, count: int
@@ -287,6 +299,7 @@ async def test_the_hubs_own_check_replaces_it_too(
 ) -> None:
     monkeypatch.delattr(os, "pidfd_open", raising=False)
     await proxy.start()
+    await until(lambda: proxy._keeper.keeps)
     killed = proxy.proxy_process
     async with asking(public_port(proxy)):
         crash(proxy)

@@ -158,9 +158,9 @@ class RouteService:
     async def _add(self, route: Route) -> None:
         async with self._writing:
             self._refuse_fixed(route.key)
-            await self._store.put(route)
+            # Its moment: after a restart a route shows the one it showed before.
+            self._activity[route.key] = await self._store.put(route)
             self._stored[route.key] = route
-            self._activity[route.key] = time.time()
             applied = self._workers.publish([route], [])
         # The next change may follow on its heels: workers take them in the order they were sent.
         await applied

@@ -18,8 +18,11 @@ class RouteStore(Protocol):
     async def load(self) -> list[Route]:
         """Return every stored route, in no particular order."""
 
-    async def put(self, route: Route) -> None:
-        """Store `route`, replacing one with the same key; durable when this returns."""
+    async def put(self, route: Route) -> float:
+        """Store `route`, replacing one with the same key; durable when this returns.
+
+        Returns when it was stored, which counts as activity, in seconds since the epoch.
+        """
 
     async def delete(self, key: str) -> None:
         """Forget the route with that key; none is no error."""

@@ -1,5 +1,6 @@
 """Routes in this process's memory only: gone when it ends, as with CHP."""
 
+import time
 from collections.abc import Mapping
 
 from proxy.model import Route
@@ -21,9 +22,10 @@ class MemoryStore:
         """Return every route stored since this object was made."""
         return list(self._routes.values())
 
-    async def put(self, route: Route) -> None:
-        """Keep `route`, replacing one with the same key."""
+    async def put(self, route: Route) -> float:
+        """Keep `route`, replacing one with the same key; return when that was."""
         self._routes[route.key] = route
+        return time.time()
 
     async def delete(self, key: str) -> None:
         """Forget the route with that key; none is no error."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -69,10 +68,14 @@ class RecoveryStore(MemoryStore):
         if self._writer is not None:
             self._active.update(activity)
 
-    async def put(self, route: Route) -> None:
-        """Keep `route`, replacing one with the same key; the file gets it a moment later."""
-        await super().put(route)
-        self._change(route.key, route)
+    async def put(self, route: Route) -> float:
+        """Keep `route`, replacing one with the same key; the file gets it a moment later.
+
+        Returns when it was kept.
+        """
+        moment = await super().put(route)
+        self._change(route.key, route, moment)
+        return moment
 
     async def delete(self, key: str) -> None:
         """Forget the route with that key; none is no error."""
@@ -91,11 +94,11 @@ class RecoveryStore(MemoryStore):
         self._journal.close()
         await super().close()
 
-    def _change(self, key: str, route: Route | None) -> None:
+    def _change(self, key: str, route: Route | None, moment: float | None = None) -> None:
         if self._writer is not None:
             self._changed[key] = route
-            if route is not None:
-                self._active[key] = time.time()
+            if moment is not None:
+                self._active[key] = moment
             self._wake.set()
 
     async def _end_writing(self) -> None:

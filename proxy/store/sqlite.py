@@ -86,9 +86,9 @@ class SqliteStore:
         routes, self._known_activity = await self._run(self._load)
         return routes
 
-    async def put(self, route: Route) -> None:
-        """Store `route`; it is on the disk when this returns."""
-        await self._run(lambda: self._put(route))
+    async def put(self, route: Route) -> float:
+        """Store `route`, on the disk when this returns; return when that was."""
+        return await self._run(lambda: self._put(route))
 
     async def delete(self, key: str) -> None:
         """Forget the route with that key; that is on the disk when this returns."""
@@ -166,9 +166,11 @@ class SqliteStore:
         except ValueError as error:
             raise damaged(self._path, f"route {key!r}: {error}") from None
 
-    def _put(self, route: Route) -> None:
-        row = (route.key, *encode(route), time.time())
+    def _put(self, route: Route) -> float:
+        moment = time.time()
+        row = (route.key, *encode(route), moment)
         self._change("REPLACE INTO routes VALUES (?, ?, ?, ?)", row)
+        return moment
 
     def _change(self, statement: str, values: tuple[object, ...]) -> None:
         # A single statement is a transaction of its own: committed when this returns, or undone.

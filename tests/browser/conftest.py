@@ -29,6 +29,8 @@ async def browser() -> AsyncIterator[Browser]:
         pytest.skip("no Chromium: install the package chromium")
     expect.set_options(timeout=LIMIT * 1000)
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        chromium = await playwright.chromium.launch(
+            executable_path=program, args=ARGUMENTS, timeout=LIMIT * 1000
+        )
         yield chromium
         await chromium.close()

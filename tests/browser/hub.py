@@ -65,7 +65,7 @@ class Hub:
         started = psutil.Process(self.process.pid).children(recursive=True)
         self.process.send_signal(signal.SIGINT)
         self.process.wait(STOP_LIMIT)
-        _, left = psutil.wait_procs(started, timeout=10)
+        _, left = psutil.wait_procs(started, timeout=STOP_LIMIT)
         for process in left:
             process.kill()
         assert not left, f"still running after Ctrl-C: {left}"

@@ -48,10 +48,10 @@ class RecordingStore(MemoryStore):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def put(self, route: Route) -> None:
+    async def put(self, route: Route) -> float:
         """Store, or raise StoreError."""
         await self._write("put")
-        await super().put(route)
+        return await super().put(route)
 
     async def delete(self, key: str) -> None:
         """Delete, or raise StoreError."""

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import psutil
 import pytest
 
 from tests.browser.hub import START_LIMIT
+from tests.contract.harness import accepts
 from tests.contract.ports import distinct_ports
+from tests.control.waiting import until
 from tests.hub import running
 from tests.hub.person import Person, person
 from tests.hub.running import Process, Site, hub
@@ -30,16 +33,19 @@ class Outside:
 
     async def restart(self, number: signal.Signals) -> None:
         """End it with that signal and start it again with the same command."""
+        workers = psutil.Process(self.process.pid).children(recursive=True)
         self.process.send_signal(number)
         await self.process.wait()
+        await asyncio.to_thread(psutil.wait_procs, workers, 60)
         self.process = await running.start(self.command, self.folder, self.site)
 
 
 @asynccontextmanager
-async def outside(folder: Path, site: Site, *options: str) -> AsyncIterator[Outside]:
-    command = [running.DROP_IN, *options]
+async def outside(folder: Path, site: Site, api_port: int, *options: str) -> AsyncIterator[Outside]:
+    command = [running.DROP_IN, "--api-port", str(api_port), *options]
     proxy = Outside(command, folder, site, await running.start(command, folder, site))
     try:
+        await until(lambda: accepts(("127.0.0.1", api_port)), START_LIMIT)
         yield proxy
     finally:
         await running.stop(proxy.process)
@@ -49,7 +55,7 @@ async def test_people_go_on_when_the_proxy_is_restarted(tmp_path: Path) -> None:
     port, api_port, hub_port = distinct_ports(3)
     site = Site(f"http://127.0.0.1:{port}")
     options = (
-        *("--ip", "127.0.0.1", "--port", str(port), "--api-port", str(api_port)),
+        *("--ip", "127.0.0.1", "--port", str(port)),
         *("--error-target", f"http://127.0.0.1:{hub_port}/hub/error"),
     )
     settings = {
@@ -61,7 +67,7 @@ async def test_people_go_on_when_the_proxy_is_restarted(tmp_path: Path) -> None:
         "ConfigurableHTTPProxy.should_start": False,
     }
     async with (
-        outside(tmp_path, site, *options) as proxy,
+        outside(tmp_path, site, api_port, *options) as proxy,
         hub(tmp_path, site, settings),
         person(site, "alice", f"{site.url}/user/alice/") as alice,
     ):

@@ -2,14 +2,16 @@
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.contract.ports import distinct_ports
+from tests.control.waiting import until
 from tests.hub.person import person
-from tests.hub.running import Site, hub
+from tests.hub.running import Site, hub, read_log
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -17,12 +19,16 @@ pytestmark = [
 ]
 
 
+UP = "Proxy started and appears to be up"
+
+
 def kill(pid_file: Path) -> None:
     """End the proxy and its workers with SIGKILL."""
     proxy = psutil.Process(int(pid_file.read_text()))
     workers = proxy.children(recursive=True)
     for one in (proxy, *workers):
-        one.kill()
+        with suppress(psutil.NoSuchProcess):  # the first one's end is the end of the others
+            one.kill()
     psutil.wait_procs(workers, 30)
 
 
@@ -31,6 +37,7 @@ async def test_people_go_on_when_the_proxy_is_killed(tmp_path: Path) -> None:
     site = Site(f"http://127.0.0.1:{port}")
     settings = {
         "JupyterHub.proxy_class": "hubgate",
+        "JupyterHub.log_level": 10,  # at which it says that it has found its proxy up
         "JupyterHub.bind_url": site.url,
         "JupyterHub.hub_port": hub_port,
         "HubgateProxy.api_url": f"http://127.0.0.1:{api_port}",
@@ -44,7 +51,9 @@ async def test_people_go_on_when_the_proxy_is_killed(tmp_path: Path) -> None:
     ):
         kernel = await alice.start_kernel()
         await alice.run(kernel, "answer = 6 * 7")
-        for _ in range(3):
+        for kills in range(3):
+            # One killed before that is another matter: for the hub, it failed to start.
+            await until(lambda kills=kills: read_log(tmp_path).count(UP) == kills + 1, 60)
             # In a thread, so that the connections that have broken are seen to have.
             await asyncio.to_thread(kill, tmp_path / "jupyterhub-proxy.pid")
             # Neither refused nor answered by a proxy that does not know her yet.

@@ -1,5 +1,6 @@
 """hubgate on sockets that are opened before it starts and outlive it, as under systemd."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -81,7 +82,8 @@ class Unit:
         process = self.lives[-1]
         family = [process, *process.children(recursive=True)]
         for one in family:
-            one.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # the first one's end is theirs
+                one.kill()
         psutil.wait_procs(family, timeout=30)
 
 
@@ -158,7 +160,10 @@ def test_a_given_socket_stays_over_upgrades_and_dead_workers(unit: Unit) -> None
 
 def listening_inodes(process: psutil.Process) -> set[int]:
     """Return which sockets a process has open."""
-    links = (os.readlink(one) for one in Path(f"/proc/{process.pid}/fd").iterdir())
+    links = []
+    for one in Path(f"/proc/{process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed in between
+            links.append(os.readlink(one))
     return {int(link[8:-1]) for link in links if link.startswith("socket:[")}
 
 

@@ -15,9 +15,8 @@ from tests.system.served import Served, serving
 from tests.system.sockets import Listening, Wire, connect
 
 SETTINGS = """
-limits: {request_line: 1024, head: 1024, headers: 8, body: 1000, address_connections: 12,
-  route_requests: 1, route_tunnels: 1}
-timeouts: {head: 1, body: 1, keep_alive: 1, connect: 1, ready: 0, response: 2, total: 4}
+limits: {request_line: 1024, head: 1024, headers: 8, body: 1000}
+timeouts: {head: 1, body: 1, keep_alive: 1, connect: 1, ready: 0, response: 2}
 """
 GET = b"GET /a HTTP/1.1\r\nHost: hub\r\n"
 POST = b"POST /a HTTP/1.1\r\nHost: hub\r\n"
@@ -89,6 +88,7 @@ def test_a_head_that_is_too_much_never_arrives(tried: Tried) -> None:
     assert tried.target.untouched
 
 
+@limited("limits: {body: 1000}")
 def test_a_body_without_a_length_is_cut_off(tried: Tried) -> None:
     chunked = POST + b"Transfer-Encoding: chunked\r\n\r\n"
     with tried.client(chunked) as client, tried.target.accept() as wire:
@@ -129,6 +129,7 @@ def test_connections_of_one_address(tried: Tried) -> None:
     assert tried.logged("error: 503 - 127.0.0.1 has over 3 connections open")
 
 
+@limited("limits: {route_requests: 1, route_tunnels: 1}")
 def test_requests_of_one_route(tried: Tried) -> None:
     with tried.client(GET + b"\r\n"), tried.target.accept(), tried.client(GET + b"\r\n") as more:
         assert more.status == 503
@@ -136,6 +137,7 @@ def test_requests_of_one_route(tried: Tried) -> None:
     assert tried.logged("error: 503 GET /a route /a has 1 requests in flight")
 
 
+@limited("limits: {route_requests: 1, route_tunnels: 1}")
 def test_tunnels_of_one_route(tried: Tried) -> None:
     with tried.client(UPGRADE) as first, tried.target.accept() as wire:
         wire.send(SWITCH)
@@ -152,6 +154,7 @@ def test_a_target_that_says_nothing(tried: Tried) -> None:
     assert tried.logged("error: 503 GET /a .*: the target sent nothing for too long")
 
 
+@limited("timeouts: {total: 4}")
 def test_a_request_that_takes_too_long_in_all(tried: Tried) -> None:
     with tried.client(GET + b"\r\n") as client, tried.target.accept() as wire:
         wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")

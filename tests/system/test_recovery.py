@@ -13,6 +13,7 @@ import pytest
 
 from tests.contract.harness import RunningProxy
 from tests.contract.polling import eventually
+from tests.contract.ports import is_free
 from tests.contract.target import Connection, Target, answer
 from tests.contract.wire import Response
 from tests.system.dropin import Dropin, Watcher, dropin, kill_all
@@ -139,10 +140,11 @@ def test_after_a_stop_that_was_cut_short_routes_are_gone(place: Dropin) -> None:
 def test_a_proxy_that_drains_leaves_its_successors_file_alone(
     place: Dropin, target: Target
 ) -> None:
+    place.environment = {"HUBGATE_DRAIN_TIMEOUT": "60"}
     first = place.start()
     with stalled(first) as go_on:
         first.signal(signal.SIGTERM)
-        assert eventually(lambda: "draining" in first.output)
+        assert eventually(lambda: all(map(is_free, place.ports)))
         second = place.launch()
         assert eventually(lambda: "Proxy API at" in second.output, 60), second.output
         assert second.routes() == {}

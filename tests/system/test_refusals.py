@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.contract.polling import eventually
-from tests.contract.ports import free_port
 from tests.contract.target import Target, answer, replying
 from tests.system.served import Served, serving
 
@@ -67,7 +67,10 @@ async def test_upgrades_to_a_target_that_refuses_them(served: Served) -> None:
 
 @pytest.mark.timeout(300)
 async def test_upgrades_to_a_target_that_is_down(served: Served) -> None:
-    served.add("/", f"http://127.0.0.1:{free_port()}")
-    with descriptors_kept(served):
-        lines = await asyncio.to_thread(asyncio.run, upgrade_many(served.port, b"/ws"))
+    with socket.socket() as nobody:
+        # It does not listen, and nobody else can meanwhile.
+        nobody.bind(("127.0.0.1", 0))
+        served.add("/", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        with descriptors_kept(served):
+            lines = await asyncio.to_thread(asyncio.run, upgrade_many(served.port, b"/ws"))
     assert lines == {b"HTTP/1.1 503 Service Unavailable"}

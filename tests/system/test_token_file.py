@@ -39,6 +39,13 @@ class Guarded:
         fresh.chmod(mode)
         os.replace(fresh, self.file)
 
+    def link_to_folder(self) -> Path:
+        """Return a link beside the token's file that points to a folder."""
+        folder, link = self.file.with_suffix(".folder"), self.file.with_suffix(".link")
+        folder.mkdir()
+        link.symlink_to(folder)
+        return link
+
     def lines(self, *words: str) -> list[str]:
         """Return the lines of the log with all of these words."""
         return [line for line in self.log.read_text().splitlines() if all(w in line for w in words)]
@@ -98,7 +105,7 @@ def test_a_signal_has_it_read_too(guarded: Guarded) -> None:
         (lambda it: it.write(""), "is empty; write the token there"),
         (lambda it: it.write("\n\n"), "is empty; write the token there"),
         (lambda it: it.write("two words"), "must be one word of plain ASCII"),
-        (lambda it: (it.file.unlink(), it.file.mkdir()), "cannot be read: Is a directory"),
+        (lambda it: os.replace(it.link_to_folder(), it.file), "cannot be read: Is a directory"),
     ],
 )
 def test_an_unusable_file_is_one_line_and_the_token_stays(

@@ -22,7 +22,10 @@ from tests.system.load import Connection, Load, Tunnels
 from tests.system.served import Served, serving
 from tests.system.upgrading import MINUTES, Code, upgrade
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+    pytest.mark.timeout(600),
+]
 
 Serve = Callable[..., Served]
 
@@ -103,7 +106,7 @@ class Hub:
 async def test_nothing_is_lost_and_no_tunnel_breaks(
     code: Code, serve: Serve, target: str, tunnels: Tunnels
 ) -> None:
-    served = serve("workers: 2\npid_file: hubgate.pid\n")
+    served = serve("workers: 2\npid_file: hubgate.pid\ntimeouts: {keep_alive: 600}\n")
     await add(served, "/user", target)
     await add(served, "/idle", target)
     before = (await routes(served))["/idle"]
@@ -186,12 +189,12 @@ async def test_what_needs_a_restart_is_no_upgrade(serve: Serve, tmp_path: Path) 
 
 
 async def test_more_workers_and_fewer(serve: Serve, target: str, tmp_path: Path) -> None:
-    served = serve("workers: 1\ntimeouts: {keep_alive: 1}\n")
+    served = serve("workers: 1\ntimeouts: {keep_alive: 20}\n")
     await add(served, "/user", target)
     load = Load(served.port)
     load.start()
     for count in (3, 1, 2):
-        (tmp_path / "routes.yaml").write_text(f"workers: {count}\ntimeouts: {{keep_alive: 1}}\n")
+        (tmp_path / "routes.yaml").write_text(f"workers: {count}\ntimeouts: {{keep_alive: 20}}\n")
         assert (await upgrade(served))[0] == 0
         await load.more()
         await until(lambda count=count: len(workers(served)) == count)

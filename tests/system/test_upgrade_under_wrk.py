@@ -16,6 +16,7 @@ from tests.system.wrk import WRK, page_target, wrk
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="counts a worker's sockets"),
     pytest.mark.skipif(WRK is None, reason="wrk is not installed"),
+    pytest.mark.timeout(600),
 ]
 
 TUNNELS = 500
