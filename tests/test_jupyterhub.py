@@ -4,12 +4,11 @@ import asyncio
 import gc
 import logging
 import os
-import resource
 import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +23,7 @@ from proxy.jupyterhub import FAILED_STARTS, HubgateProxy
 from proxy.tasks import spawn
 from tests.contract.ports import distinct_ports
 from tests.control.waiting import until
+from tests.processes import files_allowed, kill
 
 
 async def no_routes() -> None:
@@ -194,9 +194,7 @@ def crash(proxy: HubgateProxy) -> float:
     Nothing else of this test runs meanwhile: what is asked after it meets none of them.
     """
     everybody = [psutil.Process(proxy.proxy_process.pid), *workers(proxy)]
-    for one in everybody:
-        with suppress(psutil.NoSuchProcess):  # the first one's end is the end of the others
-            one.kill()
+    kill(everybody)
     while any(map(lives, everybody)):
         time.sleep(0.001)
     return asyncio.get_running_loop().time()
@@ -263,12 +261,9 @@ async def asking(port: int) -> AsyncIterator[list[Asked]]:
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """Let this process have as many sockets as there are people who wait on a slow machine."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 20_000 if hard == resource.RLIM_INFINITY else min(20_000, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    # On a slow machine a thousand may come before the first is answered.
+    with files_allowed(4096):
+        yield
 
 
 @needs_pidfd

@@ -14,6 +14,7 @@ import aiohttp
 import psutil
 
 from tests.contract.ports import distinct_ports
+from tests.processes import kill
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "JupyterHub runs behind hubgate at"
@@ -66,8 +67,7 @@ class Hub:
         self.process.send_signal(signal.SIGINT)
         self.process.wait(STOP_LIMIT)
         _, left = psutil.wait_procs(started, timeout=STOP_LIMIT)
-        for process in left:
-            process.kill()
+        kill(left)
         assert not left, f"still running after Ctrl-C: {left}"
 
 

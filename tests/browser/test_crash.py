@@ -29,6 +29,7 @@ from tests.browser import hub as hubs
 from tests.browser.desk import LIMIT, Desk, log_in
 from tests.browser.hub import Hub
 from tests.control.waiting import until
+from tests.processes import kill
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
 
@@ -91,9 +92,7 @@ async def crash(hub: Hub, killed: list[psutil.Process]) -> Seen:
     """End the supervisor and every worker with SIGKILL; return what was seen of the next."""
     seen = Seen()
     seen.killed = clock()
-    for process in killed:
-        with suppress(psutil.NoSuchProcess):  # the first one's end is the end of the others
-            process.kill()
+    kill(killed)
     await until(lambda: all(map(ended, killed)))
     public = spawn(ask_public(hub, seen), "ask the public port")
     async with asyncio.timeout(LIMIT):

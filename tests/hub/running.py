@@ -15,6 +15,7 @@ import aiohttp
 import psutil
 
 from tests.browser.hub import ROOT, START_LIMIT, STOP_LIMIT
+from tests.processes import kill
 
 DROP_IN = str(Path(sys.executable).with_name("configurable-http-proxy"))
 
@@ -78,8 +79,7 @@ async def stop(started: Process) -> None:
     async with asyncio.timeout(STOP_LIMIT):
         await started.wait()
     _, left = await asyncio.to_thread(psutil.wait_procs, family, timeout=STOP_LIMIT)
-    for one in left:
-        one.kill()
+    kill(left)
     assert not left, f"still running after SIGTERM: {left}"
 
 

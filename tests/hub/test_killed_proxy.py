@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -12,6 +11,7 @@ from tests.contract.ports import distinct_ports
 from tests.control.waiting import until
 from tests.hub.person import person
 from tests.hub.running import Site, hub, read_log
+from tests.processes import kill
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -22,13 +22,11 @@ pytestmark = [
 UP = "Proxy started and appears to be up"
 
 
-def kill(pid_file: Path) -> None:
+def crash(pid_file: Path) -> None:
     """End the proxy and its workers with SIGKILL."""
     proxy = psutil.Process(int(pid_file.read_text()))
     workers = proxy.children(recursive=True)
-    for one in (proxy, *workers):
-        with suppress(psutil.NoSuchProcess):  # the first one's end is the end of the others
-            one.kill()
+    kill([proxy, *workers])
     psutil.wait_procs(workers, 30)
 
 
@@ -55,7 +53,7 @@ async def test_people_go_on_when_the_proxy_is_killed(tmp_path: Path) -> None:
             # One killed before that is another matter: for the hub, it failed to start.
             await until(lambda kills=kills: read_log(tmp_path).count(UP) == kills + 1, 60)
             # In a thread, so that the connections that have broken are seen to have.
-            await asyncio.to_thread(kill, tmp_path / "jupyterhub-proxy.pid")
+            await asyncio.to_thread(crash, tmp_path / "jupyterhub-proxy.pid")
             # Neither refused nor answered by a proxy that does not know her yet.
             async with alice.session.get(f"{alice.server}api/status") as answer:
                 assert answer.status == 200

@@ -1,13 +1,12 @@
 """hubgate on sockets that are opened before it starts and outlive it, as under systemd."""
 
-import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tests.contract.harness import COMMAND
 from tests.contract.polling import eventually
 from tests.contract.ports import free_ports
 from tests.environment import clean_environment
+from tests.processes import kill
 from tests.system.served import PROXYCTL
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -81,9 +81,7 @@ class Unit:
         """End the service and its workers with SIGKILL."""
         process = self.lives[-1]
         family = [process, *process.children(recursive=True)]
-        for one in family:
-            with contextlib.suppress(psutil.NoSuchProcess):  # the first one's end is theirs
-                one.kill()
+        kill(family)
         psutil.wait_procs(family, timeout=30)
 
 
@@ -162,7 +160,7 @@ def listening_inodes(process: psutil.Process) -> set[int]:
     """Return which sockets a process has open."""
     links = []
     for one in Path(f"/proc/{process.pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed in between
+        with suppress(FileNotFoundError):  # closed in between
             links.append(os.readlink(one))
     return {int(link[8:-1]) for link in links if link.startswith("socket:[")}
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-import resource
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.processes import files_allowed
 from tests.soak.targets import Target
 from tests.system.load import Connection
 from tests.system.served import Served, serving
@@ -24,14 +24,8 @@ SLOW = {
 
 @pytest.fixture(autouse=True)
 def many_files() -> Iterator[None]:
-    """Let this process have a few thousand sockets."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * MOST
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        pytest.skip(f"only {hard} files may be open here")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with files_allowed(2 * MOST):
+        yield
 
 
 @contextlib.asynccontextmanager
