@@ -11,10 +11,12 @@ import pytest
 import uvloop
 
 from proxy.cli.authority import make_authority, make_server
+from proxy.dataplane import access_log
 from proxy.model import AccessLog, ForwardRules, Limits, ServerTLS, Timeouts, WorkerConfig
 from tests.certificates import Files, write
 from tests.dataplane.access_lines import LogText
 from tests.dataplane.peers import Front, Script, Target, listening
+from tests.dataplane.wire import PATIENCE
 
 StartFront = Callable[..., Awaitable[Front]]
 StartTarget = Callable[..., Awaitable[Target]]
@@ -45,7 +47,10 @@ def nothing_failed_in_silence(caplog: pytest.LogCaptureFixture) -> Iterator[None
 
 @pytest.fixture
 async def start_target() -> AsyncIterator[StartTarget]:
-    """Return a function that starts a target: with a script, TLS, or on a given address."""
+    """Return a function that starts a target: with a script, TLS, or on a given address.
+
+    It can take over the socket of `refusing`, which is how a target comes up.
+    """
     started: list[Target] = []
 
     async def start(
@@ -53,8 +58,15 @@ async def start_target() -> AsyncIterator[StartTarget]:
         tls: ssl.SSLContext | None = None,
         family: socket.AddressFamily = socket.AF_INET,
         address: Any = ("127.0.0.1", 0),
+        sock: socket.socket | None = None,
     ) -> Target:
-        target = Target(listening(family, address), script, tls)
+        if sock is None:
+            sock = listening(family, address)
+        else:
+            sock = socket.socket(fileno=sock.detach())
+            sock.setblocking(False)
+            sock.listen(1024)
+        target = Target(sock, script, tls)
         started.append(target)
         await target.start()
         return target
@@ -62,6 +74,14 @@ async def start_target() -> AsyncIterator[StartTarget]:
     yield start
     for target in started:
         await target.stop()
+
+
+@pytest.fixture
+def refusing() -> Iterator[socket.socket]:
+    """A socket that refuses connections, as nobody listens, and keeps its port from others."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock
 
 
 @pytest.fixture
@@ -109,7 +129,13 @@ def log_text(tmp_path: Path) -> LogText:
 
 
 @pytest.fixture
-def logged(log_text: LogText) -> dict[str, Any]:
+def patient_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have access logs wait for their lines for as long as tests wait for anything."""
+    monkeypatch.setattr(access_log, "PATIENCE", PATIENCE)
+
+
+@pytest.fixture
+def logged(log_text: LogText, patient_log: None) -> dict[str, Any]:
     """What has a data plane write an access log, in JSON."""
     return {"access_log": AccessLog(str(log_text.path), "json")}
 

@@ -53,6 +53,11 @@ def listening(family: socket.AddressFamily, address: Any) -> socket.socket:
     return sock
 
 
+def url_of(sock: socket.socket) -> str:
+    """Return what a route names as its target to reach a socket that is bound to 127.0.0.1."""
+    return f"http://127.0.0.1:{sock.getsockname()[1]}"
+
+
 class Target:
     """An upstream on a real socket.
 
@@ -209,6 +214,13 @@ class Front:
         self._listener.close()
         for sock in self._redirect:
             sock.close()
+
+
+def watch_of(front: Front) -> Any:
+    """Return what watches the time limits of the only request."""
+    (client,) = front.plane._listener.clients
+    stream: Any = client._stream
+    return stream._watch
 
 
 async def hello(wire: Wire) -> None:

@@ -1,6 +1,7 @@
 """Every request leaves one line, whoever answers it."""
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from proxy.model import Limits, Timeouts
 from tests.dataplane.access_lines import LogText, has, lines, only
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.exchanges import CHUNKED, UNTIL_CLOSE
-from tests.dataplane.peers import ANSWER, Front, Target, echo, exchange
+from tests.dataplane.peers import ANSWER, Front, Target, echo, exchange, url_of
 from tests.dataplane.wire import chunked, request, response
 
 GET = request("GET", "/")
@@ -149,13 +150,11 @@ async def test_the_health_page(front: Front, log_text: LogText) -> None:
 
 
 async def test_a_target_that_refuses(
-    start_front: StartFront, start_target: StartTarget, log_text: LogText, logged: dict[str, Any]
+    start_front: StartFront, refusing: socket.socket, log_text: LogText, logged: dict[str, Any]
 ) -> None:
-    target = await start_target()
     front = await start_front(timeouts=Timeouts(ready=0), config=logged)
-    url = target.url
+    url = url_of(refusing)
     front.route("/", url)
-    await target.stop()
     await front.ask("GET", "/")
     line = await only(front, log_text)
     assert has(line, status=503, route="/", target=url)

@@ -45,6 +45,7 @@ async def test_without_a_log_nothing_is_counted(
     assert "access_log_dropped" not in front.plane.report().counters
 
 
+@pytest.mark.usefixtures("patient_log")
 async def test_it_is_turned_on_off_and_over(
     start_front: StartFront, start_target: StartTarget, tmp_path: Path
 ) -> None:
@@ -60,7 +61,9 @@ async def test_it_is_turned_on_off_and_over(
         ("/5", None),
         ("/6", AccessLog(str(first.path), "json")),
     ):
+        old = plane.access_log._file
         await plane.reconfigure(replace(config, access_log=to))
+        await until(lambda old=old: old is None or old.closed, "the old file is written")
         await front.ask("GET", name)
     await plane.drain(1)
     assert [json.loads(line)["path"] for line in first.read().splitlines()] == ["/2", "/6"]

@@ -1,12 +1,22 @@
 """What clients see when a target is down, dies half-way or answers nonsense."""
 
 import asyncio
+import socket
 
 import pytest
 
 from proxy.model import Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
-from tests.dataplane.peers import ANSWER, Front, Target, answering, exchange, until
+from tests.dataplane.peers import (
+    ANSWER,
+    Front,
+    Target,
+    answering,
+    exchange,
+    until,
+    url_of,
+    watch_of,
+)
 from tests.dataplane.wire import EndedError, chunked, request, response
 
 GET = request("GET", "/")
@@ -21,10 +31,8 @@ async def front(start_front: StartFront) -> Front:
 # --- before the response ---------------------------------------------------------------------
 
 
-async def test_a_target_that_refuses_is_503(front: Front, start_target: StartTarget) -> None:
-    target = await start_target()
-    front.route("/", target.url)
-    await target.stop()
+async def test_a_target_that_refuses_is_503(front: Front, refusing: socket.socket) -> None:
+    front.route("/", url_of(refusing))
     client = await front.client()
     for _ in range(3):
         await client.send(GET)
@@ -326,15 +334,17 @@ async def test_a_target_that_falls_silent_breaks_the_response(
 async def test_a_target_that_keeps_talking_is_not_silent(
     start_front: StartFront, target: Target
 ) -> None:
-    front = await start_front(timeouts=Timeouts(response=2.0))
+    front = await start_front(timeouts=Timeouts(response=30))
     front.route("/", target.url)
     client = await front.client()
     await client.send(GET)
     wire = await target.accept()
     await wire.read_request()
-    await wire.send(response(200, "Content-Length: 30", body=None))
+    await wire.send(response(200, "Content-Length: 10", body=None))
     await client.read_head()
-    for _ in range(30):
+    watch = watch_of(front)
+    for _ in range(5):
+        before = watch._upstream = asyncio.get_running_loop().time() - 20
         await wire.send(b"x")
         await client.read_exactly(1)
-        await asyncio.sleep(0.1)  # a little of the time a target may be silent
+        assert watch._upstream > before

@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 
 import pytest
 
 from proxy.model import Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
-from tests.dataplane.peers import ANSWER, Front, Target, echo, exchange, open_files, until
+from tests.dataplane.peers import ANSWER, Front, Target, echo, exchange, open_files, until, url_of
 from tests.dataplane.wire import Wire, chunked, request, response
 
 GET = request("GET", "/")
@@ -276,12 +277,10 @@ async def test_aborted_uploads_leave_nothing_open(echoing: Front) -> None:
 
 
 async def test_down_targets_leave_nothing_open(
-    start_front: StartFront, start_target: StartTarget
+    start_front: StartFront, refusing: socket.socket
 ) -> None:
-    target = await start_target()
     front = await start_front(timeouts=Timeouts(ready=0, down=0))
-    front.route("/", target.url)
-    await target.stop()
+    front.route("/", url_of(refusing))
     files = open_files()
     for _ in range(ROUNDS):
         assert (await front.ask("GET", "/")).status == 503

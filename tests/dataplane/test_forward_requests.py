@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from proxy.dataplane import forward
 from tests.dataplane.peers import ANSWER, Front, Target, exchange
 from tests.dataplane.wire import chunked, request
 
@@ -160,6 +161,13 @@ async def test_a_body_that_breaks_off_malformed_never_looks_complete(
 # --- expectations ----------------------------------------------------------------------------
 
 
+@pytest.fixture
+def never_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no client told to go on but by its target."""
+    monkeypatch.setattr(forward, "_CONTINUE_AFTER", 60.0)
+
+
+@pytest.mark.usefixtures("never_told")
 async def test_a_client_that_waits_to_be_asked_is_asked_by_the_target(
     joined: Front, target: Target
 ) -> None:
@@ -178,6 +186,7 @@ async def test_a_client_that_waits_to_be_asked_is_asked_by_the_target(
     assert (await client.read_response()).body == b"hello"
 
 
+@pytest.mark.usefixtures("never_told")
 async def test_a_target_may_answer_without_wanting_the_body(joined: Front, target: Target) -> None:
     client = await joined.client()
     await client.send(request("PUT", "/", "Content-Length: 4", "Expect: 100-continue"))

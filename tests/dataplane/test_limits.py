@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from proxy.dataplane.watch import Expired
 from proxy.model import Limits, Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
-from tests.dataplane.peers import Front, Target, hello, until
+from tests.dataplane.peers import Front, Target, hello, until, watch_of
 from tests.dataplane.wire import request, response
 
 
@@ -192,23 +193,22 @@ async def test_a_silent_target_is_503_after_the_response_time(
 
 
 async def test_a_target_that_keeps_sending_is_still_bound_by_the_total_time(
-    start_front: StartFront, start_target: StartTarget
+    start_front: StartFront, start_target: StartTarget, caplog: pytest.LogCaptureFixture
 ) -> None:
     target = await start_target()
-    front = await start_front(timeouts=Timeouts(total=0.6, response=0.4))
+    front = await start_front(timeouts=Timeouts(total=60, response=30))
     front.route("/", target.url)
     wire = await front.client()
     await wire.send(request("GET", "/"))
     behind = await target.accept()
     await behind.read_request()
     await behind.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    await wire.read_head()
+    watch = watch_of(front)
+    watch._started -= 60
+    await behind.send(b"x")
+    assert await wire.read_exactly(1) == b"x"
+    watch._fire()
 
-    async def drip() -> None:
-        for _ in range(100):
-            await behind.send(b"x")
-            await asyncio.sleep(0.1)
-
-    async with asyncio.TaskGroup() as group:
-        dripping = group.create_task(drip())
-        assert await wire.drain() == "reset"
-        dripping.cancel()
+    assert await wire.drain() == "reset"
+    assert Expired.TOTAL.value in caplog.text

@@ -8,84 +8,77 @@ import pytest
 
 from proxy.model import Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
-from tests.dataplane.peers import answering, hello
+from tests.dataplane.peers import answering, hello, url_of
 from tests.dataplane.wire import response
-
-
-def closed_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @pytest.mark.parametrize("lines", [(), ("Connection: Upgrade", "Upgrade: websocket")])
 async def test_a_target_that_is_just_starting_is_waited_for(
-    start_front: StartFront, start_target: StartTarget, lines: tuple[str, ...]
+    start_front: StartFront,
+    start_target: StartTarget,
+    lines: tuple[str, ...],
+    refusing: socket.socket,
 ) -> None:
-    port = closed_port()
     front = await start_front(timeouts=Timeouts(ready=15.0))
-    front.route("/", f"http://127.0.0.1:{port}")
+    front.route("/", url_of(refusing))
     async with asyncio.TaskGroup() as group:
         asked = group.create_task(front.ask("GET", "/", *lines))
         await asyncio.sleep(0.3)
-        await start_target(hello, address=("127.0.0.1", port))
+        await start_target(hello, sock=refusing)
     assert asked.result().status == 200
 
 
-async def test_an_unsafe_request_is_answered_at_once(start_front: StartFront) -> None:
+async def test_an_unsafe_request_is_answered_at_once(
+    start_front: StartFront, refusing: socket.socket
+) -> None:
     front = await start_front(timeouts=Timeouts(ready=60.0))
-    front.route("/", f"http://127.0.0.1:{closed_port()}")
+    front.route("/", url_of(refusing))
     begun = time.monotonic()
     assert (await front.ask("POST", "/", body=b"x")).status == 503
     assert time.monotonic() - begun < 30
 
 
 async def test_many_who_wait_share_one_poll(
-    start_front: StartFront, start_target: StartTarget
+    start_front: StartFront, start_target: StartTarget, refusing: socket.socket
 ) -> None:
-    port = closed_port()
     front = await start_front(timeouts=Timeouts(ready=15.0))
-    front.route("/", f"http://127.0.0.1:{port}")
+    front.route("/", url_of(refusing))
     async with asyncio.TaskGroup() as group:
         asked = [group.create_task(front.ask("GET", "/")) for _ in range(20)]
         await asyncio.sleep(0.3)
-        await start_target(hello, address=("127.0.0.1", port))
+        await start_target(hello, sock=refusing)
     assert {task.result().status for task in asked} == {200}
 
 
 async def test_a_dead_target_is_not_asked_again_and_again(
-    start_front: StartFront, start_target: StartTarget
+    start_front: StartFront, start_target: StartTarget, refusing: socket.socket
 ) -> None:
-    port = closed_port()
     front = await start_front(timeouts=Timeouts(ready=0, down=30.0))
-    front.route("/", f"http://127.0.0.1:{port}")
+    front.route("/", url_of(refusing))
     assert [(await front.ask("GET", "/")).status for _ in range(5)] == [503] * 5
-    target = await start_target(hello, address=("127.0.0.1", port))
+    target = await start_target(hello, sock=refusing)
     assert (await front.ask("GET", "/")).status == 503
     assert target.accepted == 0
 
 
 async def test_a_target_that_is_back_is_found_after_the_pause(
-    start_front: StartFront, start_target: StartTarget
+    start_front: StartFront, start_target: StartTarget, refusing: socket.socket
 ) -> None:
-    port = closed_port()
     front = await start_front(timeouts=Timeouts(ready=0, down=0.3))
-    front.route("/", f"http://127.0.0.1:{port}")
+    front.route("/", url_of(refusing))
     assert [(await front.ask("GET", "/")).status for _ in range(5)] == [503] * 5
-    await start_target(hello, address=("127.0.0.1", port))
+    await start_target(hello, sock=refusing)
     await asyncio.sleep(0.5)
     assert (await front.ask("GET", "/")).status == 200
 
 
 async def test_one_reload_of_a_page_finds_a_target_that_just_came_back(
-    start_front: StartFront, start_target: StartTarget
+    start_front: StartFront, start_target: StartTarget, refusing: socket.socket
 ) -> None:
-    port = closed_port()
     front = await start_front(timeouts=Timeouts(ready=0, down=60.0))
-    front.route("/", f"http://127.0.0.1:{port}")
+    front.route("/", url_of(refusing))
     assert (await front.ask("GET", "/")).status == 503
-    await start_target(hello, address=("127.0.0.1", port))
+    await start_target(hello, sock=refusing)
     assert (await front.ask("GET", "/")).status == 200
 
 
@@ -98,20 +91,20 @@ async def test_one_reload_of_a_page_finds_a_target_that_just_came_back(
     ],
 )
 async def test_a_503_says_when_to_come_back_in_the_clients_form(
-    start_front: StartFront, accept: str, kind: str
+    start_front: StartFront, accept: str, kind: str, refusing: socket.socket
 ) -> None:
     front = await start_front(timeouts=Timeouts(ready=0))
-    front.route("/", f"http://127.0.0.1:{closed_port()}")
+    front.route("/", url_of(refusing))
     answer = await front.ask("GET", "/", f"Accept: {accept}")
     assert (answer.status, answer.get("Retry-After")) == (503, "1")
     assert answer.get("Content-Type") == kind
 
 
 async def test_a_storm_writes_one_line_a_second(
-    start_front: StartFront, caplog: pytest.LogCaptureFixture
+    start_front: StartFront, caplog: pytest.LogCaptureFixture, refusing: socket.socket
 ) -> None:
     front = await start_front(timeouts=Timeouts(ready=0))
-    front.route("/", f"http://127.0.0.1:{closed_port()}")
+    front.route("/", url_of(refusing))
     begun = time.monotonic()
     for _ in range(50):
         assert (await front.ask("GET", "/?token=secret")).status == 503
@@ -122,11 +115,14 @@ async def test_a_storm_writes_one_line_a_second(
 
 @pytest.mark.parametrize("lines", [(), ("Connection: close",)])
 async def test_a_storm_is_not_passed_on_to_the_error_target(
-    start_front: StartFront, start_target: StartTarget, lines: tuple[str, ...]
+    start_front: StartFront,
+    start_target: StartTarget,
+    lines: tuple[str, ...],
+    refusing: socket.socket,
 ) -> None:
     pages = await start_target(answering(response(200, body=b"our page")))
     front = await start_front(timeouts=Timeouts(ready=0, down=60.0), error_target=pages.url)
-    front.route("/", f"http://127.0.0.1:{closed_port()}")
+    front.route("/", url_of(refusing))
     begun = time.monotonic()
     for _ in range(50):
         answer = await front.ask("GET", "/", *lines)

@@ -56,18 +56,21 @@ async def test_one_side_may_end_while_the_other_goes_on(
 
 
 async def test_a_half_closed_tunnel_stays_while_something_moves(
-    joined: Front, target: Target, monkeypatch: pytest.MonkeyPatch
+    joined: Front, target: Target
 ) -> None:
-    monkeypatch.setattr(tunnel, "LINGER", 1.5)
+    loop = asyncio.get_running_loop()
     client, wire = await opened(joined, target, raw=True)
     client.half_close()
     assert await wire.read() == b""
-    for _ in range(30):
+    (half,) = joined.plane.tunnels
+    for _ in range(5):
+        before = half.deadline = loop.time() + 20
         await wire.send(b"x")
         assert await client.read_exactly(1) == b"x"
-        await asyncio.sleep(0.1)
+        assert before < half.deadline <= loop.time() + tunnel.LINGER
+    half.deadline = 0  # and then nothing does, for so long
 
-    assert await wire.drain() in ("end", "reset")  # and then it does not
+    assert await wire.drain() in ("end", "reset")
     await closed(joined)
 
 

@@ -1,6 +1,8 @@
 """Time limits of a request, and what does not count against them."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -8,8 +10,52 @@ from proxy.dataplane.watch import Expired, Watch, watches
 from proxy.model import Timeouts
 from proxy.tasks import spawn
 from tests.dataplane.conftest import StartFront
-from tests.dataplane.peers import ANSWER, Target, flood, until
+from tests.dataplane.peers import ANSWER, Target, flood, watch_of
 from tests.dataplane.wire import request, response
+
+
+class Timer:
+    """A callback that is due at `when`."""
+
+    def __init__(self, when: float, callback: Callable[[], None]) -> None:
+        self.when = when
+        self.callback = callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class HandWound:
+    """As much of an event loop as a Watch uses; its time, in seconds, goes on by hand."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._timers: list[Timer] = []
+
+    def time(self) -> float:
+        return self._now
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        timer = Timer(when, callback)
+        self._timers.append(timer)
+        return timer
+
+    def go_on_to(self, now: float) -> None:
+        """Let it be `now` and call what is due."""
+        self._now = now
+        due = [timer for timer in self._timers if timer.when <= now]
+        self._timers = [timer for timer in self._timers if timer.when > now]
+        for timer in due:
+            if not timer.cancelled:
+                timer.callback()
+
+
+def watching(timeouts: Timeouts) -> tuple[HandWound, list[Expired], Watch]:
+    """Return a loop at 0 seconds, what has expired on it, and the watch that says so."""
+    loop: Any = HandWound()
+    expired: list[Expired] = []
+    return loop, expired, Watch(loop, timeouts, expired.append)
 
 
 @pytest.mark.parametrize(
@@ -36,37 +82,32 @@ def test_without_limits_nothing_is_watched(timeouts: Timeouts, watched: bool) ->
         (Timeouts(response=0.1, request=30, total=30), Expired.RESPONSE),
     ],
 )
-async def test_the_first_limit_that_passes_is_named_once(
-    timeouts: Timeouts, limit: Expired
-) -> None:
-    expired: list[Expired] = []
-    Watch(asyncio.get_running_loop(), timeouts, expired.append)
-    await until(lambda: expired, "it expires")
-    await asyncio.sleep(0.3)
+def test_the_first_limit_that_passes_is_named_once(timeouts: Timeouts, limit: Expired) -> None:
+    loop, expired, _ = watching(timeouts)
+    loop.go_on_to(0.05)
+    assert not expired
 
+    loop.go_on_to(0.15)
+    assert expired == [limit]
+    loop.go_on_to(60)
     assert expired == [limit]
 
 
-async def test_a_request_that_is_over_never_expires() -> None:
-    expired: list[Expired] = []
-    Watch(asyncio.get_running_loop(), Timeouts(total=0.05), expired.append).cancel()
-    await asyncio.sleep(0.3)
+def test_a_request_that_is_over_never_expires() -> None:
+    loop, expired, watch = watching(Timeouts(total=0.05))
+    watch.cancel()
+    loop.go_on_to(60)
 
     assert not expired
 
 
-async def test_what_moves_puts_a_limit_off_but_for_the_total() -> None:
-    expired: list[Expired] = []
-    watch = Watch(
-        asyncio.get_running_loop(), Timeouts(response=2, request=2, total=3), expired.append
-    )
-    for _ in range(20):
+def test_what_moves_puts_a_limit_off_but_for_the_total() -> None:
+    loop, expired, watch = watching(Timeouts(response=2, request=2, total=3))
+    for tenth in range(1, 30):
+        loop.go_on_to(tenth / 10)
         watch.moved()
-        await asyncio.sleep(0.1)
     assert not expired
-    while not expired:
-        watch.moved()
-        await asyncio.sleep(0.1)
+    loop.go_on_to(3.1)
 
     assert expired == [Expired.TOTAL]
 
@@ -74,16 +115,18 @@ async def test_what_moves_puts_a_limit_off_but_for_the_total() -> None:
 async def test_a_long_upload_is_no_silence_of_the_target(
     start_front: StartFront, target: Target
 ) -> None:
-    front = await start_front(timeouts=Timeouts(response=1.5))
+    front = await start_front(timeouts=Timeouts(response=30))
     front.route("/", target.url)
     client = await front.client()
-    await client.send(request("PUT", "/", "Content-Length: 30"))
+    await client.send(request("PUT", "/", "Content-Length: 5"))
     wire = await target.accept()
     await wire.read_head()
-    for _ in range(30):
+    watch = watch_of(front)
+    for _ in range(5):
+        before = watch._upstream = asyncio.get_running_loop().time() - 20
         await client.send(b"x")
         assert await wire.read_exactly(1) == b"x"
-        await asyncio.sleep(0.1)
+        assert watch._upstream > before
     await wire.send(ANSWER)
 
     assert (await client.read_response()).status == 200

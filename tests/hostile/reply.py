@@ -26,7 +26,14 @@ class Repeated:
     times: int
 
 
-Piece = bytes | Pause | Repeated | Close
+@dataclass(frozen=True)
+class Heard:
+    """Wait until the asking client has received `data`."""
+
+    data: bytes
+
+
+Piece = bytes | Pause | Heard | Repeated | Close
 
 
 @dataclass(frozen=True)
@@ -74,32 +81,43 @@ class Reply:
         """True when it takes a while, during which others ask, too."""
         return any(isinstance(piece, Repeated) for piece in self.pieces)
 
+    @property
+    def heard(self) -> bytes:
+        """What its client has to receive before the target goes on; empty for nothing."""
+        return next((piece.data for piece in self.pieces if isinstance(piece, Heard)), b"")
+
 
 class Sending:
-    """Sends `pieces` on the stream it is called with; `done` is set when all are sent."""
+    """Sends `pieces` on the stream it is called with; `done` is set when all are sent.
+
+    A piece Heard waits until somebody sets `heard`.
+    """
 
     def __init__(self, pieces: tuple[Piece, ...]) -> None:
         self._pieces = pieces
         self.done = threading.Event()
+        self.heard = threading.Event()
 
     def __call__(self, stream: Stream) -> None:
         spawn(self._send(stream), "hostile reply")
 
     async def _send(self, stream: Stream) -> None:
         try:
-            await _send(stream, self._pieces)
+            for piece in self._pieces:
+                if stream.transport.is_closing():
+                    return
+                await self._take(stream, piece)
         finally:
             self.done.set()
 
-
-async def _send(stream: Stream, pieces: tuple[Piece, ...]) -> None:
-    for piece in pieces:
-        if stream.transport.is_closing():
-            return
+    async def _take(self, stream: Stream, piece: Piece) -> None:
         if isinstance(piece, bytes):
             stream.transport.write(piece)
         elif isinstance(piece, Pause):
             await asyncio.sleep(piece.seconds)
+        elif isinstance(piece, Heard):
+            while not self.heard.is_set():  # noqa: ASYNC110 - another thread sets it
+                await asyncio.sleep(0.005)
         elif isinstance(piece, Repeated):
             await _repeat(stream, piece)
         elif piece is Close.END:

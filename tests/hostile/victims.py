@@ -83,6 +83,8 @@ class Stand:
             talk.send(reply.ask)
             talk.wait(lambda: self._recorder.got(mark, _PATH))
             found = self._bystanders.objections("meanwhile") if reply.long else []
+            _hear(talk, reply)
+            sending.heard.set()
             result = _result(talk, reply)
             # What comes unasked has to come before anybody asks: else it is the target's answer.
             sending.done.wait(self._patience)
@@ -106,6 +108,12 @@ class Stand:
 
 def _closes(answer: Answer) -> bool:
     return answer.status == 101 or answer.ended_by_close or answer.says_close
+
+
+def _hear(talk: Conversation, reply: Reply) -> None:
+    """Receive what the target waits for."""
+    while reply.heard not in talk.buffer and not talk.ended and not talk.timed_out:
+        talk.receive()
 
 
 def _result(talk: Conversation, reply: Reply) -> Result:

@@ -22,11 +22,9 @@ def connector(**timeouts: float) -> Connector:
 
 
 @pytest.fixture
-def nobody() -> Peer:
+def nobody(refusing: socket.socket) -> Peer:
     """A peer that refuses."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return Peer(*sock.getsockname())
+    return Peer(*refusing.getsockname())
 
 
 async def test_a_target_that_is_up(target: Target) -> None:
@@ -77,11 +75,11 @@ async def test_refusals_long_ago_are_no_storm(nobody: Peer) -> None:
 
 
 async def test_a_target_that_is_back_is_up_for_everybody(
-    nobody: Peer, start_target: StartTarget
+    nobody: Peer, refusing: socket.socket, start_target: StartTarget
 ) -> None:
     connecting = connector(down=60)
     await refused(connecting, nobody, 3)
-    await start_target(address=(nobody.host, nobody.port))
+    await start_target(sock=refusing)
     connection = await connecting.connect(nobody, patient=False)
 
     assert connecting.outage(nobody) is None
@@ -117,11 +115,11 @@ async def waiting(connecting: Connector, peer: Peer) -> "asyncio.Task[UpstreamCo
 
 
 async def test_the_patient_are_connected_when_the_target_comes_up(
-    nobody: Peer, start_target: StartTarget
+    nobody: Peer, refusing: socket.socket, start_target: StartTarget
 ) -> None:
     connecting = connector(ready=60)
     tasks = [await waiting(connecting, nobody) for _ in range(5)]
-    await start_target(hello, address=(nobody.host, nobody.port))
+    await start_target(hello, sock=refusing)
     connections = await asyncio.gather(*tasks)
 
     assert len(set(map(id, connections))) == 5
@@ -130,7 +128,7 @@ async def test_the_patient_are_connected_when_the_target_comes_up(
 
 
 async def test_one_that_loses_patience_leaves_the_others_waiting(
-    nobody: Peer, start_target: StartTarget
+    nobody: Peer, refusing: socket.socket, start_target: StartTarget
 ) -> None:
     connecting = connector(ready=60)
     first, second = [await waiting(connecting, nobody) for _ in range(2)]
@@ -139,7 +137,7 @@ async def test_one_that_loses_patience_leaves_the_others_waiting(
     await asyncio.sleep(0.1)
     assert not second.done()
 
-    await start_target(hello, address=(nobody.host, nobody.port))
+    await start_target(hello, sock=refusing)
     (await second).abort()
 
 

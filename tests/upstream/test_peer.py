@@ -95,12 +95,8 @@ async def failure(peer: Peer, tls: ssl.SSLContext | None = None, timeout: float 
     return line
 
 
-async def test_nobody_there(start_target: StartTarget) -> None:
-    target = await start_target()
-    peer = Peer("127.0.0.1", target.port)
-    await target.stop()
-
-    assert "refused" in (await failure(peer)).lower()
+async def test_nobody_there(refusing: socket.socket) -> None:
+    assert "refused" in (await failure(Peer(*refusing.getsockname()))).lower()
 
 
 async def test_no_such_host() -> None:

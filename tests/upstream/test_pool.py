@@ -1,6 +1,7 @@
 """Which connections are kept for the next request, and which are not."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -192,10 +193,6 @@ async def test_closing_closes_everything_idle(target: Target) -> None:
     busy.abort()
 
 
-async def test_there_may_be_nobody_there(start_target: StartTarget) -> None:
-    target = await start_target()
-    peer = peer_of(target)
-    await target.stop()
-
+async def test_there_may_be_nobody_there(refusing: socket.socket) -> None:
     with pytest.raises(ConnectError):
-        await Pool(Timeouts(), None).connect(peer)
+        await Pool(Timeouts(), None).connect(Peer(*refusing.getsockname()))

@@ -1,7 +1,7 @@
 """Replies whose body's end can be read in more than one way, or that never reach it."""
 
 from tests.hostile.entry import Pause
-from tests.hostile.reply import FAILED, Broken, Close, Got, Reply, ok
+from tests.hostile.reply import FAILED, Broken, Close, Got, Heard, Reply, ok
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 TE = b"Transfer-Encoding: chunked"
@@ -86,7 +86,7 @@ REPLIES = [
     *(
         Reply(
             f"chunks, later: {name}",
-            (HEAD + TE + b"\r\n\r\n5\r\nhello\r\n", Pause(), body + SECOND),
+            (HEAD + TE + b"\r\n\r\n5\r\nhello\r\n", Heard(b"hello"), body + SECOND),
             (Broken(),),
         )
         for name, body in CHUNKS.items()
