@@ -1,10 +1,10 @@
-"""Ending processes that may end by themselves, and being allowed many files in this one."""
+"""Other processes, which may end at any time, and being allowed many files in this one."""
 
 import resource
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 
@@ -13,6 +13,27 @@ def kill(processes: Iterable[psutil.Process]) -> None:
     for each in processes:
         with suppress(psutil.NoSuchProcess):
             each.kill()
+
+
+def lives(process: psutil.Process) -> bool:
+    """Say whether it may still do anything: not when all that is left is its exit code.
+
+    An orphan's exit code stays until process 1 takes it, which may be a matter of seconds.
+    """
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def workers_of(supervisor: psutil.Process) -> list[psutil.Process]:
+    """Return the supervisor's children that are workers by now."""
+    found = []
+    for child in supervisor.children():
+        with suppress(psutil.NoSuchProcess):  # no more than a zombie, or not even that
+            if "proxy.worker" in child.cmdline():
+                found.append(child)
+    return found
 
 
 @contextmanager

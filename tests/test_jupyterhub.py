@@ -23,7 +23,7 @@ from proxy.jupyterhub import FAILED_STARTS, HubgateProxy
 from proxy.tasks import spawn
 from tests.contract.ports import distinct_ports
 from tests.control.waiting import until
-from tests.processes import files_allowed, kill
+from tests.processes import files_allowed, kill, lives, workers_of
 
 
 async def no_routes() -> None:
@@ -79,8 +79,7 @@ async def test_routes_go_in_and_out(proxy: HubgateProxy) -> None:
 
 def workers(proxy: HubgateProxy) -> list[psutil.Process]:
     """Return the worker processes there are; the ports are open before the first one is."""
-    children = psutil.Process(proxy.proxy_process.pid).children()
-    return [one for one in children if "proxy.worker" in one.cmdline()]
+    return workers_of(psutil.Process(proxy.proxy_process.pid))
 
 
 async def test_it_has_as_many_workers_as_asked_for(proxy: HubgateProxy) -> None:
@@ -110,7 +109,7 @@ async def test_stop_leaves_nothing(proxy: HubgateProxy, tmp_path: Path) -> None:
     await until(lambda: workers(proxy))
     started = [supervisor, *supervisor.children(recursive=True)]
     await proxy.stop()
-    assert not [process for process in started if process.is_running()]
+    assert not [process for process in started if lives(process)]
     assert not os.listdir(tmp_path)
 
 
@@ -198,14 +197,6 @@ def crash(proxy: HubgateProxy) -> float:
     while any(map(lives, everybody)):
         time.sleep(0.001)
     return asyncio.get_running_loop().time()
-
-
-def lives(process: psutil.Process) -> bool:
-    """Whether it may still do anything: not when all that is left is its exit code."""
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 async def replaced(proxy: HubgateProxy, killed: Any) -> None:

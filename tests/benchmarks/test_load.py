@@ -15,6 +15,7 @@ from benchmarks.contenders import Contender
 from benchmarks.cpu import Meter
 from benchmarks.load import crowd, first_answer, latencies, trips, tunnels
 from benchmarks.processes import free_port, running
+from tests.processes import lives
 
 BACKEND = str(Path(benchmarks.load.__file__).with_name("backend.py"))
 BURN_AND_WAIT = """
@@ -103,8 +104,8 @@ def test_whatever_was_started_ends_with_the_block(tmp_path: Path) -> None:
         while len(tree := [process, *process.children(recursive=True)]) < 3:
             assert time.monotonic() < deadline
             time.sleep(0.02)
-    _, alive = psutil.wait_procs(tree, timeout=10)
-    assert not [each for each in alive if each.is_running() and each.status() != "zombie"]
+    psutil.wait_procs(tree, timeout=10)
+    assert not any(map(lives, tree))
 
 
 def test_a_program_that_does_not_start_is_named_by_its_last_words(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import aiohttp
 import psutil
 
 from tests.contract.ports import distinct_ports
-from tests.processes import kill
+from tests.processes import kill, workers_of
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "JupyterHub runs behind hubgate at"
@@ -59,7 +59,7 @@ class Hub:
 
     def workers(self) -> list[psutil.Process]:
         """Return the proxy's worker processes."""
-        return [child for child in self.proxy().children() if "proxy.worker" in child.cmdline()]
+        return workers_of(self.proxy())
 
     def stop(self) -> None:
         """Press Ctrl-C; fails if anything the hub started is still there afterwards."""

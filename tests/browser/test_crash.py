@@ -29,7 +29,7 @@ from tests.browser import hub as hubs
 from tests.browser.desk import LIMIT, Desk, log_in
 from tests.browser.hub import Hub
 from tests.control.waiting import until
-from tests.processes import kill
+from tests.processes import kill, lives
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
 
@@ -93,7 +93,7 @@ async def crash(hub: Hub, killed: list[psutil.Process]) -> Seen:
     seen = Seen()
     seen.killed = clock()
     kill(killed)
-    await until(lambda: all(map(ended, killed)))
+    await until(lambda: not any(map(lives, killed)))
     public = spawn(ask_public(hub, seen), "ask the public port")
     async with asyncio.timeout(LIMIT):
         while not seen.first_routes:
@@ -145,14 +145,6 @@ async def polls(desk: Desk) -> AsyncIterator[Polls]:
     yield seen
     desk.page.remove_listener("request", seen.on_request)
     desk.page.remove_listener("requestfailed", seen.on_failed)
-
-
-def ended(process: psutil.Process) -> bool:
-    """Say whether a process is no more than its entry in the table, which the hub removes."""
-    try:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
 
 
 def recovered_first(hub: Hub) -> bool:

@@ -12,6 +12,7 @@ from tests.browser import hub as hubs
 from tests.browser import notebook
 from tests.browser.desk import LIMIT, Desk, log_in
 from tests.browser.hub import Hub
+from tests.processes import lives
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
 
@@ -106,7 +107,7 @@ async def test_the_hub_replaces_a_killed_proxy_while_people_work(
         killed[0].kill()
     await asyncio.gather(alice.type("F"), bob.type("G"))
     assert targets(await hub.routes()) == targets(before)
-    assert not [process for process in killed if process.is_running()]
+    assert not any(map(lives, killed))
 
 
 def targets(routes: dict[str, Any]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from tests.contract.client import Client
 from tests.contract.harness import RunningProxy, run_command
 from tests.contract.polling import eventually
 from tests.contract.target import Target
+from tests.processes import workers_of
 from tests.system.dropin import Dropin, dropin
 
 TOKEN, PASSPHRASE, GUESS = "Tok3n-nobody-sees", "Passphr4se-nobody-sees", "Guess-n0body-sees"
@@ -77,11 +78,6 @@ def use(proxy: RunningProxy, files: Files, target: Target) -> None:
         client.start("/api/routes", ("Authorization", good))
 
 
-def born(proxy: RunningProxy) -> list[psutil.Process]:
-    """Return the processes that are workers by now."""
-    return [each for each in everyone(proxy)[1:] if "proxy.worker" in each.cmdline()]
-
-
 def test_nothing_the_proxy_says_or_shows_has_a_secret(proxy: RunningProxy, files: Files) -> None:
     target = Target()
     use(proxy, files, target)
@@ -92,8 +88,8 @@ def test_nothing_the_proxy_says_or_shows_has_a_secret(proxy: RunningProxy, files
     workers[0].kill()
     assert eventually(lambda: "replacing it" in proxy.output)
     # Until it runs a program of its own, a new process is its parent's image, environment and all.
-    assert eventually(lambda: bool(born(proxy)))
-    shown += [str(each.environ()) for each in born(proxy)]
+    assert eventually(lambda: bool(workers_of(supervisor)))
+    shown += [str(each.environ()) for each in workers_of(supervisor)]
     supervisor.terminate()
     proxy.wait()
     target.stop()
