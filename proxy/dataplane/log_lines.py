@@ -16,8 +16,10 @@ Escape = Callable[[bytes], str]
 LONGEST_LINE = 4096
 _PATH, _HEADER, _NAME, _ERROR = 1280, 320, 192, 256
 
-# What comes again is not written anew; this bounds what is kept for that, of each kind.
+# What comes again is not written anew; this bounds what is kept for that, of each kind. A client
+# repeats its header lines, and they are then the same object: found without a look at them.
 _MOST_KEPT, _LONGEST_KEPT = 1024, 256
+_OF_HEADERS = 512, 1 << 13
 
 # As nginx does: quote, backslash, control bytes, and all beyond ASCII.
 _ESCAPES = {code: f"\\x{code:02X}" for code in (*range(32), 34, 92, *range(127, 256))}
@@ -44,34 +46,40 @@ class Combined:
     def __init__(self) -> None:
         self._paths = Kept[bytes](lambda raw: within(_PATH, escaped, raw))
         self._values = Kept[bytes](lambda raw: f'"{within(_HEADER, escaped, raw)}"')
-        self._referers = Kept[bytes](lambda raw: self._values[bare_url(raw)])
+        self._headers = Kept[bytes](self._referer_and_agent, *_OF_HEADERS)
         self._routes = Kept[RouteEntry](self._route)
-        self._clock = Clock(_local)
+        self._openings = Kept[str](lambda peer: f'{peer or "unix:"} - - [{self._clock.now}] "')
+        self._clock = Clock(_local, self._openings.clear)
 
     def line(self, record: Record, now: float) -> str:
         """Return the line of a record."""
-        head, entry = record.head, record.entry
-        referer = agent = b""
-        request = "-"
+        head, entry, forwarded = record.head, record.entry, record.forwarded
+        self._clock.go_on_to(now)
+        request, headers = "-", _NO_HEADERS
         if head is not None:
-            referer, agent = referer_and_agent(head.fields)
             path = self._paths[head.target.partition(b"?")[0]]
-            request = f"{head.method.decode()} {path} HTTP/1.{'0' if head.http10 else '1'}"
+            request = f"{_METHODS[head.method]} {path} HTTP/1.{'0' if head.http10 else '1'}"
+            headers = self._headers[head.fields]
         ms = int((record.ended - record.begun) * 1000)
         return (
-            f'{record.peer or "unix:"} - - [{self._clock.text(now)}] "{request}" {record.status}'
-            f" {record.sent} {self._referers[referer] if referer else _NONE}"
-            f" {self._values[agent] if agent else _NONE}"
-            f" {self._values[record.forwarded] if record.forwarded else _NONE}"
+            f'{self._openings[record.peer]}{request}" {record.status} {record.sent} {headers}'
+            f" {self._values[forwarded] if forwarded else _NONE}"
             f" {_BELOW_A_SECOND[ms] if ms < 1000 else f'{ms / 1000:.3f}'}"
             f" {self._routes[entry] if entry is not None else _NO_ROUTE}\n"
         )
+
+    def _referer_and_agent(self, fields: bytes) -> str:
+        referer, agent = referer_and_agent(fields)
+        values = self._values
+        shown = values[bare_url(referer)] if referer else _NONE
+        return f"{shown} {values[agent] if agent else _NONE}"
 
     def _route(self, entry: RouteEntry) -> str:
         return " ".join(f'"{within(_NAME, escaped, raw)}"' for raw in _names(entry))
 
 
-_NONE, _NO_ROUTE = '"-"', '"-" "-"'
+_NONE = '"-"'
+_NO_ROUTE = _NO_HEADERS = '"-" "-"'
 
 
 class JSONLines:
@@ -80,7 +88,7 @@ class JSONLines:
     def __init__(self) -> None:
         self._paths = Kept[bytes](lambda raw: f'"{within(_PATH, in_json, raw)}"')
         self._values = Kept[bytes](lambda raw: f'"{within(_HEADER, in_json, raw)}"')
-        self._referers = Kept[bytes](lambda raw: self._values[bare_url(raw)])
+        self._headers = Kept[bytes](self._referer_and_agent, *_OF_HEADERS)
         self._routes = Kept[RouteEntry](self._route)
         self._clock = Clock(_utc)
 
@@ -88,8 +96,9 @@ class JSONLines:
         """Return the line of a record."""
         entry, values, forwarded = record.entry, self._values, record.forwarded
         us = int((record.ended - record.begun) * 1_000_000)
+        self._clock.go_on_to(now)
         return (
-            f'{{"ts":"{self._clock.text(now)}.{int(now * 1000) % 1000:03}Z"'
+            f'{{"ts":"{self._clock.now}.{int(now * 1000) % 1000:03}Z"'
             f',"peer":"{record.peer or "unix:"}"'
             f',"forwarded_for":{values[forwarded] if forwarded else "null"}'
             f"{self._request(record)}"
@@ -103,16 +112,20 @@ class JSONLines:
         head, values = record.head, self._values
         if head is None:
             return _NULL_REQUEST
-        referer, agent = referer_and_agent(head.fields)
         return (
-            f',"method":"{head.method.decode()}"'
+            f',"method":"{_METHODS[head.method]}"'
             f',"host":{values[head.host] if head.host else "null"}'
             f',"path":{self._paths[head.target.partition(b"?")[0]]}'
             f',"protocol":"HTTP/1.{"0" if head.http10 else "1"}"'
-            f',"referer":{self._referers[referer] if referer else "null"}'
-            f',"user_agent":{values[agent] if agent else "null"}'
+            f"{self._headers[head.fields]}"
             f',"upgrade":{values[head.upgrade] if head.upgrade else "null"}'
         )
+
+    def _referer_and_agent(self, fields: bytes) -> str:
+        referer, agent = referer_and_agent(fields)
+        values = self._values
+        shown = values[bare_url(referer)] if referer else "null"
+        return f',"referer":{shown},"user_agent":{values[agent] if agent else "null"}'
 
     def _route(self, entry: RouteEntry) -> str:
         key, target = (within(_NAME, in_json, raw) for raw in _names(entry))
@@ -129,34 +142,46 @@ FORMATS: dict[str, Callable[[], Lines]] = {"combined": Combined, "json": JSONLin
 
 
 class Kept(dict[K, str], Generic[K]):
-    """How a value looks in a line: worked out once, then from memory if it is short."""
+    """How a value looks in a line: worked out once, then from memory if it is short.
 
-    def __init__(self, write: Callable[[K], str]) -> None:
+    So many values are kept, of so many bytes each, at most.
+    """
+
+    def __init__(
+        self, write: Callable[[K], str], most: int = _MOST_KEPT, longest: int = _LONGEST_KEPT
+    ) -> None:
         self._write = write
+        self._most = most
+        self._longest = longest
 
     def __missing__(self, value: K) -> str:
         text = self._write(value)
-        if not isinstance(value, bytes) or len(value) <= _LONGEST_KEPT:
-            if len(self) >= _MOST_KEPT:
+        if not isinstance(value, bytes) or len(value) <= self._longest:
+            if len(self) >= self._most:
                 self.clear()
             self[value] = text
         return text
 
 
 class Clock:
-    """The time of day as text, made once a second."""
+    """The time of day as text in `now`, made once a second; `then` something else is done."""
 
-    def __init__(self, write: Callable[[int], str]) -> None:
+    def __init__(self, write: Callable[[int], str], then: Callable[[], None] | None = None) -> None:
         self._write = write
+        self._then = then
         self._second = -1
-        self._text = ""
+        self.now = ""
 
-    def text(self, now: float) -> str:
-        """Return the text for the second that `now` (`time.time`) lies in."""
-        second = int(now)
+    def go_on_to(self, moment: float) -> None:
+        """Let it be `moment` (`time.time`)."""
+        second = int(moment)
         if second != self._second:
-            self._second, self._text = second, self._write(second)
-        return self._text
+            self._second, self.now = second, self._write(second)
+            if self._then is not None:
+                self._then()
+
+
+_METHODS = Kept[bytes](lambda raw: raw.decode())
 
 
 def escaped(raw: bytes) -> str:

@@ -1,7 +1,5 @@
 """What the access log tells of a request, and which parts of it are told to nobody."""
 
-from functools import lru_cache
-
 from proxy.dataplane.request import RequestHead
 from proxy.errors import HubgateError
 from proxy.routing.table import RouteEntry
@@ -10,7 +8,7 @@ _FIRST_LETTERS = frozenset(b"UuRr")
 
 
 class Record:
-    """A request that has ended.
+    """A request; the attributes without a value at first are set when it has ended.
 
     `begun` and `ended` are in seconds of `time.monotonic`. `head` is None when it
     was malformed; `forwarded` is X-Forwarded-For as a trusted peer sent it. `sent` and `received`
@@ -32,22 +30,20 @@ class Record:
 
     def __init__(self, begun: float) -> None:
         self.begun = begun
-        self.ended = begun
-        self.head: RequestHead | None = None
-        self.peer = ""
-        self.forwarded: bytes | None = None
-        self.entry: RouteEntry | None = None
+        self.ended: float
+        self.head: RequestHead | None
+        self.peer: str
+        self.forwarded: bytes | None
+        self.entry: RouteEntry | None
         self.status = 0
         self.sent = 0
         self.received = 0
         self.error: HubgateError | str | None = None
 
     def __repr__(self) -> str:
-        return f"<Record {self.head} {self.status or 'open'}>"
+        return f"<Record {self.status or 'open'}>"
 
 
-# A client repeats its header lines, and they are then the same object: found without a look.
-@lru_cache(512)
 def referer_and_agent(fields: bytes) -> tuple[bytes, bytes]:
     """Find the values of Referer and User-Agent, b"" each if it is not there.
 

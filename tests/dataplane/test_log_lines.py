@@ -44,7 +44,7 @@ def head(target: bytes = b"/user/alice/lab", *lines: bytes, method: bytes = b"GE
 def record(of: RequestHead | None, **fields: Any) -> Record:
     made = Record(100.0)
     made.ended, made.head, made.peer, made.entry = 100.0425, of, "192.0.2.7", ENTRY
-    made.status, made.sent = 200, 2326
+    made.status, made.sent, made.forwarded = 200, 2326, None
     for name, value in fields.items():
         setattr(made, name, value)
     return made
