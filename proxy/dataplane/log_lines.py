@@ -46,7 +46,9 @@ class Combined:
     def __init__(self) -> None:
         self._paths = Kept[bytes](lambda raw: within(_PATH, escaped, raw))
         self._values = Kept[bytes](lambda raw: f'"{within(_HEADER, escaped, raw)}"')
-        self._headers = Kept[bytes](self._referer_and_agent, *_OF_HEADERS)
+        self._headers = Kept[bytes](
+            lambda fields: " ".join(_referer_and_agent(fields, self._values, _NONE)), *_OF_HEADERS
+        )
         self._routes = Kept[RouteEntry](self._route)
         self._openings = Kept[str](lambda peer: f'{peer or "unix:"} - - [{self._clock.now}] "')
         self._clock = Clock(_local, self._openings.clear)
@@ -67,12 +69,6 @@ class Combined:
             f" {_BELOW_A_SECOND[ms] if ms < 1000 else f'{ms / 1000:.3f}'}"
             f" {self._routes[entry] if entry is not None else _NO_ROUTE}\n"
         )
-
-    def _referer_and_agent(self, fields: bytes) -> str:
-        referer, agent = referer_and_agent(fields)
-        values = self._values
-        shown = values[bare_url(referer)] if referer else _NONE
-        return f"{shown} {values[agent] if agent else _NONE}"
 
     def _route(self, entry: RouteEntry) -> str:
         return " ".join(f'"{within(_NAME, escaped, raw)}"' for raw in _names(entry))
@@ -122,10 +118,8 @@ class JSONLines:
         )
 
     def _referer_and_agent(self, fields: bytes) -> str:
-        referer, agent = referer_and_agent(fields)
-        values = self._values
-        shown = values[bare_url(referer)] if referer else "null"
-        return f',"referer":{shown},"user_agent":{values[agent] if agent else "null"}'
+        referer, agent = _referer_and_agent(fields, self._values, "null")
+        return f',"referer":{referer},"user_agent":{agent}'
 
     def _route(self, entry: RouteEntry) -> str:
         key, target = (within(_NAME, in_json, raw) for raw in _names(entry))
@@ -200,6 +194,12 @@ def within(most: int, escape: Escape, raw: bytes) -> str:
     if len(text) > most:
         return escape(raw[: most // _WIDEST]) + _CUT
     return text if len(raw) <= most else text + _CUT
+
+
+def _referer_and_agent(fields: bytes, values: Kept[bytes], none: str) -> tuple[str, str]:
+    """Return how both look, `none` for one that is not there."""
+    referer, agent = referer_and_agent(fields)
+    return values[bare_url(referer)] if referer else none, values[agent] if agent else none
 
 
 def _names(entry: RouteEntry) -> tuple[bytes, bytes]:

@@ -29,10 +29,8 @@ _next_ports = _shuffled()
 
 def free_ports() -> tuple[int, int]:
     """Return two neighbouring ports on which nothing listens."""
-    for port in _next_ports:
-        if is_free(port) and is_free(port + 1):
-            return port, port + 1
-    raise AssertionError("there is no end to them")
+    port = next(port for port in _next_ports if is_free(port) and is_free(port + 1))
+    return port, port + 1
 
 
 def free_port() -> int:

@@ -3,6 +3,7 @@
 import contextlib
 import operator
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -43,6 +44,20 @@ def late(connection: Connection) -> None:
         connection.send(answer(200, b"late"))
 
 
+def in_time(ask: Callable[[], bool]) -> bool:
+    """Say whether `ask` succeeds; it may fail only if it takes as long as the limits allow.
+
+    On a busy machine the target may: then it is rightly given up.
+    """
+    begun = time.monotonic()
+    try:
+        done = ask()
+    except (Closed, OSError):
+        done = False
+    assert done or time.monotonic() - begun > BRIEF / 1000 - 0.1
+    return done
+
+
 class TestProxyTimeout:
     """The target sends nothing: 503."""
 
@@ -71,8 +86,7 @@ class TestProxyTimeout:
 
     def test_a_prompt_target_is_not_bothered(self, proxy: RunningProxy, target: Target) -> None:
         proxy.add("/x", target.url)
-        # On a busy machine a target is not prompt each time.
-        assert eventually(lambda: proxy.get("/x").status == 200)
+        assert eventually(lambda: in_time(lambda: proxy.get("/x").status == 200))
 
 
 class TestTimeout:
@@ -138,16 +152,13 @@ class TestNoTimeout:
         proxy = start(*flags)
         proxy.add("/x", make_target(FrameServer(echo=True)).url)
         with contextlib.ExitStack() as connections:
-            # The handshake itself must not take that long, which it may on a busy machine.
             opened: list[Client] = []
 
             def opens() -> bool:
                 opened.append(connections.enter_context(proxy.connect()))
-                with contextlib.suppress(Closed, OSError):
-                    return handshake(opened[-1], "/x").status == 101
-                return False
+                return handshake(opened[-1], "/x").status == 101
 
-            assert eventually(opens)
+            assert eventually(lambda: in_time(opens))
             client = opened[-1]
             time.sleep(BRIEF / 1000 * 2)
             client.send(client_frame(TEXT, b"still here"))

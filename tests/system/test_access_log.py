@@ -116,8 +116,7 @@ async def test_a_stuck_pipe_holds_up_no_request_and_no_end(target: str, tmp_path
         assert await asyncio.to_thread(eventually, lambda: _accepts(port), 60)
         # Far more than pipe and memory take.
         await asyncio.to_thread(ask, port, "/" + "a" * 1200, 5000)
-        dropped = lambda: _dropped(metrics_port) > 0  # noqa: E731
-        assert await asyncio.to_thread(eventually, dropped)
+        assert await asyncio.to_thread(eventually, lambda: _dropped(metrics_port) > 0)
         process.terminate()
         assert await asyncio.to_thread(process.wait, 60) == 0
         text = pipe.read()
