@@ -24,6 +24,7 @@ class AccessLog:
     def __init__(self) -> None:
         self._config: model.AccessLog | None = None
         self._file: LogFile | None = None
+        self._leaving: list[LogFile] = []
         self._format: Lines = FORMATS["combined"]()
         self._records: list[Record] = []
         self._lines: list[str] = []
@@ -98,18 +99,21 @@ class AccessLog:
             await _wait(lambda: file.settled)
 
     async def close(self) -> None:
-        """Write what there is, as far as it can be written now, and end."""
-        file = self._file
+        """Write what there is, as far as it can be written now, and end.
+
+        Nobody who calls it returns earlier, nor while a file of before is still written to: the
+        process may end then.
+        """
         self._let_go()
         self._config = self._file = None
-        if file is not None:
-            await _wait(lambda: file.closed)
+        await _wait(lambda: all(file.closed for file in self._leaving))
 
     def _let_go(self) -> None:
         self.flush()
         if self._file is not None:
             self._dropped += self._file.dropped()
             self._file.close()
+            self._leaving = [*(file for file in self._leaving if not file.closed), self._file]
 
     def _on_timer(self) -> None:
         self._timer = None

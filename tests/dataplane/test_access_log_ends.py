@@ -3,11 +3,18 @@
 import asyncio
 import json
 import ssl
+import threading
+import time
 from typing import Any
 
 import pytest
 
+from proxy.dataplane.access_log import AccessLog
+from proxy.dataplane.log_file import LogFile
+from proxy.dataplane.log_record import Record
+from proxy.model import AccessLog as Config
 from proxy.model import Timeouts
+from proxy.tasks import spawn
 from tests.dataplane.access_lines import LogText, has, lines, only
 from tests.dataplane.conftest import StartFront
 from tests.dataplane.peers import ANSWER, Front, Target
@@ -231,3 +238,31 @@ async def test_over_tls(
     found = await lines(front, log_text, 2)
     assert [line["status"] for line in found] == [101, 499]
     assert found[0]["bytes_in"] == len(HELLO)
+
+
+@pytest.mark.usefixtures("patient_log")
+async def test_nobody_who_closes_it_returns_before_the_last_line_is_written(
+    log_text: LogText, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that ends after an upgrade may be told to end once more."""
+    freed, write = threading.Event(), LogFile._write
+
+    def slowly(file: LogFile, block: bytes) -> None:
+        freed.wait(30)
+        write(file, block)
+
+    monkeypatch.setattr(LogFile, "_write", slowly)
+    log = AccessLog()
+    log.configure(Config(str(log_text.path), "json"))
+    last = Record(time.monotonic())
+    last.head = last.forwarded = last.entry = None
+    last.peer, last.status = "192.0.2.7", 200
+    log.add(last)
+    closing = [spawn(log.close(), "close") for _ in range(2)]
+    await asyncio.sleep(0.1)
+    assert not any(task.done() for task in closing)
+
+    freed.set()
+    await closing[1]
+    assert log_text.read().count("\n") == 1
+    await closing[0]
