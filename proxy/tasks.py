@@ -1,4 +1,4 @@
-"""The one way to start a background task: named, referenced, its failure logged."""
+"""The one way to start a background task, its failure logged; and turns of the event loop."""
 
 import asyncio
 import logging
@@ -6,6 +6,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 log = logging.getLogger("hubgate")
+
+# uvloop takes one turn from accepting a connection to `connection_made`, asyncio two.
+_TURNS_TO_ARRIVE = 3
 
 _running: set[asyncio.Task[Any]] = set()
 
@@ -20,6 +23,15 @@ def spawn(coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
     _running.add(task)
     task.add_done_callback(_finished)
     return task
+
+
+async def arrivals() -> None:
+    """Wait until the protocols of all connections that the event loop has accepted know of them.
+
+    To be awaited when it accepts no more, before nobody is said to be there.
+    """
+    for _ in range(_TURNS_TO_ARRIVE):
+        await asyncio.sleep(0)
 
 
 def _finished(task: asyncio.Task[Any]) -> None:

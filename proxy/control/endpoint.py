@@ -8,6 +8,7 @@ from aiohttp import web
 from proxy.control.protocol import hide_software
 from proxy.control.sockets import BACKLOG, Listener
 from proxy.model import ServerTLS
+from proxy.tasks import arrivals
 from proxy.tls import renew_pair, server_context
 
 # Seconds a request that is being answered gets when the supervisor ends.
@@ -57,14 +58,22 @@ class Endpoint:
 
     async def suspend(self) -> None:
         """Accept nothing more and finish everything; whoever comes waits for another release."""
+        loop = asyncio.get_running_loop()
+        # Not closed at once: asyncio drops what it has accepted for a server that is closed.
+        for listener in self._listeners:
+            for sock in listener.sockets:
+                loop.remove_reader(sock)
+        await arrivals()
         for site in list(self._runner.sites):
             await site.stop()
         server = self._runner.server
         if server is None:
             return
-        loop = asyncio.get_running_loop()
         arrived = loop.time() + ARRIVAL_LIMIT
-        while server.connections and loop.time() < arrived:  # noqa: ASYNC110 - nothing tells
+        # A TLS handshake that goes on shows nowhere.
+        while (server.connections or self._tls is not None) and (  # noqa: ASYNC110
+            loop.time() < arrived
+        ):
             await asyncio.sleep(0.01)
         server.pre_shutdown()
         await server.shutdown(SUSPEND_LIMIT)

@@ -24,7 +24,12 @@ class Door:
         return f"<Door {self._sock.getsockname()} {'open' if self._accepting else 'closed'}>"
 
     async def open(self, tls: ssl.SSLContext | None) -> None:
-        """Accept with `tls` from now on; connections made before keep what they have."""
+        """Accept with `tls` from now on; connections made before keep what they have.
+
+        A door that was given up stays closed.
+        """
+        if self._given_up:
+            return
         loop = asyncio.get_running_loop()
         before, tls = self._accepting, None if self._plain else tls
         # A duplicate, because closing an asyncio server closes its socket: the original goes on
@@ -34,13 +39,19 @@ class Door:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         server = self._server if tls is None else buffer_apart(self._server)
         if sock.family == socket.AF_UNIX:
-            self._accepting = await loop.create_unix_server(
-                server, sock=sock, backlog=_BACKLOG, ssl=tls
-            )
+            accepting = await loop.create_unix_server(server, sock=sock, backlog=_BACKLOG, ssl=tls)
         else:
-            self._accepting = await loop.create_server(server, sock=sock, backlog=_BACKLOG, ssl=tls)
+            accepting = await loop.create_server(server, sock=sock, backlog=_BACKLOG, ssl=tls)
+        if self._given_up:
+            accepting.close()
+            return
+        self._accepting = accepting
         if before is not None:
             before.close()
+
+    @property
+    def _given_up(self) -> bool:
+        return self._sock.fileno() < 0
 
     @property
     def busy(self) -> bool:

@@ -306,7 +306,8 @@ class Downstream(web.RequestHandler):
     def finish_up(self) -> None:
         """Close now when idle, else after the current answer (draining)."""
         self.closing = True
-        if self.state is State.IDLE:
+        # One that closes already must not be closed twice: asyncio's TLS transport breaks.
+        if self.state is State.IDLE and not self.transport.is_closing():
             self._end(linger=False)
 
     def expire(self) -> None:

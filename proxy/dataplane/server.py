@@ -29,7 +29,7 @@ from proxy.errors import HubgateError
 from proxy.model import Report, WorkerConfig
 from proxy.routing.table import RouteEntry, RouteTable
 from proxy.routing.target import Target
-from proxy.tasks import spawn
+from proxy.tasks import arrivals, spawn
 from proxy.tls import client_context, server_context
 from proxy.upstream.connector import Connector
 from proxy.upstream.pool import Pool
@@ -38,6 +38,9 @@ log = logging.getLogger("hubgate")
 
 _SWEEP_INTERVAL = 0.5
 _RETIRED_INTERVAL = 0.1
+_DRAINING_INTERVAL = 0.02
+# A connection made a moment before gets this long, in seconds, to begin its request.
+_ARRIVAL = 0.1
 # How often the loop goes round, at most, until connections that were cut off are gone.
 _ROUNDS_TO_CLOSE = 10
 
@@ -126,6 +129,7 @@ class DataPlane:
         """
         for door in self._doors:
             door.retire()
+        await arrivals()
         now = self.loop.time()
         # A connection is among the clients only when its TLS handshake is done.
         handshakes = now + (self.timeouts.head if self._config.tls is not None else 0)
@@ -149,16 +153,29 @@ class DataPlane:
         """
         for door in self._doors:
             await door.close()
-        deadline = self.loop.time() + timeout
-        while self._say_goodbye() and self.loop.time() < deadline:  # noqa: ASYNC110 - but once
-            await asyncio.sleep(0.02)
+        await arrivals()
+        now = self.loop.time()
+        arrived, deadline = now + min(timeout, _ARRIVAL), now + timeout
+        # A handshake of TLS that goes on shows nowhere.
+        least = arrived if self._config.tls is not None else now
+        while (self._say_goodbye(arrived) or self.loop.time() < least) and (  # noqa: ASYNC110
+            self.loop.time() < deadline
+        ):
+            await asyncio.sleep(_DRAINING_INTERVAL)
         self._close()
         await self._end_log()
 
-    def _say_goodbye(self) -> bool:
-        """Tell every connection and tunnel, new ones as well; return whether there are any."""
+    def _say_goodbye(self, arrived: float) -> bool:
+        """Tell every connection and tunnel, new ones as well; return whether there are any.
+
+        Requests that were sent before have `arrived` by then, in the loop's seconds.
+        """
+        all_here = self.loop.time() >= arrived
         for client in self._listener.clients:
-            client.finish_up()
+            if all_here:
+                client.finish_up()
+            else:
+                client.closing = True
         for tunnel in list(self.tunnels):
             tunnel.shut_down()
         return bool(self._listener.clients or self.tunnels)
