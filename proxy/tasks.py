@@ -7,8 +7,9 @@ from typing import Any
 
 log = logging.getLogger("hubgate")
 
-# uvloop takes one turn from accepting a connection to `connection_made`, asyncio two.
-_TURNS_TO_ARRIVE = 3
+# From `accept` to `connection_made` it is one turn in uvloop and two in asyncio; from a signal to
+# its handler two, and three.
+_TURNS_TO_ARRIVE = 4
 
 _running: set[asyncio.Task[Any]] = set()
 
@@ -26,9 +27,10 @@ def spawn(coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
 
 
 async def arrivals() -> None:
-    """Wait until the protocols of all connections that the event loop has accepted know of them.
+    """Wait until what the event loop has got is with those whom it is for.
 
-    To be awaited when it accepts no more, before nobody is said to be there.
+    That is, accepted connections with their protocols, signals with their handlers. To be awaited
+    when no more can come, and before anybody says that there is nothing.
     """
     for _ in range(_TURNS_TO_ARRIVE):
         await asyncio.sleep(0)

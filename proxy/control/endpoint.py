@@ -58,17 +58,13 @@ class Endpoint:
 
     async def suspend(self) -> None:
         """Accept nothing more and finish everything; whoever comes waits for another release."""
-        loop = asyncio.get_running_loop()
-        # Not closed at once: asyncio drops what it has accepted for a server that is closed.
-        for listener in self._listeners:
-            for sock in listener.sockets:
-                loop.remove_reader(sock)
-        await arrivals()
         for site in list(self._runner.sites):
             await site.stop()
         server = self._runner.server
         if server is None:
             return
+        await arrivals()
+        loop = asyncio.get_running_loop()
         arrived = loop.time() + ARRIVAL_LIMIT
         # A TLS handshake that goes on shows nowhere.
         while (server.connections or self._tls is not None) and (  # noqa: ASYNC110

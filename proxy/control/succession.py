@@ -12,6 +12,7 @@ from typing import IO
 from proxy.control import handover
 from proxy.control.handover import Handover
 from proxy.errors import UpgradeError
+from proxy.tasks import arrivals
 
 log = logging.getLogger("hubgate.supervisor")
 
@@ -70,12 +71,17 @@ def succeed(left: Handover) -> None:
         os.set_inheritable(fd, False)
 
 
-def hold_signals(loop: asyncio.AbstractEventLoop) -> None:
+async def hold_signals() -> None:
     """Keep signals that arrive from now on until `release_signals`, in whichever release.
 
-    Blocking them is not all: threads of ours may still be there, and get them instead.
+    Those that came a moment before are heard by the handlers of the running loop. Blocking
+    signals is not all: threads of ours may still be there, and get them instead.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    for number in HANDLED:
+        signal.signal(number, _keep)
+    await arrivals()
+    loop = asyncio.get_running_loop()
     for number in HANDLED:
         loop.remove_signal_handler(number)
         signal.signal(number, _keep)

@@ -254,7 +254,7 @@ class Supervisor:
         except HubgateError as error:
             log.error("%s", error)
         listeners.leave()
-        succession.hold_signals(asyncio.get_running_loop())
+        await succession.hold_signals()
         if self._stop.is_set():
             succession.keep_signal(signal.SIGTERM)
         generation = self._upgrader.status.generation + 1
