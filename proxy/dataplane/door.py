@@ -66,7 +66,7 @@ class Door:
         self._sock.close()
 
     async def close(self) -> None:
-        """Stop accepting and give the socket up."""
+        """Stop accepting and give the socket up; end connections that only this door knows."""
         self.retire()
         if self._plain:
             # aiohttp takes no time at all for all the time in the world.

@@ -190,7 +190,10 @@ class _PageReceiver:
         try:
             return await self._done
         except asyncio.CancelledError:
-            self._connection.abort()
+            if self._done.cancelled():
+                self._connection.abort()
+            else:  # it has ended just now, and the connection may be another's already
+                self._done.exception()
             raise
 
     def on_informational(self, head: ResponseHead) -> None:

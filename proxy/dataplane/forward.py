@@ -31,6 +31,7 @@ from proxy.routing.target import Target
 from proxy.tasks import spawn
 from proxy.upstream.connection import Bytes, UpstreamConnection
 from proxy.upstream.response import CHUNKED, NO_BODY, UNTIL_CLOSE, ResponseHead
+from proxy.upstream.transports import pause_reading, resume_reading
 
 if TYPE_CHECKING:
     from proxy.dataplane.server import DataPlane
@@ -130,7 +131,8 @@ class Exchange:
             return
         entry.requests += 1
         self._entry, self._target = entry, target
-        connection = plane.pool.take(target.peer)
+        take = plane.pool.take if head.body is NO_BODY else plane.pool.take_surely
+        connection = take(target.peer)
         if connection is None and (outage := plane.connector.outage(target.peer)) is not None:
             self._refuse(outage)
             return
@@ -179,7 +181,7 @@ class Exchange:
         body = b"" if self._head.body is NO_BODY else self._body()
         connection.begin(self, self._opening, self._head.method == b"HEAD", body)
         if not self._client.writable:
-            connection.transport.pause_reading()
+            pause_reading(connection.transport)
         if self._plane.watches and self._watch is None:
             self._watch = Watch(self._plane.loop, self._plane.timeouts, self._on_expired)
         if not request.ended:
@@ -276,9 +278,9 @@ class Exchange:
         connection = self._connection
         if connection is not None:
             if writable:
-                connection.transport.resume_reading()
+                resume_reading(connection.transport)
             else:
-                connection.transport.pause_reading()
+                pause_reading(connection.transport)
 
     def on_switched(self, head: ResponseHead, leftover: bytes) -> None:
         """101: hand both transports to a tunnel."""
@@ -318,7 +320,7 @@ class Exchange:
         connection, self._connection = self._connection, None
         if connection is not None:
             if not self._client.writable:
-                connection.transport.resume_reading()
+                resume_reading(connection.transport)
             if self._request.ended:
                 self._plane.pool.put(connection)
             else:

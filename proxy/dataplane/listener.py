@@ -17,12 +17,12 @@ from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 
 from proxy.dataplane.admission import Admission
-from proxy.dataplane.departure import has_left
 from proxy.dataplane.plain import HeaderBlocks
 from proxy.dataplane.reader import Incoming, RequestReader
 from proxy.errors import RequestTimeoutError
 from proxy.model import Limits, Timeouts
 from proxy.upstream.connection import WRITE_BUFFER
+from proxy.upstream.transports import has_left
 
 # A client that is still sending when its answer is complete gets this long, in seconds, to read
 # it before the connection is cut (nginx: lingering_timeout).
@@ -190,6 +190,8 @@ class Downstream(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self.state is State.DETACHED:
+            # Over TLS, loops settle whom to tell a turn before, when no tunnel was there yet.
+            cast(BaseProtocol, self.transport.get_protocol()).connection_lost(exc)
             return
         self.state = State.CLOSED
         self._server.connection_lost(self, exc)
@@ -306,8 +308,7 @@ class Downstream(web.RequestHandler):
     def finish_up(self) -> None:
         """Close now when idle, else after the current answer (draining)."""
         self.closing = True
-        # One that closes already must not be closed twice: asyncio's TLS transport breaks.
-        if self.state is State.IDLE and not self.transport.is_closing():
+        if self.state is State.IDLE:
             self._end(linger=False)
 
     def expire(self) -> None:
@@ -322,7 +323,7 @@ class Downstream(web.RequestHandler):
             self._reader.fail(RequestTimeoutError(f"the request's {what} did not come in time"))
             self._advance()
         elif self.state is State.IDLE:
-            self.transport.close()
+            self._end(linger=False)
         elif self.transport.get_write_buffer_size() < self._unsent:
             self._wait_for_reader()
         else:
@@ -336,7 +337,7 @@ class Downstream(web.RequestHandler):
             self._hold = Hold.NONE
             self.transport.write_eof()
             self.transport.resume_reading()
-        else:
+        elif not self.transport.is_closing():  # twice is too much for asyncio's TLS
             self.transport.close()
 
     def _wait_for_reader(self) -> None:

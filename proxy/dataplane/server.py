@@ -152,7 +152,7 @@ class DataPlane:
         Returns when every connection is closed; what is open after the time is cut off.
         """
         for door in self._doors:
-            await door.close()
+            door.retire()
         await arrivals()
         now = self.loop.time()
         arrived, deadline = now + min(timeout, _ARRIVAL), now + timeout
@@ -162,6 +162,8 @@ class DataPlane:
             self.loop.time() < deadline
         ):
             await asyncio.sleep(_DRAINING_INTERVAL)
+        for door in self._doors:
+            await door.close()
         self._close()
         await self._end_log()
 
@@ -178,7 +180,9 @@ class DataPlane:
                 client.closing = True
         for tunnel in list(self.tunnels):
             tunnel.shut_down()
-        return bool(self._listener.clients or self.tunnels)
+        # Those of plain doors are closed with the door.
+        plain = not all_here and any(door.busy for door in self._doors)
+        return bool(self._listener.clients or self.tunnels or plain)
 
     def _close(self) -> None:
         for client in self._listener.clients:

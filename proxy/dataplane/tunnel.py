@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from enum import Enum
 
-from proxy.dataplane.departure import has_left
 from proxy.dataplane.frames import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameScanner
 from proxy.routing.table import RouteEntry
+from proxy.upstream.transports import close, has_left, pause_reading, resume_reading
 
 # How long nothing may move, in seconds, after one side has ended; and how long one side may not
 # read before the other one is looked after.
@@ -121,7 +121,7 @@ class Tunnel:
             self._linger(State.ENDING)
             # Over TLS, a side that is being closed may go on sending: its target is gone.
             end.other.silent = True
-            end.other.transport.close()
+            close(end.other.transport)
 
     def _let_go(self) -> None:
         """Undo the circle of references: over TLS, hundreds of KiB would wait for a collection."""
@@ -132,7 +132,7 @@ class Tunnel:
     def close(self) -> None:
         """Flush and close both sides."""
         for end in self._ends:
-            end.transport.close()
+            close(end.transport)
 
     def left(self) -> None:
         """One side has heard our goodbye; when both have, nothing more is passed on."""
@@ -215,9 +215,9 @@ class End(asyncio.Protocol):
     def pause_writing(self) -> None:
         self.tunnel.stalled(True)
         if not self.other.gone:
-            self.other.transport.pause_reading()
+            pause_reading(self.other.transport)
 
     def resume_writing(self) -> None:
         self.tunnel.stalled(False)
         if not self.other.gone:
-            self.other.transport.resume_reading()
+            resume_reading(self.other.transport)

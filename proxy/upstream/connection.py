@@ -1,7 +1,9 @@
 """The client side of HTTP/1.1: one connection to a target, one request at a time."""
 
 import asyncio
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from typing import Protocol, cast
 
@@ -27,6 +29,7 @@ _HEAD_LIMIT = 1 << 18
 WRITE_BUFFER = 1 << 16
 # A body is not copied out of the bytes it came in from this size on.
 _LARGE = 1 << 12
+_READ_AT_ONCE = 1 << 16
 
 
 class State(Enum):
@@ -170,6 +173,8 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.set_write_buffer_limits(WRITE_BUFFER)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if isinstance(exc, OSError) and self._receiver is not None and not self.peer.tls:
+            self._read_rest()
         receiver, self._receiver = self._receiver, None
         was_idle, self.state = self.state is State.IDLE, State.CLOSED
         if receiver is None:
@@ -186,6 +191,16 @@ class UpstreamConnection(asyncio.Protocol):
             receiver.on_upstream_lost(
                 UpstreamClosedError(f"{self.peer} closed the connection before its response ended")
             )
+
+    def _read_rest(self) -> None:
+        """Take what the kernel has: a target may answer (413), and then take no more of a body.
+
+        Writing to it fails, and the loop reads no more, before that answer was read.
+        """
+        fd = self.transport.get_extra_info("socket").fileno()
+        with suppress(OSError):
+            while self._receiver is not None and (data := os.read(fd, _READ_AT_ONCE)):
+                self.data_received(data)
 
     def eof_received(self) -> None:
         # Closing would first wait for the target to read what is still to be sent.

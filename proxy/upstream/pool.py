@@ -8,6 +8,7 @@ from proxy.model import Timeouts
 from proxy.routing.target import Peer
 from proxy.upstream.connection import IDLE, UpstreamConnection
 from proxy.upstream.peer import connect
+from proxy.upstream.transports import has_left
 
 # A connection that was used in the last so many seconds is not surplus.
 _IN_USE = 0.5
@@ -40,6 +41,15 @@ class Pool:
                 return connection
         return None
 
+    def take_surely(self, peer: Peer) -> UpstreamConnection | None:
+        """Return an idle connection to `peer` whose end has not come, though nobody has read it.
+
+        For a request that cannot be sent twice; it takes a system call more than `take`.
+        """
+        while (connection := self.take(peer)) is not None and has_left(connection.transport):
+            connection.abort()
+        return connection
+
     async def connect(self, peer: Peer) -> UpstreamConnection:
         """Open a new connection to `peer`, the caller's; raises ConnectError."""
         connection = await connect(
@@ -62,6 +72,8 @@ class Pool:
             or not self._max_idle
             or connection.expires < now
             or connection.transport.is_closing()
+            # The next request would wait behind a body that the target has not read.
+            or connection.transport.get_write_buffer_size()
         ):
             connection.abort()
             return
@@ -85,7 +97,8 @@ class Pool:
                 del self._idle[peer]
 
     def close(self) -> None:
-        """Close every idle connection."""
+        """Close every idle connection, and each that is given back later."""
+        self._max_idle = 0
         for idle in self._idle.values():
             for connection in idle:
                 connection.abort()

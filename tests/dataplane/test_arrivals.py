@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from proxy.dataplane import server
 from proxy.dataplane.door import Door
 from proxy.dataplane.listener import Listener
 from proxy.tasks import spawn
-from tests.dataplane.conftest import StartTarget
+from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import Front, Target, hello, listening
 from tests.dataplane.wire import PATIENCE, Wire, request
 
@@ -77,6 +78,32 @@ async def test_who_came_before_a_drain_has_a_moment_to_ask(
             await client.send(ASKED)
             assert (await client.read_response()).body == b"hello"
         await asyncio.wait_for(draining, PATIENCE)
+        client.close()
+
+
+@pytest.mark.parametrize("turns", TURNS)
+async def test_who_came_before_a_drain_is_still_redirected(
+    start_front: StartFront,
+    server_settings: dict[str, Any],
+    turns: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "_ARRIVAL", PATIENCE)
+    plain = listening(socket.AF_INET, ("127.0.0.1", 0))
+    front = await start_front(config={**server_settings, "redirect_to": 443}, redirect=[plain])
+    with plain.dup() as shared:
+        client = Wire(socket.create_connection(plain.getsockname()))
+        await turn(turns)
+        draining = spawn(front.plane.drain(PATIENCE), "drain")
+        await turn(10)
+        if still_waits(shared):
+            assert turns < TURNS[-1]
+            draining.cancel()
+        else:
+            assert not draining.done(), "somebody is there"
+            await client.send(ASKED)
+            assert (await client.read_response()).status == 301
+            draining.cancel()  # over TLS it takes all of the time
         client.close()
 
 

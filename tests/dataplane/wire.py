@@ -243,6 +243,19 @@ class TLSWire(Wire):
         """Close the connection at once."""
         self._writer.transport.abort()
 
+    async def cut_off(self, *, reset: bool = False) -> None:
+        """Send TCP's end, or a reset, without TLS's own end, after all that was sent."""
+        async with asyncio.timeout(PATIENCE):
+            while self._writer.transport.get_write_buffer_size():  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.005)
+        fd = self._writer.get_extra_info("socket").fileno()
+        with socket.fromfd(fd, socket.AF_INET, socket.SOCK_STREAM) as raw:
+            if reset:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self._writer.transport.abort()
+            else:
+                raw.shutdown(socket.SHUT_WR)
+
 
 def chunked(*parts: bytes) -> bytes:
     """Return a whole chunked body with one chunk for each part."""
