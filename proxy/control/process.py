@@ -138,6 +138,11 @@ class WorkerProcess:
             return "runs"
         return f"ended with code {code}" if code >= 0 else f"was ended by signal {-code}"
 
+    @property
+    def ended_well(self) -> bool:
+        """Whether the process ended by itself, as one does that has nothing open any more."""
+        return self._process.returncode == 0
+
     # --- what the supervisor says ---
 
     def start(self, config: WorkerConfig, revision: int, routes: tuple[Route, ...]) -> None:
@@ -170,7 +175,10 @@ class WorkerProcess:
             self._link.send(Retire(limit, drain))
 
     async def hand_over(self) -> HandedWorker:
-        """Give the worker away; `run` has been cancelled. Raises LinkClosedError if it hangs."""
+        """Give the worker away; `run` has been cancelled.
+
+        Raises LinkClosedError if it hangs, or has ended.
+        """
         fd, received = await self._link.hand_over()
         retired = self.state is not WorkerState.READY
         return HandedWorker(self.index, self.pid, fd, received, retired)

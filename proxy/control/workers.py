@@ -150,7 +150,18 @@ class WorkerPool:
         for follower in self._followers.values():
             follower.cancel()
         await self._wait_for_end(None)
-        return [handed for worker in leaving.values() if (handed := await _handed(worker))]
+        return [handed for each in leaving.values() if (handed := await self._handed(each))]
+
+    async def _handed(self, worker: WorkerProcess) -> HandedWorker | None:
+        try:
+            return await worker.hand_over()
+        except LinkClosedError as error:
+            worker.kill()
+            await worker.run()  # its last words may still be unread
+            self._reports.forget(worker.pid)
+            level = logging.INFO if worker.ended_well else logging.ERROR
+            log.log(level, "worker pid %d %s: %s", worker.pid, worker.fate, error)
+            return None
 
     # --- what the control plane asks for ---
 
@@ -310,16 +321,6 @@ class WorkerPool:
 async def _all_done(waiting: Iterable[asyncio.Future[None]]) -> None:
     for future in waiting:
         await future
-
-
-async def _handed(worker: WorkerProcess) -> HandedWorker | None:
-    try:
-        return await worker.hand_over()
-    except LinkClosedError as error:
-        log.error("worker pid %d: %s; it is ended", worker.pid, error)
-        worker.kill()
-        await worker.run()
-        return None
 
 
 class _NoReports:

@@ -89,7 +89,7 @@ class Link:
     async def hand_over(self) -> tuple[int, bytes]:
         """Give this end away while nobody receives: a descriptor, and what was read ahead.
 
-        Raises LinkClosedError when the other end does not read what was sent.
+        Raises LinkClosedError when the other end is gone, or does not read what was sent.
         """
         transport = self._writer.transport
         try:
@@ -97,6 +97,8 @@ class Link:
                 await self.flush()
                 while transport.get_write_buffer_size():  # noqa: ASYNC110 - nothing tells of it
                     await asyncio.sleep(0.01)
+            if transport.is_closing():  # uvloop's has no socket any more
+                raise BrokenPipeError
             fd = os.dup(transport.get_extra_info("socket").fileno())
         except OSError as error:  # the time has passed, or the other end is gone
             raise LinkClosedError("nobody reads at the other end of the link") from error

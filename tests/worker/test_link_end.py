@@ -1,0 +1,76 @@
+"""A link whose other end goes, on the event loop of both ends in production."""
+
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+import uvloop
+
+from proxy.model import Route
+from proxy.tasks import spawn
+from proxy.worker.link import Link, LinkClosedError
+from proxy.worker.messages import Ack, Change
+from tests.control.waiting import until
+
+# More than the kernel takes for somebody who does not read.
+LARGE = Change(1, tuple(Route(f"/{number}", "http://127.0.0.1:1") for number in range(20_000)), ())
+
+
+def run(test: Callable[[Link, socket.socket], Awaitable[None]]) -> None:
+    """Run `test` with a link and the socket at its other end."""
+
+    async def with_link() -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        with theirs:
+            link = await Link.open(ours)
+            try:
+                await test(link, theirs)
+            finally:
+                await link.close()
+
+    uvloop.run(with_link())
+
+
+async def lose(link: Link, theirs: socket.socket) -> None:
+    """Have the other end gone with something unread, and the link know."""
+    link.send(Ack(1))
+    await until(lambda: unread(theirs))
+    theirs.close()
+    await until(link._writer.transport.is_closing)
+
+
+def unread(sock: socket.socket) -> bytes:
+    with suppress(BlockingIOError):
+        return sock.recv(1, socket.MSG_PEEK)
+    return b""
+
+
+def test_a_link_that_is_lost_cannot_be_handed_over() -> None:
+    async def test(link: Link, theirs: socket.socket) -> None:
+        await lose(link, theirs)
+        with pytest.raises(LinkClosedError, match="nobody reads"):
+            await link.hand_over()
+
+    run(test)
+
+
+def test_a_link_that_is_lost_while_it_is_handed_over_is_lost() -> None:
+    async def test(link: Link, theirs: socket.socket) -> None:
+        link.send(LARGE)
+        handing = spawn(hand_over(link), "hand over")
+        await until(link._writer.transport.get_write_buffer_size)
+        assert not handing.done()
+        theirs.close()
+        assert "nobody reads" in await handing
+
+    run(test)
+
+
+async def hand_over(link: Link) -> str:
+    """Return why it could not be handed over."""
+    with pytest.raises(LinkClosedError) as raised:
+        await link.hand_over()
+    return str(raised.value)
