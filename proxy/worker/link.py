@@ -26,7 +26,7 @@ LENGTH_BYTES = 4
 # and one awakening at the other end for all of them.
 SENT_AT_ONCE = 1 << 14
 
-# Seconds a worker has to read what was sent to it before another supervisor takes over.
+# Seconds the other end has to read what was sent before this end goes.
 FLUSH_LIMIT = 5.0
 READ_AHEAD = 1024 * 1024
 
@@ -58,10 +58,20 @@ class Link:
             self._outgoing.put_nowait(message)
 
     async def flush(self) -> None:
-        """Wait until all that was queued is with the kernel, or the other end is gone."""
-        joined = spawn(self._outgoing.join(), "link flush")
-        await asyncio.wait({joined, self._sender}, return_when=asyncio.FIRST_COMPLETED)
-        joined.cancel()
+        """Wait until all that was queued is with the kernel, or the other end is gone.
+
+        Raises TimeoutError when the other end does not read for five seconds.
+        """
+        transport = self._writer.transport
+        async with asyncio.timeout(FLUSH_LIMIT):
+            joined = spawn(self._outgoing.join(), "link flush")
+            try:
+                await asyncio.wait({joined, self._sender}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                joined.cancel()
+            # drain() leaves up to 64 KiB with the event loop.
+            while transport.get_write_buffer_size() and not transport.is_closing():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     async def receive(self) -> Message:
         """Return the next message; raise LinkClosedError when there will be none."""
@@ -93,10 +103,7 @@ class Link:
         """
         transport = self._writer.transport
         try:
-            async with asyncio.timeout(FLUSH_LIMIT):
-                await self.flush()
-                while transport.get_write_buffer_size():  # noqa: ASYNC110 - nothing tells of it
-                    await asyncio.sleep(0.01)
+            await self.flush()
             if transport.is_closing():  # uvloop's has no socket any more
                 raise BrokenPipeError
             fd = os.dup(transport.get_extra_info("socket").fileno())
@@ -136,6 +143,8 @@ class Link:
             while True:
                 message = await self._outgoing.get()
                 for part in parts(message):
+                    if self._writer.transport.is_closing():
+                        return  # uvloop's raises RuntimeError then
                     frame = encode(part)
                     self._writer.write(frame)
                     await self._writer.drain()

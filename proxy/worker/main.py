@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 
 import uvloop
 
@@ -86,7 +87,8 @@ async def _start(link: Link) -> "Worker":
         await worker.listen(message.sockets)
     except (HubgateError, OSError) as error:
         link.send(Failed(str(error)))
-        await link.flush()
+        with suppress(TimeoutError):
+            await link.flush()
         os._exit(1)
     link.send(Ready())
     return worker
@@ -145,6 +147,7 @@ class Worker:
         await self._plane.drain(timeout)
         self._link.send(Collected(LAST_WORDS, self._plane.report()))
         self._link.send(Drained())
-        await self._link.flush()
+        with suppress(TimeoutError):
+            await self._link.flush()
         logging.shutdown()
         os._exit(0)

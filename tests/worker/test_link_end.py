@@ -1,5 +1,7 @@
 """A link whose other end goes, on the event loop of both ends in production."""
 
+import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -9,6 +11,7 @@ import uvloop
 
 from proxy.model import Route
 from proxy.tasks import spawn
+from proxy.worker import link as link_module
 from proxy.worker.link import Link, LinkClosedError
 from proxy.worker.messages import Ack, Change
 from tests.control.waiting import until
@@ -67,6 +70,56 @@ def test_a_link_that_is_lost_while_it_is_handed_over_is_lost() -> None:
         assert "nobody reads" in await handing
 
     run(test)
+
+
+def test_what_is_sent_on_a_lost_link_is_dropped() -> None:
+    async def test(link: Link, theirs: socket.socket) -> None:
+        await lose(link, theirs)
+        link.send(Ack(2))
+        await link.flush()
+        assert link._sender.exception() is None
+
+    run(test)
+
+
+def test_flushed_is_what_the_kernel_has() -> None:
+    """As much is left with the event loop, before, as drain() lets be there."""
+
+    async def test(link: Link, theirs: socket.socket) -> None:
+        fill(link)
+        link.send(Ack(2))
+        await until(link._outgoing.empty)
+        flushing = spawn(link.flush(), "flush")
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not flushing.done()
+        while not flushing.done():
+            with suppress(BlockingIOError):
+                theirs.recv(1 << 20)
+            await asyncio.sleep(0)
+        await flushing
+        assert link._writer.transport.get_write_buffer_size() == 0
+
+    run(test)
+
+
+def test_nobody_waits_for_ever_for_one_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "FLUSH_LIMIT", 0.1)
+
+    async def test(link: Link, theirs: socket.socket) -> None:
+        fill(link)
+        link.send(Ack(2))
+        with pytest.raises(TimeoutError):
+            await link.flush()
+
+    run(test)
+
+
+def fill(link: Link) -> None:
+    """Give the kernel all it takes for the other end."""
+    with suppress(BlockingIOError):
+        while True:
+            os.write(link._writer.transport.get_extra_info("socket").fileno(), bytes(1 << 16))
 
 
 async def hand_over(link: Link) -> str:
