@@ -1,5 +1,6 @@
 """What a start does first: it listens, and has its workers load while the supervisor does."""
 
+import logging
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -10,9 +11,12 @@ from proxy.control.birth import Newborn, give_birth
 from proxy.control.descriptors import raise_descriptor_limit
 from proxy.control.handover import Handover
 from proxy.control.listeners import Listeners
+from proxy.errors import ConfigError
 from proxy.keeper import Ward
 from proxy.settings import Settings
 from proxy.worker.messages import InheritedSocket
+
+log = logging.getLogger("hubgate.supervisor")
 
 
 class Ground:
@@ -24,7 +28,7 @@ class Ground:
 
     def __init__(self, settings: Settings, left: Handover | None = None) -> None:
         raise_descriptor_limit()
-        ward = Ward.meet(os.environ)
+        ward = _ward(left)
         handed = left.listeners if left else activation.inherited(settings, os.environ, ward)
         self.listeners = Listeners(settings, handed)
         activation.entrust(ward, self.listeners)
@@ -53,6 +57,17 @@ class Ground:
         self.listeners.close()
         for born in self.born.values():
             born.end()
+
+
+def _ward(left: Handover | None) -> Ward | None:
+    """Meet the keeper; in an upgrade one that does not answer is no reason to end anything."""
+    try:
+        return Ward.meet(os.environ)
+    except ConfigError as error:
+        if left is None:
+            raise
+        log.error("upgrading without the hub: %s", error)
+        return None
 
 
 def _on_end(handler: Callable[[int, object], None]) -> None:
