@@ -72,7 +72,7 @@ class Endpoint:
         ):
             await asyncio.sleep(0.01)
         server.pre_shutdown()
-        await server.shutdown(SUSPEND_LIMIT)
+        await server.shutdown(SUSPEND_LIMIT / 2)  # it waits twice: for an answer, then for its end
         await self.close()
 
     async def close(self) -> None:

@@ -245,8 +245,9 @@ class Supervisor:
         """Finish what the API was asked for, and let go of everything without ending it."""
         assert self._reloader is not None
         sockets = listeners.hand_over()
-        await self._reloader.finish()
+        # In this order: a reload may be among what the API was asked for.
         await asyncio.gather(*(endpoint.suspend() for endpoint in endpoints))
+        await self._reloader.finish()
         workers = tuple(await pool.hand_over())
         routes = service.hand_over()
         try:
