@@ -19,7 +19,10 @@ def launch(settings: Settings, reload: Reload) -> int:
     configure_logging(settings.log_level)
     if (fd := succession.rehearsal()) is not None:
         return _rehearse(settings, fd)
-    code, supervisor = _run(settings, reload, succession.predecessor())
+    left = succession.predecessor()
+    if left is None:
+        succession.hold_early_signals()
+    code, supervisor = _run(settings, reload, left)
     while supervisor.legacy is not None:
         succession.succeed(supervisor.legacy)
         # It could not be replaced: then the same release is its own successor.

@@ -1,6 +1,5 @@
 """Replacing this process's program by the newly installed one: same process, same sockets."""
 
-import asyncio
 import logging
 import os
 import signal
@@ -74,22 +73,25 @@ def succeed(left: Handover) -> None:
 async def hold_signals() -> None:
     """Keep signals that arrive from now on until `release_signals`, in whichever release.
 
-    Those that came a moment before are heard by the handlers of the running loop. Blocking
-    signals is not all: threads of ours may still be there, and get them instead.
+    Those that came a moment before are heard by the handlers of the running loop, which has to
+    end soon after. Blocking signals is not all: threads of ours may still be there, and get them
+    instead.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
     for number in HANDLED:
         signal.signal(number, _keep)
+    # The loop's own are not removed: for a moment a signal would end the process.
     await arrivals()
-    loop = asyncio.get_running_loop()
-    for number in HANDLED:
-        loop.remove_signal_handler(number)
-        signal.signal(number, _keep)
 
 
 def keep_signal(number: signal.Signals) -> None:
     """Have the next release find a signal which we have heard but not followed."""
     _keep(number, None)
+
+
+def hold_early_signals() -> None:
+    """Keep, until `release_signals`, what would end a process that is only starting."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP, signal.SIGUSR2))
 
 
 def release_signals() -> None:

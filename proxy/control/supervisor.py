@@ -68,6 +68,7 @@ class Supervisor:
         self._main: asyncio.Task[int] | None = None
         self._stop = asyncio.Event()
         self._serving = False
+        self._hung_up = False  # told to reload before it served
         self._cut_by: signal.Signals | None = None
         self._undone: AsyncExitStack | None = None
 
@@ -192,6 +193,8 @@ class Supervisor:
         """Wait for the end or an upgrade, reloading meanwhile. Raises what the pool fails of."""
         assert self._reloader is not None
         self._serving = True
+        if self._hung_up:
+            self._on_hangup()
         following = spawn(self._reloader.follow(), "follow files")
         stopped = spawn(self._stop.wait(), "stop signal")
         agreed = spawn(self._upgrader.agreed.wait(), "upgrade")
@@ -290,8 +293,10 @@ class Supervisor:
     def _on_hangup(self) -> None:
         if self._read is None:
             self._on_stop(signal.SIGHUP)
-        elif self._reloader is not None:
+        elif self._serving and self._reloader is not None:
             spawn(self._reloader.reload(), "reload")
+        else:
+            self._hung_up = True
 
     def _on_upgrade(self) -> None:
         spawn(self._upgrader.prepare_for_signal(), "upgrade")

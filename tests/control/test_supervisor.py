@@ -50,6 +50,19 @@ ground.give_birth = interrupted
 """
 
 
+# Signals that only mean something to a proxy that serves.
+TOLD_EARLY = """
+import signal
+from proxy.control.ground import Ground
+give_birth = Ground.give_birth
+def told(self):
+    give_birth(self)
+    signal.raise_signal(signal.SIGHUP)
+    signal.raise_signal(signal.SIGUSR2)
+Ground.give_birth = told
+"""
+
+
 def can_listen(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -137,6 +150,16 @@ async def test_stopping_it_while_it_starts_leaves_nothing(tmp_path: Path) -> Non
         assert await hubgate.ended() == 0
         assert all(gone(pid) for pid in workers)
         assert "Traceback" not in hubgate.output
+
+
+async def test_what_it_is_told_while_it_starts_is_followed_later(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, config_file=tmp_path / "named by launched()")
+    async with launched(tmp_path / "it", settings, TOLD_EARLY) as hubgate:
+        await hubgate.serving()
+        await hubgate.printed("reloaded: nothing has changed")
+        await hubgate.printed("not upgraded: not now")
+        hubgate.signal(signal.SIGTERM)
+        assert await hubgate.ended() == 0
 
 
 async def test_stopping_it_between_two_births_leaves_nothing(tmp_path: Path) -> None:
