@@ -175,6 +175,9 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if isinstance(exc, OSError) and self._receiver is not None and not self.peer.tls:
             self._read_rest()
+            if self.state is State.DETACHED:  # a 101 was there; its tunnel must hear of the end
+                cast(asyncio.Protocol, self.transport.get_protocol()).connection_lost(exc)
+                return
         receiver, self._receiver = self._receiver, None
         was_idle, self.state = self.state is State.IDLE, State.CLOSED
         if receiver is None:

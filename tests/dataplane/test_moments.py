@@ -11,6 +11,7 @@ from proxy.dataplane import listener
 from proxy.model import ForwardRules, Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import ANSWER, Front, Target, until
+from tests.dataplane.tunnels import RAW, RAW_SWITCH, closed
 from tests.dataplane.wire import Wire, request, response
 
 GET = request("GET", "/")
@@ -33,6 +34,24 @@ async def test_an_early_answer_comes_through_though_more_body_comes(
     got = await client.read_response()
     assert (got.status, got.body) == (413, b"too much")
     client.close()
+
+
+async def test_a_switch_that_was_not_read_before_the_target_was_lost_leaves_nothing(
+    joined: Front, target: Target
+) -> None:
+    client = await joined.client()
+    await client.send(request("GET", "/", *RAW))
+    wire = await target.accept()
+    await wire.read_request()
+    (reading,) = joined.plane._listener.clients
+    stream: Any = reading._stream
+    upstream = stream._connection.transport
+    upstream.pause_reading()
+    await wire.send(RAW_SWITCH)
+    upstream._force_close(ConnectionResetError())  # as a failed write does
+    assert (await client.read_response()).status == 101
+    assert await client.ending() in ("end", "reset")
+    await closed(joined)
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
