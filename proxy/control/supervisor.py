@@ -25,10 +25,10 @@ from proxy.control.reload import Parts, Reloader, watched_files
 from proxy.control.reports import WorkerReports
 from proxy.control.routes import RouteService
 from proxy.control.upgrade import Upgrader
-from proxy.control.watch import versions
+from proxy.control.watch import versions_read
 from proxy.control.workers import WorkerPool
 from proxy.errors import HubgateError
-from proxy.settings import Settings
+from proxy.settings import READ_SINCE, Settings
 from proxy.store import open_store
 from proxy.store.base import RouteStore
 from proxy.store.recovery import RecoveryStore
@@ -58,8 +58,8 @@ class Supervisor:
         self._settings = settings
         self._read = reload
         self._ground = ground
-        # As early as this: a file may change while the workers start.
-        self._known = versions(watched_files(settings))
+        # A file may have changed while it was read, or while hubgate starts.
+        self._known = versions_read(watched_files(settings), READ_SINCE)
         self._guard = TokenGuard(settings.api_token)
         self._metrics = Metrics(left.counters if left else None)
         self._reloader: Reloader | None = None

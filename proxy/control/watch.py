@@ -16,6 +16,9 @@ SETTLE = 0.2
 # Seconds after which the files are looked at even if the kernel has told nothing, as on NFS.
 LOOK_ANYWAY = 1.0
 
+# The kernel takes the time of a change from a clock that may be some milliseconds late.
+CLOCK_LAG = 0.05
+
 # What differs between two versions of a file; None while there is no file.
 Version = tuple[int, ...] | None
 Versions = dict[Path, Version]
@@ -24,6 +27,17 @@ Versions = dict[Path, Version]
 def versions(paths: Iterable[Path]) -> Versions:
     """Return the present version of each file."""
     return {path: _version(path) for path in paths}
+
+
+def versions_read(paths: Iterable[Path], since: float) -> Versions:
+    """Return the version of each file as it was read, at some time after `since`, epoch seconds.
+
+    It is one that no file ever has where nobody can tell, because the file has changed since.
+    """
+    return {
+        path: () if _changed(path) > since - CLOCK_LAG else version
+        for path, version in versions(paths).items()
+    }
 
 
 async def files_changed(known: Versions) -> Versions:
@@ -69,6 +83,15 @@ async def _settled(known: Versions, missed: set[Path]) -> Versions | None:
             missed |= lost
             return None if lost else now
     return None
+
+
+def _changed(path: Path) -> float:
+    """Return when the file, or what stands in its place, was last changed; 0 for none."""
+    try:
+        # Renamed, it keeps the time at which it was written.
+        return os.stat(path).st_ctime
+    except OSError:
+        return 0.0
 
 
 def _version(path: Path) -> Version:

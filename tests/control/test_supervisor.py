@@ -50,6 +50,23 @@ ground.give_birth = interrupted
 """
 
 
+# Run before hubgate starts: after the settings were read somebody writes others.
+CHANGED_EARLY = """
+import os, pickle, sys
+from dataclasses import replace
+from pathlib import Path
+from proxy.control.ground import Ground
+give_birth = Ground.give_birth
+def changed(self):
+    file = Path(sys.argv[1])
+    fresh = file.with_suffix(".new")
+    settings = pickle.loads(file.read_bytes())
+    fresh.write_bytes(pickle.dumps(replace(settings, log_level="debug")))
+    os.replace(fresh, file)
+    give_birth(self)
+Ground.give_birth = changed
+"""
+
 # Signals that only mean something to a proxy that serves.
 TOLD_EARLY = """
 import signal
@@ -150,6 +167,13 @@ async def test_stopping_it_while_it_starts_leaves_nothing(tmp_path: Path) -> Non
         assert await hubgate.ended() == 0
         assert all(gone(pid) for pid in workers)
         assert "Traceback" not in hubgate.output
+
+
+async def test_a_file_that_changes_after_it_was_read_is_read_again(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, config_file=tmp_path / "named by launched()")
+    async with launched(tmp_path / "it", settings, CHANGED_EARLY) as hubgate:
+        await hubgate.serving()
+        await hubgate.printed("reloaded: log_level")
 
 
 async def test_what_it_is_told_while_it_starts_is_followed_later(tmp_path: Path) -> None:
