@@ -18,7 +18,7 @@ class _Line(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """Send every log line of `level` and above to stderr; call it once a process."""
+    """Send every log line of `level` and above to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Line("%(asctime)s [%(name)s] %(levelname)s: %(message)s"))
     root = logging.getLogger()

@@ -12,6 +12,7 @@ from proxy import __version__
 from proxy.cli import chp_settings, outcome
 from proxy.cli.chp_options import chp_options
 from proxy.cli.launch import launch
+from proxy.control.succession import read_settings
 from proxy.logs import configure_logging
 from proxy.settings.certificates import certificate_dates
 from proxy.settings.exposure import exposure_warnings
@@ -28,7 +29,7 @@ def command(**options: Any) -> int:
     """The front proxy of a notebook hub, with the options of configurable-http-proxy."""
     options["log_level"] = chp_settings.log_level(options["log_level"])
     configure_logging(options["log_level"])
-    settings = chp_settings.build(options, os.environ)
+    settings = read_settings(lambda: chp_settings.build(options, os.environ))
     dates = certificate_dates(settings)
     for warning in [*chp_settings.warnings(options), *exposure_warnings(settings), *dates]:
         log.warning("%s", warning)

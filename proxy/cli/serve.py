@@ -11,6 +11,7 @@ import click
 
 from proxy.cli.launch import launch
 from proxy.cli.summary import summary
+from proxy.control.succession import read_settings
 from proxy.errors import ConfigError
 from proxy.logs import configure_logging
 from proxy.settings import Settings
@@ -57,7 +58,8 @@ def serve(file: Path | None, **options: Any) -> int:
     interfaces. The API's token comes from HUBGATE_TOKEN, CONFIGPROXY_AUTH_TOKEN or a file.
     """
     read = _reader(file, options)
-    settings = read()
+    configure_logging("info")  # until the settings say
+    settings = read_settings(read)
     configure_logging(settings.log_level)
     for warning in [*exposure_warnings(settings), *certificate_dates(settings)]:
         log.warning("%s", warning)

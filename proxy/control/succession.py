@@ -6,17 +6,22 @@ import signal
 import sys
 import tempfile
 import threading
+import time
+from collections.abc import Callable
 from typing import IO
 
 from proxy.control import handover
 from proxy.control.handover import Handover
-from proxy.errors import UpgradeError
+from proxy.errors import ConfigError, UpgradeError
+from proxy.settings import Settings
 from proxy.tasks import arrivals
 
 log = logging.getLogger("hubgate.supervisor")
 
 # In the environment: the number of a descriptor, and with it what a process is started for.
 HANDOVER, REHEARSAL = "HUBGATE_HANDOVER_FD", "HUBGATE_REHEARSAL_FD"
+
+LOOK_AGAIN = 1.0  # seconds
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
@@ -35,6 +40,26 @@ def rehearsal() -> int | None:
     """Return the descriptor on which a rehearsal is to answer, None if this is none."""
     number = os.environ.pop(REHEARSAL, None)
     return None if number is None else int(number)
+
+
+def read_settings(read: Callable[[], Settings]) -> Settings:
+    """Return what `read` does. Raises ConfigError for mistakes.
+
+    But in the place of an older release, whose workers serve for as long as this process lives, it
+    reads again every second until there are none, or somebody wants an end.
+    """
+    said: tuple[str, ...] = ()
+    while True:
+        try:
+            return read()
+        except ConfigError as error:
+            if HANDOVER not in os.environ or signal.sigpending() & {signal.SIGINT, signal.SIGTERM}:
+                raise
+            if error.lines != said:
+                said = error.lines
+                for line in said:
+                    log.error("the upgrade waits until this is mended: %s", line)
+        time.sleep(LOOK_AGAIN)
 
 
 def predecessor() -> Handover | None:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 import proxy
+from proxy.tasks import spawn
 from tests.contract.polling import eventually
 from tests.control.serving import ask
 from tests.control.waiting import gone, until
@@ -176,6 +177,31 @@ async def test_a_broken_release_changes_nothing(
     await load.stop()
     assert load.failures == []
     assert workers(served) == old
+    assert set(await routes(served)) == {"/user"}
+
+
+async def test_a_file_that_goes_bad_meanwhile_is_waited_for(
+    code: Code, serve: Serve, target: str, tunnels: Tunnels, tmp_path: Path
+) -> None:
+    settings, file = "workers: 2\n", tmp_path / "routes.yaml"
+    served = serve(settings)
+    await add(served, "/user", target)
+    await tunnels.open(served.port, 3)
+    load = Load(served.port)
+    load.start(1)
+    code.spoil(file)
+    upgrading = spawn(upgrade(served), "upgrade")
+    log = tmp_path / "serve.log"
+    await until(lambda: "the upgrade waits until this is mended" in log.read_text(), MINUTES)
+    await load.more()
+    await tunnels.more()
+    file.write_text(settings)
+    assert (await upgrading)[0] == 0
+    await load.more()
+    await tunnels.more()
+    await load.stop()
+    assert load.failures == []
+    assert not tunnels.broken
     assert set(await routes(served)) == {"/user"}
 
 

@@ -25,6 +25,15 @@ class Code:
         """Make it another release."""
         (self.folder / "proxy" / "__init__.py").write_text(f'__version__ = "{version}"\n')
 
+    def spoil(self, file: Path) -> None:
+        """Make it another release, and have `file` spoiled by its first start after a rehearsal."""
+        (self.folder / "proxy" / "__init__.py").write_text(
+            "import os\n"
+            '__version__ = "7.7.7"\n'
+            'if "HUBGATE_HANDOVER_FD" in os.environ:\n'
+            f'    open({str(file)!r}, "w").write("workers: [")\n'
+        )
+
     def damage(self) -> None:
         """Make it a release that cannot be imported."""
         (self.folder / "proxy" / "dataplane" / "door.py").write_text("def open(:\n")
