@@ -25,7 +25,7 @@ from proxy.control.reload import Parts, Reloader, watched_files
 from proxy.control.reports import WorkerReports
 from proxy.control.routes import RouteService
 from proxy.control.upgrade import Upgrader
-from proxy.control.watch import versions_read
+from proxy.control.watch import versions
 from proxy.control.workers import WorkerPool
 from proxy.errors import HubgateError
 from proxy.settings import READ_SINCE, Settings
@@ -59,7 +59,7 @@ class Supervisor:
         self._read = reload
         self._ground = ground
         # A file may have changed while it was read, or while hubgate starts.
-        self._known = versions_read(watched_files(settings), READ_SINCE)
+        self._known = versions(watched_files(settings), READ_SINCE)
         self._guard = TokenGuard(settings.api_token)
         self._metrics = Metrics(left.counters if left else None)
         self._reloader: Reloader | None = None

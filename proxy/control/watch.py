@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,20 +25,13 @@ Version = tuple[int, ...] | None
 Versions = dict[Path, Version]
 
 
-def versions(paths: Iterable[Path]) -> Versions:
-    """Return the present version of each file."""
-    return {path: _version(path) for path in paths}
+def versions(paths: Iterable[Path], read_since: float = math.inf) -> Versions:
+    """Return the present version of each file, or that as it was read.
 
-
-def versions_read(paths: Iterable[Path], since: float) -> Versions:
-    """Return the version of each file as it was read, at some time after `since`, epoch seconds.
-
-    It is one that no file ever has where nobody can tell, because the file has changed since.
+    When it was read at some time after `read_since`, epoch seconds, and has changed since, nobody
+    can tell: then it is one that no file ever has.
     """
-    return {
-        path: () if _changed(path) > since - CLOCK_LAG else version
-        for path, version in versions(paths).items()
-    }
+    return {path: _version(path, read_since - CLOCK_LAG) for path in paths}
 
 
 async def files_changed(known: Versions) -> Versions:
@@ -85,18 +79,12 @@ async def _settled(known: Versions, missed: set[Path]) -> Versions | None:
     return None
 
 
-def _changed(path: Path) -> float:
-    """Return when the file, or what stands in its place, was last changed; 0 for none."""
-    try:
-        # Renamed, it keeps the time at which it was written.
-        return os.stat(path).st_ctime
-    except OSError:
-        return 0.0
-
-
-def _version(path: Path) -> Version:
+def _version(path: Path, unchanged_since: float) -> Version:
     try:
         found = os.stat(path)
     except OSError:
         return None
+    # Not st_mtime, which a renamed file keeps.
+    if found.st_ctime > unchanged_since:
+        return ()
     return found.st_ino, found.st_mtime_ns, found.st_size

@@ -127,9 +127,7 @@ class DataPlane:
         An idle connection is closed no earlier than otherwise, because its client may be about to
         use it; the next answer on it says that it is the last.
         """
-        for door in self._doors:
-            door.retire()
-        await arrivals()
+        await self._stop_accepting()
         now = self.loop.time()
         # A connection is among the clients only when its TLS handshake is done.
         handshakes = now + (self.timeouts.head if self._config.tls is not None else 0)
@@ -138,6 +136,12 @@ class DataPlane:
             self.loop.time() < deadline
         ):
             await asyncio.sleep(_RETIRED_INTERVAL)
+
+    async def _stop_accepting(self) -> None:
+        """Give every socket up, and know of all who were accepted."""
+        for door in self._doors:
+            door.retire()
+        await arrivals()
 
     def _last_answers(self) -> bool:
         """Have every connection close after its next answer; return whether any is open."""
@@ -151,9 +155,7 @@ class DataPlane:
 
         Returns when every connection is closed; what is open after the time is cut off.
         """
-        for door in self._doors:
-            door.retire()
-        await arrivals()
+        await self._stop_accepting()
         now = self.loop.time()
         arrived, deadline = now + min(timeout, _ARRIVAL), now + timeout
         # A handshake of TLS that goes on shows nowhere.

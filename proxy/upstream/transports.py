@@ -2,7 +2,7 @@
 
 import asyncio
 import select
-from typing import cast
+from typing import Any, cast
 
 # Linux tells of a peer's end even when bytes wait before it; elsewhere only a reset shows.
 _LEFT = getattr(select, "POLLRDHUP", 0)
@@ -29,8 +29,7 @@ def pause_reading(transport: asyncio.Transport) -> None:
     meanwhile, it drops what is in there (its pull request 661).
     """
     transport.pause_reading()
-    if _is_tls(transport) and not transport.is_closing():
-        cast(_Buffered, transport).set_read_buffer_limits(1, 0)
+    _bound_buffer(transport, 1, 0)
 
 
 def resume_reading(transport: asyncio.Transport) -> None:
@@ -43,22 +42,20 @@ def resume_reading(transport: asyncio.Transport) -> None:
 
 def close(transport: asyncio.Transport) -> None:
     """Close it though it may be paused: the end of TLS takes some reading."""
-    if _is_tls(transport) and not transport.is_closing():
-        cast(_Buffered, transport).set_read_buffer_limits()
+    _bound_buffer(transport)
     transport.close()
 
 
 def _read_ahead(transport: asyncio.Transport) -> None:
-    if transport.is_reading() and not transport.is_closing():
-        cast(_Buffered, transport).set_read_buffer_limits()
+    if transport.is_reading():
+        _bound_buffer(transport)
+
+
+def _bound_buffer(transport: asyncio.Transport, *limits: int) -> None:
+    """Bound what TLS reads ahead to `limits`, high and low in bytes, or as it is by default."""
+    if _is_tls(transport) and not transport.is_closing():
+        cast(Any, transport).set_read_buffer_limits(*limits)
 
 
 def _is_tls(transport: asyncio.Transport) -> bool:
     return transport.get_extra_info("sslcontext") is not None
-
-
-class _Buffered(asyncio.Transport):
-    """A transport of TLS, of either event loop."""
-
-    def set_read_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        raise NotImplementedError

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from proxy.dataplane.listener import Listener
 from proxy.tasks import spawn
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import Front, Target, hello, listening
-from tests.dataplane.wire import PATIENCE, Wire, request
+from tests.dataplane.wire import PATIENCE, Message, Wire, request
 
 ASKED = request("GET", "/", "Connection: close")
 # Of the event loop; the first of these it has not accepted, the last it knows all about.
@@ -24,11 +25,6 @@ async def turn(times: int) -> None:
         await asyncio.sleep(0)
 
 
-def came(front: Front) -> Wire:
-    """Return a connection that the kernel has made and the event loop has not heard of."""
-    return Wire(socket.create_connection(("127.0.0.1", front.port)))
-
-
 def still_waits(shared: socket.socket) -> bool:
     """Say whether a connection was left to whoever accepts next, and take it."""
     try:
@@ -38,6 +34,31 @@ def still_waits(shared: socket.socket) -> bool:
     return True
 
 
+async def answer_to_one_who_came(
+    sock: socket.socket, turns: int, ending: Coroutine[Any, Any, None]
+) -> tuple[asyncio.Task[None], Message | None]:
+    """Connect to `sock`, and ask when so many turns later `ending` has begun.
+
+    Returns the task of `ending`, not done when somebody was accepted, and what was answered; None
+    when the connection was left to whoever listens next.
+    """
+    with sock.dup() as shared:
+        # The kernel has made it, and the event loop has not heard of it.
+        client = Wire(socket.create_connection(sock.getsockname()))
+        await turn(turns)
+        task = spawn(ending, "ending")
+        await turn(10)
+        if still_waits(shared):
+            assert turns < TURNS[-1]
+            answer = None
+        else:
+            assert not task.done(), "somebody is there"
+            await client.send(ASKED)
+            answer = await client.read_response()
+        client.close()
+    return task, answer
+
+
 @pytest.fixture
 async def target(start_target: StartTarget) -> Target:
     return await start_target(hello)
@@ -45,20 +66,13 @@ async def target(start_target: StartTarget) -> Target:
 
 @pytest.mark.parametrize("turns", TURNS)
 async def test_nobody_accepted_is_left_alone_by_a_retired_one(joined: Front, turns: int) -> None:
-    with joined._listener.dup() as shared:
-        client = came(joined)
-        await turn(turns)
-        retiring = spawn(joined.plane.retire(PATIENCE), "retire")
-        await turn(10)
-        if still_waits(shared):
-            assert turns < TURNS[-1]
-            assert retiring.done(), "nobody is there"
-        else:
-            assert not retiring.done(), "somebody is there"
-            await client.send(ASKED)
-            assert (await client.read_response()).body == b"hello"
-        await asyncio.wait_for(retiring, PATIENCE)
-        client.close()
+    ending = joined.plane.retire(PATIENCE)
+    retiring, answer = await answer_to_one_who_came(joined._listener, turns, ending)
+    if answer is None:
+        assert retiring.done(), "nobody is there"
+    else:
+        assert answer.body == b"hello"
+    await asyncio.wait_for(retiring, PATIENCE)
 
 
 @pytest.mark.parametrize("turns", TURNS)
@@ -66,19 +80,10 @@ async def test_who_came_before_a_drain_has_a_moment_to_ask(
     joined: Front, turns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "_ARRIVAL", PATIENCE)
-    with joined._listener.dup() as shared:
-        client = came(joined)
-        await turn(turns)
-        draining = spawn(joined.plane.drain(PATIENCE), "drain")
-        await turn(10)
-        if still_waits(shared):
-            assert turns < TURNS[-1]
-        else:
-            assert not draining.done(), "somebody is there"
-            await client.send(ASKED)
-            assert (await client.read_response()).body == b"hello"
-        await asyncio.wait_for(draining, PATIENCE)
-        client.close()
+    ending = joined.plane.drain(PATIENCE)
+    draining, answer = await answer_to_one_who_came(joined._listener, turns, ending)
+    assert answer is None or answer.body == b"hello"
+    await asyncio.wait_for(draining, PATIENCE)
 
 
 @pytest.mark.parametrize("turns", TURNS)
@@ -91,20 +96,9 @@ async def test_who_came_before_a_drain_is_still_redirected(
     monkeypatch.setattr(server, "_ARRIVAL", PATIENCE)
     plain = listening(socket.AF_INET, ("127.0.0.1", 0))
     front = await start_front(config={**server_settings, "redirect_to": 443}, redirect=[plain])
-    with plain.dup() as shared:
-        client = Wire(socket.create_connection(plain.getsockname()))
-        await turn(turns)
-        draining = spawn(front.plane.drain(PATIENCE), "drain")
-        await turn(10)
-        if still_waits(shared):
-            assert turns < TURNS[-1]
-            draining.cancel()
-        else:
-            assert not draining.done(), "somebody is there"
-            await client.send(ASKED)
-            assert (await client.read_response()).status == 301
-            draining.cancel()  # over TLS it takes all of the time
-        client.close()
+    draining, answer = await answer_to_one_who_came(plain, turns, front.plane.drain(PATIENCE))
+    assert answer is None or answer.status == 301
+    draining.cancel()  # over TLS it takes all of the time
 
 
 async def test_a_drain_waits_for_no_idle_client(joined: Front) -> None:

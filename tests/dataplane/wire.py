@@ -251,8 +251,8 @@ class TLSWire(Wire):
         fd = self._writer.get_extra_info("socket").fileno()
         with socket.fromfd(fd, socket.AF_INET, socket.SOCK_STREAM) as raw:
             if reset:
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self._writer.transport.abort()
+                Wire(raw).reset()
+                self.reset()
             else:
                 raw.shutdown(socket.SHUT_WR)
 
