@@ -37,7 +37,7 @@ certs: $(STAMP)
 	$(BIN)/proxyctl certs
 
 clean:
-	rm -rf $(VENV) state build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) state build dist *.egg-info proxy/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv: $(STAMP)

@@ -208,7 +208,7 @@ def contenders() -> list[Contender]:
     """Return all contenders, hubgate first."""
     chp = [shutil.which("node") or "node", os.path.abspath(CHP)]
     has_chp = CHP.exists() and _installed("node")
-    own_version = [sys.executable, "-m", "proxy", "--version"]
+    own_version = [sys.executable, "-P", "-m", "hubgate", "--version"]
     start = _configurable([str(DROP_IN)], has_workers=True)
     return [
         Contender(HUBGATE, start, True, lambda: own_version, has_api=True, shares=True),

@@ -21,9 +21,9 @@ from pathlib import Path
 import psutil
 
 from benchmarks.processes import LOAD_CORE, PROXY_CORE, free_port, running
-from proxy.model import Route
-from proxy.store.records import encode
-from proxy.store.sqlite_file import open_file
+from hubgate.model import Route
+from hubgate.store.records import encode
+from hubgate.store.sqlite_file import open_file
 
 TOKEN = {"Authorization": "token benchmark"}
 BACKEND = str(Path(__file__).with_name("backend.py"))
@@ -40,7 +40,7 @@ class Proxy:
     @property
     def worker(self) -> psutil.Process:
         """The worker's process."""
-        return next(each for each in self.process.children() if "proxy.worker" in each.cmdline())
+        return next(each for each in self.process.children() if "hubgate.worker" in each.cmdline())
 
 
 def main() -> int:

@@ -3,8 +3,8 @@
 import sys
 import timeit
 
-from proxy.model import ForwardRules, Route
-from proxy.routing.table import RouteTable
+from hubgate.model import ForwardRules, Route
+from hubgate.routing.table import RouteTable
 
 ROUTES = 10_000
 TARGETS = (

@@ -40,7 +40,7 @@ def start(folder: Path) -> float:
     """Start the drop-in command as a hub does; return the seconds until it has answered."""
     port, api_port = free_ports()
     command = [
-        *(sys.executable, "-m", "proxy.cli.chp", "--ip", "127.0.0.1", "--port", str(port)),
+        *(sys.executable, "-P", "-m", "hubgate.cli.chp", "--ip", "127.0.0.1", "--port", str(port)),
         *("--api-ip", "127.0.0.1", "--api-port", str(api_port), "--log-level", "error"),
     ]
     own = {"CONFIGPROXY_AUTH_TOKEN": secrets.token_hex(8), "XDG_STATE_HOME": str(folder)}

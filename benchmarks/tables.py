@@ -135,5 +135,7 @@ def _take_replacement(context: Context, key: str, started: Running) -> None:
 
 
 def _worker(started: Running) -> psutil.Process:
-    (worker,) = (child for child in started.process.children() if "proxy.worker" in child.cmdline())
+    (worker,) = (
+        child for child in started.process.children() if "hubgate.worker" in child.cmdline()
+    )
     return worker

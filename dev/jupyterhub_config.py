@@ -35,7 +35,7 @@ c.HubgateProxy.pid_file = str(state / "jupyterhub-proxy.pid")
 c.SimpleLocalProcessSpawner.home_dir_template = str(state / "home" / "{username}")
 
 # The interpreter, not a name on PATH: the demo works without activating its environment.
-c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
+c.Spawner.cmd = [sys.executable, "-P", "-m", "jupyterhub.singleuser"]
 c.Spawner.default_url = "/lab"
 c.Spawner.start_timeout = 180
 c.Spawner.http_timeout = 180

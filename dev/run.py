@@ -98,7 +98,7 @@ class Demo:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self.stop)
         config = ROOT / "dev" / "jupyterhub_config.py"
-        command = [sys.executable, "-m", "jupyterhub", "--config", str(config), *hub_options]
+        command = [sys.executable, "-P", "-m", "jupyterhub", "--config", str(config), *hub_options]
         # A session of its own: Ctrl-C reaches the hub once, as our SIGTERM, not twice.
         self.hub = subprocess.Popen(
             command, cwd=self.state, env=self.environment, start_new_session=True

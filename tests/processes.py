@@ -31,7 +31,7 @@ def workers_of(supervisor: psutil.Process) -> list[psutil.Process]:
     found = []
     for child in supervisor.children():
         with suppress(psutil.NoSuchProcess):  # no more than a zombie, or not even that
-            if "proxy.worker" in child.cmdline():
+            if "hubgate.worker" in child.cmdline():
                 found.append(child)
     return found
 

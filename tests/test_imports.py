@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parent.parent / "proxy"
+PACKAGE = Path(__file__).resolve().parent.parent / "proxy" / "hubgate"
 
 SHARED = {"errors", "model", "route_data", "settings", "tls", "tasks", "logs", "memory"}
 ALLOWED = {
@@ -44,11 +44,13 @@ def imported(source: Path) -> Iterator[str]:
     """Yield the dotted name of every module of hubgate that a file imports."""
     for node in ast.walk(ast.parse(source.read_text())):
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names if name.name.startswith("proxy."))
-        elif isinstance(node, ast.ImportFrom) and node.module == "proxy":
+            yield from (name.name for name in node.names if name.name.startswith("hubgate."))
+        elif isinstance(node, ast.ImportFrom) and node.module == "hubgate":
             known = {path.stem for path in PACKAGE.iterdir()}
-            yield from (f"proxy.{one.name}" if one.name in known else "proxy" for one in node.names)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("proxy."):
+            yield from (
+                f"hubgate.{one.name}" if one.name in known else "hubgate" for one in node.names
+            )
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hubgate."):
             yield node.module or ""
 
 
@@ -71,22 +73,26 @@ def test_no_part_is_imported_relatively() -> None:
     assert not relative
 
 
-@pytest.mark.parametrize("module", ["proxy.control.supervisor", "proxy.cli.main", "proxy.cli.chp"])
+@pytest.mark.parametrize(
+    "module", ["hubgate.control.supervisor", "hubgate.cli.main", "hubgate.cli.chp"]
+)
 def test_the_control_plane_never_loads_the_data_plane(module: str) -> None:
     code = f"import sys, {module}; print(*sys.modules, sep='\\n')"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
     assert module in loaded
-    assert not [name for name in loaded if name.startswith(("proxy.dataplane", "proxy.upstream"))]
+    assert not [
+        name for name in loaded if name.startswith(("hubgate.dataplane", "hubgate.upstream"))
+    ]
 
 
 def test_the_drop_in_listens_before_it_loads_what_takes_long() -> None:
     """Each of these would keep browsers waiting longer after a crash."""
     slow = {"pydantic", "yaml", "cryptography", "aiohttp", "sqlite3", "prometheus_client", "rich"}
-    code = "import sys, proxy.cli.chp, proxy.control.ground; print(*sys.modules)"
+    code = "import sys, hubgate.cli.chp, hubgate.control.ground; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert "proxy.control.listeners" in loaded
+    assert "hubgate.control.listeners" in loaded
     assert slow.isdisjoint(loaded)

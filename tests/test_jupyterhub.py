@@ -19,8 +19,8 @@ import psutil
 import pytest
 from jupyterhub.httpclient import JupyterHubHTTPClient
 
-from proxy.jupyterhub import FAILED_STARTS, HubgateProxy
-from proxy.tasks import spawn
+from hubgate.jupyterhub import FAILED_STARTS, HubgateProxy
+from hubgate.tasks import spawn
 from tests.contract.ports import distinct_ports
 from tests.control.waiting import until
 from tests.processes import files_allowed, kill, lives, workers_of
@@ -64,7 +64,7 @@ def test_the_command_is_this_installation_whatever_path_says(
     proxy: HubgateProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert proxy.command[:3] == [sys.executable, "-m", "proxy.cli.chp"]
+    assert proxy.command[:4] == [sys.executable, "-P", "-m", "hubgate.cli.chp"]
 
 
 async def test_routes_go_in_and_out(proxy: HubgateProxy) -> None:
@@ -299,7 +299,7 @@ async def test_two_who_notice_start_one(proxy: HubgateProxy) -> None:
     killed.wait()
     await asyncio.gather(*(proxy.check_running() for _ in range(3)), proxy.start())
     await replaced(proxy, killed)
-    ours = [one for one in psutil.Process().children() if "proxy.cli.chp" in one.cmdline()]
+    ours = [one for one in psutil.Process().children() if "hubgate.cli.chp" in one.cmdline()]
     assert [one.pid for one in ours] == [proxy.proxy_process.pid]
 
 

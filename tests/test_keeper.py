@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy import keeper as module
-from proxy.errors import ConfigError
-from proxy.keeper import MOST, VARIABLE, Keeper, Ward
+from hubgate import keeper as module
+from hubgate.errors import ConfigError
+from hubgate.keeper import MOST, VARIABLE, Keeper, Ward
 from tests.control.waiting import until
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import ConfigError
-from proxy.model import ClientTLS, ServerTLS
-from proxy.tls import client_context, server_context
+from hubgate.errors import ConfigError
+from hubgate.model import ClientTLS, ServerTLS
+from hubgate.tls import client_context, server_context
 from tests.certificates import Files, encrypt, make_files
 from tests.contract.certificates import FFDHE2048
 

@@ -24,7 +24,7 @@ import psutil
 import pytest
 from playwright.async_api import Browser, Request, expect
 
-from proxy.tasks import spawn
+from hubgate.tasks import spawn
 from tests.browser import hub as hubs
 from tests.browser.desk import LIMIT, Desk, log_in
 from tests.browser.hub import Hub

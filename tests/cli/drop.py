@@ -3,8 +3,8 @@
 import pytest
 from click.testing import CliRunner
 
-from proxy.cli import chp
-from proxy.settings import Settings
+from hubgate.cli import chp
+from hubgate.settings import Settings
 
 # What a hub sets in no case; tests must not depend on who runs them.
 CLEAN = {

@@ -15,7 +15,7 @@ from tests.environment import clean_environment
 PATIENCE = 60.0
 BIN = Path(sys.executable).parent
 PROXYCTL = (str(BIN / "proxyctl"),)
-DROP_IN = (sys.executable, "-m", "proxy.cli.chp")
+DROP_IN = (sys.executable, "-P", "-m", "hubgate.cli.chp")
 TOKEN = {"HUBGATE_TOKEN": "s3cret"}
 FILE = """
 listen: {port: 0}

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import click
 import pytest
 
-from proxy.cli.api_client import Api, check_api_url
-from proxy.errors import ConfigError
+from hubgate.cli.api_client import Api, check_api_url
+from hubgate.errors import ConfigError
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from proxy.cli import main, outcome
+from hubgate.cli import main, outcome
 from tests.certificates import make_dated, make_files
 from tests.cli.running import PROXYCTL, run
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy import __version__
+from hubgate import __version__
 from tests.certificates import make_files
 from tests.cli.running import BIN, DROP_IN, PATIENCE, run, running
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli import chp
+from hubgate.cli import chp
 from tests.certificates import Files, encrypt, make_files
 from tests.cli.drop import CLEAN
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from proxy.cli import chp_settings
-from proxy.model import AccessLog, Address, ClientTLS, ForwardRules, Route, Timeouts
+from hubgate.cli import chp_settings
+from hubgate.model import AccessLog, Address, ClientTLS, ForwardRules, Route, Timeouts
 from tests.cli.drop import Drop
 
 # --- where it listens -------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.model import Address, ClientTLS
+from hubgate.model import Address, ClientTLS
 from tests.certificates import Files, encrypt
 from tests.cli.drop import Drop
 

@@ -3,8 +3,8 @@
 import click
 import pytest
 
-from proxy.cli.outcome import run
-from proxy.errors import ConfigError, StoreError
+from hubgate.cli.outcome import run
+from hubgate.errors import ConfigError, StoreError
 
 
 @pytest.mark.parametrize(

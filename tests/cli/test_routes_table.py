@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from proxy.cli.routes_table import ago, print_route, print_routes
+from hubgate.cli.routes_table import ago, print_route, print_routes
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 ROUTES = {

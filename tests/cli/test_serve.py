@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy import __version__
-from proxy.cli import main, outcome
+from hubgate import __version__
+from hubgate.cli import main, outcome
 from tests.certificates import make_dated, make_files
 from tests.cli.running import DROP_IN, FILE, PATIENCE, PROXYCTL, TOKEN, Proxy, run, running
 

@@ -1,8 +1,8 @@
 """What `proxyctl check` prints."""
 
-from proxy.cli.summary import summary
-from proxy.model import AccessLog, Route, WorkerConfig
-from proxy.settings import Settings
+from hubgate.cli.summary import summary
+from hubgate.model import AccessLog, Route, WorkerConfig
+from hubgate.settings import Settings
 
 
 def test_a_stores_password_is_not_shown() -> None:

@@ -13,16 +13,16 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from proxy.model import Address
-from proxy.settings import Settings
+from hubgate.model import Address
+from hubgate.settings import Settings
 from tests.control.waiting import DEADLINE, until
 
 # The settings come from a file, and on a reload again, as they would from routes.yaml.
 COMMAND = """
 import pickle, sys
 from pathlib import Path
-from proxy.cli.launch import launch
-from proxy.errors import HubgateError
+from hubgate.cli.launch import launch
+from hubgate.errors import HubgateError
 read = lambda: pickle.loads(Path(sys.argv[1]).read_bytes())
 settings = read()
 try:

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from proxy.errors import StoreError
-from proxy.model import Route
-from proxy.store.memory import MemoryStore
+from hubgate.errors import StoreError
+from hubgate.model import Route
+from hubgate.store.memory import MemoryStore
 
 Change = tuple[tuple[Route, ...], tuple[str, ...]]
 

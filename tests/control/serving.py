@@ -9,18 +9,18 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.control.api import build_api
-from proxy.control.auth import TokenGuard
-from proxy.control.metrics import Metrics
-from proxy.control.operations import Operations, reload_page, upgrade_page
-from proxy.control.preflight import NewCode
-from proxy.control.protocol import hide_software
-from proxy.control.reload import Outcome
-from proxy.control.routes import RouteService
-from proxy.control.upgrade import Upgrader
-from proxy.errors import UpgradeError
-from proxy.model import ForwardRules, Route, WorkerConfig
-from proxy.settings import Settings
+from hubgate.control.api import build_api
+from hubgate.control.auth import TokenGuard
+from hubgate.control.metrics import Metrics
+from hubgate.control.operations import Operations, reload_page, upgrade_page
+from hubgate.control.preflight import NewCode
+from hubgate.control.protocol import hide_software
+from hubgate.control.reload import Outcome
+from hubgate.control.routes import RouteService
+from hubgate.control.upgrade import Upgrader
+from hubgate.errors import UpgradeError
+from hubgate.model import ForwardRules, Route, WorkerConfig
+from hubgate.settings import Settings
 from tests.control.recording import RecordingStore, RecordingWorkers
 
 PATIENCE = 30.0

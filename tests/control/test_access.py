@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from proxy.errors import StoreError
-from proxy.model import Route
+from hubgate.errors import StoreError
+from hubgate.model import Route
 from tests.control.serving import TARGET, serving
 
 BODY = {"target": TARGET}

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy.control.activation import GivenSocket, assigned, from_systemd
-from proxy.control.handover import HandedListener
-from proxy.control.listeners import Listeners
-from proxy.control.sockets import BALANCES_REUSED_PORTS
-from proxy.errors import ConfigError
-from proxy.model import Address
+from hubgate.control.activation import GivenSocket, assigned, from_systemd
+from hubgate.control.handover import HandedListener
+from hubgate.control.listeners import Listeners
+from hubgate.control.sockets import BALANCES_REUSED_PORTS
+from hubgate.errors import ConfigError
+from hubgate.model import Address
 from tests.control.launched import SETTINGS
 
 LOOPBACK = "127.0.0.1"
@@ -141,7 +141,7 @@ def test_workers_share_a_given_socket_that_has_no_sockets_beside_it(
     def refuse(*_: object, **__: object) -> list[socket.socket]:
         raise ConfigError("cannot listen: the port is in use")
 
-    monkeypatch.setattr("proxy.control.sockets._reused", refuse)
+    monkeypatch.setattr("hubgate.control.sockets._reused", refuse)
     with closing(Listeners(replace(SETTINGS, workers=3), [handed(given)])) as listeners:
         fds = [each.fd for index in range(3) for each in listeners.of_worker(index)]
         assert {os.fstat(fd).st_ino for fd in fds} == {os.fstat(given.fileno()).st_ino}

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from proxy.errors import StoreError, StoreUnavailableError
-from proxy.model import ForwardRules, Route
+from hubgate.errors import StoreError, StoreUnavailableError
+from hubgate.model import ForwardRules, Route
 from tests.control.serving import TARGET, Api, serving
 
 LAST_ACTIVITY = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from proxy.control.auth import TokenGuard
+from hubgate.control.auth import TokenGuard
 from tests.control.serving import TARGET, ask, read_answer, serving
 
 TOKEN = "s3cret-Token+/="

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import proxy
-from proxy.control.birth import start_process, worker_environment
-from proxy.worker.messages import InheritedSocket, SocketKind
+import hubgate
+from hubgate.control.birth import start_process, worker_environment
+from hubgate.worker.messages import InheritedSocket, SocketKind
 from tests.control.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -85,8 +85,8 @@ async def test_no_secret_reaches_a_workers_environment_or_arguments(
 async def test_worker_runs_the_code_that_runs_here(
     start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Another `proxy` in the current folder or on PYTHONPATH is not what is imported."""
-    decoy = tmp_path / "proxy" / "worker"
+    """Another `hubgate` in the current folder or on PYTHONPATH is not what is imported."""
+    decoy = tmp_path / "hubgate" / "worker"
     decoy.mkdir(parents=True)
     for folder in (decoy.parent, decoy):
         (folder / "__init__.py").touch()
@@ -99,7 +99,7 @@ async def test_worker_runs_the_code_that_runs_here(
 
 
 def test_search_path_is_the_supervisors() -> None:
-    command = "import proxy, sys; print(proxy.__file__); print(*sys.path, sep='\\n')"
+    command = "import hubgate, sys; print(hubgate.__file__); print(*sys.path, sep='\\n')"
     done = subprocess.run(
         [sys.executable, "-P", "-c", command],
         env=worker_environment(),
@@ -108,7 +108,7 @@ def test_search_path_is_the_supervisors() -> None:
         check=True,
     )
     file, *path = done.stdout.splitlines()
-    assert file == proxy.__file__
+    assert file == hubgate.__file__
     expected = [os.path.abspath(entry) for entry in sys.path if os.path.exists(entry or ".")]
     expected = list(dict.fromkeys(expected))
     assert path[: len(expected)] == expected
@@ -116,8 +116,8 @@ def test_search_path_is_the_supervisors() -> None:
 
 def test_a_worker_imports_only_what_it_needs() -> None:
     heavy = {"pydantic", "click", "rich", "watchfiles", "prometheus_client", "yaml", "jupyterhub"}
-    heavy |= {"proxy.control", "proxy.settings", "proxy.cli", "proxy.store"}
-    command = "import sys, proxy.worker.main; print(*sys.modules)"
+    heavy |= {"hubgate.control", "hubgate.settings", "hubgate.cli", "hubgate.store"}
+    command = "import sys, hubgate.worker.main; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-P", "-c", command], capture_output=True, text=True, check=True
     )

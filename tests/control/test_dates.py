@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.control.dates import format_moment, milliseconds, parse_moment
-from proxy.errors import RouteError
+from hubgate.control.dates import format_moment, milliseconds, parse_moment
+from hubgate.errors import RouteError
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from proxy.control import endpoint
-from proxy.control.endpoint import Endpoint
-from proxy.control.sockets import listen
-from proxy.model import Address
-from proxy.tasks import spawn
+from hubgate.control import endpoint
+from hubgate.control.endpoint import Endpoint
+from hubgate.control.sockets import listen
+from hubgate.model import Address
+from hubgate.tasks import spawn
 from tests.control.serving import PATIENCE
 
 ASKED = b"GET / HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n"

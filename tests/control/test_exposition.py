@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.control.exposition import Family, exposed
+from hubgate.control.exposition import Family, exposed
 
 AWKWARD = 'back\\slash "quote" new\nline'
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.control.failures import FORGIVEN, FREE, LONGEST, MOST_PEERS, Failures, neighbourhood
+from hubgate.control.failures import FORGIVEN, FREE, LONGEST, MOST_PEERS, Failures, neighbourhood
 
 
 def delays(failures: Failures, peer: str, count: int, now: float = 0.0) -> list[float]:

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from proxy.control import freshness
-from proxy.control.freshness import Freshness
-from proxy.tasks import spawn
+from hubgate.control import freshness
+from hubgate.control.freshness import Freshness
+from hubgate.tasks import spawn
 from tests.control.recording import RecordingWorkers
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy import keeper
-from proxy.control import ground
-from proxy.control.ground import Ground
-from proxy.control.handover import HandedRoutes, Handover
-from proxy.errors import ConfigError
+from hubgate import keeper
+from hubgate.control import ground
+from hubgate.control.ground import Ground
+from hubgate.control.handover import HandedRoutes, Handover
+from hubgate.errors import ConfigError
 from tests.control.launched import SETTINGS
 
 LEFT = Handover("0.1.0", 1, 1, 0, (), (), HandedRoutes(), {})

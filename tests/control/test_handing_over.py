@@ -5,17 +5,17 @@ from typing import cast
 
 import pytest
 
-from proxy.control import succession
-from proxy.control.auth import TokenGuard
-from proxy.control.endpoint import Endpoint
-from proxy.control.ground import Ground
-from proxy.control.handover import HandedWorker
-from proxy.control.listeners import Listeners
-from proxy.control.reload import Outcome, Parts, Reloader
-from proxy.control.routes import RouteService
-from proxy.control.supervisor import Supervisor
-from proxy.control.workers import WorkerPool
-from proxy.settings import Settings
+from hubgate.control import succession
+from hubgate.control.auth import TokenGuard
+from hubgate.control.endpoint import Endpoint
+from hubgate.control.ground import Ground
+from hubgate.control.handover import HandedWorker
+from hubgate.control.listeners import Listeners
+from hubgate.control.reload import Outcome, Parts, Reloader
+from hubgate.control.routes import RouteService
+from hubgate.control.supervisor import Supervisor
+from hubgate.control.workers import WorkerPool
+from hubgate.settings import Settings
 from tests.control.recording import RecordingStore, RecordingWorkers
 from tests.control.serving import PATIENCE
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.control.handover import (
+from hubgate.control.handover import (
     HandedListener,
     HandedRoutes,
     HandedWorker,
@@ -11,8 +11,8 @@ from proxy.control.handover import (
     dumps,
     loads,
 )
-from proxy.errors import UpgradeError
-from proxy.model import Route, RouteOptions
+from hubgate.errors import UpgradeError
+from hubgate.model import Route, RouteOptions
 
 ALICE = Route("/user/alice", "http://127.0.0.1:1", {"target": "http://127.0.0.1:1", "user": "ä"})
 DOCS = Route(

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.control.metrics import Metrics
-from proxy.control.metrics_app import build_metrics_app
-from proxy.control.routes import RouteService
-from proxy.model import Report
+from hubgate.control.metrics import Metrics
+from hubgate.control.metrics_app import build_metrics_app
+from hubgate.control.routes import RouteService
+from hubgate.model import Report
 from tests.control.recording import RecordingStore, RecordingWorkers
 from tests.control.serving import TARGET, ask, serve, serving
 

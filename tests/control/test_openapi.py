@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 import schemathesis
 
-from proxy.control.openapi import description
+from hubgate.control.openapi import description
 from tests.control.serving import serving
 
 

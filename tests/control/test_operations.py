@@ -1,8 +1,8 @@
 from aiohttp import web
 
-from proxy.control.auth import TokenGuard
-from proxy.control.operations import Operations, reload_page
-from proxy.control.reload import Outcome
+from hubgate.control.auth import TokenGuard
+from hubgate.control.operations import Operations, reload_page
+from hubgate.control.reload import Outcome
 from tests.control.serving import ask, serve
 
 

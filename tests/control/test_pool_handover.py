@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import pytest
 import uvloop
 
-from proxy.control.birth import AdoptedProcess
-from proxy.control.handover import HandedWorker
-from proxy.control.process import WorkerProcess
-from proxy.control.workers import WorkerPool
-from proxy.model import Report, WorkerConfig
+from hubgate.control.birth import AdoptedProcess
+from hubgate.control.handover import HandedWorker
+from hubgate.control.process import WorkerProcess
+from hubgate.control.workers import WorkerPool
+from hubgate.model import Report, WorkerConfig
 from tests.control.waiting import until
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from proxy.control.posted import MAX_DEPTH, read_data, read_options
-from proxy.errors import RouteError
-from proxy.model import RouteOptions
+from hubgate.control.posted import MAX_DEPTH, read_data, read_options
+from hubgate.errors import RouteError
+from hubgate.model import RouteOptions
 
 
 def nested(depth: int) -> bytes:

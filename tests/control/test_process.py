@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy.control import process as process_module
-from proxy.control.birth import give_birth
-from proxy.control.process import WorkerProcess, WorkerState
-from proxy.model import Report, Route, ServerTLS, WorkerConfig
-from proxy.tasks import spawn
-from proxy.worker.messages import Change, InheritedSocket, SocketKind
+from hubgate.control import process as process_module
+from hubgate.control.birth import give_birth
+from hubgate.control.process import WorkerProcess, WorkerState
+from hubgate.model import Report, Route, ServerTLS, WorkerConfig
+from hubgate.tasks import spawn
+from hubgate.worker.messages import Change, InheritedSocket, SocketKind
 from tests.control.waiting import until
 
 DEFAULTS = WorkerConfig()

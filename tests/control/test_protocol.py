@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from proxy.control.protocol import handler_args
+from hubgate.control.protocol import handler_args
 from tests.control.serving import Answer, read_answer, serve, serving
 
 

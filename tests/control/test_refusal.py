@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from proxy.control import failures, refusal
-from proxy.control.failures import FREE
-from proxy.tasks import spawn
+from hubgate.control import failures, refusal
+from hubgate.control.failures import FREE
+from hubgate.tasks import spawn
 from tests.control.serving import Answer, Api, serving
 
 TOKEN = "s3cret"

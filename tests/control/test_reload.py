@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from proxy.control.reload import certificate_files, changed, watched_files
-from proxy.model import (
+from hubgate.control.reload import certificate_files, changed, watched_files
+from hubgate.model import (
     AccessLog,
     Address,
     ClientTLS,
@@ -17,7 +17,7 @@ from proxy.model import (
     Timeouts,
     WorkerConfig,
 )
-from proxy.settings import Settings
+from hubgate.settings import Settings
 from tests.certificates import make_files
 from tests.control.launched import SETTINGS, launched
 from tests.control.slow_backend import slow_backend

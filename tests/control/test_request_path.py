@@ -2,8 +2,8 @@
 
 import pytest
 
-from proxy.control.request_path import decode_route, split_target
-from proxy.errors import RouteError
+from hubgate.control.request_path import decode_route, split_target
+from hubgate.errors import RouteError
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,16 @@ from contextlib import suppress
 
 import pytest
 
-from proxy.control.routes import RouteService
-from proxy.errors import (
+from hubgate.control.routes import RouteService
+from hubgate.errors import (
     ConfigError,
     RouteError,
     RouteFixedError,
     RouteNotFoundError,
     StoreError,
 )
-from proxy.model import Route, RouteOptions
-from proxy.tasks import spawn
+from hubgate.model import Route, RouteOptions
+from hubgate.tasks import spawn
 from tests.control.recording import RecordingStore, RecordingWorkers
 
 TARGET = "http://127.0.0.1:9001"

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from proxy.control.sockets import Listener, listen, listen_for_workers
-from proxy.errors import ConfigError
-from proxy.model import Address
+from hubgate.control.sockets import Listener, listen, listen_for_workers
+from hubgate.errors import ConfigError
+from hubgate.model import Address
 from tests.contract.ports import free_port
 
 AS_NOBODY = """
 import encodings.idna  # while its file may still be read
 import os
-from proxy.control.sockets import listen_for_workers
-from proxy.errors import ConfigError
-from proxy.model import Address
+from hubgate.control.sockets import listen_for_workers
+from hubgate.errors import ConfigError
+from hubgate.model import Address
 if os.geteuid() == 0:
     os.setuid(65534)
 try:

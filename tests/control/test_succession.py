@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 import uvloop
 
-from proxy.control import succession
-from proxy.errors import ConfigError
-from proxy.settings import Settings
+from hubgate.control import succession
+from hubgate.errors import ConfigError
+from hubgate.settings import Settings
 
 
 @pytest.fixture(autouse=True)

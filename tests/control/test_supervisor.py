@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.model import Address, Route, ServerTLS, Timeouts, WorkerConfig
-from proxy.tasks import spawn
+from hubgate.model import Address, Route, ServerTLS, Timeouts, WorkerConfig
+from hubgate.tasks import spawn
 from tests.contract.ports import free_port, free_ports
 from tests.control.launched import SETTINGS, call, launched
 from tests.control.slow_backend import slow_backend
@@ -31,7 +31,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
 
 # Run before hubgate starts: a bug somewhere in it.
 FAULT = """
-from proxy.control import supervisor
+from hubgate.control import supervisor
 def fail(*_): raise ZeroDivisionError("on purpose")
 supervisor.announce = fail
 """
@@ -39,7 +39,7 @@ supervisor.announce = fail
 # Run before hubgate starts: somebody stops it while a worker's process is being started.
 A_SIGNAL_AT_EACH_BIRTH = """
 import os, signal
-from proxy.control import ground
+from hubgate.control import ground
 give_birth = ground.give_birth
 def interrupted(sockets):
     born = give_birth(sockets)
@@ -55,7 +55,7 @@ CHANGED_EARLY = """
 import os, pickle, sys
 from dataclasses import replace
 from pathlib import Path
-from proxy.control.ground import Ground
+from hubgate.control.ground import Ground
 give_birth = Ground.give_birth
 def changed(self):
     file = Path(sys.argv[1])
@@ -70,7 +70,7 @@ Ground.give_birth = changed
 # Signals that only mean something to a proxy that serves.
 TOLD_EARLY = """
 import signal
-from proxy.control.ground import Ground
+from hubgate.control.ground import Ground
 give_birth = Ground.give_birth
 def told(self):
     give_birth(self)

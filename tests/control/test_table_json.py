@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.control import table_json
-from proxy.control.dates import format_moment
-from proxy.control.routes import LiveRoute
-from proxy.control.table_json import ROUTES_PER_SLICE
-from proxy.model import Route
+from hubgate.control import table_json
+from hubgate.control.dates import format_moment
+from hubgate.control.routes import LiveRoute
+from hubgate.control.table_json import ROUTES_PER_SLICE
+from hubgate.model import Route
 from tests.control.serving import TARGET, Answer, ask, serving
 
 LARGE = 40 * ROUTES_PER_SLICE

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy.control import preflight
-from proxy.control.preflight import NewCode
-from proxy.control.upgrade import Upgrader
-from proxy.errors import UpgradeError, UpgradeUnderWayError
-from proxy.model import Address, Timeouts, WorkerConfig
-from proxy.tasks import spawn
+from hubgate.control import preflight
+from hubgate.control.preflight import NewCode
+from hubgate.control.upgrade import Upgrader
+from hubgate.errors import UpgradeError, UpgradeUnderWayError
+from hubgate.model import Address, Timeouts, WorkerConfig
+from hubgate.tasks import spawn
 from tests.control.launched import SETTINGS, Launched, call, launched
 from tests.control.waiting import until
 

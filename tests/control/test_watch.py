@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.control import watch
-from proxy.control.watch import Versions, files_changed, versions
-from proxy.tasks import spawn
+from hubgate.control import watch
+from hubgate.control.watch import Versions, files_changed, versions
+from hubgate.tasks import spawn
 from tests.control.waiting import until
 
 

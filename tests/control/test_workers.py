@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from proxy.control import workers as workers_module
-from proxy.control.process import WorkerProcess
-from proxy.control.sockets import Listener, listen_for_workers
-from proxy.control.workers import WorkerPool
-from proxy.errors import WorkerError
-from proxy.model import Address, Report, Route, ServerTLS, WorkerConfig
-from proxy.tasks import spawn
-from proxy.worker.messages import InheritedSocket, SocketKind
+from hubgate.control import workers as workers_module
+from hubgate.control.process import WorkerProcess
+from hubgate.control.sockets import Listener, listen_for_workers
+from hubgate.control.workers import WorkerPool
+from hubgate.errors import WorkerError
+from hubgate.model import Address, Report, Route, ServerTLS, WorkerConfig
+from hubgate.tasks import spawn
+from hubgate.worker.messages import InheritedSocket, SocketKind
 from tests.control.waiting import gone, until
 
 DEFAULTS = WorkerConfig()
@@ -209,7 +209,7 @@ async def test_death_of_a_worker_ends_the_wait_for_it(begin: Begin) -> None:
 async def test_worker_that_hangs_is_replaced(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
     running = await begin(workers=1)
     monkeypatch.setattr(workers_module, "TICK", 0.05)
-    monkeypatch.setattr("proxy.control.process.TICKS_TO_START", 3000)
+    monkeypatch.setattr("hubgate.control.process.TICKS_TO_START", 3000)
     hung = running.pids[0]
     os.kill(hung, signal.SIGSTOP)
     await asyncio.wait_for(running.put("/a"), 30)
@@ -271,8 +271,8 @@ async def test_reports_come_without_being_asked_for(
 ) -> None:
     running = await begin(workers=1)
     monkeypatch.setattr(workers_module, "TICK", 0.02)
-    monkeypatch.setattr("proxy.control.process.TICKS_TO_START", LONG)
-    monkeypatch.setattr("proxy.control.process.TICKS_TO_ANSWER", LONG)
+    monkeypatch.setattr("hubgate.control.process.TICKS_TO_START", LONG)
+    monkeypatch.setattr("hubgate.control.process.TICKS_TO_ANSWER", LONG)
     await until(lambda: len(running.ledger.reports.get(running.pids[0], [])) >= 2)
 
 

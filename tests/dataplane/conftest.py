@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import uvloop
 
-from proxy.cli.authority import make_authority, make_server
-from proxy.dataplane import access_log
-from proxy.model import AccessLog, ForwardRules, Limits, ServerTLS, Timeouts, WorkerConfig
+from hubgate.cli.authority import make_authority, make_server
+from hubgate.dataplane import access_log
+from hubgate.model import AccessLog, ForwardRules, Limits, ServerTLS, Timeouts, WorkerConfig
 from tests.certificates import Files, write
 from tests.dataplane.access_lines import LogText
 from tests.dataplane.peers import Front, Script, Target, listening

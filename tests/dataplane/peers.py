@@ -9,10 +9,10 @@ import stat
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from proxy.dataplane.server import DataPlane
-from proxy.model import Route, RouteOptions, WorkerConfig
-from proxy.routing.table import RouteTable
-from proxy.tasks import spawn
+from hubgate.dataplane.server import DataPlane
+from hubgate.model import Route, RouteOptions, WorkerConfig
+from hubgate.routing.table import RouteTable
+from hubgate.tasks import spawn
 from tests.dataplane.wire import PATIENCE, EndedError, Message, TLSWire, Wire, request, response
 
 Script = Callable[[Wire], Awaitable[None]]

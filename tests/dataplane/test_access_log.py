@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.model import Limits, Timeouts
+from hubgate.model import Limits, Timeouts
 from tests.dataplane.access_lines import LogText, has, lines, only
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.exchanges import CHUNKED, UNTIL_CLOSE

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from proxy.dataplane import access_log
-from proxy.errors import ConfigError
-from proxy.model import AccessLog, ForwardRules
+from hubgate.dataplane import access_log
+from hubgate.errors import ConfigError
+from hubgate.model import AccessLog, ForwardRules
 from tests.dataplane.access_lines import LogText, has, lines, only
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import ANSWER, Front, Target, echo, until

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from proxy.dataplane.access_log import AccessLog
-from proxy.dataplane.log_file import LogFile
-from proxy.dataplane.log_record import Record
-from proxy.model import AccessLog as Config
-from proxy.model import Timeouts
-from proxy.tasks import spawn
+from hubgate.dataplane.access_log import AccessLog
+from hubgate.dataplane.log_file import LogFile
+from hubgate.dataplane.log_record import Record
+from hubgate.model import AccessLog as Config
+from hubgate.model import Timeouts
+from hubgate.tasks import spawn
 from tests.dataplane.access_lines import LogText, has, lines, only
 from tests.dataplane.conftest import StartFront
 from tests.dataplane.peers import ANSWER, Front, Target

@@ -1,7 +1,7 @@
 """Who may come in."""
 
-from proxy.dataplane.admission import Admission
-from proxy.model import Limits
+from hubgate.dataplane.admission import Admission
+from hubgate.model import Limits
 
 
 def test_up_to_so_many_may_come_in_at_all() -> None:

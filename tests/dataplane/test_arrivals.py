@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from proxy.dataplane import server
-from proxy.dataplane.door import Door
-from proxy.dataplane.listener import Listener
-from proxy.tasks import spawn
+from hubgate.dataplane import server
+from hubgate.dataplane.door import Door
+from hubgate.dataplane.listener import Listener
+from hubgate.tasks import spawn
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import Front, Target, hello, listening
 from tests.dataplane.wire import PATIENCE, Message, Wire, request

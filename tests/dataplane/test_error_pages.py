@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.model import Timeouts
+from hubgate.model import Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import Front, Target, answering, until
 from tests.dataplane.wire import Message, Wire, chunked, request, response

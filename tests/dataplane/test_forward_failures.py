@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from proxy.model import Timeouts
+from hubgate.model import Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import (
     ANSWER,

@@ -7,7 +7,7 @@ import ssl
 
 import pytest
 
-from proxy.model import Timeouts
+from hubgate.model import Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import ANSWER, Front, Target, echo, exchange, open_files, until, url_of
 from tests.dataplane.wire import Wire, chunked, request, response

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.dataplane.listener import State
+from hubgate.dataplane.listener import State
 from tests.dataplane.conftest import StartTarget
 from tests.dataplane.peers import ANSWER, Front, Target, echo, flood, hello, until
 from tests.dataplane.wire import Wire, chunked, request, response

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from proxy.dataplane import forward
+from hubgate.dataplane import forward
 from tests.dataplane.peers import ANSWER, Front, Target, exchange
 from tests.dataplane.wire import chunked, request
 

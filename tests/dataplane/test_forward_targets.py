@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from proxy.cli.authority import make_authority, make_server
-from proxy.model import ClientTLS, Timeouts
+from hubgate.cli.authority import make_authority, make_server
+from hubgate.model import ClientTLS, Timeouts
 from tests.certificates import Files, make_files, write
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import Target, echo, exchange

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.dataplane.frames import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameScanner
+from hubgate.dataplane.frames import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameScanner
 from tests.dataplane.frames import MASK
 from tests.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame, masked
 

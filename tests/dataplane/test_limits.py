@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from proxy.dataplane.watch import Expired
-from proxy.model import Limits, Timeouts
+from hubgate.dataplane.watch import Expired
+from hubgate.model import Limits, Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import Front, Target, hello, until, watch_of
 from tests.dataplane.wire import request, response

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.dataplane import listener
-from proxy.dataplane.listener import State
-from proxy.model import Timeouts
+from hubgate.dataplane import listener
+from hubgate.dataplane.listener import State
+from hubgate.model import Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import ANSWER, Front, Target, flood, hello, listening, until
 from tests.dataplane.wire import Wire, request, response

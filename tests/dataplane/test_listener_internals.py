@@ -1,4 +1,4 @@
-"""What proxy/dataplane/listener.py relies on inside aiohttp, name by name.
+"""What hubgate/dataplane/listener.py relies on inside aiohttp, name by name.
 
 When one of these fails after an update of aiohttp, its message says what changed; the listener
 has to follow before the new version may be used.
@@ -17,12 +17,12 @@ import aiohttp
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 
-import proxy.dataplane
-from proxy.dataplane.listener import Downstream, Listener
+import hubgate.dataplane
+from hubgate.dataplane.listener import Downstream, Listener
 from tests.dataplane.peers import Front, until
 from tests.dataplane.wire import request
 
-FOLDER = Path(proxy.dataplane.__file__).parent
+FOLDER = Path(hubgate.dataplane.__file__).parent
 LISTENER = FOLDER / "listener.py"
 
 IMPORTED = {
@@ -219,7 +219,7 @@ class Plane:
 
 
 async def test_a_server_keeps_its_connections() -> None:
-    listener = Listener(cast("proxy.dataplane.listener.Plane", Plane()))
+    listener = Listener(cast("hubgate.dataplane.listener.Plane", Plane()))
     protocol = BaseProtocol.__new__(web.RequestHandler)
     protocol._task_handler = None
     transport = asyncio.Transport()

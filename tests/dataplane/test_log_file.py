@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.dataplane import log_file
-from proxy.dataplane.log_file import LogFile
-from proxy.errors import ConfigError
+from hubgate.dataplane import log_file
+from hubgate.dataplane.log_file import LogFile
+from hubgate.errors import ConfigError
 from tests.dataplane.peers import until
 
 Open = Callable[[Path | str], LogFile]
@@ -129,7 +129,7 @@ async def test_a_full_disk_is_told_once_and_counted(
 
 LIMITED = """
 import resource, signal, sys, time
-from proxy.dataplane.log_file import LogFile
+from hubgate.dataplane.log_file import LogFile
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 def limit(size):
@@ -220,7 +220,7 @@ async def test_a_pipe_without_a_reader_loses_lines(
 
 WRITER = """
 import sys, time
-from proxy.dataplane.log_file import LogFile
+from hubgate.dataplane.log_file import LogFile
 file = LogFile(sys.argv[1])
 name = sys.argv[2].encode()
 for number in range(200):

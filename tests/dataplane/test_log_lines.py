@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from proxy.dataplane.log_lines import FORMATS, LONGEST_LINE
-from proxy.dataplane.log_record import Record, bare_url, referer_and_agent
-from proxy.dataplane.request import RequestHead
-from proxy.errors import NoRouteError
-from proxy.model import Route
-from proxy.routing.table import RouteEntry
+from hubgate.dataplane.log_lines import FORMATS, LONGEST_LINE
+from hubgate.dataplane.log_record import Record, bare_url, referer_and_agent
+from hubgate.dataplane.request import RequestHead
+from hubgate.errors import NoRouteError
+from hubgate.model import Route
+from hubgate.routing.table import RouteEntry
 
 NOON = 1714564800.0  # 2024-05-01T12:00:00Z
 ENTRY = RouteEntry(Route("/user/alice", "http://127.0.0.1:9001/base?key=secret"), 2)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from proxy.model import Timeouts
+from hubgate.model import Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import Front, open_files, until
 from tests.dataplane.wire import EndedError, Message, Wire, chunked, request, response

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from proxy.dataplane import listener
-from proxy.model import ForwardRules, Timeouts
+from hubgate.dataplane import listener
+from hubgate.model import ForwardRules, Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import ANSWER, Front, Target, until
 from tests.dataplane.tunnels import RAW, RAW_SWITCH, closed

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from proxy.model import Timeouts
+from hubgate.model import Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import answering, hello, url_of
 from tests.dataplane.wire import response

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.dataplane.plain import HeaderBlock, HeaderBlocks, read_line
-from proxy.dataplane.reader import Incoming, RequestReader
-from proxy.dataplane.request import RequestHead
-from proxy.model import Limits
+from hubgate.dataplane.plain import HeaderBlock, HeaderBlocks, read_line
+from hubgate.dataplane.reader import Incoming, RequestReader
+from hubgate.dataplane.request import RequestHead
+from hubgate.model import Limits
 from tests.hostile.corpus import TOPICS
 
 LIMITS = Limits()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.upstream.response import Body
+from hubgate.upstream.response import Body
 from tests.dataplane.reading import BAD, GET, cut, feed, read
 from tests.dataplane.wire import chunked
 

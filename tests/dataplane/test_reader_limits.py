@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from proxy.model import Limits
+from hubgate.model import Limits
 from tests.dataplane.reading import GET, cut, feed, read
 from tests.dataplane.wire import chunked
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import ConfigError
-from proxy.model import Limits, ServerTLS
+from hubgate.errors import ConfigError
+from hubgate.model import Limits, ServerTLS
 from tests.certificates import Files, make_files
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import echo, hello

@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
-from proxy.dataplane.server import DataPlane
-from proxy.model import ForwardRules, WorkerConfig
-from proxy.routing.table import RouteTable
+from hubgate.dataplane.server import DataPlane
+from hubgate.model import ForwardRules, WorkerConfig
+from hubgate.routing.table import RouteTable
 from tests.dataplane.conftest import StartFront
 from tests.dataplane.peers import Front, listening
 from tests.dataplane.wire import Message, Wire, request

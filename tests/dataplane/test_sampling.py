@@ -1,6 +1,6 @@
 """One log line a second of each kind."""
 
-from proxy.dataplane.sampling import Sampler
+from hubgate.dataplane.sampling import Sampler
 
 
 def test_the_first_of_each_kind_is_admitted() -> None:

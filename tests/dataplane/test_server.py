@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.dataplane.server import DataPlane
-from proxy.errors import ConfigError
-from proxy.model import ClientTLS, ForwardRules, ServerTLS, WorkerConfig
-from proxy.routing.table import RouteTable
-from proxy.tasks import spawn
+from hubgate.dataplane.server import DataPlane
+from hubgate.errors import ConfigError
+from hubgate.model import ClientTLS, ForwardRules, ServerTLS, WorkerConfig
+from hubgate.routing.table import RouteTable
+from hubgate.tasks import spawn
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import ANSWER, Front, Target, echo, hello, listening, open_files, until
 from tests.dataplane.wire import chunked, request, response

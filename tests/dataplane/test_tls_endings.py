@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from proxy.model import ClientTLS
-from proxy.upstream.connection import WRITE_BUFFER
+from hubgate.model import ClientTLS
+from hubgate.upstream.connection import WRITE_BUFFER
 from tests.certificates import Files
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import Front, Target

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.dataplane.trust import Trust
+from hubgate.dataplane.trust import Trust
 from tests.dataplane.conftest import StartFront
 from tests.dataplane.peers import Front, Target, exchange, listening
 from tests.dataplane.wire import Message, request

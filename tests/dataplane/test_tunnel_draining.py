@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proxy.tasks import spawn
+from hubgate.tasks import spawn
 from tests.dataplane.conftest import StartFront
 from tests.dataplane.frames import MASK, read_frame
 from tests.dataplane.peers import Front, Target, until

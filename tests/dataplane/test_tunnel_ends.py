@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from proxy.dataplane import tunnel
+from hubgate.dataplane import tunnel
 from tests.dataplane.peers import Front, Target, flood
 from tests.dataplane.tunnels import HELLO, closed, opened
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.dataplane.tunnel import End, Tunnel
+from hubgate.dataplane.tunnel import End, Tunnel
 from tests.dataplane.conftest import StartFront
 from tests.dataplane.peers import Front, Target
 from tests.dataplane.tunnels import RAW, RAW_SWITCH, closed, opened

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from proxy.dataplane.watch import Expired, Watch, watches
-from proxy.model import Timeouts
-from proxy.tasks import spawn
+from hubgate.dataplane.watch import Expired, Watch, watches
+from hubgate.model import Timeouts
+from hubgate.tasks import spawn
 from tests.dataplane.conftest import StartFront
 from tests.dataplane.peers import ANSWER, Target, flood, watch_of
 from tests.dataplane.wire import request, response

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["proxy"]):
+with atheris.instrument_imports(include=["hubgate"]):
     from tests.fuzz.targets import TARGETS
 
 HERE = Path(__file__).parent

@@ -2,15 +2,15 @@
 
 from typing import cast
 
-from proxy.dataplane.headers import forward_path, forwarded_lines, passed_lines, request_rest
-from proxy.dataplane.plain import HeaderBlocks
-from proxy.dataplane.reader import Incoming, RequestReader
-from proxy.dataplane.request import RequestHead
-from proxy.dataplane.trust import Trust
-from proxy.errors import BadRequestError
-from proxy.model import ForwardRules, Limits, Route, RouteOptions
-from proxy.routing.table import RouteEntry
-from proxy.routing.target import Target
+from hubgate.dataplane.headers import forward_path, forwarded_lines, passed_lines, request_rest
+from hubgate.dataplane.plain import HeaderBlocks
+from hubgate.dataplane.reader import Incoming, RequestReader
+from hubgate.dataplane.request import RequestHead
+from hubgate.dataplane.trust import Trust
+from hubgate.errors import BadRequestError
+from hubgate.model import ForwardRules, Limits, Route, RouteOptions
+from hubgate.routing.table import RouteEntry
+from hubgate.routing.target import Target
 
 LIMITS = Limits(request_line=2048, head=4096, headers=32, body=1 << 20)
 RULES = ForwardRules()

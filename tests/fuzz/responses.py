@@ -1,9 +1,9 @@
 """A target's bytes: what its client gets of them, and what the next one gets."""
 
-from proxy.errors import UpstreamError
-from proxy.routing.target import Peer
-from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.response import ResponseHead
+from hubgate.errors import UpstreamError
+from hubgate.routing.target import Peer
+from hubgate.upstream.connection import UpstreamConnection
+from hubgate.upstream.response import ResponseHead
 
 
 class Receiver:

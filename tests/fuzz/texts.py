@@ -3,16 +3,16 @@
 import contextlib
 import json
 
-from proxy.control.posted import read_data, read_options
-from proxy.control.request_path import decode_route, split_target
-from proxy.errors import BadRequestError, ConfigError, RouteError
-from proxy.model import ForwardRules, Route
-from proxy.routing.keys import clean_key, join_key
-from proxy.routing.table import RouteTable
-from proxy.routing.target import parse_target
-from proxy.settings.document import parse_document
-from proxy.settings.fields import check_headers
-from proxy.store.records import decode, encode
+from hubgate.control.posted import read_data, read_options
+from hubgate.control.request_path import decode_route, split_target
+from hubgate.errors import BadRequestError, ConfigError, RouteError
+from hubgate.model import ForwardRules, Route
+from hubgate.routing.keys import clean_key, join_key
+from hubgate.routing.table import RouteTable
+from hubgate.routing.target import parse_target
+from hubgate.settings.document import parse_document
+from hubgate.settings.fields import check_headers
+from hubgate.store.records import decode, encode
 
 
 def paths(data: bytes) -> None:

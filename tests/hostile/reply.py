@@ -5,7 +5,7 @@ import threading
 from dataclasses import dataclass
 from enum import Enum
 
-from proxy.tasks import spawn
+from hubgate.tasks import spawn
 from tests.hostile.building import get
 from tests.hostile.entry import Pause
 from tests.hostile.stream import Stream

@@ -2,8 +2,8 @@
 
 import pytest
 
-from proxy.dataplane.reader import RequestReader
-from proxy.model import Limits
+from hubgate.dataplane.reader import RequestReader
+from hubgate.model import Limits
 from tests.hostile.corpus import TOPICS
 
 # Byte by byte through Python costs microseconds each; what is longer only tests limits.

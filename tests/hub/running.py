@@ -24,7 +24,7 @@ SETTINGS: Mapping[str, Any] = {
     "JupyterHub.authenticator_class": "dummy",
     "Authenticator.allow_all": True,
     "JupyterHub.spawner_class": "simple",
-    "Spawner.cmd": [sys.executable, "-m", "jupyterhub.singleuser"],
+    "Spawner.cmd": [sys.executable, "-P", "-m", "jupyterhub.singleuser"],
     "Spawner.args": ["--allow-root"],
     "Spawner.environment": {"JUPYTER_CONFIG_PATH": str(ROOT / "dev" / "jupyter")},
     "Spawner.start_timeout": int(START_LIMIT),
@@ -52,7 +52,7 @@ async def hub(folder: Path, site: Site, settings: Mapping[str, Any]) -> AsyncIte
     """Run a hub in `folder`, from its first answer through the proxy to its end."""
     home = {"SimpleLocalProcessSpawner.home_dir_template": str(folder / "home" / "{username}")}
     write_config(folder / "config.py", {**SETTINGS, **home, **settings})
-    command = [sys.executable, "-m", "jupyterhub", "--config", "config.py"]
+    command = [sys.executable, "-P", "-m", "jupyterhub", "--config", "config.py"]
     started = await start(command, folder, site)
     try:
         await until_healthy(site, started, folder)

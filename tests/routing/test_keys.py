@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import RouteError
-from proxy.routing.keys import clean_host, clean_key, clean_path, join_key, split_key
+from hubgate.errors import RouteError
+from hubgate.routing.keys import clean_host, clean_key, clean_path, join_key, split_key
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import BadRequestError
-from proxy.routing.paths import drop_segments, match_path, resolve_dots
+from hubgate.errors import BadRequestError
+from hubgate.routing.paths import drop_segments, match_path, resolve_dots
 
 
 def matched(target: str) -> str:

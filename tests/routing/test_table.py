@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from proxy.errors import BadRequestError
-from proxy.model import ForwardRules, Route, RouteOptions
-from proxy.routing.table import RouteTable, bare_host
+from hubgate.errors import BadRequestError
+from hubgate.model import ForwardRules, Route, RouteOptions
+from hubgate.routing.table import RouteTable, bare_host
 
 TARGET = "http://127.0.0.1:9001"
 

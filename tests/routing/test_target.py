@@ -2,8 +2,8 @@
 
 import pytest
 
-from proxy.errors import RouteError
-from proxy.routing.target import Peer, parse_target
+from hubgate.errors import RouteError
+from hubgate.routing.target import Peer, parse_target
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.routing.trie import Trie
+from hubgate.routing.trie import Trie
 
 
 def trie_of(*paths: str) -> Trie[str]:

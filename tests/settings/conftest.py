@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from proxy.settings import Settings
-from proxy.settings.load import load
+from hubgate.settings import Settings
+from hubgate.settings.load import load
 from tests.settings.reading import Read
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import ConfigError
-from proxy.settings import Settings
+from hubgate.errors import ConfigError
+from hubgate.settings import Settings
 
 Read = Callable[..., Settings]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.model import AccessLog
-from proxy.settings.access_log import access_log_mistake
+from hubgate.model import AccessLog
+from hubgate.settings.access_log import access_log_mistake
 from tests.settings.reading import Read, lines_of
 
 NAMED = "access_log: access.log"

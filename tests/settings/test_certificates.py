@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from proxy.model import ClientTLS, ServerTLS, WorkerConfig
-from proxy.settings import Settings
-from proxy.settings.certificates import certificate_dates, client_mistakes, server_mistakes
+from hubgate.model import ClientTLS, ServerTLS, WorkerConfig
+from hubgate.settings import Settings
+from hubgate.settings.certificates import certificate_dates, client_mistakes, server_mistakes
 from tests.certificates import Files, encrypt, make_dated, make_files
 
 

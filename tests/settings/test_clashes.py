@@ -2,9 +2,9 @@
 
 import pytest
 
-from proxy.model import Address
-from proxy.settings import Settings
-from proxy.settings.clashes import clashes
+from hubgate.model import Address
+from hubgate.settings import Settings
+from hubgate.settings.clashes import clashes
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import ConfigError
-from proxy.settings.document import dotted, parse_document, read_document
+from hubgate.errors import ConfigError
+from hubgate.settings.document import dotted, parse_document, read_document
 
 
 def test_values_come_with_the_line_they_stand_on() -> None:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from proxy.settings.document import parse_document
-from proxy.settings.load import load
-from proxy.settings.schema import File, Section
+from hubgate.settings.document import parse_document
+from hubgate.settings.load import load
+from hubgate.settings.schema import File, Section
 
 EXAMPLE = Path(__file__).parents[2] / "routes.yaml"
 

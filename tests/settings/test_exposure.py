@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import ConfigError
-from proxy.model import Address, ServerTLS, WorkerConfig
-from proxy.settings import Settings
-from proxy.settings.exposure import check_exposure, exposure_warnings, is_guarded, is_public
-from proxy.settings.load import load
+from hubgate.errors import ConfigError
+from hubgate.model import Address, ServerTLS, WorkerConfig
+from hubgate.settings import Settings
+from hubgate.settings.exposure import check_exposure, exposure_warnings, is_guarded, is_public
+from hubgate.settings.load import load
 
 TLS = ServerTLS("cert", "key")
 MUTUAL = replace(TLS, request_cert=True, reject_unauthorized=True)

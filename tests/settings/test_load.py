@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.model import Address, ClientTLS, ForwardRules, Limits, Route, RouteOptions, Timeouts
-from proxy.settings import Settings, schema
-from proxy.settings.fields import PRIVATE_NETWORKS
-from proxy.settings.load import load
+from hubgate.model import Address, ClientTLS, ForwardRules, Limits, Route, RouteOptions, Timeouts
+from hubgate.settings import Settings, schema
+from hubgate.settings.fields import PRIVATE_NETWORKS
+from hubgate.settings.load import load
 from tests.certificates import make_files
 from tests.settings.reading import Read, lines_of
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import ConfigError
+from hubgate.errors import ConfigError
 from tests.settings.reading import Read, lines_of
 
 

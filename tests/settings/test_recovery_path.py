@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.model import Address
-from proxy.settings.recovery_path import recovery_path
+from hubgate.model import Address
+from hubgate.settings.recovery_path import recovery_path
 
 HOME = {"HOME": "/home/hub"}
 API = (Address("localhost", 8001),)

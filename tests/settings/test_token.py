@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import ConfigError
-from proxy.settings.token import token_from_environment, token_from_file
+from hubgate.errors import ConfigError
+from hubgate.settings.token import token_from_environment, token_from_file
 
 
 def test_the_first_variable_that_is_set_counts() -> None:

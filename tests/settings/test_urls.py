@@ -2,8 +2,8 @@
 
 import pytest
 
-from proxy.errors import ConfigError
-from proxy.settings.urls import (
+from hubgate.errors import ConfigError
+from hubgate.settings.urls import (
     check_header,
     check_host,
     check_socket_path,

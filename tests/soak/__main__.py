@@ -16,7 +16,7 @@ from statistics import fmean
 
 import uvloop
 
-from proxy.tasks import spawn
+from hubgate.tasks import spawn
 from tests.certificates import Files, make_files
 from tests.soak.actors import ACTORS, GET, Stage, read_answer
 from tests.soak.targets import Target

@@ -9,8 +9,8 @@ from pathlib import Path
 
 CODE = """
 import asyncio, sys
-from proxy.errors import StoreError
-from proxy.store import sqlite
+from hubgate.errors import StoreError
+from hubgate.store import sqlite
 sqlite.PATIENCE = 1.0
 
 if sys.argv[2]:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.model import Route
-from proxy.store import journal as module
-from proxy.store.journal import USABLE_AGE, Journal
-from proxy.store.journal_lines import HEADER, put_line, read_journal
+from hubgate.model import Route
+from hubgate.store import journal as module
+from hubgate.store.journal import USABLE_AGE, Journal
+from hubgate.store.journal_lines import HEADER, put_line, read_journal
 
 
 def route(key: str, target: str = "http://127.0.0.1:9001") -> Route:

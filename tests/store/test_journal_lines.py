@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import StoreError
-from proxy.model import Route, RouteOptions
-from proxy.store.journal_lines import (
+from hubgate.errors import StoreError
+from hubgate.model import Route, RouteOptions
+from hubgate.store.journal_lines import (
     HEADER,
     Kept,
     activity_line,

@@ -1,7 +1,7 @@
 """The memory store."""
 
-from proxy.model import Route
-from proxy.store.memory import MemoryStore
+from hubgate.model import Route
+from hubgate.store.memory import MemoryStore
 
 
 async def test_routes_are_put_replaced_and_deleted() -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import ConfigError
-from proxy.store import open_store
-from proxy.store.memory import MemoryStore
-from proxy.store.sqlite import SqliteStore
+from hubgate.errors import ConfigError
+from hubgate.store import open_store
+from hubgate.store.memory import MemoryStore
+from hubgate.store.sqlite import SqliteStore
 
 
 def test_memory_is_a_new_store_each_time() -> None:

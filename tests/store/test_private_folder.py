@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.store.private_folder import PrivateFolder
+from hubgate.store.private_folder import PrivateFolder
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def write(folder: PrivateFolder, name: str, content: bytes = b"x") -> Path:
 def test_folders_and_files_are_for_us_alone_whatever_the_umask(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; os.umask(0);"
-        "from proxy.store.private_folder import PrivateFolder as F;"
+        "from hubgate.store.private_folder import PrivateFolder as F;"
         "F(Path(sys.argv[1])).create('a')"
     )
     folder = tmp_path / "a" / "b" / "c"

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from proxy.model import Route, RouteOptions
-from proxy.store.records import decode, encode
+from hubgate.model import Route, RouteOptions
+from hubgate.store.records import decode, encode
 
 TARGET = "http://127.0.0.1:9001"
 

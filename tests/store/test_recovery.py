@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from proxy.model import Route
-from proxy.store import recovery
-from proxy.store.journal_lines import read_journal
-from proxy.store.recovery import RecoveryStore
+from hubgate.model import Route
+from hubgate.store import recovery
+from hubgate.store.journal_lines import read_journal
+from hubgate.store.recovery import RecoveryStore
 from tests.control.waiting import until
 
 

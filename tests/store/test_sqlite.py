@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import StoreError, StoreUnavailableError
-from proxy.model import Route, RouteOptions
-from proxy.store.sqlite import SqliteStore
-from proxy.tasks import spawn
+from hubgate.errors import StoreError, StoreUnavailableError
+from hubgate.model import Route, RouteOptions
+from hubgate.store.sqlite import SqliteStore
+from hubgate.tasks import spawn
 from tests.control.waiting import until
 
 TARGET = "http://127.0.0.1:9001"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import StoreError, StoreInUseError, StoreUnavailableError
-from proxy.model import Route
-from proxy.store import sqlite
-from proxy.store.sqlite import SqliteStore
-from proxy.store.sqlite_errors import store_error
-from proxy.store.sqlite_file import SCHEMA_VERSION, open_file
-from proxy.tasks import spawn
+from hubgate.errors import StoreError, StoreInUseError, StoreUnavailableError
+from hubgate.model import Route
+from hubgate.store import sqlite
+from hubgate.store.sqlite import SqliteStore
+from hubgate.store.sqlite_errors import store_error
+from hubgate.store.sqlite_file import SCHEMA_VERSION, open_file
+from hubgate.tasks import spawn
 from tests.control.waiting import until
 from tests.store.holder import as_ordinary_user, end, held, opening, said, tell
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import aiohttp
 from aiohttp import web
 
-from proxy.tasks import spawn
+from hubgate.tasks import spawn
 
 PATIENCE = 60.0
 

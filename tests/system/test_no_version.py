@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy import __version__
+from hubgate import __version__
 from tests.certificates import make_files
 from tests.contract.client import Address, open_socket
 from tests.contract.harness import RunningProxy, wait_until_listening

@@ -7,11 +7,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from proxy.control.auth import TokenGuard
-from proxy.model import ServerTLS, WorkerConfig
-from proxy.settings import Settings
-from proxy.settings.load import load
-from proxy.worker.messages import Start
+from hubgate.control.auth import TokenGuard
+from hubgate.model import ServerTLS, WorkerConfig
+from hubgate.settings import Settings
+from hubgate.settings.load import load
+from hubgate.worker.messages import Start
 from tests.certificates import Files, encrypt, make_files
 from tests.contract.client import Client
 from tests.contract.harness import RunningProxy, run_command

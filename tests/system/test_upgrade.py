@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-import proxy
-from proxy.tasks import spawn
+import hubgate
+from hubgate.tasks import spawn
 from tests.contract.polling import eventually
 from tests.control.serving import ask
 from tests.control.waiting import gone, until
@@ -118,7 +118,7 @@ async def test_nothing_is_lost_and_no_tunnel_breaks(
     idle = await Connection.open(served.port)
     assert (await idle.get("/user/idle"))[0] == 200
     old = workers(served)
-    for release, successor in ((proxy.__version__, "7.7.7"), ("7.7.7", "8.8.8")):
+    for release, successor in ((hubgate.__version__, "7.7.7"), ("7.7.7", "8.8.8")):
         code.install(successor)
         assert await upgrade(served) == (0, f"upgraded from {release} to {successor}\n")
         await load.more()
@@ -268,7 +268,7 @@ def test_the_drop_in_is_upgraded_by_a_signal(code: Code, tmp_path: Path) -> None
         children = {each.pid for each in psutil.Process(running.process.pid).children()}
         code.install("7.7.7")
         running.process.send_signal(signal.SIGUSR2)
-        upgraded = f"upgraded from {proxy.__version__} to 7.7.7"
+        upgraded = f"upgraded from {hubgate.__version__} to 7.7.7"
         assert eventually(lambda: upgraded in running.output, MINUTES), running.output
         assert running.routes() == before
         now = {each.pid for each in psutil.Process(running.process.pid).children()}

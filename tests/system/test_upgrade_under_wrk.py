@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import proxy
-from proxy.tasks import spawn
+import hubgate
+from hubgate.tasks import spawn
 from tests.system.load import Tunnels
 from tests.system.served import serving
 from tests.system.upgrading import Code, upgrade
@@ -43,7 +43,7 @@ async def test_wrk_and_500_tunnels_notice_nothing(code: Code, target: str, tmp_p
             await asyncio.to_thread(served.add, "/page", page)
             await tunnels.open(served.port, TUNNELS)
             try:
-                for release, successor in ((proxy.__version__, "7.7.7"), ("7.7.7", "8.8.8")):
+                for release, successor in ((hubgate.__version__, "7.7.7"), ("7.7.7", "8.8.8")):
                     code.install(successor)
                     upgraded = spawn(upgrade(served, after=1.0), "upgrade")
                     wrong = await ask_during(f"http://127.0.0.1:{served.port}/page", upgraded)

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from pathlib import Path
 
-import proxy
+import hubgate
 from tests.system.served import PROXYCTL, Served
 
 MINUTES = 120.0
@@ -16,18 +16,18 @@ class Code:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         shutil.copytree(
-            Path(proxy.__file__).parent,
-            folder / "proxy",
+            Path(hubgate.__file__).parent,
+            folder / "hubgate",
             ignore=shutil.ignore_patterns("__pycache__"),
         )
 
     def install(self, version: str) -> None:
         """Make it another release."""
-        (self.folder / "proxy" / "__init__.py").write_text(f'__version__ = "{version}"\n')
+        (self.folder / "hubgate" / "__init__.py").write_text(f'__version__ = "{version}"\n')
 
     def spoil(self, file: Path) -> None:
         """Make it another release, and have `file` spoiled by its first start after a rehearsal."""
-        (self.folder / "proxy" / "__init__.py").write_text(
+        (self.folder / "hubgate" / "__init__.py").write_text(
             "import os\n"
             '__version__ = "7.7.7"\n'
             'if "HUBGATE_HANDOVER_FD" in os.environ:\n'
@@ -36,7 +36,7 @@ class Code:
 
     def damage(self) -> None:
         """Make it a release that cannot be imported."""
-        (self.folder / "proxy" / "dataplane" / "door.py").write_text("def open(:\n")
+        (self.folder / "hubgate" / "dataplane" / "door.py").write_text("def open(:\n")
 
 
 async def upgrade(served: Served, after: float = 0.0) -> tuple[int, str]:

@@ -1,8 +1,8 @@
 """What targets answer, and connections on which they do."""
 
-from proxy.routing.target import Peer
-from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.peer import connect
+from hubgate.routing.target import Peer
+from hubgate.upstream.connection import UpstreamConnection
+from hubgate.upstream.peer import connect
 from tests.dataplane.peers import Target
 from tests.dataplane.wire import Wire, chunked
 from tests.upstream.receiver import Recorder

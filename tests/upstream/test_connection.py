@@ -2,10 +2,10 @@
 
 import pytest
 
-from proxy.errors import StaleConnectionError, UpstreamClosedError
-from proxy.routing.target import Peer
-from proxy.upstream.connection import State, UpstreamConnection
-from proxy.upstream.peer import connect
+from hubgate.errors import StaleConnectionError, UpstreamClosedError
+from hubgate.routing.target import Peer
+from hubgate.upstream.connection import State, UpstreamConnection
+from hubgate.upstream.peer import connect
 from tests.dataplane.peers import Target, until
 from tests.upstream.answers import (
     CHUNKED,

@@ -4,8 +4,8 @@ import contextlib
 
 import pytest
 
-from proxy.errors import BadResponseError, UpstreamClosedError
-from proxy.upstream.connection import State
+from hubgate.errors import BadResponseError, UpstreamClosedError
+from hubgate.upstream.connection import State
 from tests.dataplane.peers import Target, until
 from tests.upstream.answers import CHUNKED, HINTS, LENGTH, REQUEST, UNTIL_CLOSE, answered, opened
 from tests.upstream.receiver import Recorder

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import BadResponseError
-from proxy.routing.target import Peer
-from proxy.upstream.connection import State, UpstreamConnection
-from proxy.upstream.response import Body
+from hubgate.errors import BadResponseError
+from hubgate.routing.target import Peer
+from hubgate.upstream.connection import State, UpstreamConnection
+from hubgate.upstream.response import Body
 from tests.dataplane.peers import Target, until
 from tests.upstream.answers import (
     CHUNKED,

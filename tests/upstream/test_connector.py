@@ -5,13 +5,13 @@ import socket
 
 import pytest
 
-from proxy.errors import ConnectError, RefusedError
-from proxy.model import Timeouts
-from proxy.routing.target import Peer
-from proxy.tasks import spawn
-from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.connector import Connector
-from proxy.upstream.pool import Pool
+from hubgate.errors import ConnectError, RefusedError
+from hubgate.model import Timeouts
+from hubgate.routing.target import Peer
+from hubgate.tasks import spawn
+from hubgate.upstream.connection import UpstreamConnection
+from hubgate.upstream.connector import Connector
+from hubgate.upstream.pool import Pool
 from tests.dataplane.conftest import StartTarget
 from tests.dataplane.peers import Target, hello, until
 

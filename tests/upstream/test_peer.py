@@ -8,12 +8,12 @@ from typing import cast
 
 import pytest
 
-from proxy.errors import ConnectError
-from proxy.model import ClientTLS
-from proxy.routing.target import Peer
-from proxy.tasks import spawn
-from proxy.tls import client_context
-from proxy.upstream.peer import connect
+from hubgate.errors import ConnectError
+from hubgate.model import ClientTLS
+from hubgate.routing.target import Peer
+from hubgate.tasks import spawn
+from hubgate.tls import client_context
+from hubgate.upstream.peer import connect
 from tests.certificates import Files, make_files
 from tests.dataplane.conftest import StartTarget
 from tests.dataplane.peers import Target, listening, open_files, until

@@ -5,11 +5,11 @@ import socket
 
 import pytest
 
-from proxy.errors import ConnectError
-from proxy.model import Timeouts
-from proxy.routing.target import Peer
-from proxy.upstream.connection import State, UpstreamConnection
-from proxy.upstream.pool import Pool
+from hubgate.errors import ConnectError
+from hubgate.model import Timeouts
+from hubgate.routing.target import Peer
+from hubgate.upstream.connection import State, UpstreamConnection
+from hubgate.upstream.pool import Pool
 from tests.dataplane.conftest import StartTarget
 from tests.dataplane.peers import Target, hello, until
 from tests.upstream.receiver import Recorder

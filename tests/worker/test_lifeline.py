@@ -12,7 +12,7 @@ from tests.control.waiting import gone, until
 SUPERVISOR = """
 import os, socket, subprocess, sys, time
 ours, theirs = socket.socketpair()
-command = [sys.executable, "-m", "proxy.worker", str(theirs.fileno()), str(os.getpid())]
+command = [sys.executable, "-P", "-m", "hubgate.worker", str(theirs.fileno()), str(os.getpid())]
 worker = subprocess.Popen(command, pass_fds=[theirs.fileno()])
 assert ours.recv(1)
 print(worker.pid, flush=True)
@@ -38,6 +38,13 @@ def test_worker_whose_supervisor_is_gone_already_ends() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         stranger = 1
-        command = [sys.executable, "-m", "proxy.worker", str(theirs.fileno()), str(stranger)]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "hubgate.worker",
+            str(theirs.fileno()),
+            str(stranger),
+        ]
         done = subprocess.run(command, pass_fds=[theirs.fileno()], timeout=60, check=False)
     assert done.returncode == 1

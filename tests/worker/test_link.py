@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.model import Report, Route, RouteOptions, ServerTLS, WorkerConfig
-from proxy.tasks import spawn
-from proxy.worker import link as link_module
-from proxy.worker.link import ROUTES_PER_FRAME, Link, LinkClosedError, encode, parts
-from proxy.worker.messages import (
+from hubgate.model import Report, Route, RouteOptions, ServerTLS, WorkerConfig
+from hubgate.tasks import spawn
+from hubgate.worker import link as link_module
+from hubgate.worker.link import ROUTES_PER_FRAME, Link, LinkClosedError, encode, parts
+from hubgate.worker.messages import (
     Ack,
     Change,
     Collect,

@@ -9,11 +9,11 @@ from contextlib import suppress
 import pytest
 import uvloop
 
-from proxy.model import Route
-from proxy.tasks import spawn
-from proxy.worker import link as link_module
-from proxy.worker.link import Link, LinkClosedError
-from proxy.worker.messages import Ack, Change
+from hubgate.model import Route
+from hubgate.tasks import spawn
+from hubgate.worker import link as link_module
+from hubgate.worker.link import Link, LinkClosedError
+from hubgate.worker.messages import Ack, Change
 from tests.control.waiting import until
 
 # More than the kernel takes for somebody who does not read.

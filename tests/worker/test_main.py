@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from proxy.model import Limits, Route, RouteOptions, ServerTLS, WorkerConfig
-from proxy.worker.link import Link
-from proxy.worker.messages import (
+from hubgate.model import Limits, Route, RouteOptions, ServerTLS, WorkerConfig
+from hubgate.worker.link import Link
+from hubgate.worker.messages import (
     Ack,
     Change,
     Collect,
@@ -65,7 +65,7 @@ class Scripted:
 
 
 def run_worker(link_fd: int, listener_fd: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "proxy.worker", str(link_fd), str(os.getpid())]
+    command = [sys.executable, "-P", "-m", "hubgate.worker", str(link_fd), str(os.getpid())]
     return subprocess.Popen(command, pass_fds=(link_fd, listener_fd))
 
 

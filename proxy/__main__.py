@@ -1,5 +1,0 @@
-"""`python -m proxy` is `proxyctl`."""
-
-from proxy.cli.main import main
-
-main()

@@ -1,0 +1,5 @@
+"""`python -m hubgate` is `proxyctl`."""
+
+from hubgate.cli.main import main
+
+main()

@@ -1,0 +1,168 @@
+"""Talking to the REST API of a running hubgate, one plain request at a time."""
+
+import json
+import socket
+import ssl
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+import click
+
+from hubgate.errors import ConfigError
+from hubgate.settings.urls import check_target
+
+TIMEOUT = 30.0  # seconds; a POST waits for every worker
+
+
+@dataclass(frozen=True)
+class Api:
+    """Where the API is and how to be let in."""
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = None
+
+    def get(self, key: str | None = None) -> dict[str, Any]:
+        """Return one route's data, or the whole table. Raises click.ClickException."""
+        found = self._get(key)
+        if key is None or key.partition("/")[2]:
+            return found
+        # A GET of / is the whole table (of one host, if one is named): the route is in there.
+        route = found.get(key)
+        if not isinstance(route, dict):
+            raise self._refusal(404, key, b"")
+        return route
+
+    def _get(self, key: str | None) -> dict[str, Any]:
+        body = self._call("GET", key, None)
+        try:
+            found = json.loads(body)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise self._stranger("its answer is no JSON object")
+        return found
+
+    def put(self, key: str, data: dict[str, Any]) -> None:
+        """Add or replace a route; every worker serves it on return."""
+        self._call("POST", key, json.dumps(data).encode())
+
+    def delete(self, key: str) -> None:
+        """Remove a route."""
+        self._call("DELETE", key, None)
+
+    def operate(self, method: str, path: str, timeout: float = TIMEOUT) -> tuple[int, bytes]:
+        """Ask for something else than a route, for `timeout` seconds; return status and body.
+
+        Raises click.ClickException when there is no answer, or 403.
+        """
+        status, answer = self._exchange(method, path, None, self._headers(), timeout)
+        if status == 403:
+            raise self._refusal(status, None, answer)
+        return status, answer
+
+    def _call(self, method: str, key: str | None, body: bytes | None) -> bytes:
+        headers = self._headers()
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        status, answer = self._exchange(method, _path(key), body, headers)
+        if status not in (200, 201, 204):
+            raise self._refusal(status, key, answer)
+        return answer
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Accept": "application/json"}
+        if self.token:
+            headers["Authorization"] = f"token {self.token}"
+        return headers
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: dict[str, str],
+        timeout: float = TIMEOUT,
+    ) -> tuple[int, bytes]:
+        connection = self._connection(timeout)
+        try:
+            connection.request(method, urlsplit(self.url).path.rstrip("/") + path, body, headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except ssl.SSLCertVerificationError as error:
+            raise click.ClickException(
+                f"{self.url}: its certificate is not trusted ({error.verify_message});"
+                " name its authority with --ca"
+            ) from None
+        except (OSError, HTTPException) as error:
+            raise self._unreachable(error) from None
+        finally:
+            connection.close()
+
+    def _connection(self, timeout: float) -> HTTPConnection:
+        parts = urlsplit(self.url)
+        if "unix" in parts.scheme:
+            return _UnixConnection(unquote(parts.netloc), timeout)
+        host = parts.hostname or ""
+        if parts.scheme == "https":
+            return HTTPSConnection(host, parts.port, timeout=timeout, context=self.tls)
+        return HTTPConnection(host, parts.port, timeout=timeout)
+
+    def _unreachable(self, error: Exception) -> click.ClickException:
+        if isinstance(error, TimeoutError):
+            return click.ClickException(f"{self.url}: no answer within {TIMEOUT:g} s; try again")
+        if isinstance(error, (HTTPException, ssl.SSLError, ConnectionResetError)):
+            return self._stranger("it does not answer as one; http instead of https, or reversed?")
+        reason = getattr(error, "strerror", None) or str(error)
+        return click.ClickException(
+            f"{self.url}: no API there ({reason}); start `proxyctl serve`, or give --api-url"
+        )
+
+    def _stranger(self, what: str) -> click.ClickException:
+        return click.ClickException(f"{self.url}: is no route API: {what} (check --api-url)")
+
+    def _refusal(self, status: int, key: str | None, answer: bytes) -> click.ClickException:
+        said = " ".join(answer.decode("utf-8", "replace").split())[:300]
+        if status == 403:
+            way = "another token" if self.token else "a token"
+            return click.ClickException(
+                f"{self.url}: wants {way}; set HUBGATE_TOKEN or give --token-file"
+            )
+        if status == 404 and key is not None:
+            return click.ClickException(f"{key}: there is no such route; see `proxyctl list`")
+        if status in (400, 409, 413):
+            return click.ClickException(f"{key}: {said or f'refused with {status}'}")
+        if status >= 500:
+            return click.ClickException(f"{self.url}: failed: {said or status}; its log says more")
+        return self._stranger(f"it answers {status}")
+
+
+class _UnixConnection(HTTPConnection):
+    """HTTP over the unix socket at `path`."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def check_api_url(url: str) -> str:
+    """Return `url` if the API can be there. Raises ConfigError."""
+    try:
+        return check_target(url).rstrip("/")
+    except ConfigError as error:
+        raise ConfigError(f"--api-url: {error}") from None
+
+
+def _path(key: str | None) -> str:
+    if key is None:
+        return "/api/routes"
+    host, _, path = key.partition("/")
+    query = f"?{urlencode({'host': host})}" if host else ""
+    return f"/api/routes/{quote(path)}{query}"

@@ -1,0 +1,56 @@
+"""How a command finds the API of a running hubgate, and is let in."""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from hubgate.cli.api_client import Api, check_api_url
+from hubgate.model import ClientTLS
+from hubgate.settings.token import token_from_environment, token_from_file
+from hubgate.tls import client_context
+
+_OPTIONS = (
+    click.option(
+        "--api-url",
+        metavar="URL",
+        envvar="HUBGATE_API_URL",
+        default="http://127.0.0.1:8001",
+        show_default=True,
+        help="The API; also https:// and http+unix://%2Fpath.  [HUBGATE_API_URL]",
+    ),
+    click.option("--token-file", metavar="FILE", help="Holds the token; else HUBGATE_TOKEN does."),
+    click.option("--ca", metavar="FILE", help="Authority of the API's certificate."),
+    click.option("--cert", metavar="FILE", help="Certificate to show to the API."),
+    click.option("--key", metavar="FILE", help="Its private key."),
+)
+
+
+def with_api(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the API's options, and the API they name as its first argument."""
+
+    @functools.wraps(command)
+    def connected(
+        api_url: str,
+        token_file: str | None,
+        ca: str | None,
+        cert: str | None,
+        key: str | None,
+        **rest: Any,
+    ) -> None:
+        url = check_api_url(api_url)
+        tls = client_context(ClientTLS(cert, key, ca)) if url.startswith("https:") else None
+        command(Api(url, _token(token_file), tls), **rest)
+
+    for option in reversed(_OPTIONS):
+        connected = option(connected)
+    return connected
+
+
+def _token(named_file: str | None) -> str | None:
+    if named_file is None and (token := token_from_environment(os.environ)):
+        return token
+    path = named_file or os.environ.get("HUBGATE_TOKEN_FILE")
+    return token_from_file(path) if path else None

@@ -1,0 +1,45 @@
+"""`configurable-http-proxy`: CHP's command line on top of hubgate."""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from hubgate import __version__
+from hubgate.cli import chp_settings, outcome
+from hubgate.cli.chp_options import chp_options
+from hubgate.cli.launch import launch
+from hubgate.control.succession import read_settings
+from hubgate.logs import configure_logging
+from hubgate.settings.certificates import certificate_dates
+from hubgate.settings.exposure import exposure_warnings
+
+NAME = "configurable-http-proxy"
+
+log = logging.getLogger("hubgate")
+
+
+@click.command(NAME, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="%(version)s")
+@chp_options
+def command(**options: Any) -> int:
+    """The front proxy of a notebook hub, with the options of configurable-http-proxy."""
+    options["log_level"] = chp_settings.log_level(options["log_level"])
+    configure_logging(options["log_level"])
+    settings = read_settings(lambda: chp_settings.build(options, os.environ))
+    dates = certificate_dates(settings)
+    for warning in [*chp_settings.warnings(options), *exposure_warnings(settings), *dates]:
+        log.warning("%s", warning)
+    return launch(settings, None)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command; exits 1 on any mistake, as CHP does."""
+    sys.exit(outcome.run(command, args, NAME, usage_exit=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""The options of configurable-http-proxy: same spelling, same meaning (times in milliseconds)."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from hubgate.errors import ConfigError
+from hubgate.settings.checks import whole_number
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+Callback = Callable[[click.Context, click.Parameter, str | None], int | None]
+
+
+def _whole(what: str, high: int) -> Callback:
+    def convert(context: click.Context, option: click.Parameter, text: str | None) -> int | None:
+        try:
+            return None if text is None else whole_number(text, what, 0, high)
+        except ConfigError as error:
+            raise click.BadParameter(str(error), context, option) from None
+
+    return convert
+
+
+_port = _whole("port", 65535)
+# The most that Node's timers take: nearly 25 days.
+_millis = _whole("time in milliseconds", 2**31 - 1)
+
+_LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
+
+_TEXT: tuple[tuple[str, str, str], ...] = (
+    ("--ip", "IP", "Address the proxy listens on; '' or '*' is every interface (default)."),
+    ("--socket", "PATH", "Unix socket the proxy listens on, instead of --ip and --port."),
+    ("--ssl-key", "FILE", "Private key of the public side (PEM)."),
+    ("--ssl-cert", "FILE", "Certificate of the public side (PEM, with its chain)."),
+    ("--ssl-ca", "FILE", "Authorities that client certificates are checked against."),
+    ("--ssl-protocol", "NAME", "Only this version: TLSv1_2 or TLSv1_3; TLS is both (default)."),
+    ("--ssl-ciphers", "LIST", "OpenSSL cipher list for TLS 1.2, names separated by ':'."),
+    ("--ssl-dhparam", "FILE", "Diffie-Hellman parameters (PEM)."),
+    ("--api-ip", "IP", "Address the REST API listens on (default: localhost)."),
+    ("--api-socket", "PATH", "Unix socket of the REST API, instead of --api-ip and --api-port."),
+    ("--api-ssl-key", "FILE", "Private key of the REST API."),
+    ("--api-ssl-cert", "FILE", "Certificate of the REST API."),
+    ("--api-ssl-ca", "FILE", "Authorities that the API's clients are checked against."),
+    ("--client-ssl-key", "FILE", "Private key the proxy shows to https targets."),
+    ("--client-ssl-cert", "FILE", "Certificate the proxy shows to https targets."),
+    ("--client-ssl-ca", "FILE", "Authorities that https targets are checked against."),
+    ("--default-target", "URL", "Target of the route / from the start."),
+    ("--error-target", "URL", "Error pages come from URL/CODE?url=..."),
+    ("--error-path", "DIR", "Error pages come from DIR/CODE.html, else DIR/error.html."),
+    ("--workers", "N", "Not in CHP: worker processes, or auto for one per core (default: 1)."),
+    ("--access-log", "PATH", "Not in CHP: a line for each request there; - is standard output."),
+    ("--access-log-format", "NAME", "Not in CHP: combined (default) or json."),
+    ("--pid-file", "FILE", "Write the process id there; removed at exit."),
+    ("--protocol-rewrite", "SCHEME", "Scheme put into Location headers that name the target."),
+    ("--metrics-ip", "IP", "Address the metrics listen on (default: every interface)."),
+    ("--metrics-socket", "PATH", "Unix socket of the metrics, instead of ip and port."),
+    (
+        "--storage-backend",
+        "STORE",
+        "Where routes live: memory: (default), or sqlite:FILE to keep them.",
+    ),
+)
+
+_FLAGS: tuple[tuple[str, str], ...] = (
+    ("--ssl-request-cert", "Ask clients for a certificate and refuse those without a valid one."),
+    ("--ssl-reject-unauthorized", "Implied by --ssl-request-cert."),
+    ("--ssl-allow-rc4", "No effect, with a warning: RC4 is broken."),
+    ("--api-ssl-request-cert", "Ask the API's clients for a certificate, as above."),
+    ("--api-ssl-reject-unauthorized", "Implied by --api-ssl-request-cert."),
+    ("--client-ssl-request-cert", "Accepted for compatibility; targets are always checked."),
+    ("--client-ssl-reject-unauthorized", "Accepted for compatibility, likewise."),
+    ("--no-x-forward", "Do not add X-Forwarded-* headers."),
+    ("--no-prepend-path", "Do not put the target's path in front of the request's."),
+    ("--no-include-prefix", "Cut the route's prefix off the request's path."),
+    ("--auto-rewrite", "Put the request's host into Location headers that name the target."),
+    ("--change-origin", "Send the target's own host as the Host header."),
+    ("--insecure", "Do not check the certificates of https targets."),
+    ("--host-routing", "The request's host is the first segment of its path."),
+)
+
+_NUMBERS: tuple[tuple[str, Callback, str, str], ...] = (
+    ("--port", _port, "PORT", "Port the proxy listens on (default: 8000)."),
+    ("--api-port", _port, "PORT", "Port of the REST API (default: --port + 1, else 8001)."),
+    ("--metrics-port", _port, "PORT", "Port of the metrics (default: no metrics)."),
+    ("--redirect-port", _port, "PORT", "Plain HTTP here is redirected to HTTPS."),
+    ("--redirect-to", _port, "PORT", "Port that redirects name (default: the public port)."),
+    ("--timeout", _millis, "MS", "Drop a client's connection after this long without a byte."),
+    ("--proxy-timeout", _millis, "MS", "Give up on a target after this long without a byte."),
+    ("--keep-alive-timeout", _millis, "MS", "Keep idle client connections this long (75000)."),
+)
+
+
+def chp_options(command: F) -> F:
+    """Decorate a click command with every option of configurable-http-proxy."""
+    decorators = [
+        *(click.option(flag, metavar=meta, help=text) for flag, meta, text in _TEXT),
+        *(click.option(flag, is_flag=True, help=text) for flag, text in _FLAGS),
+        *(
+            click.option(f, callback=kind, metavar=meta, help=text)
+            for f, kind, meta, text in _NUMBERS
+        ),
+        click.option(
+            "--custom-header",
+            multiple=True,
+            metavar="NAME:VALUE",
+            help="Header added to every proxied request; may be repeated.",
+        ),
+        click.option(
+            "--log-level",
+            type=click.Choice(_LEVELS, case_sensitive=False),
+            metavar="LEVEL",
+            default="info",
+            show_default=True,
+            help="debug, info, warn or error.",
+        ),
+    ]
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command

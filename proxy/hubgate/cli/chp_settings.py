@@ -1,0 +1,244 @@
+"""From the options of configurable-http-proxy to `Settings`."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hubgate.cli.chp_tls import client_tls, server_tls
+from hubgate.errors import ConfigError
+from hubgate.model import AccessLog, Address, ForwardRules, Headers, Route, Timeouts, WorkerConfig
+from hubgate.settings import Settings
+from hubgate.settings.access_log import OFF, access_log_mistake, anchor_log, check_log_path
+from hubgate.settings.checks import (
+    anchor_store,
+    check_listen_host,
+    check_seconds,
+    check_store,
+    check_workers,
+    worker_count,
+)
+from hubgate.settings.clashes import clashes
+from hubgate.settings.recovery_path import recovery_path
+from hubgate.settings.token import token_from_environment
+from hubgate.settings.urls import check_header, check_socket_path, check_target
+
+Options = Mapping[str, Any]
+T = TypeVar("T")
+
+# The hub sets the first for its proxy; the other may be there for somebody else.
+_TOKENS = ("CONFIGPROXY_AUTH_TOKEN", "HUBGATE_TOKEN")
+
+
+def build(options: Options, environ: Mapping[str, str]) -> Settings:
+    """Return the settings that CHP's `options` mean. Raises ConfigError."""
+    _check_conflicts(options)
+    level = log_level(options["log_level"])
+    api, store = (_api(options),), _store(options, environ)
+    token = token_from_environment(environ, _TOKENS)
+    worker = WorkerConfig(
+        rules=_rules(options),
+        timeouts=_timeouts(options, environ),
+        tls=server_tls(options, environ, ""),
+        client_tls=client_tls(options),
+        redirect_to=_redirect_to(options),
+        log_level=level,
+        access_log=_access_log(options, environ),
+    )
+    settings = Settings(
+        listen=(_listen(options),),
+        redirect=_redirect(options),
+        api=api,
+        api_tls=server_tls(options, environ, "api_"),
+        api_token=token,
+        metrics=_metrics(options),
+        store=store,
+        recovery_file=recovery_path(environ, token, api) if store == "memory:" else None,
+        workers=_workers(options, environ),
+        worker=worker,
+        initial_routes=_default_route(options),
+        pid_file=options["pid_file"],
+        log_level=level,
+    )
+    if lines := clashes(settings, ("--port", "--redirect-port", "--api-port", "--metrics-port")):
+        raise ConfigError(*lines)
+    return settings
+
+
+def log_level(name: str) -> str:
+    """Return our name of a log level; Python's names are known too."""
+    name = name.lower()
+    return {"warning": "warn", "critical": "error"}.get(name, name)
+
+
+def warnings(options: Options) -> list[str]:
+    """Return what these options ask for in vain, one line each."""
+    if options["ssl_allow_rc4"]:
+        return ["--ssl-allow-rc4 has no effect: RC4 is broken (RFC 7465) and not offered."]
+    return []
+
+
+def _check_conflicts(options: Options) -> None:
+    for side in ("", "api_", "metrics_"):
+        for other in ("port", "ip"):
+            if options[f"{side}socket"] and options[f"{side}{other}"] is not None:
+                flag = "--" + side.replace("_", "-")
+                raise ConfigError(f"{flag}socket cannot be used with {flag}{other}; drop one")
+    if options["error_target"] and options["error_path"]:
+        raise ConfigError("Cannot specify both --error-target and --error-path; pick one")
+    if options["redirect_port"] is not None:
+        if not options["ssl_cert"] and not options["ssl_key"]:
+            raise ConfigError("--redirect-port needs TLS; give --ssl-cert and --ssl-key")
+        if options["socket"] and not options["redirect_to"]:
+            raise ConfigError("--redirect-port with --socket needs --redirect-to; give the port")
+
+
+def _listen(options: Options) -> Address:
+    if options["socket"]:
+        return _socket(options, "socket")
+    port = 8000 if options["port"] is None else options["port"]
+    return Address(_host(options, "ip", ""), port)
+
+
+def _api(options: Options) -> Address:
+    if options["api_socket"]:
+        return _socket(options, "api_socket")
+    port = options["api_port"]
+    if port is None:
+        port = options["port"] + 1 if options["port"] else 8001
+    if port > 65535:
+        raise ConfigError("--port: 65535 leaves no port for the API after it; give --api-port")
+    return Address(_host(options, "api_ip", "localhost"), port)
+
+
+def _metrics(options: Options) -> tuple[Address, ...]:
+    if options["metrics_socket"]:
+        return (_socket(options, "metrics_socket"),)
+    if options["metrics_port"] is None:
+        return ()
+    return (Address(_host(options, "metrics_ip", ""), options["metrics_port"]),)
+
+
+def _socket(options: Options, name: str) -> Address:
+    return Address(path=_stated(check_socket_path, options[name], _flag(name)))
+
+
+def _host(options: Options, name: str, default: str) -> str:
+    given = options[name]
+    return default if given is None else _stated(check_listen_host, given, _flag(name))
+
+
+def _redirect(options: Options) -> tuple[Address, ...]:
+    port = options["redirect_port"]
+    return () if port is None else (Address("", port),)
+
+
+def _redirect_to(options: Options) -> int | None:
+    if options["redirect_port"] is None:
+        return None
+    return options["redirect_to"] or _listen(options).port
+
+
+def _rules(options: Options) -> ForwardRules:
+    folder, target = options["error_path"], options["error_target"]
+    if folder and not Path(folder).is_dir():
+        raise ConfigError(f"--error-path: {folder}: no such folder; make it or name another")
+    scheme = options["protocol_rewrite"]
+    if scheme not in (None, "http", "https"):
+        raise ConfigError(f"--protocol-rewrite: {scheme!r} is no scheme; write http or https")
+    return ForwardRules(
+        x_forward=not options["no_x_forward"],
+        prepend_path=not options["no_prepend_path"],
+        include_prefix=not options["no_include_prefix"],
+        change_origin=options["change_origin"],
+        auto_rewrite=options["auto_rewrite"],
+        protocol_rewrite=scheme,
+        custom_headers=_custom_headers(options["custom_header"]),
+        host_routing=options["host_routing"],
+        error_target=_stated(check_target, target, "--error-target") if target else None,
+        error_path=folder,
+    )
+
+
+def _custom_headers(texts: tuple[str, ...]) -> Headers:
+    headers: dict[str, str] = {}
+    for text in texts:
+        name, colon, value = text.strip().partition(":")
+        if not colon or not name:
+            raise ConfigError(f"A colon was expected in custom header: {text.strip()}")
+        try:
+            name, value = check_header(name.strip(), value)
+        except ConfigError as error:
+            raise ConfigError(f"--custom-header: {error}") from None
+        headers[name] = value
+    return tuple(headers.items())
+
+
+def _timeouts(options: Options, environ: Mapping[str, str]) -> Timeouts:
+    drain = environ.get("HUBGATE_DRAIN_TIMEOUT")
+    # For CHP, 0 is the same as not given.
+    return Timeouts(
+        keep_alive=(options["keep_alive_timeout"] or 0) / 1000 or Timeouts().keep_alive,
+        request=(options["timeout"] or 0) / 1000 or None,
+        response=(options["proxy_timeout"] or 0) / 1000 or None,
+        drain=(
+            _stated(check_seconds, drain, "HUBGATE_DRAIN_TIMEOUT") if drain else Timeouts().drain
+        ),
+    )
+
+
+def _default_route(options: Options) -> tuple[Route, ...]:
+    target = options["default_target"]
+    if not target:
+        return ()
+    return (Route("/", _stated(check_target, target, "--default-target"), {"target": target}),)
+
+
+def _store(options: Options, environ: Mapping[str, str]) -> str:
+    address = options["storage_backend"]
+    if address and ":" not in address:
+        raise ConfigError(
+            f"--storage-backend: {address!r} is a module for Node.js, which is not used here;"
+            " write memory: or sqlite:FILE"
+        )
+    origin = "--storage-backend" if address else "HUBGATE_STORE"
+    address = address or environ.get("HUBGATE_STORE") or "memory:"
+    return anchor_store(_stated(check_store, address, origin), str(Path.cwd()))
+
+
+def _workers(options: Options, environ: Mapping[str, str]) -> int:
+    given = options["workers"]
+    origin = "--workers" if given else "HUBGATE_WORKERS"
+    text = given or environ.get("HUBGATE_WORKERS") or "1"
+    return worker_count(_stated(check_workers, text, origin))
+
+
+def _access_log(options: Options, environ: Mapping[str, str]) -> AccessLog | None:
+    origin, given = _given("access_log", options, environ)
+    kind_origin, kind = _given("access_log_format", options, environ)
+    if kind not in (None, "combined", "json"):
+        raise ConfigError(f"{kind_origin}: {kind!r} is no format; write combined or json")
+    path = anchor_log(_stated(check_log_path, given, origin), str(Path.cwd())) if given else OFF
+    if path == OFF:
+        return None
+    if mistake := access_log_mistake(path):
+        raise ConfigError(f"{origin}: {mistake}")
+    return AccessLog(path, kind or "combined")
+
+
+def _given(name: str, options: Options, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """Return what a flag, else the environment, says, after the name of which of them it was."""
+    if options[name]:
+        return _flag(name), options[name]
+    variable = f"HUBGATE_{name.upper()}"
+    return variable, environ.get(variable) or None
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _stated(check: Callable[[Any], T], value: Any, origin: str) -> T:
+    try:
+        return check(value)
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from None

@@ -1,0 +1,92 @@
+"""The TLS options of configurable-http-proxy, and what Node calls the versions of TLS."""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from hubgate.errors import ConfigError
+from hubgate.model import ClientTLS, ServerTLS
+from hubgate.settings.certificates import client_mistakes, server_mistakes
+
+Options = Mapping[str, Any]
+
+_VERSIONS = {
+    "TLS": ("TLSv1_2", None),
+    "SSLv23": ("TLSv1_2", None),
+    "TLSv1_2": ("TLSv1_2", "TLSv1_2"),
+    "TLSv1_3": ("TLSv1_3", "TLSv1_3"),
+}
+_BROKEN = {"SSLv2": "RFC 6176", "SSLv3": "RFC 7568", "TLSv1": "RFC 8996", "TLSv1_1": "RFC 8996"}
+
+
+def protocol_versions(name: str | None) -> tuple[str, str | None]:
+    """Return (lowest, highest) of `ssl.TLSVersion` for one of Node's names. Raises ConfigError."""
+    if name is None:
+        return _VERSIONS["TLS"]
+    plain = re.sub(r"(_server|_client)?_method$", "", name.replace(".", "_"))
+    if plain in _BROKEN:
+        raise ConfigError(
+            f"--ssl-protocol: {name} is broken and not offered ({_BROKEN[plain]});"
+            " write TLSv1_2 or TLSv1_3"
+        )
+    if plain not in _VERSIONS:
+        raise ConfigError(f"--ssl-protocol: {name!r} is not known; write TLSv1_2 or TLSv1_3")
+    return _VERSIONS[plain]
+
+
+def server_tls(options: Options, environ: Mapping[str, str], side: str) -> ServerTLS | None:
+    """Return a listener's TLS: `side` is "" for the public one, "api_" for the API's.
+
+    Raises ConfigError for files that cannot be used.
+    """
+    cert, key = options[f"{side}ssl_cert"], options[f"{side}ssl_key"]
+    if not cert and not key:
+        return None
+    if not cert:
+        raise ConfigError(f"{_flag(side, 'key')} needs {_flag(side, 'cert')}; give both")
+    lowest, highest = protocol_versions(options["ssl_protocol"])
+    asks = options[f"{side}ssl_request_cert"]
+    secret = f"CONFIGPROXY_{side.upper()}SSL_KEY_PASSPHRASE"
+    tls = ServerTLS(
+        cert=cert,
+        # A certificate's file may hold the key as well.
+        key=key or cert,
+        ca=options[f"{side}ssl_ca"],
+        request_cert=asks,
+        # Node refuses whoever is not verified as soon as it asks at all, whether or not
+        # --ssl-reject-unauthorized says so (tried with CHP 5.3 on Node 20).
+        reject_unauthorized=asks,
+        passphrase=environ.get(secret) or None,
+        min_version=lowest,
+        max_version=highest,
+        ciphers=options["ssl_ciphers"],
+        dhparam=options["ssl_dhparam"],
+    )
+    _refuse(server_mistakes(tls, partial(_flag, side), secret))
+    return tls
+
+
+def client_tls(options: Options) -> ClientTLS:
+    """Return our side of TLS towards targets. Raises ConfigError for unusable files.
+
+    `--insecure` keeps the promise that CHP 5.3 only makes: there, https targets are checked
+    all the same.
+    """
+    cert, key = options["client_ssl_cert"], options["client_ssl_key"]
+    if key and not cert:
+        raise ConfigError("--client-ssl-key needs --client-ssl-cert; give both")
+    tls = ClientTLS(cert=cert, key=key, ca=options["client_ssl_ca"], verify=not options["insecure"])
+    _refuse(client_mistakes(tls, partial(_flag, "client_")))
+    return tls
+
+
+def _flag(side: str, name: str) -> str:
+    if name == "dhparam":
+        return "--ssl-dhparam"
+    return f"--{side.replace('_', '-')}ssl-{name or '*'}"
+
+
+def _refuse(lines: list[str]) -> None:
+    if lines:
+        raise ConfigError(*lines)

@@ -1,0 +1,81 @@
+"""`proxyctl reload` and `upgrade`: an operator's commands for a running hubgate."""
+
+import json
+import time
+from typing import Any
+
+import click
+
+from hubgate.cli.api_client import Api
+from hubgate.cli.api_options import with_api
+from hubgate.errors import ConfigError
+
+# Seconds: for the rehearsal, then for the new release to be there, looking as often as this.
+PREPARATION = 120.0
+PATIENCE = 120.0
+INTERVAL = 0.2
+
+
+@click.command()
+@with_api
+def reload(api: Api) -> None:
+    """Have a running hubgate read routes.yaml and its certificates again.
+
+    Prints one line for each mistake and exits 1 if there is any: then all stays as it was.
+    """
+    status, answer = api.operate("POST", "/api/reload")
+    if status == 422:
+        raise ConfigError(*answer.decode("utf-8", "replace").splitlines())
+    if status == 404:
+        raise click.ClickException(
+            f"{api.url}: it runs without files that could be read again; restart it with others"
+        )
+    outcome = _parsed(api, status, answer, 200)
+    changed, left = outcome.get("changed"), outcome.get("needs_restart")
+    click.echo(f"reloaded: {', '.join(changed) if changed else 'nothing has changed'}")
+    if left:
+        click.echo(f"changed, and needs a restart: {', '.join(left)}")
+
+
+@click.command()
+@with_api
+def upgrade(api: Api) -> None:
+    """Have a running hubgate go over to the release that is installed now.
+
+    No request is lost. Tunnels (websockets) stay with the old workers until they close, or
+    timeouts.upgrade has passed. When the new release cannot start, nothing changes: the reason is
+    printed, and the exit code is 1.
+    """
+    status, answer = api.operate("POST", "/api/upgrade", PREPARATION)
+    begun = _parsed(api, status, answer, 202)
+    now = _wait_for_successor(api, begun["generation"])
+    click.echo(f"upgraded from {begun['version']} to {now}")
+
+
+def _wait_for_successor(api: Api, generation: int) -> str:
+    """Return the version that serves when the upgrade is complete."""
+    deadline = time.monotonic() + PATIENCE
+    trouble = "its new workers do not start"
+    while time.monotonic() < deadline:
+        time.sleep(INTERVAL)
+        try:
+            now = _parsed(api, *api.operate("GET", "/api/upgrade"), 200)
+        except click.ClickException as error:
+            trouble = error.format_message()
+            continue
+        if now["generation"] > generation and now["state"] == "serving":
+            return str(now["version"])
+        if now["generation"] == generation and now["state"] == "serving":
+            raise click.ClickException(f"{api.url}: not upgraded; its log says why")
+    raise click.ClickException(f"not complete after {PATIENCE:g} s: {trouble}; its log says more")
+
+
+def _parsed(api: Api, status: int, answer: bytes, expected: int) -> dict[str, Any]:
+    try:
+        found = json.loads(answer) if status == expected else None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        said = " ".join(answer.decode("utf-8", "replace").split())[:1000]
+        raise click.ClickException(f"{api.url}: {said or f'it answers {status}'}")
+    return found

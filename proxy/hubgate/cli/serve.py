@@ -1,0 +1,91 @@
+"""`proxyctl serve` and `proxyctl check`: hubgate on routes.yaml, the environment and flags."""
+
+import logging
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hubgate.cli.launch import launch
+from hubgate.cli.summary import summary
+from hubgate.control.succession import read_settings
+from hubgate.errors import ConfigError
+from hubgate.logs import configure_logging
+from hubgate.settings import Settings
+from hubgate.settings.certificates import certificate_dates
+from hubgate.settings.exposure import exposure_warnings
+from hubgate.settings.layers import SETTINGS, Kind
+from hubgate.settings.load import load
+from hubgate.store import open_store
+
+DEFAULT_FILE = Path("routes.yaml")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+log = logging.getLogger("hubgate")
+
+
+def _setting_options(command: F) -> F:
+    for setting in reversed(SETTINGS):
+        text = f"{setting.help}  [{setting.variable}]"
+        if setting.kind is Kind.SWITCH:
+            option = click.option(setting.flag, is_flag=True, default=None, help=text)
+        else:
+            option = click.option(setting.flag, metavar=setting.metavar, help=text)
+        command = option(command)
+    return command
+
+
+_file = click.argument(
+    "file", metavar="[ROUTES.YAML]", required=False, type=click.Path(path_type=Path)
+)
+
+
+@click.command()
+@_file
+@_setting_options
+def serve(file: Path | None, **options: Any) -> int:
+    """Run the proxy on ROUTES.YAML (./routes.yaml if it is there), until it is told to stop.
+
+    Flags beat the environment (the names in brackets), which beats the file. The file and the
+    token's are read again when they change, and on SIGHUP.
+
+    Without TLS the proxy listens on 127.0.0.1 and refuses any address that others can reach,
+    unless --no-ssl says that TLS ends elsewhere; with TLS or --no-ssl it listens on all
+    interfaces. The API's token comes from HUBGATE_TOKEN, CONFIGPROXY_AUTH_TOKEN or a file.
+    """
+    read = _reader(file, options)
+    configure_logging("info")  # until the settings say
+    settings = read_settings(read)
+    configure_logging(settings.log_level)
+    for warning in [*exposure_warnings(settings), *certificate_dates(settings)]:
+        log.warning("%s", warning)
+    from_files = settings.config_file or settings.api_token_file
+    return launch(settings, read if from_files else None)
+
+
+@click.command()
+@_file
+@_setting_options
+def check(file: Path | None, **options: Any) -> None:
+    """Check ROUTES.YAML and everything it names, and say what `proxyctl serve` would do.
+
+    Takes the flags of `serve`. Prints one line for each mistake and exits 1 if there is any.
+    """
+    settings = _reader(file, options)()
+    # Only built, not opened: whether its server answers now says little about later.
+    open_store(settings.store)
+    if dates := certificate_dates(settings):
+        raise ConfigError(*dates)
+    for line in [*summary(settings), *(f"note: {w}" for w in exposure_warnings(settings))]:
+        click.echo(line)
+
+
+def _reader(file: Path | None, options: dict[str, Any]) -> Callable[[], Settings]:
+    if file is None and DEFAULT_FILE.exists():
+        file = DEFAULT_FILE
+    flags = {"--" + name.replace("_", "-"): value for name, value in options.items()}
+    return partial(load, file, flags, os.environ)

@@ -1,0 +1,40 @@
+"""What a running hubgate would do, in a few plain lines."""
+
+from collections.abc import Iterator
+
+from hubgate.model import Route
+from hubgate.settings import Settings
+from hubgate.settings.exposure import is_guarded
+from hubgate.settings.urls import hide_password
+
+_SHOWN = 20
+
+
+def summary(settings: Settings) -> Iterator[str]:
+    """Yield lines that say where hubgate would listen, keep its routes and send requests."""
+    scheme = "https" if settings.worker.tls else "http"
+    workers = "1 worker" if settings.workers == 1 else f"{settings.workers} workers"
+    yield f"proxy    {_places(settings.listen, scheme)}, {workers}"
+    if settings.redirect:
+        port = settings.worker.redirect_to
+        yield f"redirect {_places(settings.redirect, 'http')} to https on port {port}"
+    guard = "guarded" if is_guarded(settings) else "open to every user of this machine"
+    yield f"api      {_places(settings.api, 'https' if settings.api_tls else 'http')}, {guard}"
+    if settings.metrics:
+        yield f"metrics  {_places(settings.metrics, 'http')}"
+    if log := settings.worker.access_log:
+        yield f"requests {log.path}, as {log.format}"
+    yield f"store    {hide_password(settings.store)}"
+    yield from _routes(settings.fixed_routes)
+
+
+def _places(addresses: tuple[object, ...], scheme: str) -> str:
+    return ", ".join(f"{scheme}://{address}" for address in addresses)
+
+
+def _routes(routes: tuple[Route, ...]) -> Iterator[str]:
+    yield f"routes   {len(routes)} in the file"
+    for route in routes[:_SHOWN]:
+        yield f"         {route.key} -> {route.target}"
+    if len(routes) > _SHOWN:
+        yield f"         and {len(routes) - _SHOWN} more"

@@ -1,0 +1,29 @@
+"""The metrics' own listener: /metrics and nothing else."""
+
+from aiohttp import web
+
+from hubgate.control.access import plain
+from hubgate.control.exposition import CONTENT_TYPE
+from hubgate.control.freshness import Freshness
+from hubgate.control.metrics import Metrics
+from hubgate.control.protocol import handler_args
+from hubgate.control.routes import RouteService, Workers
+
+
+def build_metrics_app(service: RouteService, workers: Workers, metrics: Metrics) -> web.Application:
+    """Return the application for the metrics' port; every other path and method is a 404."""
+    freshness = Freshness(workers)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.raw_path.partition("?")[0] != "/metrics" or request.method not in _READING:
+            return plain(404, "Not Found")
+        await freshness.refresh()
+        text = metrics.render(len(service))
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+
+    app = web.Application(handler_args=handler_args())
+    app.router.add_route("*", "/{rest:(?s:.*)}", answer)
+    return app
+
+
+_READING = ("GET", "HEAD")

@@ -1,0 +1,81 @@
+"""The body of a POST: JSON, checked before it becomes a route."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from hubgate.errors import ConfigError, RouteError
+from hubgate.model import Headers, RouteOptions
+from hubgate.settings.urls import check_header, check_target
+
+MAX_DEPTH = 64
+"""How deep a route's data may nest: far beyond any use, far below Python's recursion limit."""
+
+
+def read_data(body: bytes) -> dict[str, Any]:
+    """Return a body's JSON object with its string `target`; raises RouteError for any other."""
+    try:
+        data = _decode(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise RouteError("the body is not valid JSON: it is not UTF-8") from None
+    except RecursionError:
+        raise RouteError("the body nests too deep") from None
+    except ValueError as error:
+        raise RouteError(f"the body is not valid JSON: {error}") from None
+    if not isinstance(data, dict) or not isinstance(data.get("target"), str):
+        raise RouteError('the body needs a "target" that is a string, such as "http://HOST:PORT"')
+    _check_depth(data)
+    try:
+        data["target"].encode()
+    except UnicodeEncodeError:
+        raise RouteError("the target holds half a surrogate pair") from None
+    return data
+
+
+def read_options(data: Mapping[str, Any]) -> RouteOptions:
+    """Return the options of a route in native mode, spelled and checked as in routes.yaml.
+
+    Raises RouteError for an option that cannot be, and for a target nothing can connect to.
+    """
+    strip = data.get("strip_prefix", False)
+    if not isinstance(strip, bool):
+        raise RouteError(f"strip_prefix: {strip!r} is neither true nor false")
+    try:
+        check_target(data["target"])
+    except ConfigError as error:
+        raise RouteError(f"target: {error}") from None
+    return RouteOptions(strip, _headers(data.get("headers", {})))
+
+
+def _headers(fields: object) -> Headers:
+    if not isinstance(fields, dict) or not all(isinstance(v, str) for v in fields.values()):
+        raise RouteError('headers: write an object of strings, such as {"X-Team": "physics"}')
+    try:
+        return tuple(check_header(name, value) for name, value in fields.items())
+    except ConfigError as error:
+        raise RouteError(f"headers: {error}") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite_float(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"{digits} is too large a number")
+    return number
+
+
+_decode = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite_float).decode
+
+
+def _check_depth(data: dict[str, Any]) -> None:
+    level: list[Any] = [data]
+    for _ in range(MAX_DEPTH):
+        if not level:
+            return
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+    if level:
+        raise RouteError(f"the body nests deeper than {MAX_DEPTH} levels")

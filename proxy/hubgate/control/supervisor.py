@@ -1,0 +1,308 @@
+"""The supervisor: opens the sockets, keeps the workers, serves the API, and ends it all well."""
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from hubgate import __version__
+from hubgate.control import succession
+from hubgate.control.announcement import announce
+from hubgate.control.api import build_api
+from hubgate.control.auth import TokenGuard
+from hubgate.control.endpoint import Endpoint
+from hubgate.control.ground import Ground
+from hubgate.control.handover import Handover
+from hubgate.control.listeners import Listeners
+from hubgate.control.metrics import Metrics
+from hubgate.control.metrics_app import build_metrics_app
+from hubgate.control.operations import Operations, reload_page, upgrade_page
+from hubgate.control.pidfile import pid_file
+from hubgate.control.preflight import NewCode, rehearse
+from hubgate.control.reload import Parts, Reloader, watched_files
+from hubgate.control.reports import WorkerReports
+from hubgate.control.routes import RouteService
+from hubgate.control.upgrade import Upgrader
+from hubgate.control.watch import versions
+from hubgate.control.workers import WorkerPool
+from hubgate.errors import HubgateError
+from hubgate.settings import READ_SINCE, Settings
+from hubgate.store import open_store
+from hubgate.store.base import RouteStore
+from hubgate.store.recovery import RecoveryStore
+from hubgate.tasks import spawn
+from hubgate.worker.messages import LINK_VERSION
+
+log = logging.getLogger("hubgate.supervisor")
+
+
+class Supervisor:
+    """One running hubgate. `reload` reads the settings again, None where no file was read.
+
+    `ground` is there already: it closes the listeners, and takes charge of the workers. An older
+    release may have `left` something in this process. When an upgrade was asked for, `run`
+    returns with `legacy` set: what is left for the next one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        reload: Callable[[], Settings] | None,
+        ground: Ground,
+        left: Handover | None = None,
+    ) -> None:
+        self.legacy: Handover | None = None
+        self._left = left
+        self._settings = settings
+        self._read = reload
+        self._ground = ground
+        # A file may have changed while it was read, or while hubgate starts.
+        self._known = versions(watched_files(settings), READ_SINCE)
+        self._guard = TokenGuard(settings.api_token)
+        self._metrics = Metrics(left.counters if left else None)
+        self._reloader: Reloader | None = None
+        self._upgrader = Upgrader(self._rehearse, left.generation if left else 0)
+        self._store: RouteStore = open_store(settings.store, settings.recovery_file)
+        self._main: asyncio.Task[int] | None = None
+        self._stop = asyncio.Event()
+        self._serving = False
+        self._hung_up = False  # told to reload before it served
+        self._cut_by: signal.Signals | None = None
+        self._undone: AsyncExitStack | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """What it runs on now, after every reload."""
+        return self._reloader.running if self._reloader is not None else self._settings
+
+    def __repr__(self) -> str:
+        state = "serving" if self._serving else "starting"
+        return f"<Supervisor {'ending' if self._stop.is_set() or self._cut_by else state}>"
+
+    async def run(self) -> int:
+        """Serve until told to stop; return the exit code: 0, or 1 when something broke.
+
+        SIGINT and SIGTERM drain and end it; a second one ends it at once, with 128 and its
+        number as the code. Raises HubgateError when it cannot start, all undone.
+        """
+        self._main = asyncio.current_task()
+        self._handle_signals()
+        try:
+            async with AsyncExitStack() as stack:
+                await self._run(stack)
+        except asyncio.CancelledError:
+            if self._cut_by is None:
+                raise
+            return 128 + self._cut_by if self._stop.is_set() else 0
+        except HubgateError as error:
+            if not self._serving:
+                raise
+            log.error("%s", error)
+            return 1
+        except Exception:
+            log.exception("hubgate ends: this is a fault in it")
+            return 1
+        return 0
+
+    # --- its phases, in order ---
+
+    async def _run(self, stack: AsyncExitStack) -> None:
+        listeners = self._ground.listeners
+        stack.callback(listeners.close)
+        pool = WorkerPool(self._settings.worker, self._ground.sockets, self._ground.born)
+        service = await self._open_service(pool, stack)
+        endpoints = self._build_endpoints(listeners, service, pool)
+        stack.push_async_callback(pool.stop)
+        await self._start_workers(pool, service)
+        for endpoint in endpoints:
+            stack.push_async_callback(endpoint.close)
+            await endpoint.start()
+        announce(self._settings, listeners, service)
+        stack.enter_context(pid_file(self._settings.pid_file))
+        await self._serve(pool)
+        if self._stop.is_set():
+            await self._drain(listeners, endpoints, pool, service)
+        else:
+            self.legacy = await self._hand_over(listeners, endpoints, pool, service)
+            # Nothing is to be undone: it is the successor's now.
+            self._undone = stack.pop_all()
+
+    async def _open_service(self, pool: WorkerPool, stack: AsyncExitStack) -> RouteService:
+        service = RouteService(self._store, pool)
+        stack.push_async_callback(service.close)
+        stack.push_async_callback(self._forget_routes)
+        settings, left = self._settings, self._left
+        gc.disable()  # a large table is nothing but new objects, none of them garbage
+        try:
+            if left is None:
+                await service.open(settings.fixed_routes, settings.initial_routes)
+            else:
+                await service.open(settings.fixed_routes, (), left.routes)
+        finally:
+            # Later collections would look at every route again, and the API would wait.
+            gc.freeze()
+            gc.enable()
+        return service
+
+    async def _start_workers(self, pool: WorkerPool, service: RouteService) -> None:
+        reports, left = WorkerReports(service, self._metrics), self._left
+        if left is None:
+            await pool.start(service.snapshot, reports)
+            self._upgrader.settled()
+            return
+        in_step = left.link_version == LINK_VERSION
+        await pool.adopt(left.workers, left.revision, in_step, reports)
+        pool.begin(service.snapshot, reports)
+        put, delete = left.routes.changes_to(service.snapshot())
+        if put or delete:
+            await pool.publish(put, delete)
+
+    async def _relieve(self, pool: WorkerPool) -> None:
+        """When the new workers serve, have the older release's accept nothing more."""
+        if self._left is not None:
+            times = pool.config.timeouts
+            await pool.relieve(times.upgrade, times.drain)
+            self._upgrader.settled()
+            done = (
+                "taken back by" if self._left.failed else f"upgraded from {self._left.release} to"
+            )
+            text = "%s %s; what is open in old workers has %g seconds more"
+            log.info(text, done, __version__, times.upgrade)
+
+    def _build_endpoints(
+        self, listeners: Listeners, service: RouteService, pool: WorkerPool
+    ) -> list[Endpoint]:
+        settings = self._settings
+        api = build_api(service, settings, pool, self._metrics, self._guard)
+        endpoints = [Endpoint(api, listeners.api, settings.api_tls)]
+        if listeners.metrics:
+            metrics = build_metrics_app(service, pool, self._metrics)
+            endpoints.append(Endpoint(metrics, listeners.metrics))
+        read = self._read or (lambda: settings)
+        parts = Parts(service, pool, endpoints, self._guard)
+        self._reloader = Reloader(settings, read, parts, self._known)
+        operations = Operations(self._guard)
+        if watched_files(settings):
+            operations.add(api, "/api/reload", reload_page(self._reloader.reload))
+        operations.add(api, "/api/upgrade", upgrade_page(self._upgrader))
+        return endpoints
+
+    async def _serve(self, pool: WorkerPool) -> None:
+        """Wait for the end or an upgrade, reloading meanwhile. Raises what the pool fails of."""
+        assert self._reloader is not None
+        self._serving = True
+        if self._hung_up:
+            self._on_hangup()
+        following = spawn(self._reloader.follow(), "follow files")
+        stopped = spawn(self._stop.wait(), "stop signal")
+        agreed = spawn(self._upgrader.agreed.wait(), "upgrade")
+        relieving = spawn(self._relieve(pool), "relieve old workers")
+        failure = pool.failure
+        try:
+            await asyncio.wait({stopped, agreed, failure}, return_when=asyncio.FIRST_COMPLETED)
+            if failure.done():
+                failure.result()
+        finally:
+            for task in (stopped, agreed, relieving, following):
+                task.cancel()
+            await asyncio.wait({following})
+            # While we still have the API's port: its next owner may have the same file.
+            await self._forget_routes()
+
+    async def _forget_routes(self) -> None:
+        """Have no successor find the routes after an end that somebody asked for, as with CHP."""
+        asked_for = self._stop.is_set() or self._cut_by is not None
+        if asked_for and isinstance(self._store, RecoveryStore):
+            await self._store.forget()
+
+    async def _drain(
+        self,
+        listeners: Listeners,
+        endpoints: list[Endpoint],
+        pool: WorkerPool,
+        service: RouteService,
+    ) -> None:
+        limit = pool.config.timeouts.drain
+        log.warning("draining, for %g seconds at most; a second signal ends it at once", limit)
+        # Ports and store are given up first, so that a successor can have them while we drain.
+        listeners.close_public()
+        try:
+            # A store that cannot be released must not cut anybody's request short.
+            ended = await asyncio.gather(
+                pool.drain(limit), _close_api(endpoints, service), return_exceptions=True
+            )
+            for error in filter(None, ended):
+                raise error
+        finally:
+            await pool.stop()
+
+    async def _hand_over(
+        self,
+        listeners: Listeners,
+        endpoints: list[Endpoint],
+        pool: WorkerPool,
+        service: RouteService,
+    ) -> Handover:
+        """Finish what the API was asked for, and let go of everything without ending it."""
+        assert self._reloader is not None
+        sockets = listeners.hand_over()
+        # In this order: a reload may be among what the API was asked for.
+        await asyncio.gather(*(endpoint.suspend() for endpoint in endpoints))
+        await self._reloader.finish()
+        workers = tuple(await pool.hand_over())
+        routes = service.hand_over()
+        try:
+            await service.close()
+        except HubgateError as error:
+            log.error("%s", error)
+        listeners.leave()
+        await succession.hold_signals()
+        if self._stop.is_set():
+            succession.keep_signal(signal.SIGTERM)
+        generation = self._upgrader.status.generation + 1
+        totals = dict(self._metrics.totals)
+        return Handover(
+            __version__, generation, LINK_VERSION, pool.revision, sockets, workers, routes, totals
+        )
+
+    async def _rehearse(self) -> NewCode:
+        return await rehearse(self.settings)
+
+    # --- signals ---
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        loop.add_signal_handler(signal.SIGUSR2, self._on_upgrade)
+        succession.release_signals()
+
+    def _on_stop(self, number: signal.Signals) -> None:
+        # A successor has connections from the first moment, which it must not cut.
+        if (self._serving or self._left is not None) and not self._stop.is_set():
+            log.warning("%s received", number.name)
+            self._stop.set()
+        elif self._cut_by is None and self._main is not None:
+            log.warning("%s received: ending at once", number.name)
+            self._cut_by = number
+            self._main.cancel()
+
+    def _on_hangup(self) -> None:
+        if self._read is None:
+            self._on_stop(signal.SIGHUP)
+        elif self._serving and self._reloader is not None:
+            spawn(self._reloader.reload(), "reload")
+        else:
+            self._hung_up = True
+
+    def _on_upgrade(self) -> None:
+        spawn(self._upgrader.prepare_for_signal(), "upgrade")
+
+
+async def _close_api(endpoints: list[Endpoint], service: RouteService) -> None:
+    """Answer what was asked, then nothing more, and release the store."""
+    await asyncio.gather(*(endpoint.close() for endpoint in endpoints))
+    await service.close()

@@ -1,0 +1,65 @@
+"""Listening on unix sockets, whose files outlive the process that made them."""
+
+import errno
+import os
+import socket
+import stat
+from contextlib import suppress
+
+from hubgate.errors import ConfigError
+
+# Connections that arrive while a worker is replaced wait here; the kernel may allow fewer.
+BACKLOG = 4096
+
+
+def unix_listener(path: str) -> socket.socket:
+    """Listen on `path`, in the place of a file that a dead process left there.
+
+    The file's permissions follow the umask. Raises ConfigError when the path cannot be had.
+    """
+    _remove_stale(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.bind(path)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        why = error.strerror or str(error)  # a path too long for the kernel has no strerror
+        raise ConfigError(
+            f"cannot listen on unix:{path}: {why}; give a path in a folder that is there "
+            "and writable"
+        ) from error
+    return sock
+
+
+def _remove_stale(path: str) -> None:
+    """Remove the socket file that a dead process left; raise ConfigError for any other file."""
+    try:
+        is_socket = stat.S_ISSOCK(os.lstat(path).st_mode)
+    except OSError:
+        return  # nothing there, or nothing we may see: then bind says so
+    if not is_socket:
+        raise ConfigError(
+            f"cannot listen on unix:{path}: a file is there that is no socket; "
+            "give another path or remove it"
+        )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
+        visitor.setblocking(False)
+        if visitor.connect_ex(path) != errno.ECONNREFUSED:
+            raise ConfigError(
+                f"cannot listen on unix:{path}: the socket is in use by another process; "
+                "give another path or stop it"
+            )
+    with suppress(OSError):
+        os.unlink(path)
+
+
+def identity(path: str) -> tuple[int, ...] | None:
+    """Return what tells the file at `path` from any other; None when there is none."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    # The time too: a file system may give a removed file's number to the next one.
+    return found.st_dev, found.st_ino, found.st_mtime_ns

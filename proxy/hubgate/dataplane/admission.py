@@ -1,0 +1,41 @@
+"""How many connections clients may have open, in all and from one address."""
+
+from collections import Counter
+
+from hubgate.errors import BusyError
+from hubgate.model import Limits
+
+
+class Admission:
+    """Counts open connections, tunnels included; `limits` may change while some are open.
+
+    A unix socket's clients have no address and are not counted by it.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._open = 0
+        self._by_address: Counter[str] = Counter()
+
+    @property
+    def open(self) -> int:
+        """How many are open now."""
+        return self._open
+
+    def enter(self, address: str) -> BusyError | None:
+        """Count a connection in; return the error it gets when it is one too many."""
+        self._open += 1
+        self._by_address[address] += 1
+        most, most_of_one = self.limits.connections, self.limits.address_connections
+        if most is not None and self._open > most:
+            return BusyError(f"over {most} connections are open")
+        if address and most_of_one is not None and self._by_address[address] > most_of_one:
+            return BusyError(f"{address} has over {most_of_one} connections open")
+        return None
+
+    def leave(self, address: str) -> None:
+        """Count a connection out."""
+        self._open -= 1
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]

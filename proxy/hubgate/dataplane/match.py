@@ -1,0 +1,70 @@
+"""Which route a request takes, and whether that route takes one more request."""
+
+from time import perf_counter
+
+from hubgate.dataplane.request import RequestHead
+from hubgate.errors import BadTargetError, BusyError, NoRouteError
+from hubgate.model import Limits
+from hubgate.routing.table import RouteEntry, RouteTable
+from hubgate.routing.target import Target
+
+Match = tuple[RouteEntry, Target]
+
+# How many answers are remembered, for hosts and paths of at most so many bytes.
+_MOST_KNOWN = 4096
+_LONGEST_KNOWN = 256
+
+
+class Matcher:
+    """Finds the route of a request, and remembers the answer while the table stays as it is.
+
+    `seconds` is how long the table was searched since it was last set to zero.
+    """
+
+    def __init__(self, table: RouteTable) -> None:
+        self._table = table
+        self._version = table.version
+        self._known: dict[bytes, Match] = {}
+        self.seconds = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Matcher {len(self._known)} known>"
+
+    def match(self, head: RequestHead, limits: Limits) -> Match:
+        """Return the route for a request and its target.
+
+        Raises NoRouteError, BadTargetError when the target is unusable, BusyError when the route
+        has as much in flight as it may, BadRequestError when the path cannot be decoded.
+        """
+        if self._version != self._table.version:
+            self._known.clear()
+            self._version = self._table.version
+        path = head.target.partition(b"?")[0]
+        # A host holds no slash: what is joined can be taken apart in one way only.
+        key = path if head.host is None else head.host + path
+        match = self._known.get(key)
+        if match is None:
+            match = self._find(head)
+            if len(key) <= _LONGEST_KNOWN:
+                if len(self._known) >= _MOST_KNOWN:
+                    self._known.clear()
+                self._known[key] = match
+        entry = match[0]
+        most = limits.route_requests
+        if most is not None and entry.requests >= most:
+            raise BusyError(f"route {entry.key} has {entry.requests} requests in flight")
+        most = limits.route_tunnels
+        if head.upgrade and most is not None and entry.tunnels >= most:
+            raise BusyError(f"route {entry.key} has {entry.tunnels} tunnels open")
+        return match
+
+    def _find(self, head: RequestHead) -> Match:
+        begun = perf_counter()
+        host = "" if head.host is None else head.host.decode("latin-1")
+        entry = self._table.match(host, head.target.decode("latin-1"))
+        self.seconds += perf_counter() - begun
+        if entry is None:
+            raise NoRouteError("no route")
+        if entry.target is None:
+            raise BadTargetError(f"the target of route {entry.key} is not a usable URL")
+        return entry, entry.target

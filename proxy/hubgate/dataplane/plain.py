@@ -1,0 +1,129 @@
+"""Requests that need no parser: a whole head, spelled as we would write it.
+
+Most requests are like that, chunked ones and upgrades apart, and a client sends nearly the same
+header lines again and again: what was read from them is kept for as long as it does. Whatever is
+spelled in any other way goes to llhttp; both ways read the same from the same bytes.
+"""
+
+import re
+
+from hubgate.dataplane.request import RequestHead, Written, read_head
+from hubgate.errors import HubgateError
+from hubgate.model import Limits
+from hubgate.routing.paths import resolve_dots
+from hubgate.upstream.response import CHUNKED, PLAIN_NAME, PLAIN_VALUE, split_lines
+
+# Headers that mean something to a proxy, apart from Host and Connection.
+_NAMES = (
+    rb"onnection|ontent-length|xpect|orwarded|ost|eep-alive|roxy-connection|e|railer"
+    rb"|ransfer-encoding|pgrade|-forwarded-(?:for|port|proto|host)"
+)
+_FIELD = (
+    rb"(?:\r\n(?![CcEeFfHhKkPpTtUuXx](?i:" + _NAMES + rb"):)"
+    # Without "_": read_head drops what might pass for another name.
+    rb"[!#$%&'*+.^`|~0-9A-Za-z-]++" + PLAIN_VALUE + rb")*+"
+)
+# The header lines of most requests: nothing special in them, and a Host, perhaps persistence.
+_USUAL = re.compile(
+    rb"(" + _FIELD + rb")\r\n[Hh]ost: ([A-Za-z0-9.-]+(?::[0-9]+)?)(" + _FIELD + rb")"
+    rb"(?:\r\n[Cc]onnection: ([Kk]eep-[Aa]live|close))?(" + _FIELD + rb")\r\n\r\n"
+)
+_LINE = re.compile(
+    rb"(GET|HEAD|OPTIONS|DELETE|POST|PUT|PATCH) (/[!$&-.0-;=?-Z_a-z|~/%@\[\]]*) HTTP/1\.1"
+)
+# All that may be read without llhttp.
+_BLOCK = re.compile(rb"(?:\r\n" + PLAIN_NAME + PLAIN_VALUE + rb")++\r\n\r\n")
+# What is kept for a connection, in bytes, is bounded by this.
+LONGEST_PLAIN = 1 << 13
+# And what is kept for all of them together, likewise.
+_MOST_KNOWN = 1 << 18
+_MOST_SEEN = 1 << 10
+
+
+class HeaderBlock:
+    """The header lines of a plain request, from the request line's end to the blank line.
+
+    `raw` is how they came; `head` is what they say, under no matter which request line.
+    """
+
+    __slots__ = ("head", "raw")
+
+    def __init__(self, raw: bytes, head: RequestHead) -> None:
+        self.raw = raw
+        self.head = head
+
+    @classmethod
+    def read(cls, raw: bytes, limits: Limits) -> "HeaderBlock | None":
+        """Read header lines; None when they are not plain, good or bad."""
+        size = len(raw)
+        if size > LONGEST_PLAIN or size > limits.head:
+            return None
+        # No line is shorter than four bytes, so most need no counting.
+        if size > 4 * limits.headers and raw.count(b"\r\n") - 2 > limits.headers:
+            return None
+        match = _USUAL.fullmatch(raw)
+        head = _read_special(raw) if match is None else RequestHead.usual(*match.groups())
+        if head is None:
+            return None
+        head.rests = Written()
+        return cls(raw, head)
+
+
+class HeaderBlocks:
+    """The blocks that were read more than once lately under `limits`, whoever sent them.
+
+    A client that opens a connection for each request sends the same lines on every one. What
+    comes only once is not kept: memory that is used again at once is in the processor's cache.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._known: dict[bytes, HeaderBlock] = {}
+        self._size = 0
+        self._seen: set[int] = set()
+
+    def __repr__(self) -> str:
+        return f"<HeaderBlocks {len(self._known)} known>"
+
+    def read(self, raw: bytes) -> HeaderBlock | None:
+        """Read header lines as `HeaderBlock.read` does."""
+        block = self._known.get(raw)
+        if block is None and (block := HeaderBlock.read(raw, self._limits)) is not None:
+            mark = hash(raw)
+            if mark in self._seen:
+                self._keep(block)
+            else:
+                if len(self._seen) >= _MOST_SEEN:
+                    self._seen.clear()
+                self._seen.add(mark)
+        return block
+
+    def _keep(self, block: HeaderBlock) -> None:
+        self._size += len(block.raw)
+        if self._size > _MOST_KNOWN:
+            self._known.clear()
+            self._size = len(block.raw)
+        self._known[block.raw] = block
+
+
+def _read_special(raw: bytes) -> RequestHead | None:
+    """Read header lines among which are some that mean something to a proxy."""
+    if _BLOCK.fullmatch(raw) is None:
+        return None
+    lines = raw[2:-4].split(b"\r\n")
+    try:
+        head = read_head(b"GET", b"/", "1.1", split_lines(lines))
+    except HubgateError:
+        return None
+    return None if head.body is CHUNKED or head.upgrade or head.expects else head
+
+
+def read_line(line: bytes, block: HeaderBlock, limits: Limits) -> RequestHead | None:
+    """Return the head of a request with that request line; None when it is not plain."""
+    match = _LINE.fullmatch(line)
+    if match is None or len(line) > LONGEST_PLAIN or len(line) > limits.request_line:
+        return None
+    method, target = match.groups()
+    if b"/." in target or b"%" in target:
+        target = resolve_dots(target)
+    return block.head.again(method, target)

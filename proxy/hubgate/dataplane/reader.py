@@ -1,0 +1,322 @@
+"""From a client's bytes to requests: parsing without a socket in sight."""
+
+from collections import deque
+from typing import cast
+
+import httptools
+
+from hubgate.dataplane.plain import LONGEST_PLAIN, HeaderBlock, HeaderBlocks, read_line
+from hubgate.dataplane.request import RequestHead, read_head
+from hubgate.errors import (
+    BadRequestError,
+    BodyTooLargeError,
+    HeadTooLargeError,
+    HubgateError,
+    UriTooLongError,
+    VersionNotSupportedError,
+)
+from hubgate.model import Limits
+from hubgate.upstream.connection import Bytes
+from hubgate.upstream.response import NO_BODY, OF_LENGTH, RawHeaders
+
+# llhttp knows RTSP and ICE besides HTTP and does not tell which one it has read. Where, in what
+# is fed at once, their names are looked for; in bytes.
+_PROTOCOL_WITHIN = 8192
+
+
+class Incoming:
+    """A request as it arrives.
+
+    `head` is None when it was malformed: `error` then says how. `error` beside a head means
+    that the body went wrong. `leftover` are bytes of the protocol an upgrade asks for.
+    """
+
+    __slots__ = ("chunks", "ended", "error", "head", "leftover")
+
+    def __init__(self, head: RequestHead | None, error: HubgateError | None = None) -> None:
+        self.head = head
+        self.error = error
+        self.chunks: list[Bytes] = []
+        self.ended = error is not None
+        self.leftover = b""
+
+    def take(self) -> Bytes:
+        """Return the body bytes that came since the last call."""
+        chunks, self.chunks = self.chunks, []
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+class RequestReader:
+    """Feeds bytes to llhttp and queues what comes out in `requests`, oldest first.
+
+    After a malformed byte, `failed` is True and everything further is ignored. `in_head` is
+    True when a request has begun to arrive and its head is not complete. `blocks`, of the same
+    `limits`, may be shared with other readers.
+    """
+
+    __slots__ = (
+        "_block",
+        "_blocks",
+        "_closing",
+        "_current",
+        "_error",
+        "_fed",
+        "_head_bytes",
+        "_headers",
+        "_last",
+        "_left",
+        "_limits",
+        "_overhead",
+        "_parser",
+        "_received",
+        "_start",
+        "_target",
+        "failed",
+        "in_head",
+        "requests",
+    )
+
+    def __init__(self, limits: Limits, blocks: HeaderBlocks | None = None) -> None:
+        self.requests: deque[Incoming] = deque()
+        self.failed = False
+        self.in_head = False
+        self._limits = limits
+        self._blocks = HeaderBlocks(limits) if blocks is None else blocks
+        self._parser: httptools.HttpRequestParser | None = None
+        self._current: Incoming | None = None
+        self._error: HubgateError | None = None
+        self._left = 0
+        self._received = 0
+        self._overhead = 0
+        self._start = b""
+        self._fed = 0
+        # What came last, and what was read from it: the same may come again.
+        self._block: HeaderBlock | None = None
+        self._last: tuple[bytes, Incoming] | None = None
+        self._closing = False
+        self._begin_head()
+
+    def feed(self, data: bytes) -> None:
+        """Read the next bytes; what they complete stands in `requests` afterwards."""
+        if self._current is None:
+            if self._closing and not self.failed:
+                self.fail(BadRequestError("malformed request: data after Connection: close"))
+            elif not self.in_head and not self.failed and (request := self._plain(data)):
+                self.requests.append(request)
+                return
+        elif self._left:
+            data = self._count_off(data)
+        while data and not self.failed:
+            current = self._current
+            if current is not None and current.head is not None and current.head.upgrade:
+                current.leftover += data
+                return
+            data = self._parse(data)
+            if data and self._left:
+                data = self._count_off(data)
+
+    def _plain(self, data: bytes) -> Incoming | None:
+        """Return the request that `data` is, if it is a plain one and nothing else."""
+        last = self._last
+        if last is not None and last[0] == data:
+            return last[1]
+        start = data.find(b"\r\n")
+        end = data.find(b"\r\n\r\n", start, start + LONGEST_PLAIN) + 4
+        block, raw = self._block, data[start:end]
+        if block is None or raw != block.raw:
+            block = self._block = self._blocks.read(raw)
+        head = None if block is None else read_line(data[:start], block, self._limits)
+        if head is None or len(data) - end > head.length or self._too_large(head.length):
+            return None
+        self._closing = not head.keep_alive
+        request = Incoming(head)
+        if head.length:
+            self._begin_plain_body(request, data, end)
+        else:
+            request.ended = True
+            self._last = data, request
+        return request
+
+    def _begin_plain_body(self, request: Incoming, data: bytes, start: int) -> None:
+        """Take what `data` holds of a body of known length, from `start` on."""
+        head = cast(RequestHead, request.head)
+        if start < len(data):
+            request.chunks.append(memoryview(data)[start:])
+        self._left = head.length - len(data) + start
+        if self._left:
+            self._current = request
+        else:
+            request.ended = True
+
+    def _begin_head(self) -> None:
+        # What is left of this feed may belong to the next head: an upper bound will do.
+        self._head_bytes = 0
+        self._target = b""
+        self._headers: RawHeaders = []
+
+    def _count_off(self, data: bytes) -> bytes:
+        """Take a body of known length without parsing it; return what follows it."""
+        current = self._current
+        assert current is not None
+        taken, rest = data, b""
+        if len(data) > self._left:
+            taken, rest = data[: self._left], data[self._left :]
+        self._left -= len(taken)
+        current.chunks.append(taken)
+        if not self._left:
+            current.ended = True
+            self._current = None
+        return rest
+
+    def _parse(self, data: bytes) -> bytes:
+        """Give `data` to llhttp; return what it left unread after an ignored upgrade."""
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = httptools.HttpRequestParser(self)
+        self._fed = len(data)
+        if self._current is None:
+            self._start = self._start + data if self.in_head else data
+            if len(self._start) > _PROTOCOL_WITHIN:
+                self._start = self._start[:_PROTOCOL_WITHIN]
+        self._head_bytes += len(data)
+        self._overhead += len(data)
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._parser = None
+            return self._after_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self.fail(self._error or BadRequestError(f"malformed request: {error}"))
+        else:
+            self._after_parse()
+        return b""
+
+    def _after_parse(self) -> None:
+        current = self._current
+        if current is None:
+            if self._head_bytes > self._limits.head + self._limits.request_line:
+                self.fail(HeadTooLargeError(f"the head is over {self._limits.head} bytes"))
+        elif current.head is not None and current.head.body is OF_LENGTH:
+            # The rest of the body only needs counting: the next request gets a new parser.
+            self._left = current.head.length - sum(map(len, current.chunks))
+            self._parser = None
+        elif self._overhead > self._limits.head:
+            # Chunk extensions, or trailers, without end: httptools would hold them all.
+            self.fail(HeadTooLargeError(f"over {self._limits.head} bytes around a body's chunks"))
+
+    def _after_upgrade(self, rest: bytes) -> bytes:
+        """Set up to go on with `rest`, where llhttp stopped: it ends HTTP at every upgrade."""
+        current = self._current
+        if current is None:
+            self._head_bytes = 0
+        elif current.head is not None and current.head.upgrade:
+            current.leftover = rest
+            return b""
+        elif current.head is not None and current.head.body is OF_LENGTH:
+            self._left = current.head.length
+        else:
+            # A parser that is told of the same chunked body under a head of our own.
+            self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        return rest
+
+    def fail(self, error: HubgateError) -> None:
+        """Give up: the request that is arriving gets `error`, nothing more is read."""
+        self.failed = True
+        self.in_head = False
+        self._parser = None
+        if self._current is not None:
+            self._current.error = error
+        else:
+            self.requests.append(Incoming(None, error))
+
+    # --- httptools callbacks ---------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self.in_head = self._current is None
+
+    def on_url(self, url: bytes) -> None:
+        if self._current is None:
+            self._target += url
+            if len(self._target) > self._limits.request_line:
+                self._error = UriTooLongError("the request line is too long")
+                raise self._error
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Trailers come here too, after the head is complete: they are dropped.
+        if self._current is None:
+            self._headers.append((name, value))
+            if len(self._headers) > self._limits.headers:
+                self._error = HeadTooLargeError(f"more than {self._limits.headers} header lines")
+                raise self._error
+
+    def on_headers_complete(self) -> None:
+        self.in_head = False
+        if self._current is not None or (parser := self._parser) is None:
+            return
+        try:
+            self._check_size()
+            self._check_protocol(parser.get_method())
+            head = read_head(
+                parser.get_method(), self._target, parser.get_http_version(), self._headers
+            )
+            self._check_body(head.length)
+        except HubgateError as error:
+            self._error = error
+            raise
+        if head.body is not NO_BODY:
+            head.upgrade = b""
+        self._begin_head()
+        self._received = self._overhead = 0
+        self._current = Incoming(head)
+        self.requests.append(self._current)
+
+    def _check_size(self) -> None:
+        # What was fed bounds the head's size from above, so most heads need no adding up.
+        limit = self._limits.head
+        if self._fed + self._head_bytes > limit:
+            size = sum(len(name) + len(value) + 4 for name, value in self._headers)
+            if size > limit:
+                raise HeadTooLargeError(f"the request's headers are over {limit} bytes")
+
+    def _check_protocol(self, method: bytes) -> None:
+        """Refuse RTSP and ICE, whose request lines llhttp reads as if they were HTTP's."""
+        start = self._start
+        if b" RTSP/" not in start and b" ICE/" not in start:
+            return
+        if method + b" " + self._target + b" HTTP/" not in start:
+            raise VersionNotSupportedError("the request line is not HTTP's")
+
+    def _too_large(self, size: int) -> bool:
+        limit = self._limits.body
+        return limit is not None and size > limit
+
+    def _check_body(self, size: int) -> None:
+        if self._too_large(size):
+            raise BodyTooLargeError(f"the request's body is over {self._limits.body} bytes")
+
+    def on_body(self, data: bytes) -> None:
+        if self._current is not None:
+            self._received += len(data)
+            try:
+                self._check_body(self._received)
+            except HubgateError as error:
+                self._error = error
+                raise
+            self._current.chunks.append(data)
+            self._overhead = 0
+
+    def on_message_complete(self) -> None:
+        current = self._current
+        if current is None or current.head is None or self._parser is None:
+            return
+        if self._parser.should_upgrade() and (
+            current.head.upgrade or current.head.body is not NO_BODY
+        ):
+            # llhttp says complete where a tunnel, or an ignored upgrade's body, begins.
+            current.ended = bool(current.head.upgrade)
+            return
+        current.ended = True
+        self._current = None
+        # The chunks of a body are no part of the next head.
+        self._head_bytes = 0

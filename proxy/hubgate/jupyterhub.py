@@ -1,0 +1,240 @@
+"""hubgate as JupyterHub's proxy: `c.JupyterHub.proxy_class = "hubgate"` is all a hub needs."""
+
+import asyncio
+import errno
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from jupyterhub.proxy import ConfigurableHTTPProxy
+from jupyterhub.traitlets import Command
+from traitlets import CaselessStrEnum, Integer, Unicode, Union, default
+
+from hubgate.errors import ConfigError
+from hubgate.keeper import VARIABLE, Keeper
+from hubgate.tasks import spawn
+
+# Seconds a port may stay taken: the workers of a proxy that was killed need a moment to notice,
+# and the hub starts the next proxy at once.
+PORT_PATIENCE = 5.0
+# Seconds a stopped proxy may take: it drains for 10 s by default.
+STOP_PATIENCE = 15.0
+POLL = 0.1
+# After so many starts in a row that failed, its ports are given up.
+FAILED_STARTS = 3
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class HubgateProxy(ConfigurableHTTPProxy):
+    """Starts hubgate beside the hub and drives it through the API it shares with CHP.
+
+    What is set for `c.ConfigurableHTTPProxy` holds here too; `c.HubgateProxy` goes first.
+    """
+
+    command = Command(  # type: ignore[no-untyped-call]
+        config=True,
+        help="""The command to start the proxy; by default this installation's own.""",
+    )
+
+    workers = Union(
+        [Integer(min=1), CaselessStrEnum(["auto"])],
+        default_value=1,
+        config=True,
+        help="""How many processes forward traffic; "auto" is one for each core.
+
+        Only used by the default command.""",
+    )
+
+    access_log = Unicode(
+        "",
+        config=True,
+        help="""A file that gets a line for each request; "-" is standard output, "" is none.
+
+        Only used by the default command.""",
+    )
+
+    @default("command")
+    def _own_command(self) -> list[str]:
+        # The hub's interpreter, so that neither PATH nor a CHP installed beside it matters.
+        command = [sys.executable, "-P", "-m", "hubgate.cli.chp", "--workers", str(self.workers)]
+        return [*command, "--access-log", self.access_log] if self.access_log else command
+
+    # The check costs one waitpid. CHP's 5 s would mean 5 s without a proxy after a crash.
+    check_running_interval = Integer(
+        1,
+        config=True,
+        help="""Interval (in seconds) at which to check if the proxy is running.""",
+    )
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)  # type: ignore[no-untyped-call]
+        self._keeper = Keeper()
+        self._starting = asyncio.Lock()
+        self._failed_starts = 0
+        self._process_fd: int | None = None
+        self._replacing: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start the proxy, unless it runs, and wait until it listens, or say why it cannot.
+
+        Raises SystemExit if this is the hub's first start, as the hub itself does; later, what
+        went wrong is raised, and the hub tries again at its next check.
+        """
+        async with self._starting:
+            if self.proxy_process is None or self.proxy_process.poll() is not None:
+                await self._start()
+
+    async def _start(self) -> None:
+        earlier_check = self._check_running_callback
+        try:
+            await self._start_process()
+        except (ConfigError, OSError, RuntimeError) as error:
+            self._end_failed_process()
+            self.log.critical("hubgate cannot start: %s", error)
+            self._failed_starts += 1
+            if earlier_check is None or self._failed_starts >= FAILED_STARTS:
+                # Nobody comes to accept: better refused than kept waiting.
+                self._keeper.close()
+            if earlier_check is None:
+                raise SystemExit(1) from error
+            raise
+        self._failed_starts = 0
+        # The hub starts one more check at every restart; two at once would start two proxies.
+        if earlier_check is not None:
+            earlier_check.stop()
+        self._watch_process()
+
+    async def _start_process(self) -> None:
+        self._require_command()
+        self._check_previous_process()  # type: ignore[no-untyped-call]
+        if not self._keeper.keeps:
+            await wait_until_free("bind_url", self.public_url)
+        await wait_until_free("proxy API", self.api_url)
+        with self._keeper_in_environment():
+            await super().start()  # type: ignore[no-untyped-call]
+
+    async def check_running(self) -> None:
+        """Start another proxy if this one has ended; never two at once."""
+        if not self._starting.locked():
+            await super().check_running()  # type: ignore[no-untyped-call]
+
+    async def stop(self) -> None:
+        """Stop the proxy and wait until it has ended, so that a hub that is gone left nothing."""
+        self._unwatch_process()
+        if self._replacing is not None:
+            self._replacing.cancel()
+        self._keeper.close()
+        super().stop()  # type: ignore[no-untyped-call]
+        deadline = time.monotonic() + STOP_PATIENCE
+        while self.proxy_process.poll() is None:
+            if time.monotonic() > deadline:
+                self.log.warning("the proxy did not stop in %d s: killing it", STOP_PATIENCE)
+                self.proxy_process.kill()
+            await asyncio.sleep(POLL)
+
+    # --- its ports, which stay open while it is replaced ---
+
+    @contextmanager
+    def _keeper_in_environment(self) -> Iterator[None]:
+        """Tell the proxy, which the hub gives its own environment, where its keeper is."""
+        try:
+            os.environ[VARIABLE] = self._keeper.open()
+        except OSError as error:
+            self._keeper.close()
+            self.log.warning("the ports will be closed while the proxy is replaced: %s", error)
+        try:
+            yield
+        finally:
+            os.environ.pop(VARIABLE, None)
+
+    # --- its end, which is noticed at once ---
+
+    def _watch_process(self) -> None:
+        """Have the kernel say when the process ends; where it cannot, the hub's check finds out."""
+        self._unwatch_process()
+        if not hasattr(os, "pidfd_open"):
+            return
+        with suppress(OSError):  # it has ended, and the check has seen that
+            self._process_fd = os.pidfd_open(self.proxy_process.pid)
+            asyncio.get_running_loop().add_reader(self._process_fd, self._on_end)
+
+    def _unwatch_process(self) -> None:
+        if self._process_fd is not None:
+            asyncio.get_running_loop().remove_reader(self._process_fd)
+            os.close(self._process_fd)
+            self._process_fd = None
+
+    def _on_end(self) -> None:
+        self._unwatch_process()
+        self._replacing = spawn(self._replace(), "replace the proxy")
+
+    async def _replace(self) -> None:
+        try:
+            await self.check_running()
+        except Exception as error:
+            interval = self.check_running_interval
+            self.log.error("the proxy is not replaced: %s; next attempt in %d s", error, interval)
+
+    def _require_command(self) -> None:
+        program = self.command[0]
+        if shutil.which(program) is None:
+            raise ConfigError(
+                f"c.HubgateProxy.command: there is no program {program!r}; "
+                "leave the setting out to start the hubgate installed beside this hub"
+            )
+
+    def _end_failed_process(self) -> None:
+        # The proxy has a session of its own and would outlive a hub that gives up.
+        if self.proxy_process is not None and self.proxy_process.poll() is None:
+            self.proxy_process.terminate()
+
+
+async def wait_until_free(name: str, url: str) -> None:
+    """Return once nothing listens at `url`; raises ConfigError after `PORT_PATIENCE` seconds.
+
+    A hub takes any listener on the port for its own proxy, and would go on without one.
+    """
+    deadline = time.monotonic() + PORT_PATIENCE
+    while (reason := why_taken(url)) is not None:
+        if time.monotonic() > deadline:
+            raise ConfigError(f"{name} {url}: {reason}")
+        await asyncio.sleep(POLL)
+
+
+def why_taken(url: str) -> str | None:
+    """Say why a socket cannot be bound at `url`, or None if it can."""
+    parts = urlsplit(url)
+    if parts.scheme not in DEFAULT_PORTS:
+        return None  # a unix socket: its file is replaced
+    port = parts.port or DEFAULT_PORTS[parts.scheme]
+    host = None if parts.hostname in (None, "", "*") else parts.hostname
+    with suppress(socket.gaierror):
+        for family, kind, number, _, address in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            if (reason := _why_unbindable(family, kind, number, address)) is not None:
+                return reason
+    return None
+
+
+def _why_unbindable(family: int, kind: int, number: int, address: object) -> str | None:
+    try:
+        with socket.socket(family, kind, number) as probe:
+            # Connections of an earlier proxy in TIME_WAIT do not count as taken.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(address)  # type: ignore[arg-type]
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return "the port is in use by another program; free it, or choose another"
+        if error.errno in (errno.EACCES, errno.EADDRNOTAVAIL):
+            return f"{error.strerror}; choose another address or port"
+    return None

@@ -1,0 +1,190 @@
+"""Listening sockets that outlive the proxy: whoever starts it keeps them, and hands them on.
+
+The proxy opens its sockets itself, with what its settings say, and entrusts them to the keeper;
+while nobody accepts on them, connections wait. The next proxy gets them before it opens any.
+Both sides are here. They meet at a unix socket, so that it does not matter how the process was
+started in between, and one that knows nothing of all this opens its sockets as ever.
+"""
+
+import asyncio
+import os
+import shutil
+import socket
+import stat
+import sys
+import tempfile
+import time
+import weakref
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from hubgate.errors import ConfigError
+
+# In the environment of the proxy: where its keeper is.
+VARIABLE = "HUBGATE_KEEPER"
+
+# The kernel's limit for one message (SCM_MAX_FD); that many sockets need as many workers.
+MOST = 253
+MESSAGE = b"."
+PATIENCE = 10.0  # seconds
+
+# Where a keeper's door is, in the folder for temporary files.
+_PREFIX, _DOOR = "hubgate-", "keeper.sock"
+# A keeper needs far less time, in seconds, to be at its door.
+_NEW = 60.0
+
+# Without it a fork between two calls would give a descriptor to a stranger.
+CLOSE_ON_EXEC = socket.MSG_CMSG_CLOEXEC if sys.platform == "linux" else 0
+
+
+class Keeper:
+    """The side that lives on. It needs a running event loop from `open` to `close`."""
+
+    def __init__(self) -> None:
+        self.path: str | None = None
+        self._kept: list[int] = []
+        self._door: socket.socket | None = None
+        self._visitors: set[socket.socket] = set()
+        self._remove_folder: weakref.finalize[..., Keeper] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Keeper {self.path} sockets={len(self._kept)}>"
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there is anything to hand on."""
+        return bool(self._kept)
+
+    def open(self) -> str:
+        """Be there for proxies; return where. Raises OSError where that is impossible."""
+        if self.path is not None:
+            return self.path
+        _remove_abandoned()
+        folder = tempfile.mkdtemp(prefix=_PREFIX)  # for this user alone
+        self._remove_folder = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._door.setblocking(False)
+        self._door.bind(str(Path(folder, _DOOR)))
+        self._door.listen()
+        asyncio.get_running_loop().add_reader(self._door, self._let_in)
+        self.path = self._door.getsockname()
+        return self.path
+
+    def release(self) -> None:
+        """Keep nothing any more: whoever waits on a socket nobody else has is reset."""
+        kept, self._kept = self._kept, []
+        _close(kept)
+
+    def close(self) -> None:
+        """Release everything and be gone."""
+        self.release()
+        for visitor in list(self._visitors):
+            self._see_off(visitor)
+        if self._door is not None:
+            asyncio.get_running_loop().remove_reader(self._door)
+            self._door.close()
+        if self._remove_folder is not None:
+            self._remove_folder()
+        self.path = self._door = self._remove_folder = None
+
+    def _let_in(self) -> None:
+        assert self._door is not None
+        with suppress(OSError):
+            visitor, _ = self._door.accept()
+            visitor.setblocking(False)
+            self._visitors.add(visitor)
+            asyncio.get_running_loop().add_reader(visitor, self._take, visitor)
+            socket.send_fds(visitor, [MESSAGE], self._kept)
+
+    def _take(self, visitor: socket.socket) -> None:
+        with suppress(OSError):
+            message, fds = _receive(visitor)
+            if message:
+                self._kept, earlier = fds, self._kept
+                _close(earlier)
+        self._see_off(visitor)
+
+    def _see_off(self, visitor: socket.socket) -> None:
+        asyncio.get_running_loop().remove_reader(visitor)
+        self._visitors.discard(visitor)
+        visitor.close()
+
+
+def _remove_abandoned() -> None:
+    """Remove what a keeper of this user left that could not remove it, because it was killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            found = folder.lstat()
+            mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+            if mine and time.time() - found.st_mtime > _NEW and not _anybody_at(folder / _DOOR):
+                (folder / _DOOR).unlink()
+                folder.rmdir()
+
+
+def _anybody_at(door: Path) -> bool:
+    """Say whether a keeper listens there; raises OSError where there never was one."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
+        visitor.settimeout(PATIENCE)
+        try:
+            visitor.connect(str(door))
+        except ConnectionRefusedError:
+            return False
+        return True
+
+
+class Ward:
+    """The side of the proxy: a connection to its keeper, for one exchange."""
+
+    def __init__(self, connection: socket.socket, fds: list[int]) -> None:
+        self._fds = fds
+        self._connection = connection
+
+    @classmethod
+    def meet(cls, environ: Mapping[str, str]) -> "Ward | None":
+        """Get what the keeper has kept; None if there is no keeper, or not any more.
+
+        Raises ConfigError when it does not answer.
+        """
+        path = environ.get(VARIABLE)
+        if not path:
+            return None
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(PATIENCE)
+        try:
+            connection.connect(path)
+        except OSError:  # the hub is gone, and its proxy goes on
+            connection.close()
+            return None
+        try:
+            _, fds = _receive(connection)
+        except OSError as error:
+            connection.close()
+            raise ConfigError(
+                f"{VARIABLE}: {path}: the hub does not hand over its sockets: {error}; "
+                "restart the hub"
+            ) from error
+        return cls(connection, fds)
+
+    def take(self) -> list[int]:
+        """Return the descriptors that were kept; they are the caller's now."""
+        fds, self._fds = self._fds, []
+        return fds
+
+    def entrust(self, fds: Iterable[int]) -> None:
+        """Have the keeper keep these, in place of what it had; that ends the exchange."""
+        _close(self.take())
+        with suppress(OSError), self._connection:
+            socket.send_fds(self._connection, [MESSAGE], list(fds)[:MOST])
+
+
+def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:
+    message, fds, _, _ = socket.recv_fds(connection, len(MESSAGE), MOST, CLOSE_ON_EXEC)
+    for fd in fds:
+        os.set_inheritable(fd, False)
+    return message, fds
+
+
+def _close(fds: Iterable[int]) -> None:
+    for fd in fds:
+        os.close(fd)

@@ -1,0 +1,57 @@
+"""A route's key: a path, or in native mode a host and a path; one spelling for each route."""
+
+import re
+from ipaddress import IPv6Address
+
+from hubgate.errors import RouteError
+
+_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
+
+
+def clean_path(path: str) -> str:
+    """Return `path` with one leading slash and no trailing one; `/` stays `/`.
+
+    CHP trims a single trailing slash, but matches without any, so `/a` and `/a//` would be
+    two rows that fight for one place in the table.
+    """
+    cleaned = "/" + path.strip("/")
+    # The same object where it can be: of a hundred thousand keys one copy is enough.
+    return path if path == cleaned else cleaned
+
+
+def clean_host(host: str) -> str:
+    """Return a host as requests are matched on it: lower case, no final dot.
+
+    Raises RouteError for what cannot be a host, a port included.
+    """
+    cleaned = host.lower().removesuffix(".")
+    if _NAME.fullmatch(cleaned):
+        return cleaned
+    try:
+        if cleaned.startswith("[") and cleaned.endswith("]"):
+            return f"[{IPv6Address(cleaned[1:-1])}]"
+    except ValueError:
+        pass
+    raise RouteError(f"bad host {host!r}: write a name such as hub.example.org, without a port")
+
+
+def join_key(host: str, path: str) -> str:
+    """Return the key of a route: its path, with the host in front if there is one.
+
+    Raises RouteError for a bad host.
+    """
+    return (clean_host(host) if host else "") + clean_path(path)
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """Return (host, path) of a key; the host is "" for a route without one."""
+    host, _, path = key.partition("/")
+    return host, clean_path(path)
+
+
+def clean_key(key: str) -> str:
+    """Return the one spelling of `key`: `hub.example.org/a/` becomes `hub.example.org/a`.
+
+    Raises RouteError for a bad host.
+    """
+    return join_key(*split_key(key))

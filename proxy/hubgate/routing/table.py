@@ -1,0 +1,189 @@
+"""The worker's copy of the route table: who serves which path, and who was active when."""
+
+import time
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from hubgate.errors import RouteError
+from hubgate.model import PLAIN, ForwardRules, Route
+from hubgate.routing.keys import clean_path
+from hubgate.routing.paths import match_path
+from hubgate.routing.target import Target, parse_target
+from hubgate.routing.trie import Trie
+
+# No name is longer (RFC 1035, section 2.3.4), and nothing longer is worth remembering.
+_LONGEST_NAME = 255
+
+
+class RouteEntry:
+    """One live route. `target` is None when it could not be parsed; `activity` is epoch seconds.
+
+    `segments` is how many path segments the route's prefix has, `headers` the raw header lines
+    the route adds to its requests, `requests` and `tunnels` count what is in flight.
+    """
+
+    __slots__ = (
+        "activity",
+        "header_lines",
+        "key",
+        "requests",
+        "segments",
+        "strip_prefix",
+        "target",
+        "tunnels",
+    )
+
+    def __init__(self, route: Route, segments: int) -> None:
+        self.key = route.key
+        self.segments = segments
+        self.strip_prefix = route.options.strip_prefix
+        self.header_lines = tuple(
+            f"{name}: {value}".encode("latin-1") for name, value in route.options.headers
+        )
+        self.activity = 0.0
+        self.requests = 0
+        self.tunnels = 0
+        self.target: Target | None
+        try:
+            self.target = parse_target(route.target)
+        except RouteError:
+            # CHP takes any string as a target and fails when a request comes; so do we.
+            self.target = None
+
+    def __repr__(self) -> str:
+        return f"<RouteEntry {self.key} -> {self.target.url if self.target else 'unusable'}>"
+
+    def touch(self) -> None:
+        """Note activity now."""
+        self.activity = time.time()
+
+
+# Of most of a large hub's routes a worker never sees a request. Until it does, a route is only its
+# target, if there is no more to it than that and its key; else it is the Route as it came.
+_Place = RouteEntry | Route | str
+
+
+class RouteTable:
+    """Current routes, matched by host and path; changed only by whole, ordered changes.
+
+    `version` grows with each change.
+    """
+
+    def __init__(self, rules: ForwardRules) -> None:
+        self._host_routing = rules.host_routing
+        self._native = rules.native_routes
+        self._paths: Trie[_Place] = Trie()
+        self._hosts: Trie[_Place] = Trie()
+        self._entries: dict[str, RouteEntry] = {}
+        self._by_host = rules.host_routing
+        self.version = 0
+
+    def __len__(self) -> int:
+        return len(self._paths) + len(self._hosts)
+
+    def replace(self, routes: Iterable[Route], targets: dict[str, str] | None = None) -> None:
+        """Forget everything and hold `routes`, and plain ones to `targets`, by their keys.
+
+        `targets` is emptied on the way: whoever lets go of a large one later keeps the memory.
+        """
+        self._paths, self._hosts, self._entries = Trie(), Trie(), {}
+        while targets:
+            key, target = targets.popitem()
+            places, path = self._place(key)
+            places[path] = target if path == key else Route(key, target)
+        self.apply(routes, ())
+
+    def apply(self, put: Iterable[Route], delete: Iterable[str]) -> None:
+        """Remove the routes with the keys `delete`, then add or replace `put`.
+
+        Open streams hold their own entry and finish undisturbed.
+        """
+        self.version += 1
+        for key in delete:
+            self._entries.pop(key, None)
+            places, path = self._place(key)
+            if _key(path, places.get(path)) == key:
+                places.discard(path)
+        for route in put:
+            places, path = self._place(route.key)
+            plain = path == route.key and route.options == PLAIN
+            places[path] = route.target if plain else route
+            if (old := self._entries.get(route.key)) is not None:
+                self._enter(places, path).activity = old.activity
+        self._by_host = self._host_routing or len(self._hosts) > 0
+
+    def match(self, host: str, target: str) -> RouteEntry | None:
+        """Return the most specific route for a request, or None.
+
+        `host` is the Host header as it came, `target` the raw request target in origin form.
+        """
+        path = target.partition("?")[0] if "?" in target else target
+        if "%" in path or "#" in path:
+            path = match_path(path)
+        if self._by_host:
+            return self._match_hosted(host, path)
+        found = self._paths.match(path)
+        return found if type(found) is RouteEntry else self._first_match(self._paths, path)
+
+    def _match_hosted(self, host: str, path: str) -> RouteEntry | None:
+        # A request without a host must not choose one by its path.
+        name = bare_host(host)
+        if name:
+            hosted = f"/{name}/{path.lstrip('/')}"
+            found = self._hosts.match(hosted)
+            if type(found) is RouteEntry:
+                return found
+            if found is not None:
+                return self._first_match(self._hosts, hosted)
+        if self._host_routing:
+            path = "/"
+        found = self._paths.match(path)
+        return found if type(found) is RouteEntry else self._first_match(self._paths, path)
+
+    def activity_since(self, since: float) -> Mapping[str, float]:
+        """Return {key: epoch seconds} of the routes active at or after `since` (epoch seconds)."""
+        return {
+            key: entry.activity for key, entry in self._entries.items() if entry.activity >= since
+        }
+
+    def _first_match(self, places: Trie[_Place], path: str) -> RouteEntry | None:
+        place = places.longest(path)
+        return None if place is None else self._enter(places, place)
+
+    def _enter(self, places: Trie[_Place], path: str) -> RouteEntry:
+        """Make the entry of the route whose place is `path`; it has none yet."""
+        found = places.get(path)
+        assert found is not None and not isinstance(found, RouteEntry)  # noqa: PT018
+        route = Route(path, found) if isinstance(found, str) else found
+        segments = len([part for part in path.split("/") if part]) - (places is self._hosts)
+        entry = places[path] = self._entries[route.key] = RouteEntry(route, segments)
+        return entry
+
+    def _place(self, key: str) -> tuple[Trie[_Place], str]:
+        """Say where a key lives: among the hosts (lower-cased) or among the plain paths."""
+        hosted = self._host_routing or (self._native and not key.startswith("/"))
+        if hosted and (bare := key.lstrip("/")):
+            host, slash, path = bare.partition("/")
+            return self._hosts, clean_path(host.lower() + slash + path)
+        return self._paths, clean_path(key)
+
+
+def _key(path: str, place: _Place | None) -> str | None:
+    """Return the key of the route that is at `path`."""
+    if place is None:
+        return None
+    return path if isinstance(place, str) else place.key
+
+
+def bare_host(host: str) -> str:
+    """Return a Host header in lower case without its port: `[::1]:80` becomes `[::1]`."""
+    return _known_bare_host(host) if len(host) <= _LONGEST_NAME else _bare_host(host)
+
+
+def _bare_host(host: str) -> str:
+    if host.startswith("["):
+        return host.partition("]")[0].lower() + "]"
+    return host.partition(":")[0].lower().removesuffix(".")
+
+
+_known_bare_host = lru_cache(1024)(_bare_host)

@@ -1,0 +1,87 @@
+"""What single values have to be, whoever gives them; light, because every start waits for it."""
+
+import os
+from typing import Any
+
+from hubgate.errors import ConfigError
+from hubgate.settings.urls import check_host, hide_password
+
+
+def whole_number(value: Any, what: str, low: int, high: int) -> int:
+    """Return `value`, a number or digits, as an int. Raises ConfigError."""
+    number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+        raise ConfigError(f"{value!r} is no {what}; write a whole number, {low} to {high}")
+    return number
+
+
+def number_or_less(value: Any) -> float:
+    """Return `value` as a float, -1 for what is no number."""
+    try:
+        return -1.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return -1.0
+
+
+def check_seconds(value: Any) -> float:
+    """Return a positive number of seconds. Raises ConfigError."""
+    number = number_or_less(value)
+    # Timers hold nothing longer, and a NaN compares false with everything.
+    if not 0 < number <= 31_536_000:
+        raise ConfigError(f"{value!r} is no time; write seconds above 0, such as 75 or 0.5")
+    return number
+
+
+def check_listen_host(value: Any) -> str:
+    """Return a host to listen on; `*` and "" are all interfaces. Raises ConfigError."""
+    if not isinstance(value, str):
+        raise ConfigError(f"{value!r} is no host; write an address such as 127.0.0.1 or '*'")
+    host = value.strip().removeprefix("[").removesuffix("]")
+    return "" if host in ("", "*") else check_host(host)
+
+
+_SQLITE = "sqlite:state/routes.db"
+_STORES = f"memory: or {_SQLITE}"
+
+
+def check_store(value: Any) -> str:
+    """Return the address of a route store. Raises ConfigError."""
+    text = value if isinstance(value, str) else ""
+    scheme, _, rest = text.partition(":")
+    shown = repr(hide_password(text) if text else value)
+    if scheme in ("redis", "rediss", "redis+unix"):
+        raise ConfigError(
+            f"{shown}: routes in Redis are not available yet; write {_STORES} instead"
+        )
+    if scheme == "sqlite" and rest.startswith(("//", ":")):
+        raise ConfigError(f"{shown}: the file comes right after sqlite: as in {_SQLITE}")
+    if text == "memory:" or (scheme == "sqlite" and rest and "\0" not in rest):
+        return text
+    raise ConfigError(f"{shown} is no store; write {_STORES}")
+
+
+def check_workers(value: Any) -> int | str:
+    """Return a number of workers, or "auto". Raises ConfigError."""
+    if value == "auto":
+        return "auto"
+    try:
+        return whole_number(value, "number of workers", 1, 256)
+    except ConfigError:
+        raise ConfigError(f"{value!r} is no number of workers; write 1 to 256, or auto") from None
+
+
+def worker_count(workers: int | str) -> int:
+    """Return how many workers `workers` means; "auto" is one for each core we may use."""
+    if isinstance(workers, int):
+        return workers
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def anchor_store(store: str, folder: str) -> str:
+    """Make the path in a `sqlite:` address relative to `folder`."""
+    scheme, _, path = store.partition(":")
+    if scheme != "sqlite" or not path or path.startswith((":", "/")):
+        return store
+    return f"sqlite:{os.path.join(folder, path)}"

@@ -1,0 +1,39 @@
+"""Two of our own listeners on one place: seen here, not as "address in use" later."""
+
+from collections.abc import Sequence
+
+from hubgate.model import Address
+from hubgate.settings.values import Settings
+
+NAMES = ("listen", "redirect", "api", "metrics")
+
+
+def clashes(settings: Settings, names: Sequence[str] = NAMES) -> list[str]:
+    """Return a line for each pair of listeners that cannot both be, called by `names`."""
+    groups = settings.listen, settings.redirect, settings.api, settings.metrics
+    named = [
+        (name, address)
+        for name, addresses in zip(names, groups, strict=True)
+        for address in addresses
+    ]
+    return [
+        f"{name}: {address} is taken by {other}; give one of them another"
+        f" {'port' if address.path is None else 'socket'}"
+        for index, (name, address) in enumerate(named)
+        for other, earlier in named[:index]
+        if _clash(address, earlier)
+    ]
+
+
+def _clash(one: Address, other: Address) -> bool:
+    if one.path is not None or other.path is not None:
+        return one.path == other.path
+    if one.port != other.port or one.port == 0:
+        return False
+    hosts = {_plain(one.host), _plain(other.host)}
+    return len(hosts) == 1 or "" in hosts
+
+
+def _plain(host: str) -> str:
+    host = host.lower()
+    return {"localhost": "127.0.0.1", "0.0.0.0": "", "::": ""}.get(host, host)

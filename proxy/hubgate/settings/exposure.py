@@ -1,0 +1,75 @@
+"""Who could reach us: what may listen beyond this machine, and what must not."""
+
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from ipaddress import ip_address
+
+from hubgate.errors import ConfigError
+from hubgate.model import Address
+from hubgate.settings.values import Settings
+
+
+def is_public(address: Address) -> bool:
+    """Say whether anyone beyond this machine can reach `address`; no name is looked up."""
+    if address.path is not None or address.host.lower() == "localhost":
+        return False
+    try:
+        return not ip_address(address.host).is_loopback
+    except ValueError:
+        return True
+
+
+def check_exposure(settings: Settings, no_ssl: bool) -> None:
+    """Refuse plain HTTP on a public address, and a public API without a guard.
+
+    `no_ssl` says that TLS ends elsewhere. Raises ConfigError with a line for each.
+    """
+    lines = []
+    if settings.worker.tls is None and not no_ssl and (open_to := _public(settings.listen)):
+        lines.append(
+            f"listen: {open_to} is a public address without TLS; give listen.tls (--tls-cert,"
+            " --tls-key), or --no-ssl if TLS ends elsewhere"
+        )
+    if not is_guarded(settings) and (open_to := _public(settings.api)):
+        lines.append(
+            f"api: {open_to} is a public address without a token; set HUBGATE_TOKEN or"
+            " api.token_file, or listen on 127.0.0.1"
+        )
+    if lines:
+        raise ConfigError(*lines)
+
+
+def exposure_warnings(settings: Settings) -> list[str]:
+    """Return what is allowed but unwise, one line each."""
+    lines = []
+    if settings.worker.tls is None and (open_to := _public(settings.listen)):
+        lines.append(f"No TLS on the public address {open_to}; it must end in front of the proxy.")
+    if not is_guarded(settings):
+        open_to = _public(settings.api)
+        who = f" Whoever reaches {open_to} can change the routes; set a token." if open_to else ""
+        lines.append(f"REST API is not authenticated.{who}")
+    if settings.api_tls is None and settings.api_token and (open_to := _public(settings.api)):
+        lines.append(f"The API's token crosses the network unencrypted: no TLS on {open_to}.")
+    return [*lines, *token_file_warnings(settings)]
+
+
+def token_file_warnings(settings: Settings) -> list[str]:
+    """Return a line if everybody on this machine can read the token."""
+    file = settings.api_token_file
+    with suppress(OSError):  # gone since it was read
+        if file is not None and file.stat().st_mode & stat.S_IROTH:
+            return [f"{file}: everybody on this machine can read the token; chmod 600 {file}"]
+    return []
+
+
+def is_guarded(settings: Settings) -> bool:
+    """Say whether the API asks for a token or for a verified client certificate."""
+    tls = settings.api_tls
+    return settings.api_token is not None or (
+        tls is not None and tls.request_cert and tls.reject_unauthorized
+    )
+
+
+def _public(addresses: Iterable[Address]) -> str:
+    return ", ".join(str(address) for address in addresses if is_public(address))

@@ -1,0 +1,111 @@
+"""Kinds of values in routes.yaml: each says in its own words what would be right."""
+
+from collections.abc import Callable
+from ipaddress import ip_network
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from hubgate.errors import ConfigError
+from hubgate.settings.access_log import check_log_path
+from hubgate.settings.checks import (
+    check_listen_host,
+    check_seconds,
+    check_store,
+    check_workers,
+    number_or_less,
+    whole_number,
+)
+from hubgate.settings.urls import check_header, check_socket_path, check_target
+
+PRIVATE_NETWORKS = (
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+)
+
+
+def _stated(check: Callable[[Any], Any]) -> BeforeValidator:
+    """Let pydantic hear a ConfigError: it takes only ValueError as a verdict."""
+
+    def validate(value: Any) -> Any:
+        try:
+            return check(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
+    return BeforeValidator(validate)
+
+
+def _seconds_or_zero(value: Any) -> float:
+    return 0.0 if number_or_less(value) == 0 else check_seconds(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(f"{value!r} is no text; write some, in quotes if need be")
+    return value.strip()
+
+
+def _hosts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        # Flags and the environment have no lists.
+        value = value.split(",")
+    if not isinstance(value, list) or not value:
+        raise ConfigError(f"{value!r} is no host; write one address or a list of them")
+    hosts = tuple(dict.fromkeys(check_listen_host(host) for host in value))
+    # One socket serves all interfaces of both families; any other beside it would be in its way.
+    return ("",) if "" in hosts or {"0.0.0.0", "::"} <= set(hosts) else hosts
+
+
+def _trusted_peers(value: Any) -> tuple[str, ...] | None:
+    if value == "all":
+        return None
+    if not isinstance(value, list):
+        raise ConfigError(f"{value!r}: write a list of networks such as [10.0.0.0/8], or all")
+    return tuple(network for item in value for network in _networks(item))
+
+
+def _networks(value: Any) -> tuple[str, ...]:
+    if value == "private":
+        return PRIVATE_NETWORKS
+    try:
+        return (str(ip_network(value if isinstance(value, str) else "?")),)
+    except ValueError as error:
+        reason = str(error) if "host bits" in str(error) else f"{value!r} is no network"
+        raise ConfigError(f"{reason}; write a network such as 10.0.0.0/8, or private") from None
+
+
+def check_headers(value: Any) -> tuple[tuple[str, str], ...]:
+    """Return a mapping of headers as pairs. Raises ConfigError."""
+    if not isinstance(value, dict):
+        # The value is not repeated: headers hold secrets.
+        raise ConfigError("is no mapping of headers; write {X-Team: physics}")
+    for name, text in value.items():
+        if not isinstance(text, (str, int, float)) or isinstance(text, bool):
+            raise ConfigError(f"{name!r} holds no text; put it in quotes")
+    return tuple(check_header(str(name), str(text)) for name, text in value.items())
+
+
+Port = Annotated[int, _stated(lambda value: whole_number(value, "port", 0, 65535))]
+HeadBytes = Annotated[int, _stated(lambda v: whole_number(v, "size in bytes", 1024, 1 << 24))]
+Bytes = Annotated[int, _stated(lambda value: whole_number(value, "size in bytes", 1, 1 << 50))]
+Count = Annotated[int, _stated(lambda value: whole_number(value, "count", 1, 1 << 24))]
+CountOrZero = Annotated[int, _stated(lambda value: whole_number(value, "count", 0, 1 << 24))]
+Workers = Annotated[int | str, _stated(check_workers)]
+Seconds = Annotated[float, _stated(check_seconds)]
+SecondsOrZero = Annotated[float, _stated(_seconds_or_zero)]
+Text = Annotated[str, _stated(_text)]
+FilePath = Annotated[str, _stated(_text)]
+LogPath = Annotated[str, _stated(check_log_path)]
+SocketPath = Annotated[str, _stated(lambda value: check_socket_path(_text(value)))]
+Hosts = Annotated[tuple[str, ...], _stated(_hosts)]
+TargetURL = Annotated[str, _stated(lambda value: check_target(_text(value)))]
+Store = Annotated[str, _stated(check_store)]
+Networks = Annotated[tuple[str, ...] | None, _stated(_trusted_peers)]
+HeaderPairs = Annotated[tuple[tuple[str, str], ...], _stated(check_headers)]

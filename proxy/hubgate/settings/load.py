@@ -1,0 +1,125 @@
+"""Reading all settings, as a whole or not at all."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from hubgate.errors import ConfigError
+from hubgate.model import Route
+from hubgate.settings.access_log import access_log_mistake
+from hubgate.settings.certificates import client_mistakes, server_mistakes
+from hubgate.settings.clashes import clashes
+from hubgate.settings.document import Document, read_document
+from hubgate.settings.exposure import check_exposure
+from hubgate.settings.layers import Layered, merge
+from hubgate.settings.mistakes import Source, describe
+from hubgate.settings.resolve import fixed_route, resolve
+from hubgate.settings.schema import File
+from hubgate.settings.token import token_from_environment, token_from_file
+from hubgate.settings.urls import route_key
+from hubgate.settings.values import Settings
+
+
+def load(path: Path | None, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Read the file at `path` (None: no file) under the environment and `flags`.
+
+    `flags` is what stood on the command line: {"--port": "8000"}. May be called again for a
+    reload. Raises ConfigError with a line for each mistake.
+    """
+    document = read_document(path) if path else Document()
+    layered = merge(document.data, environ, flags)
+    source = Source(str(path) if path else None, document.lines, layered.origins)
+    file = _checked(layered, source)
+    routes = _routes(file, source)
+    settings = resolve(file, routes, path, environ)
+    _check_files(settings, source)
+    settings = _with_token(settings, file.api.token_file, source, environ)
+    check_exposure(settings, file.listen.no_ssl)
+    return settings
+
+
+def _checked(layered: Layered, source: Source) -> File:
+    try:
+        return File.model_validate(layered.data)
+    except ValidationError as error:
+        lines = describe(error, source)
+    # Keys are looked at too: whoever mends a file wants to hear everything at once.
+    routes = layered.data.get("routes")
+    keys = [key for key in routes if isinstance(key, str)] if isinstance(routes, dict) else []
+    raise ConfigError(*lines, *_route_keys(keys, False, source)[1])
+
+
+def _routes(file: File, source: Source) -> tuple[Route, ...]:
+    keys, lines = _route_keys(file.routes, file.forward.host_routing, source)
+    if lines:
+        raise ConfigError(*lines)
+    return tuple(fixed_route(key, file.routes[text]) for key, text in keys.items())
+
+
+def _route_keys(
+    texts: Iterable[str], host_routing: bool, source: Source
+) -> tuple[dict[str, str], list[str]]:
+    """Return ({key: what the file calls it}, mistakes)."""
+    keys: dict[str, str] = {}
+    lines = []
+    for text in texts:
+        where = source.where(("routes", text))
+        try:
+            key = route_key(text)
+        except ConfigError as error:
+            lines.append(f"{where}: {error}")
+            continue
+        if host_routing and not key.startswith("/"):
+            # With CHP's host routing the host is the first segment of the path.
+            key = "/" + key.rstrip("/")
+        if key in keys:
+            lines.append(f"{where}: is the same route as {keys[key]!r}; keep one")
+        keys.setdefault(key, text)
+    return keys, lines
+
+
+def _check_files(settings: Settings, source: Source) -> None:
+    lines = clashes(settings)
+    for tls, section, secret in (
+        (settings.worker.tls, "listen", "HUBGATE_TLS_PASSPHRASE"),
+        (settings.api_tls, "api", "HUBGATE_API_TLS_PASSPHRASE"),
+    ):
+        if tls is not None:
+            lines += server_mistakes(tls, partial(_tls_place, source, section), secret)
+    client = settings.worker.client_tls
+    lines += client_mistakes(client, partial(_tls_place, source, "upstream"))
+    folder = settings.worker.rules.error_path
+    if folder and not Path(folder).is_dir():
+        where = source.where(("forward", "error_path"))
+        lines.append(f"{where}: {folder}: no such folder; make it or name another")
+    log = settings.worker.access_log
+    if log is not None and (mistake := access_log_mistake(log.path)):
+        lines.append(f"{source.where(('access_log', 'path'))}: {mistake}")
+    if lines:
+        raise ConfigError(*lines)
+
+
+def _tls_place(source: Source, section: str, name: str) -> str:
+    return source.where((section, "tls", name) if name else (section, "tls"))
+
+
+def _with_token(
+    settings: Settings,
+    token_file: str | None,
+    source: Source,
+    environ: Mapping[str, str],
+) -> Settings:
+    place = ("api", "token_file")
+    from_flag = source.origins.get(place, "").startswith("--")
+    token = None if from_flag else token_from_environment(environ)
+    if token is not None or token_file is None:
+        return replace(settings, api_token=token)
+    file = (settings.config_file.parent if settings.config_file else Path()) / token_file
+    try:
+        return replace(settings, api_token=token_from_file(str(file)), api_token_file=file)
+    except ConfigError as error:
+        raise ConfigError(f"{source.where(place)}: {error}") from None

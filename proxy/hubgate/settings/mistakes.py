@@ -1,0 +1,104 @@
+"""Pydantic's findings as lines a person can act on: where, what is wrong, what would be right."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import get_args
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from hubgate.settings.document import Place, dotted
+from hubgate.settings.layers import SETTINGS
+from hubgate.settings.schema import File, RouteEntry, Section
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where settings came from: the file's name and lines, and who overrode what."""
+
+    file: str | None = None
+    lines: Mapping[Place, int] = field(default_factory=dict)
+    origins: Mapping[Place, str] = field(default_factory=dict)
+
+    def where(self, place: Place) -> str:
+        """Say where `place` was set: `routes.yaml, line 3: listen.port`, or `--port`."""
+        if origin := self.origins.get(place):
+            return origin
+        inside = [name for known, name in self.origins.items() if known[: len(place)] == place]
+        if inside and place not in self.lines:
+            return ", ".join(inside)
+        known = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in self.lines), None)
+        if self.file is None or known is None:
+            return ": ".join(filter(None, (self.file, dotted(place))))
+        return f"{self.file}, line {self.lines[known]}: {dotted(place)}"
+
+
+def describe(error: ValidationError, source: Source) -> list[str]:
+    """Return one line for each of pydantic's findings."""
+    return [_line(finding, source) for finding in error.errors(include_url=False)]
+
+
+def _line(finding: ErrorDetails, source: Source) -> str:
+    place = finding["loc"]
+    if place[-1:] == ("[key]",):
+        where = source.where((*place[:-2], str(place[-2])))
+        return f"{where}: {finding['input']!r} is no text; put the key in quotes"
+    return f"{source.where(place)}: {_reason(finding, place)}"
+
+
+def _reason(finding: ErrorDetails, place: Place) -> str:
+    kind, value = finding["type"], finding["input"]
+    if kind == "value_error":
+        return str(finding["ctx"]["error"])
+    if kind == "extra_forbidden":
+        return _unknown_key(place)
+    if kind == "missing":
+        return _missing(place)
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"is {_kind(value)}, not a mapping; write {_section(place).example}"
+    if kind.startswith("bool"):
+        return f"{_shown(value)} is neither true nor false; write one of them"
+    if kind == "literal_error":
+        return f"{_shown(value)} is none of its values; write {finding['ctx']['expected']}"
+    return f"{_shown(value)}: {finding['msg']}"
+
+
+def _unknown_key(place: Place) -> str:
+    known = list(_section(place[:-1]).model_fields)
+    close = get_close_matches(str(place[-1]), known, n=1, cutoff=0.6)
+    if close:
+        return f"unknown key; did you mean {close[0]}?"
+    return f"unknown key; the keys here are {', '.join(known)}"
+
+
+def _missing(place: Place) -> str:
+    flag = next((setting.flag for setting in SETTINGS if setting.place == place), None)
+    way = f", or give {flag}" if flag else ""
+    return f"is missing; write it as in {_section(place[:-1]).example}{way}"
+
+
+def _section(place: Place) -> type[Section]:
+    """Return the model that describes the mapping at `place`, or the last one on the way."""
+    model: type[Section] = File
+    for name in place:
+        if model is File and name == "routes":
+            return RouteEntry if len(place) > 1 else File
+        described = model.model_fields.get(str(name))
+        if described is None:
+            break
+        # The annotation is the model itself, or `Model | None`.
+        for kind in (described.annotation, *get_args(described.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Section):
+                model = kind
+    return model
+
+
+def _kind(value: object) -> str:
+    names = {list: "a list", str: "text", bool: "true or false", type(None): "empty"}
+    return names.get(type(value), "a single value")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,43 @@
+"""Which file keeps the API's routes for the case that the proxy is killed."""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from hubgate.model import Address
+
+FOLDER = "hubgate"
+
+
+def recovery_path(
+    environ: Mapping[str, str], token: str | None, api: tuple[Address, ...]
+) -> Path | None:
+    """Return the file that belongs to `token` and the API's addresses, None if there is none.
+
+    It stands in `$XDG_STATE_HOME/hubgate`, else `~/.local/state/hubgate`. Only who knows the
+    token finds its name, and the name does not tell the token. Without a token everybody would
+    have the same file, and with a port that the kernel chooses no successor could have it.
+    """
+    home = _state_home(environ)
+    if not token or home is None or any(not each.path and not each.port for each in api):
+        return None
+    where = "\n".join(_absolute(each) for each in api)
+    name = hmac.digest(token.encode(), f"routes of {where}".encode(), hashlib.sha256)
+    return home / FOLDER / f"{name.hex()[:32]}.routes"
+
+
+def _state_home(environ: Mapping[str, str]) -> Path | None:
+    # The XDG Base Directory Specification: a relative path is to be ignored.
+    given = environ.get("XDG_STATE_HOME", "")
+    if os.path.isabs(given):
+        return Path(given)
+    try:
+        return Path(environ.get("HOME") or Path.home(), ".local", "state")
+    except RuntimeError:  # an account without a home
+        return None
+
+
+def _absolute(address: Address) -> str:
+    return os.path.abspath(address.path) if address.path is not None else str(address)

@@ -1,0 +1,144 @@
+"""From the checked file to `Settings`: defaults that depend on each other, relative paths."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from hubgate.model import (
+    AccessLog,
+    Address,
+    ClientTLS,
+    ForwardRules,
+    Limits,
+    Route,
+    RouteOptions,
+    ServerTLS,
+    Timeouts,
+    WorkerConfig,
+)
+from hubgate.settings import schema
+from hubgate.settings.access_log import OFF, anchor_log
+from hubgate.settings.checks import anchor_store, worker_count
+from hubgate.settings.values import Settings
+
+LOOPBACK = ("127.0.0.1",)
+EVERYWHERE = ("",)
+
+
+def resolve(
+    file: schema.File,
+    routes: tuple[Route, ...],
+    path: Path | None,
+    environ: Mapping[str, str],
+) -> Settings:
+    """Return the settings that `file`, read from `path`, stands for; no token yet."""
+    folder = str(path.parent) if path and path.parent != Path() else ""
+    api_secret = environ.get("HUBGATE_API_TLS_PASSPHRASE")
+    return Settings(
+        listen=_listen(file.listen, folder),
+        redirect=_redirect(file.listen),
+        api=_addresses(file.api, folder, LOOPBACK, 8001),
+        api_tls=_server_tls(file.api.tls, folder, api_secret),
+        metrics=_addresses(file.metrics, folder, LOOPBACK, 0) if file.metrics else (),
+        store=anchor_store(file.store, folder),
+        workers=worker_count(file.workers),
+        worker=_worker(file, folder, environ.get("HUBGATE_TLS_PASSPHRASE")),
+        fixed_routes=routes,
+        pid_file=_at(folder, file.pid_file),
+        config_file=path,
+        log_level=file.log_level,
+    )
+
+
+def fixed_route(key: str, entry: schema.RouteEntry) -> Route:
+    """Return the route that an entry of routes.yaml stands for."""
+    data: dict[str, object] = {"target": entry.target}
+    if entry.strip_prefix:
+        data["strip_prefix"] = True
+    if entry.headers:
+        data["headers"] = dict(entry.headers)
+    options = RouteOptions(entry.strip_prefix, entry.headers)
+    return Route(key, entry.target, data, options, fixed=True)
+
+
+def _listen(listen: schema.Listen, folder: str) -> tuple[Address, ...]:
+    # Without TLS, being reachable from outside is something to ask for.
+    hosts = EVERYWHERE if listen.tls or listen.no_ssl else LOOPBACK
+    return _addresses(listen, folder, hosts, 8000)
+
+
+def _redirect(listen: schema.Listen) -> tuple[Address, ...]:
+    if listen.redirect_port is None:
+        return ()
+    return tuple(Address(host, listen.redirect_port) for host in listen.host or EVERYWHERE)
+
+
+def _addresses(
+    place: schema.Place, folder: str, hosts: tuple[str, ...], port: int
+) -> tuple[Address, ...]:
+    if place.socket is not None:
+        return (Address(path=os.path.join(folder, place.socket)),)
+    number = port if place.port is None else place.port
+    return tuple(Address(host, number) for host in place.host or hosts)
+
+
+def _worker(file: schema.File, folder: str, passphrase: str | None) -> WorkerConfig:
+    to_targets = file.upstream.tls
+    return WorkerConfig(
+        rules=_rules(file.forward, folder),
+        timeouts=Timeouts(**file.timeouts.model_dump()),
+        limits=Limits(**file.limits.model_dump()),
+        tls=_server_tls(file.listen.tls, folder, passphrase),
+        client_tls=ClientTLS(
+            cert=_at(folder, to_targets.cert),
+            key=_at(folder, to_targets.key),
+            ca=_at(folder, to_targets.ca),
+            verify=to_targets.verify,
+            check_hostname=to_targets.check_hostname,
+        ),
+        redirect_to=_redirect_to(file.listen),
+        log_level=file.log_level,
+        access_log=_access_log(file.access_log, folder),
+    )
+
+
+def _access_log(entry: schema.AccessLog | None, folder: str) -> AccessLog | None:
+    if entry is None or entry.path == OFF:
+        return None
+    return AccessLog(anchor_log(entry.path, folder), entry.format)
+
+
+def _redirect_to(listen: schema.Listen) -> int | None:
+    if listen.redirect_port is None:
+        return None
+    return listen.redirect_to or _listen(listen, "")[0].port
+
+
+def _rules(forward: schema.Forward, folder: str) -> ForwardRules:
+    fields = forward.model_dump(exclude={"headers", "error_path"})
+    return ForwardRules(
+        **fields,
+        custom_headers=forward.headers,
+        error_path=_at(folder, forward.error_path),
+        native_routes=not forward.host_routing,
+    )
+
+
+def _server_tls(tls: schema.TLS | None, folder: str, passphrase: str | None) -> ServerTLS | None:
+    if tls is None:
+        return None
+    return ServerTLS(
+        cert=os.path.join(folder, tls.cert),
+        key=os.path.join(folder, tls.key),
+        ca=_at(folder, tls.ca),
+        request_cert=tls.client_certificates != "ignore",
+        reject_unauthorized=tls.client_certificates == "require",
+        passphrase=passphrase or None,
+        min_version={"1.2": "TLSv1_2", "1.3": "TLSv1_3"}[tls.min_version],
+        ciphers=tls.ciphers,
+        dhparam=_at(folder, tls.dhparam),
+    )
+
+
+def _at(folder: str, path: str | None) -> str | None:
+    return None if path is None else os.path.join(folder, path)

@@ -1,0 +1,245 @@
+"""The shape of routes.yaml: what keys there are and what they hold."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+
+from hubgate.model import Limits, Timeouts
+from hubgate.settings.fields import (
+    PRIVATE_NETWORKS,
+    Bytes,
+    Count,
+    CountOrZero,
+    FilePath,
+    HeadBytes,
+    HeaderPairs,
+    Hosts,
+    LogPath,
+    Networks,
+    Port,
+    Seconds,
+    SecondsOrZero,
+    SocketPath,
+    Store,
+    TargetURL,
+    Text,
+    Workers,
+)
+
+# Unquoted, YAML reads a version as a number.
+Version = Annotated[
+    Literal["1.2", "1.3"], BeforeValidator(lambda value: str(value) if value else value)
+]
+Level = Literal["debug", "info", "warn", "error"]
+
+
+TIMES, SIZES = Timeouts(), Limits()
+
+
+class Section(BaseModel):
+    """A mapping with known keys; `example` shows how it is written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    example: ClassVar[str] = "{...}"
+
+
+class TLS(Section):
+    """The certificate a listener shows and what it asks of clients."""
+
+    example: ClassVar[str] = "{cert: certs/hub.pem, key: certs/hub-key.pem}"
+    cert: FilePath
+    key: FilePath
+    ca: FilePath | None = None
+    client_certificates: Literal["ignore", "request", "require"] = "ignore"
+    min_version: Version = "1.2"
+    ciphers: Text | None = None
+    dhparam: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _needs_authority(self) -> "TLS":
+        if self.client_certificates != "ignore" and self.ca is None:
+            raise ValueError("client_certificates needs ca; name the file with the authorities")
+        return self
+
+
+class Place(Section):
+    """Where something listens: host and port, or a unix socket."""
+
+    example: ClassVar[str] = "{port: 8000}"
+    host: Hosts | None = None
+    port: Port | None = None
+    socket: SocketPath | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Place":
+        if self.socket is not None and (self.host is not None or self.port is not None):
+            raise ValueError("has a socket beside a host or port; keep one of the two")
+        return self
+
+
+class Listen(Place):
+    """The public side."""
+
+    tls: TLS | None = None
+    no_ssl: bool = False
+    redirect_port: Port | None = None
+    redirect_to: Port | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Listen":
+        if self.tls is not None and self.no_ssl:
+            raise ValueError("has tls beside no_ssl; keep one of the two")
+        if self.redirect_port is not None and self.tls is None:
+            raise ValueError("redirect_port needs tls: without it there is nothing to redirect to")
+        if self.redirect_to is not None and self.redirect_port is None:
+            raise ValueError("redirect_to needs redirect_port; write both or neither")
+        if self.redirect_port is not None and self.socket and not self.redirect_to:
+            raise ValueError("redirect_port needs redirect_to: a socket has no port to name")
+        return self
+
+
+class API(Place):
+    """The REST API that changes routes."""
+
+    example: ClassVar[str] = "{port: 8001}"
+    token_file: FilePath | None = None
+    tls: TLS | None = None
+
+
+class Metrics(Place):
+    """Prometheus metrics; off unless a port or socket is given."""
+
+    example: ClassVar[str] = "{port: 8002}"
+
+    @model_validator(mode="after")
+    def _has_place(self) -> "Metrics":
+        if self.port is None and self.socket is None:
+            raise ValueError("has no port and no socket; write {port: 8002}, or drop metrics")
+        return self
+
+
+class Times(Section):
+    """Seconds; a null waits for ever where that makes sense. See `hubgate.model.Timeouts`."""
+
+    example: ClassVar[str] = "{keep_alive: 75}"
+    head: Seconds = TIMES.head
+    body: Seconds = TIMES.body
+    keep_alive: Seconds = TIMES.keep_alive
+    connect: Seconds = TIMES.connect
+    ready: SecondsOrZero = TIMES.ready
+    down: SecondsOrZero = TIMES.down
+    request: Seconds | None = TIMES.request
+    response: Seconds | None = TIMES.response
+    total: Seconds | None = TIMES.total
+    drain: Seconds = TIMES.drain
+    upstream_idle: Seconds = TIMES.upstream_idle
+    upstream_age: Seconds = TIMES.upstream_age
+    upgrade: Seconds = TIMES.upgrade
+
+
+class Sizes(Section):
+    """Bytes and counts; a null is no limit where that makes sense. See `hubgate.model.Limits`."""
+
+    example: ClassVar[str] = "{head: 65536}"
+    request_line: HeadBytes = SIZES.request_line
+    head: HeadBytes = SIZES.head
+    headers: Count = SIZES.headers
+    body: Bytes | None = SIZES.body
+    connections: Count | None = SIZES.connections
+    address_connections: Count | None = SIZES.address_connections
+    route_requests: Count | None = SIZES.route_requests
+    route_tunnels: Count | None = SIZES.route_tunnels
+    upstream_idle: CountOrZero = SIZES.upstream_idle
+
+
+class Forward(Section):
+    """How requests are matched and rewritten; the names are those of CHP's flags."""
+
+    example: ClassVar[str] = "{change_origin: true}"
+    x_forward: bool = True
+    prepend_path: bool = True
+    include_prefix: bool = True
+    change_origin: bool = False
+    auto_rewrite: bool = False
+    protocol_rewrite: Literal["http", "https"] | None = None
+    headers: HeaderPairs = ()
+    host_routing: bool = False
+    trusted_peers: Networks = PRIVATE_NETWORKS
+    error_target: TargetURL | None = None
+    error_path: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Forward":
+        if self.error_target is not None and self.error_path is not None:
+            raise ValueError("has error_target beside error_path; keep one of the two")
+        return self
+
+
+class UpstreamTLS(Section):
+    """TLS towards https targets."""
+
+    example: ClassVar[str] = "{ca: certs/ca.pem}"
+    ca: FilePath | None = None
+    cert: FilePath | None = None
+    key: FilePath | None = None
+    verify: bool = True
+    check_hostname: bool = True
+
+    @model_validator(mode="after")
+    def _pair(self) -> "UpstreamTLS":
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("has one of cert and key; write both or neither")
+        return self
+
+
+class Upstream(Section):
+    """Towards the targets."""
+
+    example: ClassVar[str] = "{tls: {ca: certs/ca.pem}}"
+    tls: UpstreamTLS = UpstreamTLS()
+
+
+class AccessLog(Section):
+    """A line for each request; a bare path is short for it, `-` is standard output."""
+
+    example: ClassVar[str] = "logs/access.log or {path: logs/access.log, format: json}"
+    path: LogPath
+    format: Literal["combined", "json"] = "combined"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
+
+
+class RouteEntry(Section):
+    """One route; a bare URL is short for its target."""
+
+    example: ClassVar[str] = "http://127.0.0.1:9001 or {target: ..., strip_prefix: true}"
+    target: TargetURL
+    strip_prefix: bool = False
+    headers: HeaderPairs = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_url(cls, value: Any) -> Any:
+        return {"target": value} if isinstance(value, str) else value
+
+
+class File(Section):
+    """All of routes.yaml."""
+
+    example: ClassVar[str] = "{listen: {port: 8000}, routes: {/: http://127.0.0.1:8081}}"
+    listen: Listen = Listen()
+    api: API = API()
+    metrics: Metrics | None = None
+    workers: Workers = 1
+    store: Store = "memory:"
+    log_level: Level = "info"
+    access_log: AccessLog | None = None
+    pid_file: FilePath | None = None
+    timeouts: Times = Times()
+    limits: Sizes = Sizes()
+    forward: Forward = Forward()
+    upstream: Upstream = Upstream()
+    routes: dict[str, RouteEntry] = {}

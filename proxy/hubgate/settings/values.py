@@ -1,0 +1,34 @@
+"""What the supervisor runs on: every setting resolved and checked, from whatever source."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hubgate.model import Address, Route, ServerTLS, WorkerConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of a running hubgate. Built by `hubgate.settings.load` or the drop-in command.
+
+    `api_token_file` is where the token was read from, None if it came from the environment.
+    `fixed_routes` stand in routes.yaml and cannot be changed through the API;
+    `initial_routes` are ordinary API routes that are there from the start (--default-target).
+    `recovery_file` keeps the routes of the store memory: for a successor, should we be killed.
+    """
+
+    listen: tuple[Address, ...] = (Address("127.0.0.1", 8000),)
+    redirect: tuple[Address, ...] = ()
+    api: tuple[Address, ...] = (Address("127.0.0.1", 8001),)
+    api_tls: ServerTLS | None = None
+    api_token: str | None = field(default=None, repr=False)
+    api_token_file: Path | None = None
+    metrics: tuple[Address, ...] = ()
+    store: str = "memory:"
+    recovery_file: Path | None = None
+    workers: int = 1
+    worker: WorkerConfig = field(default_factory=WorkerConfig)
+    fixed_routes: tuple[Route, ...] = ()
+    initial_routes: tuple[Route, ...] = ()
+    pid_file: str | None = None
+    config_file: Path | None = None
+    log_level: str = "info"

@@ -1,0 +1,201 @@
+"""A file that follows the routes: changes are appended, and now and then it is written anew.
+
+Nothing is synced to the disk. What a killed process has written is in the kernel's hands and
+safe; only a crash of the whole machine can lose it, and that ends the routes' targets too.
+"""
+
+import errno
+import fcntl
+import logging
+import os
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from hubgate.errors import StoreError
+from hubgate.model import Route
+from hubgate.store.journal_lines import (
+    HEADER,
+    Kept,
+    activity_line,
+    delete_line,
+    put_line,
+    read_journal,
+)
+from hubgate.store.private_folder import Identity, PrivateFolder, identity
+
+log = logging.getLogger("hubgate.recovery")
+
+# Seconds. After a while targets are gone, and somebody else may have their ports.
+USABLE_AGE = 600.0
+# Nobody comes back for a file that old.
+FORGOTTEN_AGE = 86400.0
+
+SPARE = 256 * 1024
+"""Bytes a file may grow beyond twice its newly written size."""
+
+
+class Journal:
+    """The file at `path`, held by one process at a time. Every method may block on the disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._folder: PrivateFolder | None = None
+        self._fd = -1
+        self._held: Identity | None = None
+        # Both as they would stand in the file if it were written anew.
+        self._puts: dict[str, bytes] = {}
+        self._activity: dict[str, float] = {}
+        self._size = 0
+        # Bytes to grow to before it is written anew; 0 when what is there cannot be relied on.
+        self._limit = 0
+
+    def __repr__(self) -> str:
+        return f"<Journal {self.path} {'closed' if self._fd < 0 else f'{self._size} bytes'}>"
+
+    def open(self) -> Kept:
+        """Take the file over, made if there is none, and return what it holds.
+
+        What cannot be used is logged and replaced. Raises OSError when the file cannot be had.
+        """
+        self._folder = PrivateFolder(self.path.parent)
+        earlier = None
+        try:
+            self._sweep(self._folder)
+            earlier = self._earlier(self._folder)
+            kept = Kept() if earlier is None else self._read(earlier)
+            self._puts = {key: put_line(route) for key, route in kept.routes.items()}
+            self._activity = dict(kept.activity)
+            self._write_anew(self._folder)
+        except OSError:
+            self.close()
+            raise
+        finally:
+            if earlier is not None:
+                os.close(earlier)
+        return kept
+
+    def write(
+        self, put: Iterable[Route], delete: Iterable[str], activity: Mapping[str, float]
+    ) -> None:
+        """Note changes. The file's age starts anew, even with none of them.
+
+        Raises OSError when that fails; then the next call writes everything.
+        """
+        if self._folder is None:
+            return
+        data = self._apply(put, delete, activity)
+        lost = self._folder.identity(self.path.name) != self._held
+        if lost or self._size + len(data) > self._limit:
+            self._write_anew(self._folder)
+            return
+        try:
+            _write_all(self._fd, data)
+            os.utime(self._fd)
+        except OSError:
+            self._limit = 0
+            raise
+        self._size += len(data)
+
+    def remove(self) -> None:
+        """Remove the file, unless somebody else's has taken its place, and let go of it."""
+        if self._folder is not None and self._holds_its_name(self._folder):
+            self._folder.remove(self.path.name)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; it stays."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        if self._folder is not None:
+            self._folder.close()
+        self._fd, self._folder, self._held = -1, None, None
+
+    def _earlier(self, folder: PrivateFolder) -> int | None:
+        """Return a descriptor of the file that is there, with nobody else holding it."""
+        try:
+            fd = folder.open(self.path.name)
+        except OSError as error:
+            log.warning("%s: not used, as it %s", self.path, error.strerror)
+            self._held = folder.identity(self.path.name)
+            return None
+        if fd is not None:
+            try:
+                _lock(fd)
+            except OSError:
+                os.close(fd)
+                raise
+            self._held = identity(os.fstat(fd))
+        return fd
+
+    def _read(self, fd: int) -> Kept:
+        age = time.time() - os.fstat(fd).st_mtime
+        if age > USABLE_AGE:
+            log.info("%s: not used, as it is %d minutes old", self.path, age // 60)
+            return Kept()
+        try:
+            with os.fdopen(os.dup(fd), "rb") as file:
+                return read_journal(file.read())
+        except StoreError as error:
+            log.warning("%s: not used: %s", self.path, error)
+            return Kept()
+
+    def _apply(
+        self, put: Iterable[Route], delete: Iterable[str], activity: Mapping[str, float]
+    ) -> bytes:
+        lines = []
+        for route in put:
+            self._puts[route.key] = put_line(route)
+            lines.append(self._puts[route.key])
+        for key in delete:
+            self._activity.pop(key, None)
+            if self._puts.pop(key, None):
+                lines.append(delete_line(key))
+        known = {key: moment for key, moment in activity.items() if key in self._puts}
+        self._activity.update(known)
+        if known:
+            lines.append(activity_line(known))
+        return b"".join(lines)
+
+    def _write_anew(self, folder: PrivateFolder) -> None:
+        """Put a new file in the place of the old one, in one step, and hold that."""
+        self._limit = 0
+        name = f"{self.path.name}.{secrets.token_hex(4)}"
+        fd = folder.create(name)
+        try:
+            _lock(fd)
+            data = b"".join([HEADER, *self._puts.values(), activity_line(self._activity)])
+            _write_all(fd, data)
+            if not self._holds_its_name(folder) and folder.identity(self.path.name) is not None:
+                raise OSError(errno.EBUSY, "another process has put a file of its own there")
+            folder.rename(name, self.path.name)
+        except OSError:
+            os.close(fd)
+            folder.remove(name)
+            raise
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._held = fd, identity(os.fstat(fd))
+        self._size, self._limit = len(data), 2 * len(data) + SPARE
+
+    def _holds_its_name(self, folder: PrivateFolder) -> bool:
+        return self._held is not None and folder.identity(self.path.name) == self._held
+
+    def _sweep(self, folder: PrivateFolder) -> None:
+        for name in list(folder.older_than(FORGOTTEN_AGE)):
+            if ".routes" in name and name != self.path.name:
+                folder.remove(name)
+
+
+def _lock(fd: int) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OSError(errno.EBUSY, "another proxy keeps its routes there") from None
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]

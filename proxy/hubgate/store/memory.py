@@ -1,0 +1,43 @@
+"""Routes in this process's memory only: gone when it ends, as with CHP."""
+
+import time
+from collections.abc import Mapping
+
+from hubgate.model import Route
+
+
+class MemoryStore:
+    """Keeps nothing beyond the process; the hub adds its routes again after a restart."""
+
+    def __init__(self) -> None:
+        self._routes: dict[str, Route] = {}
+
+    def __repr__(self) -> str:
+        return f"<MemoryStore {len(self._routes)} routes>"
+
+    async def open(self) -> None:
+        """Nothing to prepare."""
+
+    async def load(self) -> list[Route]:
+        """Return every route stored since this object was made."""
+        return list(self._routes.values())
+
+    async def put(self, route: Route) -> float:
+        """Keep `route`, replacing one with the same key; return when that was."""
+        self._routes[route.key] = route
+        return time.time()
+
+    async def delete(self, key: str) -> None:
+        """Forget the route with that key; none is no error."""
+        self._routes.pop(key, None)
+
+    def last_activity(self) -> Mapping[str, float]:
+        """Nothing is known: what was stored before is gone."""
+        return {}
+
+    def note_activity(self, activity: Mapping[str, float]) -> None:
+        """Nothing to keep it for."""
+
+    async def close(self) -> None:
+        """Forget everything."""
+        self._routes.clear()

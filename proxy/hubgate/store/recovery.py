@@ -1,0 +1,141 @@
+"""Routes in memory that survive a killed process: the drop-in's store."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from hubgate.model import Route
+from hubgate.store.journal import Journal
+from hubgate.store.memory import MemoryStore
+from hubgate.tasks import spawn
+
+log = logging.getLogger("hubgate.recovery")
+
+# Seconds. Routes are written at once; when they were last active, no more often than this.
+INTERVAL = 30.0
+RETRY = 5.0
+# Of many changes the first is written at once, and those of this time after it together.
+GATHERING = 0.02
+
+
+class RecoveryStore(MemoryStore):
+    """A memory store with a file beside it that a successor reads if we are killed.
+
+    The file is written behind the callers' backs: no route waits for a disk, and no trouble
+    with the file is more than a line in the log. `forget` at a clean end keeps CHP's way,
+    where routes go with the process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._journal = Journal(path)
+        self._activity: dict[str, float] = {}
+        # What the file does not have yet; a route that is gone is None.
+        self._changed: dict[str, Route | None] = {}
+        self._active: dict[str, float] = {}
+        self._wake = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<RecoveryStore {len(self._routes)} routes, {self._journal}>"
+
+    async def open(self) -> None:
+        """Take over the file; never raises."""
+        try:
+            kept = await asyncio.to_thread(self._journal.open)
+        except OSError as error:
+            log.warning(
+                "%s: %s; routes will not survive a crash: make the folder writable for us"
+                " alone, or set XDG_STATE_HOME",
+                self._journal.path,
+                error.strerror,
+            )
+            return
+        self._routes, self._activity = kept.routes, kept.activity
+        if self._routes:
+            log.info("recovered %d routes that the proxy before this one left", len(self._routes))
+        self._writer = spawn(self._write_on(), "recovery file")
+
+    def last_activity(self) -> Mapping[str, float]:
+        """Return when the recovered routes were last active."""
+        return self._activity
+
+    def note_activity(self, activity: Mapping[str, float]) -> None:
+        """Have it in the file with the next round, half a minute from now at most."""
+        if self._writer is not None:
+            self._active.update(activity)
+
+    async def put(self, route: Route) -> float:
+        """Keep `route`, replacing one with the same key; the file gets it a moment later.
+
+        Returns when it was kept.
+        """
+        moment = await super().put(route)
+        self._change(route.key, route, moment)
+        return moment
+
+    async def delete(self, key: str) -> None:
+        """Forget the route with that key; none is no error."""
+        await super().delete(key)
+        self._change(key, None)
+
+    async def forget(self) -> None:
+        """Remove the file: a clean end. Routes are kept in memory only from here on."""
+        await self._end_writing()
+        with suppress(OSError):
+            await asyncio.to_thread(self._journal.remove)
+
+    async def close(self) -> None:
+        """Write what is not written yet; the file stays unless `forget` came first."""
+        await self._end_writing()
+        self._journal.close()
+        await super().close()
+
+    def _change(self, key: str, route: Route | None, moment: float | None = None) -> None:
+        if self._writer is not None:
+            self._changed[key] = route
+            if moment is not None:
+                self._active[key] = moment
+            self._wake.set()
+
+    async def _end_writing(self) -> None:
+        writer, self._writer = self._writer, None
+        self._ending.set()
+        self._wake.set()
+        if writer is not None:
+            await asyncio.wait([writer])
+
+    async def _write_on(self) -> None:
+        failing = False
+        while True:
+            await _set(self._wake, INTERVAL)
+            ending = self._ending.is_set()
+            self._wake.clear()
+            failing = await self._write(failing)
+            if ending:
+                return
+            await _set(self._ending, RETRY if failing else GATHERING)
+
+    async def _write(self, failed_before: bool) -> bool:
+        """Write what is new; return whether it failed."""
+        changed, self._changed = self._changed, {}
+        active, self._active = self._active, {}
+        put = [route for route in changed.values() if route is not None]
+        delete = [key for key, route in changed.items() if route is None]
+        try:
+            await asyncio.to_thread(self._journal.write, put, delete, active)
+        except OSError as error:
+            if not failed_before:
+                log.warning("%s: %s; routes may not survive a crash", self._journal.path, error)
+            return True
+        if failed_before:
+            log.info("%s: can be written again", self._journal.path)
+        return False
+
+
+async def _set(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)

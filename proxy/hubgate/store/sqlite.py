@@ -1,0 +1,197 @@
+"""Routes in a file, by the standard library's SQLite: they survive a crash and a power cut."""
+
+import asyncio
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
+from pathlib import Path
+from typing import TypeVar
+
+from hubgate.errors import StoreError, StoreInUseError
+from hubgate.model import Route
+from hubgate.store.records import decode, encode
+from hubgate.store.sqlite_errors import damaged, store_error
+from hubgate.store.sqlite_file import identity, open_file
+from hubgate.tasks import spawn
+
+log = logging.getLogger("hubgate.store")
+
+# Seconds: whoever takes over from a hubgate that is just ending waits for it to let go.
+PATIENCE = 5.0
+BETWEEN_TRIES = 0.1
+ACTIVITY_INTERVAL = 60.0
+
+T = TypeVar("T")
+
+
+class State(Enum):
+    """Where a store stands."""
+
+    NEW = "new"
+    WAITING = "waiting for another process"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class SqliteStore:
+    """Keeps routes in the file at `path`, which is locked from `open()` to `close()`.
+
+    All of SQLite happens in one thread of its own: a disk may take its time. A change is on
+    the disk when it returns; when routes were last active is written once a minute, so that a
+    crash makes them look idle for a minute longer than they were, at most, and an idle culler
+    does not take a restart for use by everyone.
+    """
+
+    def __init__(self, path: str, activity_interval: float = ACTIVITY_INTERVAL) -> None:
+        self._path = Path(os.path.abspath(path))
+        self._activity_interval = activity_interval
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="route store")
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        self._state = State.NEW
+        self._known_activity: dict[str, float] = {}
+        self._new_activity: dict[str, float] = {}
+        self._keeper: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<SqliteStore {self._path} {self._state.value}>"
+
+    async def open(self) -> None:
+        """Make the file if it is missing, and claim it.
+
+        Waits five seconds at most for another process to give it up, then raises
+        StoreInUseError. Raises StoreError for a file that is damaged, not ours, or not
+        writable.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while self._state is not State.OPEN:
+            try:
+                await self._run(self._open)
+                self._state = State.OPEN
+            except StoreInUseError:
+                if time.monotonic() > deadline:
+                    raise
+                if self._state is State.NEW:
+                    log.info("waiting for another process to give up %s", self._path)
+                self._state = State.WAITING
+                await asyncio.sleep(BETWEEN_TRIES)
+        self._keeper = spawn(self._keep_on(), "activity of routes")
+
+    async def load(self) -> list[Route]:
+        """Return every stored route."""
+        routes, self._known_activity = await self._run(self._load)
+        return routes
+
+    async def put(self, route: Route) -> float:
+        """Store `route`, on the disk when this returns; return when that was."""
+        return await self._run(lambda: self._put(route))
+
+    async def delete(self, key: str) -> None:
+        """Forget the route with that key; that is on the disk when this returns."""
+        await self._run(lambda: self._change("DELETE FROM routes WHERE key = ?", (key,)))
+
+    def last_activity(self) -> Mapping[str, float]:
+        """Return when each route was last active, as of `load()`; adding it counts.
+
+        It is told once and forgotten.
+        """
+        known, self._known_activity = self._known_activity, {}
+        return known
+
+    def note_activity(self, activity: Mapping[str, float]) -> None:
+        """Write that down with the next round, a minute from now at most."""
+        self._new_activity.update(activity)
+
+    async def close(self) -> None:
+        """Write down the last activity and give the file up, for anyone to use."""
+        if self._state is State.CLOSED:
+            return
+        self._state = State.CLOSED
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await self._keep_activity()
+        await self._run(self._close)
+        self._thread.shutdown(wait=False)
+
+    async def _keep_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._activity_interval)
+            await self._keep_activity()
+
+    async def _keep_activity(self) -> None:
+        """Write down what is new; what cannot be written stays for the next time."""
+        activity, self._new_activity = self._new_activity, {}
+        if not activity:
+            return
+        try:
+            await self._run(lambda: self._write_activity(activity))
+        except StoreError as error:
+            self._new_activity = {**activity, **self._new_activity}
+            log.warning("when routes were last active is not kept: %s", error)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except sqlite3.Error as error:
+            raise store_error(self._path, error) from error
+
+    # --- in the thread ---
+
+    @property
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreError(f"store: {self._path} is not open")
+        return self._connection
+
+    def _open(self) -> None:
+        self._connection = open_file(self._path)
+        self._identity = identity(self._path)
+
+    def _load(self) -> tuple[list[Route], dict[str, float]]:
+        query = "SELECT key, data, options, CAST(last_activity AS REAL) FROM routes"
+        routes, activity = [], {}
+        # Row by row: the memory of all of them at once would stay in pieces too small to use.
+        for key, data, options, moment in self._opened.execute(query):
+            routes.append(self._decoded(key, data, options))
+            activity[key] = moment
+        return routes, activity
+
+    def _decoded(self, key: str, data: str, options: str) -> Route:
+        try:
+            return decode(key, data, options)
+        except ValueError as error:
+            raise damaged(self._path, f"route {key!r}: {error}") from None
+
+    def _put(self, route: Route) -> float:
+        moment = time.time()
+        row = (route.key, *encode(route), moment)
+        self._change("REPLACE INTO routes VALUES (?, ?, ?, ?)", row)
+        return moment
+
+    def _change(self, statement: str, values: tuple[object, ...]) -> None:
+        # A single statement is a transaction of its own: committed when this returns, or undone.
+        self._check_place()
+        self._opened.execute(statement, values)
+
+    def _write_activity(self, activity: dict[str, float]) -> None:
+        self._check_place()
+        update = "UPDATE routes SET last_activity = max(last_activity, ?) WHERE key = ?"
+        with self._opened as connection:
+            connection.execute("BEGIN")
+            connection.executemany(update, [(moment, key) for key, moment in activity.items()])
+
+    def _check_place(self) -> None:
+        """Refuse to write to a file that has lost its name: no restart would find it."""
+        if identity(self._path) != self._identity:
+            raise StoreError(
+                f"store: {self._path} was removed or replaced under the running hubgate; restart it"
+            )
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

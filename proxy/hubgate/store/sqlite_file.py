@@ -1,0 +1,122 @@
+"""One file of routes: made, recognised, and claimed for this process alone."""
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+from hubgate.errors import StoreError
+from hubgate.store.sqlite_errors import no_file
+
+# "HubG" in the file's header tells our files from those of other programs.
+APPLICATION_ID = 0x48756247
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE routes (
+    key TEXT PRIMARY KEY NOT NULL,
+    data TEXT NOT NULL,
+    options TEXT NOT NULL,
+    last_activity REAL NOT NULL
+) WITHOUT ROWID
+"""
+
+# A journal that is only ever appended to costs one fsync for a change, a rollback journal three.
+# FULL does that fsync before a change returns: without it a power cut takes the last ones.
+# EXCLUSIVE keeps the file locked until it is closed, against a second hubgate as against a
+# curious shell, and spares the shared memory that network file systems do not have.
+_ALONE = ("locking_mode = EXCLUSIVE", "synchronous = FULL", "fullfsync = ON")
+_APPENDING = "journal_mode = WAL"
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Return a connection to the routes in `path`, which nobody else can use until it is closed.
+
+    A missing file is made, its folders too, for this user only. Raises StoreError, and
+    sqlite3.Error for what SQLite refuses.
+    """
+    try:
+        _make(path)
+    except OSError as error:
+        raise no_file(path, error) from error
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    try:
+        _claim(path, connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at `path` from any other; None when there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _make(path: Path) -> None:
+    """Make what is missing, lasting even if the power fails now. Raises OSError."""
+    for folder in reversed([each for each in path.parents if not each.exists()]):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _settle(folder.parent)
+    missing = not path.exists()
+    # Before SQLite locks it: closing any descriptor of a file drops a process's locks (POSIX).
+    # Opened for writing even if it is there: the system says best why that cannot be.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError("not an ordinary file")
+    finally:
+        os.close(descriptor)
+    if missing:
+        _settle(path.parent)
+
+
+def _settle(folder: Path) -> None:
+    """Have the entries of `folder` on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _claim(path: Path, connection: sqlite3.Connection) -> None:
+    for pragma in _ALONE:
+        connection.execute(f"PRAGMA {pragma}")
+    # Locked before it is looked at: of two that start on a new file, one makes the table.
+    connection.execute("BEGIN EXCLUSIVE")
+    with connection:
+        if _is_new(path, connection):
+            connection.execute(_SCHEMA)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    # Only now that the file is known to be ours: this writes to it.
+    mode = connection.execute(f"PRAGMA {_APPENDING}").fetchone()[0]
+    if mode != "wal":
+        raise StoreError(f"store: {path} is where SQLite cannot keep a journal; name another file")
+
+
+def _is_new(path: Path, connection: sqlite3.Connection) -> bool:
+    """Say whether the file is still empty. Raises StoreError for one we cannot use."""
+    program, version, tables = (
+        connection.execute(query).fetchone()[0]
+        for query in (
+            "PRAGMA application_id",
+            "PRAGMA user_version",
+            "SELECT count(*) FROM sqlite_master",
+        )
+    )
+    if (program, version, tables) == (0, 0, 0):
+        return True
+    if program != APPLICATION_ID:
+        raise StoreError(f"store: {path} is another program's database; name another file")
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"store: {path} was written by a newer hubgate (its format is {version}, this one"
+            f" knows {SCHEMA_VERSION}); use that one, or name another file"
+        )
+    return False

@@ -1,0 +1,159 @@
+"""TLS contexts, built from the settings' dataclasses: TLS 1.2 and 1.3, nothing older."""
+
+import ssl
+from typing import Any, cast
+
+from hubgate.errors import ConfigError
+from hubgate.model import ClientTLS, ServerTLS
+
+# TLS 1.2: forward secrecy and authenticated encryption only (RFC 9325, section 4.2). DHE counts
+# only where dhparam is given. TLS 1.3 has a list of its own, sound throughout.
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:!aNULL:!PSK:!SRP"
+
+# The most that TLS sends in one record, in bytes (RFC 8446, section 5.1).
+_RECORD = 1 << 14
+# What all connections of a process read into, one after the other, in bytes.
+_ROOM = memoryview(bytearray(240 * 1024))
+
+
+class ReadsAtOnce(ssl.SSLObject):
+    """An SSLObject that gives large bodies in one piece, and takes no more memory than it needs.
+
+    OpenSSL gives one record at a time. uvloop asks for each with 256 KiB, for which Python makes
+    room before it knows how much comes, and joins them; that room is of the size that has pages
+    of its own (see hubgate/memory.py), which cost three system calls and a page fault.
+    """
+
+    incoming: ssl.MemoryBIO
+    _ended = False
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:
+        """Read up to `len` bytes, into `buffer` if there is one; b"" or 0 at the end."""
+        if buffer is not None:
+            return super().read(len, buffer)
+        if self.incoming.pending <= _RECORD:
+            return super().read(min(len, _RECORD))
+        most = min(len, _ROOM.nbytes)
+        got: int = super().read(most, _ROOM)  # type: ignore[assignment]
+        while 0 < got < most and (self.incoming.pending or super().pending()):
+            try:
+                more: int = super().read(most - got, _ROOM[got:])  # type: ignore[assignment]
+            except ssl.SSLWantReadError:
+                break
+            if not more:
+                self._ended = True
+                break
+            got += more
+        return bytes(_ROOM[:got])
+
+    def pending(self) -> int:
+        """Return how much can be read at once; at the end 1, so that it is read and found."""
+        return super().pending() or int(self._ended)
+
+
+class Context(ssl.SSLContext):
+    """A context whose connections read all there is at once."""
+
+    sslobject_class = ReadsAtOnce
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, *args: Any, **named: Any) -> ssl.SSLObject:
+        """Return a connection between two buffers."""
+        made = super().wrap_bio(incoming, *args, **named)
+        cast(ReadsAtOnce, made).incoming = incoming
+        return made
+
+
+def server_context(tls: ServerTLS) -> ssl.SSLContext:
+    """Return the context of a listener.
+
+    A certificate that is requested but not required may be left out by the client; one that is
+    sent must verify, as Python's ssl cannot let an unverified one through. Raises ConfigError.
+    """
+    context = Context(ssl.PROTOCOL_TLS_SERVER)
+    context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
+    _set_versions(context, tls.min_version, tls.max_version)
+    _set_ciphers(context, tls.ciphers or CIPHERS)
+    _load_pair(context, tls.cert, tls.key, tls.passphrase)
+    if tls.dhparam:
+        _load_dhparam(context, tls.dhparam)
+    if tls.request_cert:
+        context.verify_mode = ssl.CERT_REQUIRED if tls.reject_unauthorized else ssl.CERT_OPTIONAL
+        _load_authorities(context, tls.ca, ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def renew_pair(context: ssl.SSLContext, tls: ServerTLS) -> None:
+    """Read certificate and key again, for the connections to come.
+
+    Raises ConfigError, the context being as before, when they cannot be used.
+    """
+    _load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tls.cert, tls.key, tls.passphrase)
+    _load_pair(context, tls.cert, tls.key, tls.passphrase)
+
+
+def client_context(tls: ClientTLS) -> ssl.SSLContext:
+    """Return the context towards targets. Raises ConfigError.
+
+    A target's certificate must be from `ca`, else from an authority this machine trusts, and
+    name the host of the target's URL. (CHP compares with the browser's Host header; a hub with
+    internal TLS asks for the target's own host itself, so its certificates have that name.)
+    """
+    # Not create_default_context: from Python 3.13 on it is strict about RFC 5280, and the
+    # authorities that JupyterHub makes lack a key identifier.
+    context = Context(ssl.PROTOCOL_TLS_CLIENT)
+    _set_versions(context, "TLSv1_2", None)
+    context.check_hostname = tls.check_hostname and tls.verify
+    context.verify_mode = ssl.CERT_REQUIRED if tls.verify else ssl.CERT_NONE
+    _load_authorities(context, tls.ca, ssl.Purpose.SERVER_AUTH)
+    if tls.cert:
+        _load_pair(context, tls.cert, tls.key or tls.cert, None)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _set_versions(context: ssl.SSLContext, lowest: str, highest: str | None) -> None:
+    context.minimum_version = ssl.TLSVersion[lowest]
+    if highest is not None:
+        context.maximum_version = ssl.TLSVersion[highest]
+
+
+def _set_ciphers(context: ssl.SSLContext, ciphers: str) -> None:
+    try:
+        context.set_ciphers(ciphers)
+    except ssl.SSLError:
+        raise ConfigError(
+            f"the cipher list {ciphers!r} selects none; write OpenSSL names such as"
+            " ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256"
+        ) from None
+
+
+def _load_pair(context: ssl.SSLContext, cert: str, key: str, passphrase: str | None) -> None:
+    try:
+        # A function even for no passphrase: OpenSSL would ask on the terminal.
+        context.load_cert_chain(cert, key, lambda: passphrase or "")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot use certificate {cert} with key {key}: {_why(error)}") from None
+
+
+def _load_dhparam(context: ssl.SSLContext, path: str) -> None:
+    try:
+        context.load_dh_params(path)
+    except OSError as error:
+        raise ConfigError(f"cannot use DH parameters {path}: {_why(error)}") from None
+
+
+def _load_authorities(context: ssl.SSLContext, ca: str | None, purpose: ssl.Purpose) -> None:
+    if ca is None:
+        context.load_default_certs(purpose)
+        return
+    try:
+        context.load_verify_locations(ca)
+    except OSError as error:
+        raise ConfigError(f"cannot use authorities {ca}: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "OpenSSL cannot read it").replace("_", " ").lower()
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,128 @@
+"""Connecting to targets that may be down, or not up yet."""
+
+import asyncio
+
+from hubgate.errors import ConnectError, RefusedError
+from hubgate.model import Timeouts
+from hubgate.routing.target import Peer
+from hubgate.tasks import spawn
+from hubgate.upstream.connection import UpstreamConnection
+from hubgate.upstream.pool import Pool
+
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 0.25
+
+
+# Attempts that fail one soon after the other, from which on it is a storm.
+_STORM = 3
+
+
+class Outage:
+    """A target that could not be connected to, again and again.
+
+    From the third failure in a row on, `until` says (loop time) when to ask it again. A person
+    who reloads a page after starting a server is not a storm, and finds it at once.
+    """
+
+    __slots__ = ("_failures", "_interval", "error", "last", "until")
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._failures = 0
+        self.error = ConnectError()
+        self.last = 0.0
+        self.until = 0.0
+
+    def failed(self, error: ConnectError, now: float) -> None:
+        """Note one more failure."""
+        if not self.recent(now):
+            self._failures = 0
+            self.until = 0.0
+        self._failures += 1
+        self.error, self.last = error, now
+        if self._failures >= _STORM:
+            self.until = now + self._interval
+
+    def recent(self, now: float) -> bool:
+        """Say whether the last failure is still worth something."""
+        return now - self.last < 2 * self._interval
+
+
+class Connector:
+    """Opens connections; remembers for a moment which targets are down.
+
+    A storm of requests to a dead target thus costs one attempt in `timeouts.down` seconds, and
+    a notebook that is just starting is waited for: for `timeouts.ready` seconds at most.
+    """
+
+    def __init__(self, pool: Pool, timeouts: Timeouts) -> None:
+        self._pool = pool
+        self._timeouts = timeouts
+        self._outages: dict[Peer, Outage] = {}
+        self._waits: dict[Peer, asyncio.Task[None]] = {}
+        self._clock = asyncio.get_running_loop().time
+
+    def outage(self, peer: Peer) -> ConnectError | None:
+        """Return why `peer` need not be asked, or None when it is worth an attempt."""
+        outage = self._outages.get(peer)
+        if outage is None or not outage.until:
+            return None
+        now = self._clock()
+        if now < outage.until:
+            return outage.error
+        # The caller becomes the one that tries; everybody else still gets the answer.
+        outage.until = now + self._timeouts.down
+        return None
+
+    async def connect(self, peer: Peer, patient: bool) -> UpstreamConnection:
+        """Open a connection; raises ConnectError.
+
+        With `patient`, a target that refuses is given a little time to come up, unless it is
+        known to be down.
+        """
+        try:
+            try:
+                connection = await self._pool.connect(peer)
+            except RefusedError:
+                outage = self._outages.get(peer)
+                if not patient or (outage is not None and outage.recent(self._clock())):
+                    raise
+                await self._wait_for(peer)
+                connection = self._pool.take(peer) or await self._pool.connect(peer)
+        except ConnectError as error:
+            outage = self._outages.setdefault(peer, Outage(self._timeouts.down))
+            outage.failed(error, self._clock())
+            raise
+        self._outages.pop(peer, None)
+        return connection
+
+    async def _wait_for(self, peer: Peer) -> None:
+        """Return when `peer` accepts connections or the time is over; one poller for all."""
+        poll = self._waits.get(peer)
+        if poll is None:
+            # A task of its own: the first one to wait may leave before the others.
+            poll = self._waits[peer] = spawn(self._poll(peer), "wait for a target")
+            poll.add_done_callback(lambda _: self._waits.pop(peer))
+        await asyncio.shield(poll)
+
+    async def _poll(self, peer: Peer) -> None:
+        deadline = self._clock() + self._timeouts.ready
+        pause = _FIRST_PAUSE
+        while (left := deadline - self._clock()) > 0:
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            try:
+                connection = await self._pool.connect(peer)
+            except RefusedError:
+                continue
+            except ConnectError:
+                return
+            connection.reusable = True
+            self._pool.put(connection)
+            return
+
+    def sweep(self) -> None:
+        """Forget outages that nobody has asked about for a while."""
+        limit = self._clock() - 60.0
+        for peer in [peer for peer, outage in self._outages.items() if outage.last < limit]:
+            del self._outages[peer]

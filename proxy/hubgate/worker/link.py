@@ -1,0 +1,179 @@
+"""The link: one socket pair between the supervisor and one worker, and what is said on it.
+
+A frame is four bytes of length, big-endian, and the pickle of one message. Pickle is safe here:
+both ends are one program, and nobody else can hold an end.
+"""
+
+import asyncio
+import os
+import pickle
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import cast
+
+from hubgate.model import PLAIN, Route
+from hubgate.tasks import spawn
+from hubgate.worker.messages import Message, Start, Table, forwarding
+
+# A frame of this many routes takes about a millisecond at either end, so that a table of
+# 100,000 routes stalls neither the API nor whatever else runs on the core.
+ROUTES_PER_FRAME = 2000
+LENGTH_BYTES = 4
+
+# Short messages that are queued together leave together, up to so many bytes: one system call
+# and one awakening at the other end for all of them.
+SENT_AT_ONCE = 1 << 14
+
+# Seconds the other end has to read what was sent before this end goes.
+FLUSH_LIMIT = 5.0
+READ_AHEAD = 1024 * 1024
+
+
+class LinkClosedError(ConnectionError):
+    """The other end of the link is gone."""
+
+
+class Link:
+    """One end of the link: messages go out in the order of `send` and come in by iterating."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, received: bytes = b""
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._received = received  # comes before all that the reader has
+        self._outgoing: asyncio.Queue[Message] = asyncio.Queue()
+        self._sender = spawn(self._send_all(), "link sender")
+
+    @classmethod
+    async def open(cls, sock: socket.socket, received: bytes = b"") -> "Link":
+        """Take over `sock`, one end of a stream socket pair; `received` was read from it before."""
+        return cls(*await asyncio.open_unix_connection(sock=sock), received)
+
+    def send(self, message: Message) -> None:
+        """Queue `message`; never blocks, and does nothing once the other end is gone."""
+        if not self._sender.done():
+            self._outgoing.put_nowait(message)
+
+    async def flush(self) -> None:
+        """Wait until all that was queued is with the kernel, or the other end is gone.
+
+        Raises TimeoutError when the other end does not read for five seconds.
+        """
+        transport = self._writer.transport
+        async with asyncio.timeout(FLUSH_LIMIT):
+            joined = spawn(self._outgoing.join(), "link flush")
+            try:
+                await asyncio.wait({joined, self._sender}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                joined.cancel()
+            # drain() leaves up to 64 KiB with the event loop.
+            while transport.get_write_buffer_size() and not transport.is_closing():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    async def receive(self) -> Message:
+        """Return the next message; raise LinkClosedError when there will be none."""
+        try:
+            await self._have(LENGTH_BYTES)
+            end = LENGTH_BYTES + int.from_bytes(self._received[:LENGTH_BYTES], "big")
+            await self._have(end)
+        except (asyncio.IncompleteReadError, OSError) as error:
+            raise LinkClosedError("the other end of the link is gone") from error
+        body, self._received = self._received[LENGTH_BYTES:end], self._received[end:]
+        message: Message = pickle.loads(body)
+        return message
+
+    async def _have(self, count: int) -> None:
+        """Wait for that many bytes; whoever is cancelled meanwhile loses none."""
+        if (missing := count - len(self._received)) > 0:
+            self._received += await self._reader.readexactly(missing)
+
+    async def __aiter__(self) -> AsyncIterator[Message]:
+        """Yield every message until the other end is gone."""
+        with suppress(LinkClosedError):
+            while True:
+                yield await self.receive()
+
+    async def hand_over(self) -> tuple[int, bytes]:
+        """Give this end away while nobody receives: a descriptor, and what was read ahead.
+
+        Raises LinkClosedError when the other end is gone, or does not read what was sent.
+        """
+        transport = self._writer.transport
+        try:
+            await self.flush()
+            if transport.is_closing():  # uvloop's has no socket any more
+                raise BrokenPipeError
+            fd = os.dup(transport.get_extra_info("socket").fileno())
+        except OSError as error:  # the time has passed, or the other end is gone
+            raise LinkClosedError("nobody reads at the other end of the link") from error
+        await self._read_ahead()
+        await self.close()
+        return fd, self._received
+
+    async def _read_ahead(self) -> None:
+        """Take all that the reader has, and let nothing more come to it."""
+        transport = cast(asyncio.ReadTransport, self._writer.transport)
+        data = b"there may be some"
+        while data or transport.is_reading():
+            if transport.is_reading():
+                transport.pause_reading()
+            reading = spawn(self._reader.read(READ_AHEAD), "read ahead")
+            await asyncio.wait({reading}, timeout=0)
+            data = b""
+            if not reading.done():
+                reading.cancel()
+                await asyncio.wait({reading})
+            if not reading.cancelled() and reading.exception() is None:
+                data = reading.result()
+            self._received += data
+
+    async def close(self) -> None:
+        """Close this end at once; what is still queued is dropped."""
+        self._sender.cancel()
+        self._writer.transport.abort()
+        with suppress(OSError):
+            await self._writer.wait_closed()
+
+    async def _send_all(self) -> None:
+        unbroken = 0
+        with suppress(OSError):
+            while True:
+                message = await self._outgoing.get()
+                for part in parts(message):
+                    if self._writer.transport.is_closing():
+                        return  # uvloop's raises RuntimeError then
+                    frame = encode(part)
+                    self._writer.write(frame)
+                    await self._writer.drain()
+                    # drain() alone never yields while there is room.
+                    unbroken += len(frame)
+                    if unbroken > SENT_AT_ONCE:
+                        unbroken = 0
+                        await asyncio.sleep(0)
+                self._outgoing.task_done()
+
+
+def encode(message: Message) -> bytes:
+    """Return `message` as one frame."""
+    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return len(body).to_bytes(LENGTH_BYTES, "big") + body
+
+
+def parts(message: Message) -> Iterator[Message]:
+    """Yield `message`, a Start's routes before it in messages of bounded size."""
+    if not isinstance(message, Start):
+        yield message
+        return
+    for first in range(0, len(message.routes), ROUTES_PER_FRAME):
+        yield _table(message.routes[first : first + ROUTES_PER_FRAME])
+    yield replace(message, routes=())
+
+
+def _table(routes: Sequence[Route]) -> Table:
+    plain = [route for route in routes if route.options is PLAIN]
+    others = (forwarding(route) for route in routes if route.options is not PLAIN)
+    keys, targets = (route.key for route in plain), (route.target for route in plain)
+    return Table(tuple(keys), tuple(targets), tuple(others))

@@ -1,0 +1,153 @@
+"""The worker process: it follows the link, holds a copy of the route table, and forwards."""
+
+import gc
+import logging
+import os
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+
+import uvloop
+
+from hubgate.dataplane.server import DataPlane
+from hubgate.errors import HubgateError
+from hubgate.logs import configure_logging
+from hubgate.memory import keep_large_blocks_apart
+from hubgate.model import Route, WorkerConfig
+from hubgate.routing.table import RouteTable
+from hubgate.tasks import spawn
+from hubgate.worker.link import Link, LinkClosedError
+from hubgate.worker.messages import (
+    Ack,
+    Change,
+    Collect,
+    Collected,
+    Configure,
+    Configured,
+    Drain,
+    Drained,
+    Failed,
+    Hello,
+    InheritedSocket,
+    Message,
+    Ready,
+    Retire,
+    SocketKind,
+    Start,
+    Table,
+)
+
+log = logging.getLogger("hubgate.worker")
+
+LAST_WORDS = 0
+
+
+def main(link_fd: int) -> None:
+    """Serve until the supervisor says Drain or is gone; never returns."""
+    keep_large_blocks_apart()
+    uvloop.run(_main(adopt(link_fd)))
+
+
+def adopt(fd: int) -> socket.socket:
+    """Return the inherited socket `fd`, which no child of ours will inherit in turn."""
+    sock = socket.socket(fileno=fd)
+    sock.set_inheritable(False)
+    sock.setblocking(False)
+    return sock
+
+
+async def _main(sock: socket.socket) -> None:
+    link = await Link.open(sock)
+    try:
+        worker = await _start(link)
+        async for message in link:
+            worker.obey(message)
+    except LinkClosedError:
+        pass
+    except Exception:
+        log.exception("a worker ends: this is a fault in hubgate")
+    # At once: what is open must not keep the port a moment longer than the supervisor lives.
+    os._exit(1)
+
+
+async def _start(link: Link) -> "Worker":
+    gc.disable()  # a large table is nothing but new objects, none of them garbage
+    link.send(Hello(os.getpid()))
+    targets: dict[str, str] = {}
+    others: list[Route] = []
+    while not isinstance(message := await link.receive(), Start):
+        if isinstance(message, Table):
+            targets.update(zip(message.keys, message.targets, strict=True))
+            others.extend(message.others)
+    configure_logging(message.config.log_level)
+    try:
+        table = RouteTable(message.config.rules)
+        table.replace(others, targets)
+        worker = Worker(message.config, table, link)
+        await worker.listen(message.sockets)
+    except (HubgateError, OSError) as error:
+        link.send(Failed(str(error)))
+        with suppress(TimeoutError):
+            await link.flush()
+        os._exit(1)
+    link.send(Ready())
+    return worker
+
+
+class Worker:
+    """A copy of the route table, the data plane that reads it, and the link that changes it."""
+
+    def __init__(self, config: WorkerConfig, table: RouteTable, link: Link) -> None:
+        self._link = link
+        self._table = table
+        self._plane = DataPlane(config, table)
+        # What lives as long as the process need not be looked at by every later collection.
+        gc.freeze()
+        # A request leaves no cycles behind: looking for some every 700 objects finds none.
+        gc.set_threshold(20_000, 20, 50)
+        gc.enable()
+
+    async def listen(self, sockets: Iterable[InheritedSocket]) -> None:
+        """Accept connections on the inherited sockets; raise what keeps us from it."""
+        public = [adopt(each.fd) for each in sockets if each.kind is SocketKind.PUBLIC]
+        redirect = [adopt(each.fd) for each in sockets if each.kind is SocketKind.REDIRECT]
+        await self._plane.start(public, redirect)
+
+    def obey(self, message: Message) -> None:
+        """Do what the supervisor says; nothing here waits, so messages take effect in order."""
+        match message:
+            case Change(revision, put, delete):
+                self._table.apply(put, delete)
+                self._link.send(Ack(revision))
+            case Collect(number):
+                self._link.send(Collected(number, self._plane.report()))
+            case Configure(number, config):
+                spawn(self._configure(number, config), "configure")
+            case Retire(limit, drain):
+                spawn(self._retire(limit, drain), "retire")
+            case Drain(timeout):
+                spawn(self._drain(timeout), "drain")
+            case _:
+                log.error("the supervisor sent an unexpected %s", type(message).__name__)
+
+    async def _configure(self, number: int, config: WorkerConfig) -> None:
+        mistake = None
+        try:
+            await self._plane.reconfigure(config)
+            configure_logging(config.log_level)
+        except (HubgateError, OSError) as error:
+            mistake = str(error)
+        self._link.send(Configured(number, mistake))
+
+    async def _retire(self, limit: float, drain: float) -> None:
+        await self._plane.retire(limit)
+        await self._drain(drain)
+
+    async def _drain(self, timeout: float) -> None:
+        await self._plane.drain(timeout)
+        self._link.send(Collected(LAST_WORDS, self._plane.report()))
+        self._link.send(Drained())
+        with suppress(TimeoutError):
+            await self._link.flush()
+        logging.shutdown()
+        os._exit(0)
