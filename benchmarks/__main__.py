@@ -23,7 +23,7 @@ from benchmarks.record import PATH, Record, say
 from benchmarks.report import show
 from benchmarks.scale import FULL, QUICK, Scale
 from benchmarks.traffic import Context, take_round
-from hubgate.cli.authority import make_authority, make_server
+from hubgate.certificates.authority import make_authority, make_server
 
 
 @dataclass(frozen=True)

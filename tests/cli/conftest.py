@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.certificates import Files, make_files
+from tests.certificates.made import Files, make_files
 from tests.cli.drop import Drop
 from tests.cli.running import FILE, PROXYCTL, TOKEN, Proxy, running
 from tests.environment import OURS

@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 
 from hubgate.cli import main, outcome
-from tests.certificates import make_dated, make_files
+from tests.certificates.made import make_dated, make_files
 from tests.cli.running import PROXYCTL, run
 
 Certs = Callable[..., list[str]]

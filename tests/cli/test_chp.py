@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hubgate import __version__
-from tests.certificates import make_files
+from tests.certificates.made import make_files
 from tests.cli.running import BIN, DROP_IN, PATIENCE, run, running
 
 ANY_PORT = ("--ip", "127.0.0.1", "--port", "0", "--api-ip", "127.0.0.1", "--api-port", "0")

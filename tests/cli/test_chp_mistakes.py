@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hubgate.cli import chp
-from tests.certificates import Files, encrypt, make_files
+from tests.certificates.made import Files, encrypt, make_files
 from tests.cli.drop import CLEAN
 
 

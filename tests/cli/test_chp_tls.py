@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hubgate.model import Address, ClientTLS
-from tests.certificates import Files, encrypt
+from tests.certificates.made import Files, encrypt
 from tests.cli.drop import Drop
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from hubgate import __version__
 from hubgate.cli import main, outcome
-from tests.certificates import make_dated, make_files
+from tests.certificates.made import make_dated, make_files
 from tests.cli.running import DROP_IN, FILE, PATIENCE, PROXYCTL, TOKEN, Proxy, run, running
 
 ANY_PORT = ("--ip", "127.0.0.1", "--port", "0", "--api-port", "0")

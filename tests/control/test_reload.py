@@ -18,7 +18,7 @@ from hubgate.model import (
     WorkerConfig,
 )
 from hubgate.settings import Settings
-from tests.certificates import make_files
+from tests.certificates.made import make_files
 from tests.control.launched import SETTINGS, launched
 from tests.control.slow_backend import slow_backend
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import uvloop
 
-from hubgate.cli.authority import make_authority, make_server
+from hubgate.certificates.authority import make_authority, make_server
 from hubgate.dataplane import access_log
 from hubgate.model import AccessLog, ForwardRules, Limits, ServerTLS, Timeouts, WorkerConfig
-from tests.certificates import Files, write
+from tests.certificates.made import Files, write
 from tests.dataplane.access_lines import LogText
 from tests.dataplane.peers import Front, Script, Target, listening
 from tests.dataplane.wire import PATIENCE

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import pytest
 
-from hubgate.cli.authority import make_authority, make_server
+from hubgate.certificates.authority import make_authority, make_server
 from hubgate.model import ClientTLS, Timeouts
-from tests.certificates import Files, make_files, write
+from tests.certificates.made import Files, make_files, write
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import Target, echo, exchange
 from tests.dataplane.wire import TLSWire, request

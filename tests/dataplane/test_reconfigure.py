@@ -9,7 +9,7 @@ import pytest
 
 from hubgate.errors import ConfigError
 from hubgate.model import Limits, ServerTLS
-from tests.certificates import Files, make_files
+from tests.certificates.made import Files, make_files
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import echo, hello
 from tests.dataplane.wire import request

@@ -9,7 +9,7 @@ import pytest
 
 from hubgate.model import ClientTLS
 from hubgate.upstream.connection import WRITE_BUFFER
-from tests.certificates import Files
+from tests.certificates.made import Files
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import Front, Target
 from tests.dataplane.tunnels import RAW, RAW_SWITCH, closed, opened

@@ -9,7 +9,7 @@ from hubgate.model import Address, ClientTLS, ForwardRules, Limits, Route, Route
 from hubgate.settings import Settings, schema
 from hubgate.settings.fields import PRIVATE_NETWORKS
 from hubgate.settings.load import load
-from tests.certificates import make_files
+from tests.certificates.made import make_files
 from tests.settings.reading import Read, lines_of
 
 # --- what settings come out -------------------------------------------------------------------

@@ -17,7 +17,7 @@ from statistics import fmean
 import uvloop
 
 from hubgate.tasks import spawn
-from tests.certificates import Files, make_files
+from tests.certificates.made import Files, make_files
 from tests.soak.actors import ACTORS, GET, Stage, read_answer
 from tests.soak.targets import Target
 from tests.system.served import Served, serving

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hubgate import __version__
-from tests.certificates import make_files
+from tests.certificates.made import make_files
 from tests.contract.client import Address, open_socket
 from tests.contract.harness import RunningProxy, wait_until_listening
 from tests.contract.ports import free_ports

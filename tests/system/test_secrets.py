@@ -12,7 +12,7 @@ from hubgate.model import ServerTLS, WorkerConfig
 from hubgate.settings import Settings
 from hubgate.settings.load import load
 from hubgate.worker.messages import Start
-from tests.certificates import Files, encrypt, make_files
+from tests.certificates.made import Files, encrypt, make_files
 from tests.contract.client import Client
 from tests.contract.harness import RunningProxy, run_command
 from tests.contract.polling import eventually

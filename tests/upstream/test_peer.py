@@ -8,13 +8,13 @@ from typing import cast
 
 import pytest
 
+from hubgate.certificates.contexts import client_context
 from hubgate.errors import ConnectError
 from hubgate.model import ClientTLS
 from hubgate.routing.target import Peer
 from hubgate.tasks import spawn
-from hubgate.tls import client_context
 from hubgate.upstream.peer import connect
-from tests.certificates import Files, make_files
+from tests.certificates.made import Files, make_files
 from tests.dataplane.conftest import StartTarget
 from tests.dataplane.peers import Target, listening, open_files, until
 

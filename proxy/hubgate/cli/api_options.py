@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
+from hubgate.certificates.contexts import client_context
 from hubgate.cli.api_client import Api, check_api_url
 from hubgate.model import ClientTLS
 from hubgate.settings.token import token_from_environment, token_from_file
-from hubgate.tls import client_context
 
 _OPTIONS = (
     click.option(

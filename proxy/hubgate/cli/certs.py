@@ -10,7 +10,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from hubgate.cli.authority import Pair, general_name, make_authority, make_server, signed_by
+from hubgate.certificates.authority import (
+    Pair,
+    general_name,
+    make_authority,
+    make_server,
+    signed_by,
+)
 from hubgate.errors import ConfigError
 from hubgate.settings.urls import check_host
 

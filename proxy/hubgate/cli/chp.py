@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from hubgate import __version__
+from hubgate.certificates.checks import certificate_dates
 from hubgate.cli import chp_settings, outcome
 from hubgate.cli.chp_options import chp_options
 from hubgate.cli.launch import launch
 from hubgate.control.succession import read_settings
 from hubgate.logs import configure_logging
-from hubgate.settings.certificates import certificate_dates
 from hubgate.settings.exposure import exposure_warnings
 
 NAME = "configurable-http-proxy"

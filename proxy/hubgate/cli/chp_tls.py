@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from hubgate.certificates.checks import client_mistakes, server_mistakes
 from hubgate.errors import ConfigError
 from hubgate.model import ClientTLS, ServerTLS
-from hubgate.settings.certificates import client_mistakes, server_mistakes
 
 Options = Mapping[str, Any]
 

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 import click
 
+from hubgate.certificates.checks import certificate_dates
 from hubgate.cli.launch import launch
 from hubgate.cli.summary import summary
 from hubgate.control.succession import read_settings
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging
 from hubgate.settings import Settings
-from hubgate.settings.certificates import certificate_dates
 from hubgate.settings.exposure import exposure_warnings
 from hubgate.settings.layers import SETTINGS, Kind
 from hubgate.settings.load import load

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from hubgate.certificates.contexts import renew_pair, server_context
 from hubgate.control.protocol import hide_software
 from hubgate.control.sockets import BACKLOG, Listener
 from hubgate.model import ServerTLS
 from hubgate.tasks import arrivals
-from hubgate.tls import renew_pair, server_context
 
 # Seconds a request that is being answered gets when the supervisor ends.
 CLOSE_LIMIT = 2.0

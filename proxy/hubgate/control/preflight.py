@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from typing import IO
 
 from hubgate import __version__
+from hubgate.certificates.contexts import server_context
 from hubgate.control import handover
 from hubgate.control.succession import REHEARSAL, command
 from hubgate.control.workers import WorkerPool
 from hubgate.errors import UpgradeError
 from hubgate.settings import Settings
-from hubgate.tls import server_context
 
 LIMIT = 90.0
 INTERVAL = 0.02

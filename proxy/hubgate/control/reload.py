@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hubgate.certificates.contexts import client_context, server_context
 from hubgate.control.auth import TokenGuard
 from hubgate.control.endpoint import Endpoint
 from hubgate.control.routes import RouteService
@@ -18,7 +19,6 @@ from hubgate.logs import configure_logging
 from hubgate.model import WorkerConfig
 from hubgate.settings import Settings
 from hubgate.settings.exposure import token_file_warnings
-from hubgate.tls import client_context, server_context
 
 log = logging.getLogger("hubgate.supervisor")
 

@@ -6,7 +6,7 @@ import ssl
 
 from aiohttp import web
 
-from hubgate.memory import buffer_apart
+from hubgate.transport.allocator import buffer_apart
 
 _BACKLOG = 4096
 

@@ -29,9 +29,9 @@ from hubgate.errors import (
 from hubgate.routing.table import RouteEntry
 from hubgate.routing.target import Target
 from hubgate.tasks import spawn
+from hubgate.transport.flow import pause_reading, resume_reading
 from hubgate.upstream.connection import Bytes, UpstreamConnection
 from hubgate.upstream.response import CHUNKED, NO_BODY, UNTIL_CLOSE, ResponseHead
-from hubgate.upstream.transports import pause_reading, resume_reading
 
 if TYPE_CHECKING:
     from hubgate.dataplane.server import DataPlane

@@ -21,8 +21,8 @@ from hubgate.dataplane.plain import HeaderBlocks
 from hubgate.dataplane.reader import Incoming, RequestReader
 from hubgate.errors import RequestTimeoutError
 from hubgate.model import Limits, Timeouts
+from hubgate.transport.flow import has_left
 from hubgate.upstream.connection import WRITE_BUFFER
-from hubgate.upstream.transports import has_left
 
 # A client that is still sending when its answer is complete gets this long, in seconds, to read
 # it before the connection is cut (nginx: lingering_timeout).

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from hubgate.certificates.contexts import client_context, server_context
 from hubgate.dataplane.access_log import AccessLog
 from hubgate.dataplane.admission import Admission
 from hubgate.dataplane.door import Door
@@ -30,7 +31,6 @@ from hubgate.model import Report, WorkerConfig
 from hubgate.routing.table import RouteEntry, RouteTable
 from hubgate.routing.target import Target
 from hubgate.tasks import arrivals, spawn
-from hubgate.tls import client_context, server_context
 from hubgate.upstream.connector import Connector
 from hubgate.upstream.pool import Pool
 

@@ -6,7 +6,7 @@ from enum import Enum
 
 from hubgate.dataplane.frames import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameScanner
 from hubgate.routing.table import RouteEntry
-from hubgate.upstream.transports import close, has_left, pause_reading, resume_reading
+from hubgate.transport.flow import close, has_left, pause_reading, resume_reading
 
 # How long nothing may move, in seconds, after one side has ended; and how long one side may not
 # read before the other one is looked after.

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hubgate.certificates.checks import client_mistakes, server_mistakes
 from hubgate.errors import ConfigError
 from hubgate.model import Route
 from hubgate.settings.access_log import access_log_mistake
-from hubgate.settings.certificates import client_mistakes, server_mistakes
 from hubgate.settings.clashes import clashes
 from hubgate.settings.document import Document, read_document
 from hubgate.settings.exposure import check_exposure

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from hubgate.errors import ConnectError, RefusedError
-from hubgate.memory import buffer_apart
 from hubgate.routing.target import Peer
+from hubgate.transport.allocator import buffer_apart
 
 P = TypeVar("P", bound=asyncio.Protocol)
 

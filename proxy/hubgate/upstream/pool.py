@@ -6,9 +6,9 @@ from collections import deque
 
 from hubgate.model import Timeouts
 from hubgate.routing.target import Peer
+from hubgate.transport.flow import has_left
 from hubgate.upstream.connection import IDLE, UpstreamConnection
 from hubgate.upstream.peer import connect
-from hubgate.upstream.transports import has_left
 
 # A connection that was used in the last so many seconds is not surplus.
 _IN_USE = 0.5

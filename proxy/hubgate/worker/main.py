@@ -12,10 +12,10 @@ import uvloop
 from hubgate.dataplane.server import DataPlane
 from hubgate.errors import HubgateError
 from hubgate.logs import configure_logging
-from hubgate.memory import keep_large_blocks_apart
 from hubgate.model import Route, WorkerConfig
 from hubgate.routing.table import RouteTable
 from hubgate.tasks import spawn
+from hubgate.transport.allocator import keep_large_blocks_apart
 from hubgate.worker.link import Link, LinkClosedError
 from hubgate.worker.messages import (
     Ack,

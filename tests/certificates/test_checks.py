@@ -8,10 +8,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from hubgate.certificates.checks import certificate_dates, client_mistakes, server_mistakes
 from hubgate.model import ClientTLS, ServerTLS, WorkerConfig
 from hubgate.settings import Settings
-from hubgate.settings.certificates import certificate_dates, client_mistakes, server_mistakes
-from tests.certificates import Files, encrypt, make_dated, make_files
+from tests.certificates.made import Files, encrypt, make_dated, make_files
 
 
 @pytest.fixture

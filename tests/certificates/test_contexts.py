@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from hubgate.certificates.contexts import client_context, server_context
 from hubgate.errors import ConfigError
 from hubgate.model import ClientTLS, ServerTLS
-from hubgate.tls import client_context, server_context
-from tests.certificates import Files, encrypt, make_files
+from tests.certificates.made import Files, encrypt, make_files
 from tests.contract.certificates import FFDHE2048
 
 PATIENCE = 30.0

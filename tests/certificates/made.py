@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hubgate.cli.authority import Pair, make_authority, make_server
+from hubgate.certificates.authority import Pair, make_authority, make_server
 
 
 @dataclass(frozen=True)

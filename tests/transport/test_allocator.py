@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from hubgate.memory import buffer_apart, keep_large_blocks_apart
+from hubgate.transport.allocator import buffer_apart, keep_large_blocks_apart
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="is about glibc")
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hubgate.certificates.contexts import client_context, server_context
 from hubgate.errors import ConfigError
 from hubgate.model import ClientTLS, ServerTLS
 from hubgate.settings.values import Settings
-from hubgate.tls import client_context, server_context
 
 if TYPE_CHECKING:
     # Imported where it is needed: a start without TLS does not wait for it.
