@@ -10,8 +10,8 @@ import pytest
 
 from hubgate.dataplane.log_lines import FORMATS, LONGEST_LINE
 from hubgate.dataplane.log_record import Record, bare_url, referer_and_agent
-from hubgate.dataplane.request import RequestHead
 from hubgate.errors import NoRouteError
+from hubgate.http1.request import RequestHead
 from hubgate.model import Route
 from hubgate.routing.table import RouteEntry
 

@@ -3,11 +3,11 @@
 from typing import cast
 
 from hubgate.dataplane.headers import forward_path, forwarded_lines, passed_lines, request_rest
-from hubgate.dataplane.plain import HeaderBlocks
-from hubgate.dataplane.reader import Incoming, RequestReader
-from hubgate.dataplane.request import RequestHead
 from hubgate.dataplane.trust import Trust
 from hubgate.errors import BadRequestError
+from hubgate.http1.fast_path import HeaderBlocks
+from hubgate.http1.reader import Incoming, RequestReader
+from hubgate.http1.request import RequestHead
 from hubgate.model import ForwardRules, Limits, Route, RouteOptions
 from hubgate.routing.table import RouteEntry
 from hubgate.routing.target import Target

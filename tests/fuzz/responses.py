@@ -1,9 +1,9 @@
 """A target's bytes: what its client gets of them, and what the next one gets."""
 
 from hubgate.errors import UpstreamError
+from hubgate.http1.response import ResponseHead
 from hubgate.routing.target import Peer
 from hubgate.upstream.connection import UpstreamConnection
-from hubgate.upstream.response import ResponseHead
 
 
 class Receiver:

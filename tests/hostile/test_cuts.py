@@ -2,7 +2,7 @@
 
 import pytest
 
-from hubgate.dataplane.reader import RequestReader
+from hubgate.http1.reader import RequestReader
 from hubgate.model import Limits
 from tests.hostile.corpus import TOPICS
 

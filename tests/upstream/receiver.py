@@ -1,7 +1,7 @@
 """Who gets a response in these tests: it only keeps what it is told."""
 
 from hubgate.errors import UpstreamError
-from hubgate.upstream.response import RawHeaders, ResponseHead
+from hubgate.http1.response import RawHeaders, ResponseHead
 from tests.dataplane.peers import until
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubgate.errors import BadResponseError
+from hubgate.http1.response import Body
 from hubgate.routing.target import Peer
 from hubgate.upstream.connection import State, UpstreamConnection
-from hubgate.upstream.response import Body
 from tests.dataplane.peers import Target, until
 from tests.upstream.answers import (
     CHUNKED,

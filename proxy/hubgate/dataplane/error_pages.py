@@ -11,13 +11,13 @@ from typing import cast
 from urllib.parse import quote
 
 from hubgate.dataplane.headers import REASONS
-from hubgate.dataplane.request import RequestHead
 from hubgate.errors import HubgateError, RouteError, StaleConnectionError, UpstreamError
+from hubgate.http1.request import RequestHead
+from hubgate.http1.response import ResponseHead
 from hubgate.model import ForwardRules
 from hubgate.routing.target import Target, parse_target
 from hubgate.upstream.connection import Bytes, UpstreamConnection
 from hubgate.upstream.pool import Pool
-from hubgate.upstream.response import ResponseHead
 
 log = logging.getLogger("hubgate")
 

@@ -15,8 +15,6 @@ from hubgate.dataplane.headers import (
     switch_bytes,
 )
 from hubgate.dataplane.listener import Downstream, Hold
-from hubgate.dataplane.reader import Incoming
-from hubgate.dataplane.request import RequestHead
 from hubgate.dataplane.watch import Expired, Watch
 from hubgate.errors import (
     BadResponseError,
@@ -26,12 +24,14 @@ from hubgate.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
+from hubgate.http1.reader import Incoming
+from hubgate.http1.request import RequestHead
+from hubgate.http1.response import CHUNKED, NO_BODY, UNTIL_CLOSE, ResponseHead
 from hubgate.routing.table import RouteEntry
 from hubgate.routing.target import Target
 from hubgate.tasks import spawn
 from hubgate.transport.flow import pause_reading, resume_reading
 from hubgate.upstream.connection import Bytes, UpstreamConnection
-from hubgate.upstream.response import CHUNKED, NO_BODY, UNTIL_CLOSE, ResponseHead
 
 if TYPE_CHECKING:
     from hubgate.dataplane.server import DataPlane

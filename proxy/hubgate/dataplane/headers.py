@@ -3,12 +3,12 @@
 from collections.abc import Container, Sequence
 from http import HTTPStatus
 
-from hubgate.dataplane.request import RequestHead
+from hubgate.http1.request import RequestHead
+from hubgate.http1.response import CHUNKED, OF_LENGTH, ResponseHead
 from hubgate.model import ForwardRules, Headers
 from hubgate.routing.paths import drop_segments
 from hubgate.routing.table import RouteEntry
 from hubgate.routing.target import Target
-from hubgate.upstream.response import CHUNKED, OF_LENGTH, ResponseHead
 
 _REDIRECTS = frozenset((201, 301, 302, 307, 308))
 _HOP_BY_HOP = frozenset(

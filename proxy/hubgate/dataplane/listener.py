@@ -17,9 +17,9 @@ from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 
 from hubgate.dataplane.admission import Admission
-from hubgate.dataplane.plain import HeaderBlocks
-from hubgate.dataplane.reader import Incoming, RequestReader
 from hubgate.errors import RequestTimeoutError
+from hubgate.http1.fast_path import HeaderBlocks
+from hubgate.http1.reader import Incoming, RequestReader
 from hubgate.model import Limits, Timeouts
 from hubgate.transport.flow import has_left
 from hubgate.upstream.connection import WRITE_BUFFER

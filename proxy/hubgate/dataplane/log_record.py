@@ -1,7 +1,7 @@
 """What the access log tells of a request, and which parts of it are told to nobody."""
 
-from hubgate.dataplane.request import RequestHead
 from hubgate.errors import HubgateError
+from hubgate.http1.request import RequestHead
 from hubgate.routing.table import RouteEntry
 
 _FIRST_LETTERS = frozenset(b"UuRr")

@@ -10,12 +10,12 @@ from hubgate.dataplane.error_pages import Page
 from hubgate.dataplane.forward import Exchange
 from hubgate.dataplane.listener import Downstream
 from hubgate.dataplane.log_record import Record
-from hubgate.dataplane.reader import Incoming
 from hubgate.dataplane.tunnel import End, State, Tunnel
 from hubgate.dataplane.watch import Expired
 from hubgate.errors import ConnectError, HubgateError
+from hubgate.http1.reader import Incoming
+from hubgate.http1.response import ResponseHead
 from hubgate.upstream.connection import Bytes
-from hubgate.upstream.response import ResponseHead
 
 if TYPE_CHECKING:
     from hubgate.dataplane.server import DataPlane

@@ -2,8 +2,8 @@
 
 from time import perf_counter
 
-from hubgate.dataplane.request import RequestHead
 from hubgate.errors import BadTargetError, BusyError, NoRouteError
+from hubgate.http1.request import RequestHead
 from hubgate.model import Limits
 from hubgate.routing.table import RouteEntry, RouteTable
 from hubgate.routing.target import Target

@@ -18,15 +18,15 @@ from hubgate.dataplane.headers import forward_path, header_lines, request_rest
 from hubgate.dataplane.listener import Downstream, Listener
 from hubgate.dataplane.logged import LoggedExchange, LoggedTunnel
 from hubgate.dataplane.match import Matcher
-from hubgate.dataplane.plain import HeaderBlocks
-from hubgate.dataplane.reader import Incoming
 from hubgate.dataplane.redirect import redirect_server
-from hubgate.dataplane.request import RequestHead
 from hubgate.dataplane.sampling import Sampler
 from hubgate.dataplane.trust import Trust
 from hubgate.dataplane.tunnel import Tunnel
 from hubgate.dataplane.watch import watches
 from hubgate.errors import HubgateError
+from hubgate.http1.fast_path import HeaderBlocks
+from hubgate.http1.reader import Incoming
+from hubgate.http1.request import RequestHead
 from hubgate.model import Report, WorkerConfig
 from hubgate.routing.table import RouteEntry, RouteTable
 from hubgate.routing.target import Target

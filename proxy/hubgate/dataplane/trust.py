@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hubgate.dataplane.headers import forwarded_lines, passed_lines
 from hubgate.dataplane.listener import Downstream, Origin
-from hubgate.dataplane.request import RequestHead
+from hubgate.http1.request import RequestHead
 
 
 class Trust:

@@ -15,8 +15,7 @@ from hubgate.errors import (
     UpstreamClosedError,
     UpstreamError,
 )
-from hubgate.routing.target import Peer
-from hubgate.upstream.response import (
+from hubgate.http1.response import (
     NO_BODY,
     OF_LENGTH,
     UNTIL_CLOSE,
@@ -26,6 +25,7 @@ from hubgate.upstream.response import (
     stays_open,
     without_framing,
 )
+from hubgate.routing.target import Peer
 
 # A response's head, in bytes, is not let grow further than this. (Node: 16 KiB.)
 _HEAD_LIMIT = 1 << 18

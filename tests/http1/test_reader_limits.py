@@ -5,8 +5,8 @@ import random
 import pytest
 
 from hubgate.model import Limits
-from tests.dataplane.reading import GET, cut, feed, read
 from tests.dataplane.wire import chunked
+from tests.http1.reading import GET, cut, feed, read
 
 SMALL = Limits(request_line=200, head=400)
 

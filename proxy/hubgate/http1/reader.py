@@ -5,8 +5,6 @@ from typing import cast
 
 import httptools
 
-from hubgate.dataplane.plain import LONGEST_PLAIN, HeaderBlock, HeaderBlocks, read_line
-from hubgate.dataplane.request import RequestHead, read_head
 from hubgate.errors import (
     BadRequestError,
     BodyTooLargeError,
@@ -15,9 +13,11 @@ from hubgate.errors import (
     UriTooLongError,
     VersionNotSupportedError,
 )
+from hubgate.http1.fast_path import LONGEST_PLAIN, HeaderBlock, HeaderBlocks, read_line
+from hubgate.http1.request import RequestHead, read_head
+from hubgate.http1.response import NO_BODY, OF_LENGTH, RawHeaders
 from hubgate.model import Limits
 from hubgate.upstream.connection import Bytes
-from hubgate.upstream.response import NO_BODY, OF_LENGTH, RawHeaders
 
 # llhttp knows RTSP and ICE besides HTTP and does not tell which one it has read. Where, in what
 # is fed at once, their names are looked for; in bytes.

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hubgate.dataplane.plain import HeaderBlock, HeaderBlocks, read_line
-from hubgate.dataplane.reader import Incoming, RequestReader
-from hubgate.dataplane.request import RequestHead
+from hubgate.http1.fast_path import HeaderBlock, HeaderBlocks, read_line
+from hubgate.http1.reader import Incoming, RequestReader
+from hubgate.http1.request import RequestHead
 from hubgate.model import Limits
 from tests.hostile.corpus import TOPICS
 

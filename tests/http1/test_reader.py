@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubgate.upstream.response import Body
-from tests.dataplane.reading import BAD, GET, cut, feed, read
+from hubgate.http1.response import Body
 from tests.dataplane.wire import chunked
+from tests.http1.reading import BAD, GET, cut, feed, read
 
 POST = b"POST /b HTTP/1.1\r\nHost: hub\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = (

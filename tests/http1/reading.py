@@ -3,9 +3,9 @@
 import itertools
 from typing import NamedTuple
 
-from hubgate.dataplane.reader import RequestReader
+from hubgate.http1.reader import RequestReader
+from hubgate.http1.response import Body
 from hubgate.model import Limits
-from hubgate.upstream.response import Body
 
 GET = b"GET /a%40b?c HTTP/1.1\r\nHost: hub\r\nAccept: */*\r\nX-Empty:\r\n\r\n"
 BAD = b"GET /bad HTTP/1.1\r\nHost : hub\r\n\r\n"

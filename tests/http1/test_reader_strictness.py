@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.dataplane.reading import BAD, GET, feed, read
+from tests.http1.reading import BAD, GET, feed, read
 
 HOST = b"Host: h\r\n"
 

@@ -7,11 +7,11 @@ spelled in any other way goes to llhttp; both ways read the same from the same b
 
 import re
 
-from hubgate.dataplane.request import RequestHead, Written, read_head
 from hubgate.errors import HubgateError
+from hubgate.http1.request import RequestHead, Written, read_head
+from hubgate.http1.response import CHUNKED, PLAIN_NAME, PLAIN_VALUE, split_lines
 from hubgate.model import Limits
 from hubgate.routing.paths import resolve_dots
-from hubgate.upstream.response import CHUNKED, PLAIN_NAME, PLAIN_VALUE, split_lines
 
 # Headers that mean something to a proxy, apart from Host and Connection.
 _NAMES = (

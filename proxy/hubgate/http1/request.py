@@ -4,8 +4,8 @@ import re
 from typing import cast
 
 from hubgate.errors import BadRequestError, MethodNotAllowedError, VersionNotSupportedError
+from hubgate.http1.response import CHUNKED, LONGEST_BODY, NO_BODY, OF_LENGTH, RawHeaders
 from hubgate.routing.paths import resolve_dots
-from hubgate.upstream.response import CHUNKED, LONGEST_BODY, NO_BODY, OF_LENGTH, RawHeaders
 
 _HOST = re.compile(
     rb"[A-Za-z0-9.\-_~!$&'()*+,;=]*(?::\d*)?|\[[0-9A-Fa-f:.%]+\](?::\d*)?"
