@@ -10,7 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "proxy" / "hubgate"
 
-SHARED = {"errors", "model", "route_data", "settings", "tls", "tasks", "logs", "memory"}
+SHARED = {"errors", "model", "route_data", "tasks", "logs"}
+LOW = SHARED | {"transport", "routing", "certificates"}
 ALLOWED = {
     "__init__": set(),
     "__main__": {"cli"},
@@ -19,17 +20,18 @@ ALLOWED = {
     "route_data": set(),
     "tasks": set(),
     "logs": set(),
-    "memory": set(),
-    "tls": {"errors", "model"},
-    "settings": {"errors", "model", "tls"},
+    "transport": SHARED,
     "routing": SHARED,
-    "upstream": SHARED | {"routing"},
-    "dataplane": SHARED | {"routing", "upstream"},
+    "certificates": SHARED | {"transport", "settings"},
+    "http1": SHARED | {"routing", "upstream"},
+    "settings": LOW,
+    "upstream": LOW | {"http1"},
+    "dataplane": LOW | {"http1", "upstream"},
     "store": SHARED,
-    "worker": SHARED | {"routing", "dataplane"},
+    "worker": LOW | {"dataplane"},
     "keeper": {"errors"},
-    "control": SHARED | {"__init__", "routing", "store", "worker", "keeper"},
-    "cli": SHARED | {"__init__", "store", "control", "keeper"},
+    "control": LOW | {"__init__", "settings", "store", "worker", "keeper"},
+    "cli": LOW | {"__init__", "settings", "store", "control", "keeper"},
     "jupyterhub": {"__init__", "errors", "tasks", "keeper"},
 }
 

@@ -11,10 +11,10 @@ import pytest
 import uvloop
 
 from hubgate.certificates.authority import make_authority, make_server
-from hubgate.dataplane import access_log
+from hubgate.dataplane.access_log import log as log_module
 from hubgate.model import AccessLog, ForwardRules, Limits, ServerTLS, Timeouts, WorkerConfig
 from tests.certificates.made import Files, write
-from tests.dataplane.access_lines import LogText
+from tests.dataplane.access_log.access_lines import LogText
 from tests.dataplane.peers import Front, Script, Target, listening
 from tests.dataplane.wire import PATIENCE
 
@@ -131,7 +131,7 @@ def log_text(tmp_path: Path) -> LogText:
 @pytest.fixture
 def patient_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have access logs wait for their lines for as long as tests wait for anything."""
-    monkeypatch.setattr(access_log, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(log_module, "PATIENCE", PATIENCE)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from hubgate.dataplane.server import DataPlane
+from hubgate.dataplane.plane import DataPlane
 from hubgate.model import Route, RouteOptions, WorkerConfig
 from hubgate.routing.table import RouteTable
 from hubgate.tasks import spawn

@@ -1,6 +1,6 @@
 """The bytes of a tunnel: frames, told apart without changing a byte."""
 
-from hubgate.dataplane.frames import FrameScanner
+from hubgate.dataplane.tunnels.frames import FrameScanner
 
 
 def split(data: bytes) -> list[tuple[int, int, bool]]:

@@ -2,8 +2,13 @@
 
 from typing import cast
 
-from hubgate.dataplane.headers import forward_path, forwarded_lines, passed_lines, request_rest
-from hubgate.dataplane.trust import Trust
+from hubgate.dataplane.forwarding.request_writer import (
+    forward_path,
+    forwarded_lines,
+    passed_lines,
+    request_rest,
+)
+from hubgate.dataplane.forwarding.trust import Trust
 from hubgate.errors import BadRequestError
 from hubgate.http1.fast_path import HeaderBlocks
 from hubgate.http1.reader import Incoming, RequestReader

@@ -170,7 +170,7 @@ async def test_a_broken_release_changes_nothing(
     status, said = await upgrade(served)
     assert status == 1
     assert "SyntaxError" in said
-    assert "door.py, line 1" in said
+    assert "acceptor.py, line 1" in said
     assert said.count("\n") == 1
     await load.more()
     await tunnels.more()

@@ -36,7 +36,9 @@ class Code:
 
     def damage(self) -> None:
         """Make it a release that cannot be imported."""
-        (self.folder / "hubgate" / "dataplane" / "door.py").write_text("def open(:\n")
+        (self.folder / "hubgate" / "dataplane" / "downstream" / "acceptor.py").write_text(
+            "def open(:\n"
+        )
 
 
 async def upgrade(served: Served, after: float = 0.0) -> tuple[int, str]:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import uvloop
 
-from hubgate.dataplane.server import DataPlane
+from hubgate.dataplane.plane import DataPlane
 from hubgate.errors import HubgateError
 from hubgate.logs import configure_logging
 from hubgate.model import Route, WorkerConfig

@@ -1,0 +1,169 @@
+"""The file behind the access log: blocks of whole lines go to it, and nobody waits for it."""
+
+import logging
+import os
+import select
+import stat
+from queue import SimpleQueue
+from threading import Thread
+
+from hubgate.dataplane.access_log.lines import LONGEST_LINE
+from hubgate.errors import ConfigError
+from hubgate.model import STDOUT
+
+log = logging.getLogger("hubgate")
+
+# Bytes that may wait to be written; what comes beyond is dropped.
+MOST_WAITING = 1 << 22
+
+_HOW = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_MODE = 0o640
+
+
+class LogFile:
+    """Appends to a file, or to standard output, in a thread of its own.
+
+    A file that was renamed or removed is made anew before the next block is written. Several
+    processes may share one: lines stay whole, unless its disk is full or on a network (NFS).
+    Raises ConfigError when it cannot be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._open()
+        self._blocks: SimpleQueue[bytes | None] = SimpleQueue()
+        # Each is written by one thread only, so that none needs a lock.
+        self._put = self._put_bytes = self._refused = 0
+        self._done = self._done_bytes = self._lost = 0
+        self._told = 0
+        self._failing = self._astray = self._torn = False
+        self._thread = Thread(target=self._run, name="access log", daemon=True)
+        self._thread.start()
+
+    def __repr__(self) -> str:
+        return f"<LogFile {self._path} {self._put_bytes - self._done_bytes} bytes wait>"
+
+    # --- from the event loop ---------------------------------------------------------------
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that the next line would be dropped."""
+        return self._put_bytes - self._done_bytes >= MOST_WAITING
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that was put is written, or lost."""
+        return self._put == self._done
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is done with the file any more."""
+        return not self._thread.is_alive()
+
+    def put(self, block: bytes) -> None:
+        """Have whole lines written; b"" only looks whether the file is still in its place."""
+        self._put += 1
+        self._put_bytes += len(block)
+        self._blocks.put(block)
+
+    def refuse(self, lines: int) -> None:
+        """Count lines that were not even put, because the file is `full`."""
+        self._refused += lines
+
+    def dropped(self) -> int:
+        """Return how many lines were dropped since the last call."""
+        before, self._told = self._told, self._refused + self._lost
+        return self._told - before
+
+    def close(self) -> None:
+        """Write what was put, then close the file."""
+        self._blocks.put(None)
+
+    # --- in the thread ---------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while (block := self._blocks.get()) is not None:
+            if self._path != STDOUT:
+                self._follow()
+            self._write(block)
+            self._done_bytes += len(block)
+            self._done += 1
+        os.close(self._fd)
+
+    def _open(self) -> None:
+        try:
+            if self._path == STDOUT:
+                # A duplicate: closing it leaves standard output open.
+                self._fd = os.dup(1)
+            else:
+                self._fd = os.open(self._path, _HOW, _MODE)
+        except OSError as error:
+            name = "standard output" if self._path == STDOUT else self._path
+            raise ConfigError(f"access_log: {name}: cannot be opened: {error.strerror}") from None
+        found = os.fstat(self._fd)
+        self._identity = found.st_dev, found.st_ino
+        # To anything else than a file, only a short piece goes in one step.
+        self._at_once = 0 if stat.S_ISREG(found.st_mode) else LONGEST_LINE
+
+    def _follow(self) -> None:
+        """Open the file anew if another one, or none, has its name now."""
+        try:
+            found = os.stat(self._path)
+            if (found.st_dev, found.st_ino) == self._identity:
+                self._astray = False
+                return
+        except OSError:
+            pass  # none
+        old = self._fd
+        try:
+            self._open()
+        except ConfigError as error:
+            if not self._astray:
+                log.error("%s; lines go to the file that had this name before", error)
+            self._astray = True
+        else:
+            self._astray = False
+            os.close(old)
+
+    def _write(self, block: bytes) -> None:
+        lines, start = block.count(b"\n"), 0
+        if self._torn and block:
+            # What is left of a line must not run into the next one.
+            block = b"\n" + block
+        try:
+            while start < len(block):
+                start += self._write_some(block, start)
+        except OSError as error:
+            if start:
+                self._torn = block[start - 1 : start] != b"\n"
+            self._lost += min(lines, block.count(b"\n", start))
+            self._tell(error)
+        else:
+            if block:
+                self._recover()
+
+    def _write_some(self, block: bytes, start: int) -> int:
+        """Write what goes in one step; return how much that was."""
+        if self._at_once:
+            end = block.rfind(b"\n", start, start + self._at_once) + 1
+            block = block[start:end] if end > start else block[start : start + self._at_once]
+        elif start:
+            block = block[start:]
+        try:
+            return os.write(self._fd, block)
+        except BlockingIOError:
+            poll = select.poll()
+            poll.register(self._fd, select.POLLOUT)
+            poll.poll()
+            return 0
+
+    def _tell(self, error: OSError) -> None:
+        if not self._failing:
+            self._failing = True
+            log.error("access log %s: lines are lost: %s", self._path, error.strerror)
+
+    def _recover(self) -> None:
+        self._torn = False
+        if self._failing:
+            self._failing = False
+            log.warning("access log %s: is written again", self._path)

@@ -1,0 +1,223 @@
+"""A tunnel: bytes both ways between a client and a target after a 101."""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+
+from hubgate.dataplane.tunnels.frames import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameScanner
+from hubgate.routing.table import RouteEntry
+from hubgate.transport.flow import close, has_left, pause_reading, resume_reading
+
+# How long nothing may move, in seconds, after one side has ended; and how long one side may not
+# read before the other one is looked after.
+LINGER = 30.0
+_FOREVER = float("inf")
+
+
+class State(Enum):
+    """OPEN → (ENDING: one side has ended | LEAVING: we say goodbye) → CLOSED."""
+
+    OPEN = "open"
+    ENDING = "ending"
+    LEAVING = "leaving"
+    CLOSED = "closed"
+
+
+# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each message.
+_OPEN = State.OPEN
+
+
+class Tunnel:
+    """Two ends that write what the other one reads, with back-pressure both ways.
+
+    A websocket's data frames count as activity of the route, its ping and pong do not; of any
+    other protocol every byte counts.
+    """
+
+    __slots__ = ("_ends", "_on_closed", "deadline", "entry", "loop", "peer", "state")
+
+    def __init__(
+        self,
+        entry: RouteEntry,
+        peer: str,
+        websocket: bool,
+        on_closed: "Callable[[Tunnel], None]",
+    ) -> None:
+        self.entry = entry
+        self.peer = peer
+        self.state = State.OPEN
+        self.loop = asyncio.get_running_loop()
+        self.deadline = _FOREVER
+        self._on_closed = on_closed
+        self._ends: tuple[End, ...] = (
+            self.end_kind(self, websocket, CLOSE_GOING_AWAY_MASKED),
+            self.end_kind(self, websocket, CLOSE_GOING_AWAY),
+        )
+
+    def __repr__(self) -> str:
+        return f"<Tunnel {self.entry.key} {self.state.value}>"
+
+    @property
+    def end_kind(self) -> "type[End]":
+        """What each side is."""
+        return End
+
+    def open(
+        self, client: asyncio.Transport, target: asyncio.Transport, first: tuple[bytes, bytes]
+    ) -> None:
+        """Take both transports over; `first` are bytes already read from client and target."""
+        here, there = self._ends
+        here.attach(client, there)
+        there.attach(target, here)
+        for end, data in zip(self._ends, first, strict=True):
+            if data:
+                end.data_received(data)
+
+    def shut_down(self) -> None:
+        """Say goodbye to both sides: a close frame as soon as a frame's end is reached."""
+        if self.state is State.OPEN:
+            self._linger(State.LEAVING)
+            for end in self._ends:
+                end.leave()
+
+    def moved(self, end: "End") -> None:
+        """Something came from `end` though the tunnel is about to close."""
+        self.deadline = self.loop.time() + LINGER
+        if self.state is State.LEAVING:
+            end.leave()
+
+    def stalled(self, stalled: bool) -> None:
+        """One side does not read, so that nothing is read from the other; or reads again."""
+        if self.state is State.OPEN:
+            self.deadline = self.loop.time() + LINGER if stalled else _FOREVER
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        if self.state is State.OPEN and not any(has_left(end.transport) for end in self._ends):
+            self.stalled(True)
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close both sides at once."""
+        for end in self._ends:
+            end.transport.abort()
+
+    def ended(self, end: "End") -> None:
+        """One side sent its last byte: pass that on, and wait for the other one's."""
+        if self.state is not State.CLOSED:
+            self._linger(State.ENDING)
+            if end.other.ended or end.other.gone or not end.other.finish_writing():
+                self.close()
+
+    def lost(self, end: "End") -> None:
+        """One side's connection is gone: what is buffered for the other still goes out."""
+        end.gone = True
+        if end.other.gone:
+            self.state = State.CLOSED
+            self._on_closed(self)
+            self._let_go()
+        else:
+            self._linger(State.ENDING)
+            # Over TLS, a side that is being closed may go on sending: its target is gone.
+            end.other.silent = True
+            close(end.other.transport)
+
+    def _let_go(self) -> None:
+        """Undo the circle of references: over TLS, hundreds of KiB would wait for a collection."""
+        for end in self._ends:
+            del end.other
+        self._ends = ()
+
+    def close(self) -> None:
+        """Flush and close both sides."""
+        for end in self._ends:
+            close(end.transport)
+
+    def left(self) -> None:
+        """One side has heard our goodbye; when both have, nothing more is passed on."""
+        if all(end.silent for end in self._ends):
+            self.close()
+
+    def _linger(self, state: State) -> None:
+        if self.state is State.OPEN:
+            self.state = state
+            self.deadline = self.loop.time() + LINGER
+
+
+class End(asyncio.Protocol):
+    """One side of a tunnel: what it reads goes to the other side.
+
+    `ended`: it has sent its last byte; `gone`: its connection is closed; `silent`: nothing that
+    it sends is passed on any more.
+    """
+
+    __slots__ = (
+        "_close_frame",
+        "_scanner",
+        "ended",
+        "gone",
+        "other",
+        "silent",
+        "transport",
+        "tunnel",
+    )
+
+    def __init__(self, tunnel: Tunnel, websocket: bool, close_frame: bytes) -> None:
+        self.tunnel = tunnel
+        self.ended = False
+        self.gone = False
+        self.silent = False
+        self._close_frame = close_frame
+        self._scanner = FrameScanner() if websocket else None
+
+    def attach(self, transport: asyncio.Transport, other: "End") -> None:
+        """Take over `transport`; what comes from it goes to `other`."""
+        self.transport = transport
+        self.other = other
+        transport.set_protocol(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.silent:
+            return
+        self.other.transport.write(data)
+        scanner, tunnel = self._scanner, self.tunnel
+        if scanner is None or scanner.feed(data):
+            tunnel.entry.touch()
+        if tunnel.state is not _OPEN:
+            tunnel.moved(self)
+
+    def leave(self) -> None:
+        """Send the other side a close frame if the stream to it stands between two frames."""
+        if self._scanner is not None:
+            if not self._scanner.at_boundary:
+                return
+            self.other.transport.write(self._close_frame)
+        self.silent = True
+        self.tunnel.left()
+
+    def finish_writing(self) -> bool:
+        """Half-close towards this side; False when its transport cannot (TLS)."""
+        if not self.transport.can_write_eof():
+            return False
+        self.transport.write_eof()
+        return True
+
+    def eof_received(self) -> bool:
+        self.ended = True
+        self.tunnel.ended(self)
+        # True keeps the transport open for the other direction; TLS has no half-close.
+        return self.transport.get_extra_info("sslcontext") is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.tunnel.lost(self)
+
+    def pause_writing(self) -> None:
+        self.tunnel.stalled(True)
+        if not self.other.gone:
+            pause_reading(self.other.transport)
+
+    def resume_writing(self) -> None:
+        self.tunnel.stalled(False)
+        if not self.other.gone:
+            resume_reading(self.other.transport)

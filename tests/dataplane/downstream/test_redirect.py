@@ -1,0 +1,103 @@
+"""The port that sends everybody to HTTPS."""
+
+import socket
+
+import pytest
+
+from hubgate.dataplane.plane import DataPlane
+from hubgate.model import ForwardRules, WorkerConfig
+from hubgate.routing.table import RouteTable
+from tests.dataplane.conftest import StartFront
+from tests.dataplane.peers import Front, listening
+from tests.dataplane.wire import Message, Wire, request
+
+
+async def redirected(front: Front, port: int, sent: bytes) -> Message:
+    """Send something to the redirecting port and return the answer."""
+    sock = socket.create_connection(("127.0.0.1", port))
+    wire = Wire(sock)
+    front.clients.append(wire)
+    await wire.send(sent)
+    return await wire.read_response()
+
+
+@pytest.fixture
+def plain() -> socket.socket:
+    """The redirecting port's socket."""
+    return listening(socket.AF_INET, ("127.0.0.1", 0))
+
+
+async def started(start_front: StartFront, plain: socket.socket, to: int | None) -> Front:
+    return await start_front(config={"redirect_to": to}, redirect=[plain])
+
+
+@pytest.mark.parametrize(
+    ("to", "host", "location"),
+    [
+        (443, "hub.example", "https://hub.example/a?b=%20"),
+        (None, "hub.example", "https://hub.example/a?b=%20"),
+        (8443, "hub.example", "https://hub.example:8443/a?b=%20"),
+        (8443, "hub.example:8000", "https://hub.example:8443/a?b=%20"),
+        (443, "hub.example:8000", "https://hub.example/a?b=%20"),
+        (443, "[::1]:8000", "https://[::1]/a?b=%20"),
+        (8443, "[::1]", "https://[::1]:8443/a?b=%20"),
+    ],
+)
+async def test_everybody_is_sent_to_https(
+    start_front: StartFront, plain: socket.socket, to: int | None, host: str, location: str
+) -> None:
+    port = plain.getsockname()[1]
+    front = await started(start_front, plain, to)
+    got = await redirected(front, port, request("GET", "/a?b=%20", host=host))
+
+    assert got.status == 301
+    assert got.get("location") == location
+
+
+async def test_the_absolute_form_is_no_path(start_front: StartFront, plain: socket.socket) -> None:
+    port = plain.getsockname()[1]
+    front = await started(start_front, plain, 443)
+    got = await redirected(front, port, request("GET", "http://hub/a?b", host="hub"))
+
+    assert got.status in (301, 400)
+    if got.status == 301:
+        assert got.get("location") == "https://hub/a?b"
+
+
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nHost:\r\n\r\n"])
+async def test_without_a_host_there_is_nowhere_to_send(
+    start_front: StartFront, plain: socket.socket, sent: bytes
+) -> None:
+    port = plain.getsockname()[1]
+    front = await started(start_front, plain, 443)
+
+    assert (await redirected(front, port, sent)).status == 400
+
+
+@pytest.mark.parametrize("host", ["a b", "evil/path", "user@evil", "evil?", "evil#", 'e"vil'])
+async def test_a_host_that_is_none_is_not_repeated(
+    start_front: StartFront, plain: socket.socket, host: str
+) -> None:
+    port = plain.getsockname()[1]
+    front = await started(start_front, plain, 443)
+    got = await redirected(front, port, request("GET", "/", host=host))
+
+    assert got.status == 400
+    assert got.get("location") is None
+
+
+async def test_a_drain_closes_it(start_front: StartFront, plain: socket.socket) -> None:
+    address = plain.getsockname()
+    front = await started(start_front, plain, 443)
+    await redirected(front, address[1], request("GET", "/"))
+    await front.plane.drain(0)
+
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+    assert await front.clients[-1].ending() in ("end", "reset")
+
+
+async def test_without_one_there_is_none() -> None:
+    plane = DataPlane(WorkerConfig(), RouteTable(ForwardRules()))
+    await plane.start([], [])
+    await plane.drain(0)

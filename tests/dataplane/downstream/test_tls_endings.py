@@ -1,0 +1,112 @@
+"""A side that speaks TLS, and ends or leaves while nothing is read from it."""
+
+import asyncio
+import random
+import ssl
+from typing import Any
+
+import pytest
+
+from hubgate.model import ClientTLS
+from hubgate.upstream.connection import WRITE_BUFFER
+from tests.certificates.made import Files
+from tests.dataplane.conftest import StartFront, StartTarget
+from tests.dataplane.peers import Front, Target
+from tests.dataplane.tunnels.tunnels import RAW, RAW_SWITCH, closed, opened
+from tests.dataplane.wire import TLSWire, Wire, request, response
+
+BLOCK = random.Random(661).randbytes(1 << 14)
+LAST = random.Random(66).randbytes(60_000)
+MUCH = 64 << 20
+
+
+@pytest.fixture
+async def target(start_target: StartTarget, server_tls: ssl.SSLContext) -> Target:
+    return await start_target(tls=server_tls)
+
+
+async def fill(sender: Wire, transport: asyncio.Transport) -> bytes:
+    """Send until what the data plane buffers for the reader is too much; return what was sent."""
+    sent = b""
+    while transport.get_write_buffer_size() <= WRITE_BUFFER:
+        await sender.send(BLOCK)
+        sent += BLOCK
+        assert len(sent) < MUCH
+        await asyncio.sleep(0.001)
+    return sent
+
+
+async def end(sender: Wire) -> None:
+    assert isinstance(sender, TLSWire)
+    await sender.cut_off()
+    await asyncio.sleep(0.05)  # the data plane may hear of it, or not
+
+
+@pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+@pytest.mark.parametrize("framing", ["until close", "length"])
+async def test_a_target_that_ends_while_its_client_is_slow_loses_nothing(
+    start_front: StartFront, target: Target, certificates: Files, framing: str
+) -> None:
+    front = await start_front(config={"client_tls": ClientTLS(ca=certificates.ca)})
+    front.route("/", target.url)
+    client = await front.client(receive_buffer=4096)
+    await client.send(request("GET", "/"))
+    wire = await target.accept()
+    await wire.read_request()
+    (reader,) = front.plane._listener.clients
+    length = [] if framing == "until close" else [f"Content-Length: {MUCH}"]
+    await wire.send(response(200, "Connection: close", *length, body=None))
+    sent = await fill(wire, reader.transport)
+    await wire.send(LAST)
+    await end(wire)
+
+    await client.read_head()
+    if framing == "until close":
+        assert await client.read_chunked() == sent + LAST
+    else:
+        with pytest.raises(ConnectionResetError):  # the target owes the rest
+            await client.read_exactly(MUCH)
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["client", "target"])
+async def test_what_a_side_said_last_goes_through_a_tunnel(
+    start_front: StartFront,
+    target: Target,
+    server_settings: dict[str, Any],
+    certificates: Files,
+    client_tls: ssl.SSLContext,
+    side: int,
+) -> None:
+    front = await start_front(
+        config={**server_settings, "client_tls": ClientTLS(ca=certificates.ca)}
+    )
+    front.route("/", target.url)
+    wires = await opened(front, target, raw=True, client=await front.tls_client(client_tls))
+    sender, reader = wires[side], wires[not side]
+    (tunnel,) = front.plane.tunnels
+    sent = await fill(sender, tunnel._ends[not side].transport)
+    await sender.send(LAST)
+    await end(sender)
+    assert await reader.read_rest() == sent + LAST
+    await closed(front)
+
+
+@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("how", ["end", "reset"])
+async def test_a_client_that_leaves_as_its_tunnel_begins_leaves_nothing(
+    secured: Front, start_target: StartTarget, client_tls: ssl.SSLContext, turns: int, how: str
+) -> None:
+    target = await start_target()
+    secured.route("/", target.url)
+    client = await secured.tls_client(client_tls)
+    await client.send(request("GET", "/", *RAW))
+    wire = await target.accept()
+    await wire.read_request()
+    await client.cut_off(reset=how == "reset")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    wire.send_some(RAW_SWITCH)
+    assert await wire.ending() in ("end", "reset")
+    wire.close()
+    await closed(secured)
+    client.close()

@@ -1,0 +1,72 @@
+"""What a target says beyond its response, or what can be misread, reaches nobody."""
+
+import pytest
+
+from tests.dataplane.forwarding.exchanges import CHUNKED, GET
+from tests.dataplane.peers import ANSWER, Front, Target, exchange
+from tests.dataplane.wire import request, response
+
+
+@pytest.mark.parametrize("excess", [b"x", ANSWER, b"HTTP/1.1 200 OK\r\n\r\n"])
+@pytest.mark.parametrize("first", [ANSWER, CHUNKED, response(204, body=None)])
+async def test_bytes_beyond_a_response_reach_nobody(
+    joined: Front, target: Target, first: bytes, excess: bytes
+) -> None:
+    client = await joined.client()
+    await client.send(GET)
+    wire = await target.accept()
+    await wire.read_request()
+    await wire.send(first + excess)
+    await client.read_response()
+
+    await client.send(request("GET", "/next"))
+    fresh = await target.accept()
+    assert (await fresh.read_request()).path == "/next"
+    await fresh.send(response(200, body=b"mine"))
+    assert (await client.read_response()).body == b"mine"
+    assert await wire.ending() in ("end", "reset")
+
+
+async def test_bytes_that_come_later_reach_nobody(joined: Front, target: Target) -> None:
+    client = await joined.client()
+    await client.send(GET)
+    wire = await target.accept()
+    await wire.read_request()
+    await wire.send(ANSWER)
+    await client.read_response()
+    await wire.send(response(200, body=b"not asked for"))
+    assert await wire.ending() in ("end", "reset")
+
+    await client.send(request("GET", "/next"))
+    fresh = await target.accept()
+    await fresh.read_request()
+    await fresh.send(response(200, body=b"mine"))
+    assert (await client.read_response()).body == b"mine"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nX: a\rSet-Cookie: evil=1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a\nSet-Cookie: evil=1\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a\r\n Set-Cookie: evil=1\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 O\rK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+async def test_a_response_that_can_be_misread_is_503(
+    joined: Front, target: Target, answer: bytes
+) -> None:
+    _, got = await exchange(joined, target, GET, answer)
+
+    assert got.status == 503
+    assert b"evil" not in got.body
+    assert got.get("set-cookie") is None
+
+
+async def test_an_unasked_switch_of_protocols_is_503(joined: Front, target: Target) -> None:
+    answer = b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    _, got = await exchange(joined, target, GET, answer)
+    assert got.status == 503
+
+    assert await target.wires[0].ending() in ("end", "reset")
