@@ -92,9 +92,9 @@ def test_the_control_plane_never_loads_the_data_plane(module: str) -> None:
 def test_the_drop_in_listens_before_it_loads_what_takes_long() -> None:
     """Each of these would keep browsers waiting longer after a crash."""
     slow = {"pydantic", "yaml", "cryptography", "aiohttp", "sqlite3", "prometheus_client", "rich"}
-    code = "import sys, hubgate.cli.chp, hubgate.control.ground; print(*sys.modules)"
+    code = "import sys, hubgate.cli.chp, hubgate.control.bootstrap; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert "hubgate.control.listeners" in loaded
+    assert "hubgate.control.listening.listeners" in loaded
     assert slow.isdisjoint(loaded)

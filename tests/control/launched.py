@@ -21,7 +21,7 @@ from tests.control.waiting import DEADLINE, until
 COMMAND = """
 import pickle, sys
 from pathlib import Path
-from hubgate.cli.launch import launch
+from hubgate.control.launch import launch
 from hubgate.errors import HubgateError
 read = lambda: pickle.loads(Path(sys.argv[1]).read_bytes())
 settings = read()

@@ -9,15 +9,15 @@ from typing import Any
 
 from aiohttp import web
 
-from hubgate.control.api import build_api
-from hubgate.control.auth import TokenGuard
-from hubgate.control.metrics import Metrics
-from hubgate.control.operations import Operations, reload_page, upgrade_page
-from hubgate.control.preflight import NewCode
-from hubgate.control.protocol import hide_software
+from hubgate.control.api.app import build_api
+from hubgate.control.api.operations import Operations, reload_page, upgrade_page
+from hubgate.control.metrics.totals import Metrics
 from hubgate.control.reload import Outcome
-from hubgate.control.routes import RouteService
-from hubgate.control.upgrade import Upgrader
+from hubgate.control.routes.service import RouteService
+from hubgate.control.upgrade.rehearsal import NewCode
+from hubgate.control.upgrade.upgrader import Upgrader
+from hubgate.control.web.auth import TokenGuard
+from hubgate.control.web.protocol import hide_software
 from hubgate.errors import UpgradeError
 from hubgate.model import ForwardRules, Route, WorkerConfig
 from hubgate.settings import Settings

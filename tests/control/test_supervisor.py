@@ -39,14 +39,14 @@ supervisor.announce = fail
 # Run before hubgate starts: somebody stops it while a worker's process is being started.
 A_SIGNAL_AT_EACH_BIRTH = """
 import os, signal
-from hubgate.control import ground
-give_birth = ground.give_birth
+from hubgate.control import bootstrap as bootstrap_module
+give_birth = bootstrap_module.give_birth
 def interrupted(sockets):
     born = give_birth(sockets)
     print("born", born.process.pid, flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
     return born
-ground.give_birth = interrupted
+bootstrap_module.give_birth = interrupted
 """
 
 
@@ -55,7 +55,7 @@ CHANGED_EARLY = """
 import os, pickle, sys
 from dataclasses import replace
 from pathlib import Path
-from hubgate.control.ground import Ground
+from hubgate.control.bootstrap import Ground
 give_birth = Ground.give_birth
 def changed(self):
     file = Path(sys.argv[1])
@@ -70,7 +70,7 @@ Ground.give_birth = changed
 # Signals that only mean something to a proxy that serves.
 TOLD_EARLY = """
 import signal
-from hubgate.control.ground import Ground
+from hubgate.control.bootstrap import Ground
 give_birth = Ground.give_birth
 def told(self):
     give_birth(self)

@@ -3,8 +3,8 @@
 import contextlib
 import json
 
-from hubgate.control.posted import read_data, read_options
-from hubgate.control.request_path import decode_route, split_target
+from hubgate.control.api.posted import read_data, read_options
+from hubgate.control.api.request_path import decode_route, split_target
 from hubgate.errors import BadRequestError, ConfigError, RouteError
 from hubgate.model import ForwardRules, Route
 from hubgate.routing.keys import clean_key, join_key

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hubgate.control.auth import TokenGuard
+from hubgate.control.web.auth import TokenGuard
 from hubgate.model import ServerTLS, WorkerConfig
 from hubgate.settings import Settings
 from hubgate.settings.load import load

@@ -12,8 +12,8 @@ from hubgate import __version__
 from hubgate.certificates.checks import certificate_dates
 from hubgate.cli import chp_settings, outcome
 from hubgate.cli.chp_options import chp_options
-from hubgate.cli.launch import launch
-from hubgate.control.succession import read_settings
+from hubgate.control.launch import launch
+from hubgate.control.upgrade.succession import read_settings
 from hubgate.logs import configure_logging
 from hubgate.settings.exposure import exposure_warnings
 

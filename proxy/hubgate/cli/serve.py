@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from hubgate.certificates.checks import certificate_dates
-from hubgate.cli.launch import launch
 from hubgate.cli.summary import summary
-from hubgate.control.succession import read_settings
+from hubgate.control.launch import launch
+from hubgate.control.upgrade.succession import read_settings
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging
 from hubgate.settings import Settings

@@ -2,8 +2,8 @@
 
 import logging
 
-from hubgate.control.listeners import Listeners
-from hubgate.control.routes import RouteService
+from hubgate.control.listening.listeners import Listeners
+from hubgate.control.routes.service import RouteService
 from hubgate.errors import RouteNotFoundError
 from hubgate.settings import Settings
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from hubgate.certificates.contexts import client_context, server_context
-from hubgate.control.auth import TokenGuard
-from hubgate.control.endpoint import Endpoint
-from hubgate.control.routes import RouteService
-from hubgate.control.watch import Versions, files_changed, versions
-from hubgate.control.workers import WorkerPool
+from hubgate.control.file_watch import Versions, files_changed, versions
+from hubgate.control.routes.service import RouteService
+from hubgate.control.web.auth import TokenGuard
+from hubgate.control.web.endpoint import Endpoint
+from hubgate.control.workers.pool import WorkerPool
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging
 from hubgate.model import WorkerConfig

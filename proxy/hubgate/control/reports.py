@@ -2,8 +2,8 @@
 
 from time import perf_counter
 
-from hubgate.control.metrics import Metrics
-from hubgate.control.routes import RouteService
+from hubgate.control.metrics.totals import Metrics
+from hubgate.control.routes.service import RouteService
 from hubgate.model import Report
 
 

@@ -8,25 +8,25 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from hubgate import __version__
-from hubgate.control import succession
 from hubgate.control.announcement import announce
-from hubgate.control.api import build_api
-from hubgate.control.auth import TokenGuard
-from hubgate.control.endpoint import Endpoint
-from hubgate.control.ground import Ground
+from hubgate.control.api.app import build_api
+from hubgate.control.api.operations import Operations, reload_page, upgrade_page
+from hubgate.control.bootstrap import Ground
+from hubgate.control.file_watch import versions
 from hubgate.control.handover import Handover
-from hubgate.control.listeners import Listeners
-from hubgate.control.metrics import Metrics
-from hubgate.control.metrics_app import build_metrics_app
-from hubgate.control.operations import Operations, reload_page, upgrade_page
+from hubgate.control.listening.listeners import Listeners
+from hubgate.control.metrics.app import build_metrics_app
+from hubgate.control.metrics.totals import Metrics
 from hubgate.control.pidfile import pid_file
-from hubgate.control.preflight import NewCode, rehearse
 from hubgate.control.reload import Parts, Reloader, watched_files
 from hubgate.control.reports import WorkerReports
-from hubgate.control.routes import RouteService
-from hubgate.control.upgrade import Upgrader
-from hubgate.control.watch import versions
-from hubgate.control.workers import WorkerPool
+from hubgate.control.routes.service import RouteService
+from hubgate.control.upgrade import succession
+from hubgate.control.upgrade.rehearsal import NewCode, rehearse
+from hubgate.control.upgrade.upgrader import Upgrader
+from hubgate.control.web.auth import TokenGuard
+from hubgate.control.web.endpoint import Endpoint
+from hubgate.control.workers.pool import WorkerPool
 from hubgate.errors import HubgateError
 from hubgate.settings import READ_SINCE, Settings
 from hubgate.store import open_store

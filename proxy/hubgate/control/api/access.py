@@ -1,0 +1,75 @@
+"""Around every request to the API's port: its log line, its count, and errors as answers."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from hubgate.control.metrics.totals import Metrics
+from hubgate.errors import HubgateError, RouteNotFoundError
+
+log = logging.getLogger("hubgate.api")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+REASON = web.ResponseKey("reason", str)
+UNLOGGED = web.ResponseKey("unlogged", bool)
+
+
+def plain(status: int, text: str = "") -> web.Response:
+    """Return a response whose body is one line of text, or empty."""
+    return web.Response(status=status, text=text) if text else web.Response(status=status)
+
+
+def not_allowed(*methods: str) -> web.Response:
+    """Return the answer to another method than `methods` on a path that exists."""
+    response = plain(405, "Method Not Allowed")
+    response.headers["Allow"] = ", ".join(methods)
+    return response
+
+
+def access_middleware(metrics: Metrics) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """Return the outermost middleware: it answers errors, logs and counts every response."""
+
+    @web.middleware
+    async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await _answer(request, handler)
+        metrics.count(f"requests_api:{response.status}")
+        if not response.get(UNLOGGED):
+            _log(request, response)
+        if isinstance(response, web.HTTPException):
+            raise response
+        return response
+
+    return access
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except HubgateError as error:
+        response = plain(error.status, str(error))
+        if not isinstance(error, RouteNotFoundError):
+            response[REASON] = str(error)
+        return response
+    except web.RequestPayloadError:
+        return plain(400, "the body could not be read")
+    except web.HTTPException as error:
+        return error
+    except Exception:
+        log.exception("%s failed", request.method)
+        return plain(500, "Internal Server Error")
+
+
+def _log(request: web.Request, response: web.StreamResponse) -> None:
+    level = logging.INFO if response.status < 400 else logging.WARNING
+    if response.status >= 500:
+        level = logging.ERROR
+    # The query stays out, as in CHP's lines.
+    path = request.raw_path.partition("?")[0]
+    line = f"{response.status} {request.method} {path} {response.get(REASON, '')}"
+    log.log(level, "%s", _harmless(line))
+
+
+def _harmless(line: str) -> str:
+    """Escape what could forge a line of the log or not be written to it."""
+    return line.encode("unicode_escape").decode().rstrip()

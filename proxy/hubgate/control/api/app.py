@@ -1,0 +1,160 @@
+"""The REST API of the route table, as CHP's clients know it."""
+
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+
+from aiohttp import web
+
+from hubgate.control.api.access import (
+    Handler,
+    access_middleware,
+    not_allowed,
+    plain,
+)
+from hubgate.control.api.dates import milliseconds, parse_moment
+from hubgate.control.api.openapi import description
+from hubgate.control.api.posted import read_data, read_options
+from hubgate.control.api.request_path import ApiPath, decode_route, split_target
+from hubgate.control.api.table_json import json_response, shown, table_response
+from hubgate.control.metrics.totals import Metrics
+from hubgate.control.routes.freshness import Freshness
+from hubgate.control.routes.service import LiveRoute, RouteService, Workers
+from hubgate.control.web.auth import TokenGuard
+from hubgate.control.web.protocol import handler_args
+from hubgate.control.web.refusal import Refusals
+from hubgate.errors import RouteError
+from hubgate.model import ForwardRules, RouteOptions
+from hubgate.routing.keys import clean_host, join_key, split_key
+from hubgate.settings import Settings
+
+MAX_BODY = 1024 * 1024
+"""Bytes a POST may hold; more is answered by 413."""
+
+
+class RoutesApi:
+    """Answers requests for `/api/routes`, each only after the guard let it pass."""
+
+    def __init__(
+        self,
+        service: RouteService,
+        rules: ForwardRules,
+        guard: TokenGuard,
+        freshness: Freshness,
+        metrics: Metrics,
+    ) -> None:
+        self._service = service
+        self._rules = rules
+        self._guard = guard
+        self._refusals = Refusals()
+        self._freshness = freshness
+        self._metrics = metrics
+        self._methods: dict[
+            str, Callable[[web.Request, ApiPath, str], Awaitable[web.StreamResponse]]
+        ] = {"GET": self._get, "POST": self._post, "DELETE": self._delete}
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer any request but those for the open pages."""
+        reason = self._guard.refusal(request.headers.get("Authorization"))
+        if reason is not None:
+            return await self._refusals.answer(request, reason)
+        path = split_target(request.raw_path)
+        if path.route is None:
+            return plain(404, "Not Found")
+        method = self._methods.get(request.method)
+        if method is None:
+            return not_allowed(*self._methods)
+        return await method(request, path, path.route)
+
+    async def _get(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
+        if route in ("", "/"):
+            return await self._get_table(request, path)
+        key = self._key(path, route)
+        await self._freshness.refresh()
+        return json_response(shown(self._service.get(key)))
+
+    async def _get_table(self, request: web.Request, path: ApiPath) -> web.StreamResponse:
+        dates = (path.query.get(name) for name in ("inactiveSince", "inactive_since"))
+        limits = [milliseconds(parse_moment(date)) for date in dates if date]
+        limit = limits[0] if limits else None
+        host = self._host(path)
+        host = clean_host(host) if host else ""
+        await self._freshness.refresh()
+        self._metrics.count("api_route_get")
+
+        def wanted(live: LiveRoute) -> bool:
+            idle = limit is None or milliseconds(live.last_activity) < limit
+            return idle and (not host or split_key(live.route.key)[0] == host)
+
+        every = limit is None and not host
+        return await table_response(request, self._service.all(), None if every else wanted)
+
+    async def _post(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
+        key = self._key(path, route)
+        try:
+            data = read_data(await request.read())
+        except web.HTTPRequestEntityTooLarge:
+            return plain(413, f"the body is larger than {MAX_BODY} bytes")
+        options = read_options(data) if self._rules.native_routes else RouteOptions()
+        if self._rules.host_routing and key != "/":
+            # CHP shows which host such a route is for.
+            data["host"] = key.split("/")[1]
+        await self._service.add(key, data, options)
+        self._metrics.count("api_route_add")
+        return plain(201)
+
+    async def _delete(self, _: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
+        key = self._key(path, route)
+        self._metrics.count("api_route_delete")
+        await self._service.remove(key)
+        return plain(204)
+
+    def _host(self, path: ApiPath) -> str:
+        host = path.query.get("host", "")
+        if host and not self._rules.native_routes:
+            # CHP takes no notice of it; then the route would be there for every host.
+            raise RouteError("host: routes have none here; with --host-routing write /HOST/PATH")
+        return host
+
+    def _key(self, path: ApiPath, route: str) -> str:
+        return join_key(self._host(path), decode_route(route))
+
+
+def build_api(
+    service: RouteService,
+    settings: Settings,
+    workers: Workers,
+    metrics: Metrics,
+    guard: TokenGuard,
+) -> web.Application:
+    """Return the application for the API's port; the caller gives it its sockets.
+
+    More pages can be added to it: every path that nobody else takes is the API's, which
+    answers 403 to whoever has no token, whether the path exists or not.
+    """
+    rules = settings.worker.rules
+    api = RoutesApi(service, rules, guard, Freshness(workers), metrics)
+    app = web.Application(
+        client_max_size=MAX_BODY,
+        middlewares=[access_middleware(metrics)],
+        handler_args=handler_args(),
+    )
+    app.router.add_route("*", "/", _open_page(_landing_page(), "text/html"))
+    app.router.add_route("*", "/api/openapi.json", _open_page(description(), "application/json"))
+    # With (?s) so that a path with %0A is the API's too.
+    app.router.add_route("*", "/{rest:(?s:.*)}", api.handle)
+    return app
+
+
+def _open_page(body: bytes, content_type: str) -> Handler:
+    """Return the handler of a page that needs no token: it says nothing of this installation."""
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.method not in ("GET", "HEAD"):
+            return not_allowed("GET", "HEAD")
+        return web.Response(body=body, content_type=content_type)
+
+    return answer
+
+
+def _landing_page() -> bytes:
+    return files("hubgate.control.api").joinpath("landing.html").read_bytes()

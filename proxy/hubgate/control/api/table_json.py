@@ -1,0 +1,75 @@
+"""The route table as JSON, in slices: a hundred thousand routes must not stall the API."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+from aiohttp import web
+
+from hubgate.control.api.dates import format_moment
+from hubgate.control.routes.service import LiveRoute
+from hubgate.route_data import RouteData
+
+ROUTES_PER_SLICE = 250
+"""Less than a millisecond of work between two turns of the event loop."""
+
+Wanted = Callable[[LiveRoute], bool]
+
+_ACTIVITY = '"last_activity"'
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def shown(live: LiveRoute) -> dict[str, Any]:
+    """Return a route's data as the API shows it."""
+    return {**live.route.data, "last_activity": format_moment(live.last_activity)}
+
+
+def json_response(value: object) -> web.Response:
+    """Return `value` as a JSON response."""
+    return web.Response(body=_encode(value).encode(), content_type="application/json")
+
+
+async def table_response(
+    request: web.Request, routes: Iterator[LiveRoute], wanted: Wanted | None = None
+) -> web.StreamResponse:
+    """Answer with the object {key: data} of the routes that are `wanted`, all without it.
+
+    It is streamed if it takes several slices.
+    """
+    response, before, held = None, b"{", b""
+    try:
+        while part := list(islice(routes, ROUTES_PER_SLICE)):
+            members = b",".join(_member(live) for live in part if wanted is None or wanted(live))
+            if held and members:
+                response = response or await _begun(request)
+                await response.write(before + held)
+                before = b","
+            held = members or held
+            # write() alone does not yield while the socket takes everything.
+            await asyncio.sleep(0)
+        if response is None:
+            return web.Response(body=b"{" + held + b"}", content_type="application/json")
+        await response.write_eof(before + held + b"}")
+    except ConnectionError:
+        # The client left; a response cut short tells nobody anything false.
+        request.protocol.force_close()
+    return response or web.Response()
+
+
+async def _begun(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    return response
+
+
+def _member(live: LiveRoute) -> bytes:
+    """Return a route as a member of the table; the data it is shown with is text already."""
+    key, text = _encode(live.route.key), RouteData.of(live.route.data).text
+    if _ACTIVITY in text:
+        text = _encode(shown(live))
+    else:
+        text = f'{text[:-1]},{_ACTIVITY}:"{format_moment(live.last_activity)}"}}'
+    return f"{key}:{text}".encode()

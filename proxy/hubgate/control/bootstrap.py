@@ -1,0 +1,79 @@
+"""What a start does first: it listens, and has its workers load while the supervisor does."""
+
+import logging
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from hubgate.control.handover import Handover
+from hubgate.control.listening import activation
+from hubgate.control.listening.descriptors import raise_descriptor_limit
+from hubgate.control.listening.listeners import Listeners
+from hubgate.control.workers.spawn import Newborn, give_birth
+from hubgate.errors import ConfigError
+from hubgate.keeper import Ward
+from hubgate.settings import Settings
+from hubgate.worker.messages import InheritedSocket
+
+log = logging.getLogger("hubgate.supervisor")
+
+
+class Ground:
+    """The open listeners, which sockets each worker inherits, and the workers that are `born`.
+
+    The ports come first: after a crash, browsers wait while the rest is loaded instead of
+    failing. What an older release has `left` in this process goes on. Raises ConfigError.
+    """
+
+    def __init__(self, settings: Settings, left: Handover | None = None) -> None:
+        raise_descriptor_limit()
+        ward = _ward(left)
+        handed = left.listeners if left else activation.inherited(settings, os.environ, ward)
+        self.listeners = Listeners(settings, handed)
+        activation.entrust(ward, self.listeners)
+        self.sockets: Sequence[Sequence[InheritedSocket]] = [
+            self.listeners.of_worker(index) for index in range(settings.workers)
+        ]
+        self.born: dict[int, Newborn] = {}
+
+    def __repr__(self) -> str:
+        return f"<Ground workers={len(self.sockets)} born={len(self.born)}>"
+
+    def give_birth(self) -> None:
+        """Start the workers; from now on a signal ends this process as it ends a supervisor."""
+        told: list[int] = []
+        # Not in the midst of a birth: a worker that nobody knows of yet would be left behind.
+        _on_end(lambda number, _: told.append(number))
+        with suppress(OSError):  # the supervisor tries again, and says what is wrong
+            for index, sockets in enumerate(self.sockets):
+                self.born[index] = give_birth(sockets)
+        _on_end(_end)
+        if told:
+            raise SystemExit(0)
+
+    def close(self) -> None:
+        """Free every port, and end the workers that nobody has taken charge of."""
+        self.listeners.close()
+        for born in self.born.values():
+            born.end()
+
+
+def _ward(left: Handover | None) -> Ward | None:
+    """Meet the keeper; in an upgrade one that does not answer is no reason to end anything."""
+    try:
+        return Ward.meet(os.environ)
+    except ConfigError as error:
+        if left is None:
+            raise
+        log.error("upgrading without the hub: %s", error)
+        return None
+
+
+def _on_end(handler: Callable[[int, object], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
+def _end(number: int, _: object) -> None:
+    raise SystemExit(0)

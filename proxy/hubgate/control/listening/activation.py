@@ -1,0 +1,133 @@
+"""Listening sockets that whoever started us has opened: systemd, or the hub that keeps ours."""
+
+import os
+import socket
+from collections.abc import Iterable, MutableMapping
+from dataclasses import dataclass
+
+from hubgate.control.handover import HandedListener
+from hubgate.control.listening.listeners import Listeners
+from hubgate.control.listening.sockets import resolve
+from hubgate.errors import ConfigError
+from hubgate.keeper import Ward
+from hubgate.model import Address
+from hubgate.settings import Settings
+
+# sd_listen_fds(3)
+FIRST_FD = 3
+VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+
+# What a socket may be for, by the name a unit may give it (FileDescriptorName=).
+PURPOSES = {
+    "public": "--port",
+    "redirect": "--redirect-port",
+    "api": "--api-port",
+    "metrics": "--metrics-port",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSocket:
+    """An inherited descriptor and what its giver calls it."""
+
+    fd: int
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"descriptor {self.fd} ({self.name})" if self.name else f"descriptor {self.fd}"
+
+
+def inherited(
+    settings: Settings, environ: MutableMapping[str, str], ward: Ward | None
+) -> list[HandedListener]:
+    """Return what this process was started with, by what it is for. Raises ConfigError."""
+    kept = ward.take() if ward is not None else []
+    ours = [GivenSocket(fd, "kept by the hub") for fd in kept]
+    return assigned([*from_systemd(environ), *ours], settings)
+
+
+def entrust(ward: Ward | None, listeners: Listeners) -> None:
+    """Have our keeper keep the ports that browsers know."""
+    if ward is not None:
+        # A hub removes the file of a unix socket. The API's port has nobody who could not wait,
+        # and being able to connect to it is how a hub knows that its proxy is there.
+        public = (*listeners.public, *listeners.redirect)
+        ours = [each for each in public if each.address.path is None]
+        ward.entrust(sock.fileno() for each in ours for sock in each.sockets)
+
+
+def from_systemd(environ: MutableMapping[str, str]) -> list[GivenSocket]:
+    """Return the sockets that are passed as systemd does it; children of ours are told nothing.
+
+    Raises ConfigError for a count that is none.
+    """
+    pid, count, names = (environ.pop(name, "") for name in VARIABLES)
+    if pid != str(os.getpid()):  # meant for the process that started us
+        return []
+    if not count.isdecimal():
+        raise ConfigError(f"LISTEN_FDS: {count!r} is no number; systemd writes how many there are")
+    called = dict(enumerate(names.split(":"))) if names else {}
+    given = [GivenSocket(FIRST_FD + at, called.get(at, "")) for at in range(int(count))]
+    for each in given:
+        _check_listens(each)
+        os.set_inheritable(each.fd, False)
+    return given
+
+
+def assigned(given: Iterable[GivenSocket], settings: Settings) -> list[HandedListener]:
+    """Return which of the settings' addresses each socket listens on. Raises ConfigError."""
+    configured = {
+        "--port": settings.listen,
+        "--redirect-port": settings.redirect,
+        "--api-port": settings.api,
+        "--metrics-port": settings.metrics,
+    }
+    return [_assigned(each, configured) for each in given]
+
+
+def _assigned(given: GivenSocket, configured: dict[str, tuple[Address, ...]]) -> HandedListener:
+    only = PURPOSES.get(given.name)
+    wanted = [
+        (flag, address)
+        for flag, addresses in configured.items()
+        if only in (None, flag)
+        for address in addresses
+    ]
+    with socket.socket(fileno=os.dup(given.fd)) as sock:
+        family, bound = sock.family, sock.getsockname()
+    for flag, address in wanted:
+        if _is_at(family, bound, address):
+            return HandedListener(flag, str(address), (given.fd,), borrowed=True)
+    known = " or ".join(str(address) for _, address in wanted) or "any that is configured"
+    raise ConfigError(
+        f"LISTEN_FDS: {given} listens on {_shown(family, bound)}, not on {known}; "
+        "ListenStream= and the settings have to agree"
+    )
+
+
+def _is_at(family: int, bound: object, address: Address) -> bool:
+    if address.path is not None:
+        return isinstance(bound, str) and bound == os.path.abspath(address.path)
+    if not isinstance(bound, tuple):
+        return False
+    return any((kind, where[:2]) == (family, bound[:2]) for kind, where in resolve(address))
+
+
+def _shown(family: int, bound: object) -> str:
+    if isinstance(bound, tuple):
+        return str(Address(*bound[:2]))
+    return f"unix:{bound!s}"
+
+
+def _check_listens(given: GivenSocket) -> None:
+    try:
+        with socket.socket(fileno=os.dup(given.fd)) as sock:
+            listens = sock.type == socket.SOCK_STREAM and sock.getsockopt(
+                socket.SOL_SOCKET, socket.SO_ACCEPTCONN
+            )
+    except OSError:  # closed, or something else than a socket
+        listens = False
+    if not listens:
+        raise ConfigError(
+            f"LISTEN_FDS: {given} is no listening socket; a unit needs ListenStream= and Accept=no"
+        )

@@ -1,0 +1,230 @@
+"""Opening listening sockets: all of them, before anything else starts."""
+
+import errno
+import os
+import socket
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from hubgate.control.listening.unix_sockets import BACKLOG, identity, unix_listener
+from hubgate.errors import ConfigError
+from hubgate.model import Address
+
+__all__ = ["BACKLOG", "Listener", "close_all", "listen", "listen_for_workers"]
+
+# Elsewhere the kernel gives every connection to the socket opened last; a shared one is better.
+BALANCES_REUSED_PORTS = sys.platform == "linux"
+
+# All interfaces: one socket for both families, as Node does it, else IPv4 alone.
+EVERYWHERE = ("", "::")
+
+SocketAddress = tuple[Any, ...]
+Resolved = tuple[socket.AddressFamily, SocketAddress]
+
+
+class Listener:
+    """The sockets that listen on one address: one for each worker, or one shared by all."""
+
+    def __init__(
+        self, address: Address, sockets: Sequence[socket.socket], *, borrowed: bool = False
+    ) -> None:
+        self.sockets = tuple(sockets)
+        self.address = _actual(address, self.sockets[0])
+        # Opened by somebody who keeps it open: its file is not ours to remove.
+        self.borrowed = borrowed
+        self._file = None if address.path is None or borrowed else identity(address.path)
+
+    def __repr__(self) -> str:
+        return f"<Listener {self.address} sockets={len(self.sockets)}>"
+
+    def of_worker(self, index: int) -> socket.socket:
+        """Return the socket of the worker with that index, counted from 0."""
+        return self.sockets[index % len(self.sockets)]
+
+    def close(self) -> None:
+        """Stop listening in this process, and remove the file of a unix socket."""
+        close_all(self.sockets)
+        path = self.address.path
+        # A successor may listen there by now, with a file of its own.
+        if path is not None and self._file is not None and identity(path) == self._file:
+            with suppress(OSError):
+                os.unlink(path)
+        self._file = None
+
+
+def listen_for_workers(address: Address, workers: int, flag: str = "--port") -> Listener:
+    """Listen on `address` for that many workers; of a name's addresses, on the first.
+
+    Raises ConfigError when the address cannot be had; `flag` is how a person would change it.
+    """
+    if address.path is not None:
+        return Listener(address, [unix_listener(address.path)])
+    alone = _first(resolve(address), address, flag)
+    if workers == 1 or not BALANCES_REUSED_PORTS:
+        return Listener(address, [alone])
+    # Two programs of one user that both reuse a port share it silently. Having had it alone
+    # shows that nobody else has it, and settles which port it is when the kernel chooses.
+    family, where = alone.family, alone.getsockname()
+    alone.close()
+    return Listener(address, _reused((family, where), workers, address, flag))
+
+
+def inherited_listeners(address: Address, fds: Iterable[int], borrowed: bool) -> list[Listener]:
+    """Listen on `address` with descriptors that listen there already.
+
+    A name, or "" for all interfaces, may have brought sockets that are bound to different
+    addresses; each of those is a Listener of its own, because each needs all the workers.
+    """
+    bound: dict[Any, list[socket.socket]] = {}
+    for fd in fds:
+        sock = socket.socket(fileno=fd)
+        sock.set_inheritable(False)
+        sock.setblocking(False)
+        bound.setdefault((sock.family, sock.getsockname()), []).append(sock)
+    return [Listener(address, sockets, borrowed=borrowed) for sockets in bound.values()]
+
+
+def with_more(listener: Listener, workers: int, flag: str = "--port") -> Listener:
+    """Return `listener` with a socket for each of that many workers, where the kernel allows it.
+
+    Where it does not, workers share what there is: for somebody else's socket, when another
+    user opened it (then nobody but that user may share the port).
+    """
+    missing = workers - len(listener.sockets)
+    if missing <= 0 or listener.address.path is not None or not BALANCES_REUSED_PORTS:
+        return listener
+    first = listener.sockets[0]
+    before = first.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
+    # A port opened for one worker was not to be shared; now it is.
+    first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        more = _reused((first.family, first.getsockname()), missing, listener.address, flag)
+    except ConfigError:
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, before)
+        return listener
+    return Listener(listener.address, [*listener.sockets, *more], borrowed=listener.borrowed)
+
+
+def listen(address: Address, flag: str = "--api-port") -> Listener:
+    """Listen on `address` in this process; of a name's addresses, on all there are.
+
+    Raises ConfigError when the address cannot be had; `flag` is how a person would change it.
+    """
+    if address.path is not None:
+        return Listener(address, [unix_listener(address.path)])
+    resolved = resolve(address)
+    sockets = [_first(resolved, address, flag)]
+    if address.host in EVERYWHERE:
+        return Listener(address, sockets)
+    first = sockets[0]
+    try:
+        for family, where in resolved:
+            if (family, where[0]) != (first.family, first.getsockname()[0]):
+                with suppress(_UnavailableError):
+                    port = first.getsockname()[1]
+                    sockets.append(_tcp((family, _at_port(where, port)), address, flag))
+    except ConfigError:
+        close_all(sockets)
+        raise
+    return Listener(address, sockets)
+
+
+def close_all(sockets: Iterable[socket.socket]) -> None:
+    """Close every one of `sockets`."""
+    for sock in sockets:
+        sock.close()
+
+
+# --- TCP --------------------------------------------------------------------------------------
+
+
+class _UnavailableError(ConfigError):
+    """This machine has no such address, but it may have another one of the same name."""
+
+
+def resolve(address: Address) -> list[Resolved]:
+    """Return every place that `address` may mean, the best first. Raises ConfigError for none."""
+    if address.host in EVERYWHERE:
+        both = (socket.AF_INET6, ("::", address.port, 0, 0))
+        return [both, (socket.AF_INET, ("0.0.0.0", address.port))]
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        raise ConfigError(
+            f"cannot listen on {address}: the host {address.host!r} is not known; "
+            "give an address of this machine, or '*' for all"
+        ) from error
+    return list(dict.fromkeys((family, where) for family, _, _, _, where in found))
+
+
+def _first(resolved: Sequence[Resolved], address: Address, flag: str) -> socket.socket:
+    for choice in resolved[:-1]:
+        with suppress(_UnavailableError):
+            return _tcp(choice, address, flag)
+    return _tcp(resolved[-1], address, flag)
+
+
+def _reused(resolved: Resolved, count: int, address: Address, flag: str) -> list[socket.socket]:
+    sockets: list[socket.socket] = []
+    try:
+        while len(sockets) < count:
+            sockets.append(_tcp(resolved, address, flag, reuse=True))
+    except ConfigError:
+        close_all(sockets)
+        raise
+    return sockets
+
+
+def _tcp(resolved: Resolved, address: Address, flag: str, *, reuse: bool = False) -> socket.socket:
+    family, where = resolved
+    sock = None
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        # Connections of a proxy that has just ended must not keep its successor from the port.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            only = where[0] != "::"
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(only))
+        sock.setblocking(False)
+        sock.bind(where)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        if sock is not None:
+            sock.close()
+        raise _mistake(error, address, flag) from error
+    return sock
+
+
+def _mistake(error: OSError, address: Address, flag: str) -> ConfigError:
+    text = f"cannot listen on {address}: "
+    match error.errno:
+        case errno.EADDRINUSE:
+            return ConfigError(
+                f"{text}the port is in use by another process; "
+                f"choose another with {flag} or stop it"
+            )
+        case errno.EACCES | errno.EPERM:
+            return ConfigError(
+                f"{text}no permission for port {address.port}; choose one above 1023 with {flag}"
+            )
+        case errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT:
+            return _UnavailableError(
+                f"{text}this machine has no such address; give one it has, or '*' for all"
+            )
+        case _:
+            return ConfigError(text + (error.strerror or str(error)))
+
+
+def _at_port(where: SocketAddress, port: int) -> SocketAddress:
+    return (where[0], port, *where[2:])
+
+
+def _actual(address: Address, sock: socket.socket) -> Address:
+    if address.path is not None:
+        return address
+    return replace(address, port=sock.getsockname()[1])

@@ -1,0 +1,34 @@
+"""Worker reports fetched on demand, once for everybody who asks at the same time."""
+
+import asyncio
+import logging
+from typing import Any
+
+from hubgate.control.routes.service import Workers
+from hubgate.tasks import spawn
+
+log = logging.getLogger("hubgate.api")
+
+PATIENCE = 2.0
+"""Seconds after which an answer goes out with what is known; the workers' own limit is 1 s."""
+
+
+class Freshness:
+    """Brings activity and counters up to date; concurrent callers share one round of reports."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._round: asyncio.Task[Any] | None = None
+
+    async def refresh(self) -> None:
+        """Return when the workers have reported, or could not in time; never raises."""
+        if self._round is None or self._round.done():
+            self._round = spawn(self._collect(), "collect reports")
+        await asyncio.wait([self._round])
+
+    async def _collect(self) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._workers.collect()
+        except Exception as error:
+            log.warning("no fresh reports of the workers: %r", error)

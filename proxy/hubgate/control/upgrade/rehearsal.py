@@ -1,0 +1,147 @@
+"""A rehearsal of an upgrade: what is installed now starts in a process of its own, and ends.
+
+The running release starts its own command line again with a descriptor's number in the
+environment; whoever finds one there loads the settings, starts a worker, and writes to it what
+the running release has to know.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO
+
+from hubgate import __version__
+from hubgate.certificates.contexts import server_context
+from hubgate.control import handover
+from hubgate.control.upgrade.succession import REHEARSAL, command
+from hubgate.control.workers.pool import WorkerPool
+from hubgate.errors import UpgradeError
+from hubgate.settings import Settings
+
+LIMIT = 90.0
+INTERVAL = 0.02
+
+# What another release could not change without a restart, and what routes.yaml calls it.
+PINNED = {
+    "listen": "listen",
+    "redirect": "listen.redirect_port",
+    "api": "api",
+    "metrics": "metrics",
+    "store": "store",
+    "recovery_file": "the recovery file",
+    "pid_file": "pid_file",
+}
+
+_PLACE = re.compile(r'^\s*File "(.+)", line (\d+)', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class NewCode:
+    """What a rehearsal tells: the release that is installed now, and what it would run on."""
+
+    release: str
+    pinned: Mapping[str, str]
+
+
+async def rehearse(running: Settings) -> NewCode:
+    """Start what is installed now, with the settings of now, and end it. Raises UpgradeError."""
+    with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as complaints:
+        code = await _run(answer, complaints)
+        answer.seek(0)
+        complaints.seek(0)
+        text = answer.read()
+        if code != 0 or not text:
+            raise UpgradeError(_reason(complaints.read().decode("utf-8", "replace"), code))
+    found = json.loads(text)
+    if found["handover"] != handover.VERSION:
+        raise UpgradeError(
+            f"{found['release']} cannot take over from {__version__}: restart hubgate instead"
+        )
+    pinned = _pinned(running)
+    differing = [name for name, value in found["pinned"].items() if pinned.get(name) != value]
+    if differing:
+        raise UpgradeError(f"changed, and needs a restart: {', '.join(differing)}")
+    return NewCode(found["release"], found["pinned"])
+
+
+async def answer(settings: Settings, fd: int) -> None:
+    """Try what can be tried without anybody noticing; then write what `rehearse` waits for.
+
+    Raises ConfigError and WorkerError for what would go wrong.
+    """
+    if settings.api_tls is not None:
+        server_context(settings.api_tls)
+    pool = WorkerPool(settings.worker, [()])
+    try:
+        await pool.start(tuple, _Nobody())
+    finally:
+        await pool.stop()
+    found = {
+        "release": __version__,
+        "handover": handover.VERSION,
+        "pinned": _pinned(settings),
+    }
+    with os.fdopen(fd, "w") as file:
+        json.dump(found, file)
+
+
+async def _run(output: IO[bytes], complaints: IO[bytes]) -> int:
+    try:
+        process = subprocess.Popen(  # noqa: ASYNC220 - as short as a fork
+            command(),
+            env={**os.environ, REHEARSAL: str(output.fileno())},
+            stdin=subprocess.DEVNULL,
+            stdout=complaints,
+            stderr=complaints,
+            pass_fds=(output.fileno(),),
+        )
+    except OSError as error:
+        raise UpgradeError(f"{sys.executable}: {error.strerror}") from error
+    try:
+        async with asyncio.timeout(LIMIT):
+            while process.poll() is None:  # noqa: ASYNC110 - a thread would outlive our end
+                await asyncio.sleep(INTERVAL)
+    except TimeoutError:
+        raise UpgradeError(f"it did not start within {LIMIT:g} seconds") from None
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    return process.returncode
+
+
+def _reason(complaints: str, code: int) -> str:
+    """Return in one line what the new release died of."""
+    lines = [line.strip() for line in complaints.splitlines() if line.strip()]
+    if not lines:
+        return f"it ended with code {code} and said nothing"
+    if places := list(_PLACE.finditer(complaints)):
+        # A traceback ends with the first line after its last place that is not indented.
+        error = re.search(r"^\S.*$", complaints[places[-1].end() :], re.MULTILINE)
+        return f"{error[0] if error else lines[-1]} ({places[-1][1]}, line {places[-1][2]})"
+    return "; ".join(lines)
+
+
+def _pinned(settings: Settings) -> dict[str, str]:
+    """Return what cannot change, as hashes: an address of a store may hold a password."""
+    return {
+        name: hashlib.sha256(repr(getattr(settings, field)).encode()).hexdigest()
+        for field, name in PINNED.items()
+    }
+
+
+class _Nobody:
+    """Hears of the worker of a rehearsal, which sees nothing."""
+
+    def add(self, worker: int, report: object) -> None:
+        pass
+
+    def forget(self, worker: int) -> None:
+        pass

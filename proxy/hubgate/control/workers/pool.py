@@ -1,0 +1,333 @@
+"""The pool of workers: kept at full strength, told of every route change, asked for reports."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+from hubgate.control.handover import HandedWorker
+from hubgate.control.workers.process import WorkerProcess, WorkerState
+from hubgate.control.workers.spawn import Newborn, give_birth
+from hubgate.errors import WorkerError
+from hubgate.model import Report, Route, WorkerConfig
+from hubgate.tasks import spawn
+from hubgate.worker.link import LinkClosedError
+from hubgate.worker.messages import Change, InheritedSocket, forwarding
+
+log = logging.getLogger("hubgate.supervisor")
+
+# Seconds
+TICK = 1.0
+COLLECT_LIMIT = 1.0
+DRAIN_GRACE = 2.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+
+# A worker that is killed takes with it at most this many seconds of activity.
+TICKS_BETWEEN_REPORTS = 5
+
+ATTEMPTS_AT_START = 3
+
+
+class Reports(Protocol):
+    """Where the workers' reports go; a worker is known by its process id."""
+
+    def add(self, worker: int, report: Report) -> None:
+        """Take in what the worker has seen since its last report."""
+
+    def forget(self, worker: int) -> None:
+        """The worker is gone."""
+
+
+class WorkerPool:
+    """As many workers as there are sets of sockets, each replaced as soon as it is gone.
+
+    Those that are `born` already, by index, are the first; each is taken out of there.
+    """
+
+    def __init__(
+        self,
+        config: WorkerConfig,
+        sockets: Sequence[Sequence[InheritedSocket]],
+        born: dict[int, Newborn] | None = None,
+    ) -> None:
+        self.replaced = 0
+        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.config = config
+        self._sockets = sockets
+        self._born = born if born is not None else {}
+        self._snapshot: Callable[[], tuple[Route, ...]] = tuple
+        self._reports: Reports = _NoReports()
+        self._workers: dict[int, WorkerProcess] = {}
+        self._keepers: dict[int, asyncio.Task[None]] = {}
+        self._ticks: asyncio.Task[None] | None = None
+        # Those of an older release, by process id, and the tasks that follow them.
+        self._adopted: dict[int, WorkerProcess] = {}
+        self._followers: dict[int, asyncio.Task[None]] = {}
+        self._in_step = True
+        self._missing = set(range(len(sockets)))
+        self._complete = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._revision = 0
+        self._asked = 0
+
+    def __repr__(self) -> str:
+        return f"<WorkerPool {[*self._workers.values()]}>"
+
+    async def start(self, snapshot: Callable[[], tuple[Route, ...]], reports: Reports) -> None:
+        """Start every worker with `snapshot()` as its table; return when all are ready.
+
+        What they see goes to `reports`. Raises WorkerError when a worker cannot be started;
+        what goes wrong later ends up in `failure`.
+        """
+        self.begin(snapshot, reports)
+        complete = spawn(self._complete.wait(), "all workers ready")
+        try:
+            await asyncio.wait({complete, self.failure}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            complete.cancel()
+        if self.failure.done():
+            await self.stop()
+            self.failure.result()
+
+    def begin(self, snapshot: Callable[[], tuple[Route, ...]], reports: Reports) -> None:
+        """Start every worker as `start` does, and wait for none."""
+        self._snapshot = snapshot
+        self._reports = reports
+        self._keepers = {
+            index: spawn(self._guard(self._keep(index)), f"keeper of worker {index}")
+            for index in range(len(self._sockets))
+        }
+        self._ticks = spawn(self._guard(self._tick_on()), "worker ticks")
+
+    # --- from release to release ---
+
+    async def adopt(
+        self, workers: Iterable[HandedWorker], revision: int, in_step: bool, reports: Reports
+    ) -> None:
+        """Take over workers that an older release started; before `begin`.
+
+        They serve until `relieve`, and hear of route changes if they are `in_step`, that is,
+        can read them. As long as any of them accepts connections, nothing that goes wrong with
+        the new workers is a reason to end.
+        """
+        self._reports = reports
+        self._revision = revision
+        self._in_step = in_step
+        for handed in workers:
+            worker = await WorkerProcess.adopt(handed, self)
+            self._adopted[worker.pid] = worker
+            following = self._guard(self._follow(worker))
+            self._followers[worker.pid] = spawn(following, f"follow worker {worker.pid}")
+
+    async def relieve(self, limit: float, drain: float) -> None:
+        """When all new workers are ready, have the adopted ones accept nothing more.
+
+        What is open in them may last `limit` seconds; then they drain, `drain` seconds at most.
+        """
+        await self._complete.wait()
+        for worker in self._adopted.values():
+            worker.retire(limit, drain)
+
+    @property
+    def revision(self) -> int:
+        """The number of the latest change."""
+        return self._revision
+
+    async def hand_over(self) -> list[HandedWorker]:
+        """Give all workers away, to a newer release; none is left in the pool.
+
+        One that is not ready, or does not read its link, is ended: it serves nobody.
+        """
+        self._ending.set()
+        leaving = {**self._adopted}
+        for index, worker in self._workers.items():
+            if worker.state is WorkerState.READY:
+                leaving[worker.pid] = worker
+                self._keepers[index].cancel()
+            else:
+                worker.kill()
+        for follower in self._followers.values():
+            follower.cancel()
+        await self._wait_for_end(None)
+        return [handed for each in leaving.values() if (handed := await self._handed(each))]
+
+    async def _handed(self, worker: WorkerProcess) -> HandedWorker | None:
+        try:
+            return await worker.hand_over()
+        except LinkClosedError as error:
+            worker.kill()
+            await worker.run()  # its last words may still be unread
+            self._reports.forget(worker.pid)
+            level = logging.INFO if worker.ended_well else logging.ERROR
+            log.log(level, "worker pid %d %s: %s", worker.pid, worker.fate, error)
+            return None
+
+    # --- what the control plane asks for ---
+
+    def publish(self, put: Sequence[Route], delete: Sequence[str]) -> Awaitable[None]:
+        """Put and delete routes in every live worker; to be awaited until all have acknowledged.
+
+        A worker that starts later gets them with its table; one that dies is not waited for.
+        """
+        self._revision += 1
+        change = Change(self._revision, tuple(map(forwarding, put)), tuple(delete))
+        # Adopted ones too: they may have a request yet on a connection that was kept alive.
+        adopted = self._adopted.values() if self._in_step else ()
+        return _all_done([each.change(change) for each in [*self._live(), *adopted]])
+
+    async def collect(self) -> None:
+        """Have every live worker report now; return when all have, or after a second."""
+        waiting = self._ask_for_reports()
+        if waiting:
+            await asyncio.wait(waiting, timeout=COLLECT_LIMIT)
+
+    async def configure(self, config: WorkerConfig) -> None:
+        """Have every worker, later ones too, serve by `config`; return when all do.
+
+        One that cannot says so in the log, and goes on as before.
+        """
+        self.config = config
+        self._asked += 1
+        waiting = [each.configure(self._asked, config) for each in self._live()]
+        if waiting:
+            await asyncio.wait(waiting)
+
+    async def drain(self, timeout: float) -> None:
+        """Let every worker finish what is open within `timeout` seconds, and end."""
+        self._ending.set()
+        for worker in self._all():
+            worker.drain(timeout)
+        await self._wait_for_end(timeout + DRAIN_GRACE)
+        await self.stop()
+
+    async def stop(self) -> None:
+        """End every worker at once."""
+        self._ending.set()
+        for worker in self._all():
+            worker.kill()
+        await self._wait_for_end(None)
+
+    # --- what workers say ---
+
+    def on_hello(self, worker: WorkerProcess) -> None:
+        """Give the worker the table, in one step with its becoming live: it misses no change."""
+        worker.start(self.config, self._revision, self._snapshot())
+
+    def on_ready(self, worker: WorkerProcess) -> None:
+        """Count the worker in."""
+        log.debug("worker %d (pid %d) is ready", worker.index, worker.pid)
+        self._missing.discard(worker.index)
+        if not self._missing:
+            self._complete.set()
+
+    def on_report(self, worker: WorkerProcess, report: Report) -> None:
+        """Hand the report on."""
+        self._reports.add(worker.pid, report)
+
+    # --- keeping each place filled ---
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            if not self.failure.done():
+                self.failure.set_exception(error)
+                self.failure.exception()  # seen: nobody may be waiting for it any more
+
+    async def _keep(self, index: int) -> None:
+        """Keep a worker running in place `index` until the pool ends."""
+        failed = 0
+        while not self._ending.is_set():
+            end = await self._run_one(index)
+            if self._ending.is_set():
+                return
+            if end is None:
+                failed = 0
+                self.replaced += 1
+                continue
+            failed += 1
+            log.error("worker %d did not start: %s", index, end)
+            if not self._replaceable and failed == ATTEMPTS_AT_START:
+                raise WorkerError(f"worker {index} cannot be started: {end}")
+            await self._pause(min(FIRST_PAUSE * 2**failed, LONGEST_PAUSE))
+
+    async def _run_one(self, index: int) -> str | None:
+        """Run a worker to its end; return why it never became ready, None if it did."""
+        try:
+            born = self._born.pop(index, None) or give_birth(self._sockets[index])
+        except OSError as error:
+            return error.strerror or str(error)
+        worker = await WorkerProcess.bring_up(index, born, self._sockets[index], self)
+        self._workers[index] = worker
+        if self._ending.is_set():
+            worker.kill()
+        await worker.run()
+        del self._workers[index]
+        self._reports.forget(worker.pid)
+        if worker.was_ready:
+            if not self._ending.is_set():
+                log.error("worker %d (pid %d) %s; replacing it", index, worker.pid, worker.fate)
+            return None
+        if worker.failure and not self._replaceable:
+            # It knows why, so it would fail again.
+            raise WorkerError(f"worker {index} cannot be started: {worker.failure}")
+        return worker.failure or f"it {worker.fate}"
+
+    @property
+    def _replaceable(self) -> bool:
+        """Whether others serve while a worker cannot be started."""
+        return self._complete.is_set() or bool(self._adopted)
+
+    async def _follow(self, worker: WorkerProcess) -> None:
+        """Follow an adopted worker to its end, which is no reason for a new one."""
+        await worker.run()
+        del self._adopted[worker.pid]
+        self._reports.forget(worker.pid)
+        log.info("worker pid %d of an earlier release %s", worker.pid, worker.fate)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), seconds)
+
+    async def _tick_on(self) -> None:
+        ticks = 0
+        while not self._ending.is_set():
+            await self._pause(TICK)
+            ticks += 1
+            if ticks % TICKS_BETWEEN_REPORTS == 0:
+                self._ask_for_reports()
+            for worker in self._all():
+                worker.tick()
+
+    def _ask_for_reports(self) -> list[asyncio.Future[None]]:
+        self._asked += 1
+        asked = [*self._live(), *self._adopted.values()]
+        return [each.collect(self._asked) for each in asked if each.has_news]
+
+    def _all(self) -> list[WorkerProcess]:
+        return [*self._workers.values(), *self._adopted.values()]
+
+    async def _wait_for_end(self, seconds: float | None) -> None:
+        tasks = [*self._keepers.values(), *self._followers.values()]
+        tasks += [self._ticks] if self._ticks is not None else []
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    def _live(self) -> list[WorkerProcess]:
+        return [each for each in self._workers.values() if each.live]
+
+
+async def _all_done(waiting: Iterable[asyncio.Future[None]]) -> None:
+    for future in waiting:
+        await future
+
+
+class _NoReports:
+    """Before the pool is started."""
+
+    def add(self, worker: int, report: Report) -> None:
+        pass
+
+    def forget(self, worker: int) -> None:
+        pass

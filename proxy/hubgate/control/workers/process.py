@@ -1,0 +1,264 @@
+"""One worker process as the supervisor sees it: started, spoken to over the link, reaped."""
+
+import asyncio
+import itertools
+import logging
+import socket
+from collections.abc import Sequence
+from enum import Enum
+from typing import Protocol
+
+from hubgate.control.handover import HandedWorker
+from hubgate.control.workers.spawn import AdoptedProcess, Newborn, Process
+from hubgate.model import Report, Route, WorkerConfig
+from hubgate.worker.link import Link
+from hubgate.worker.messages import (
+    Ack,
+    Change,
+    Collect,
+    Collected,
+    Configure,
+    Configured,
+    Drain,
+    Drained,
+    Failed,
+    Hello,
+    InheritedSocket,
+    Message,
+    Ready,
+    Retire,
+    Start,
+)
+
+log = logging.getLogger("hubgate.worker")
+
+# A worker that owes an answer for so many ticks of one second hangs. Ticks are counted and not
+# the clock read, so that a machine that slept does not take all its workers for hung.
+TICKS_TO_ANSWER = 10
+TICKS_TO_START = 60
+
+REAP_INTERVAL = 0.01  # seconds
+REAP_ATTEMPTS = 100
+
+Answer = type[Ack] | type[Collected] | type[Configured]
+
+
+class WorkerState(Enum):
+    """Where a worker is in its life; it only ever moves down this list."""
+
+    STARTING = "starting"  # the interpreter runs, nothing heard yet
+    LOADING = "loading"  # has been sent the table, and owes acknowledgements from here on
+    READY = "ready"  # accepts connections
+    RETIRED = "retired"  # accepts none, serves what is open while newer workers take the rest
+    DRAINING = "draining"  # finishes what is open
+    GONE = "gone"  # reaped
+
+
+STARTUP = (WorkerState.STARTING, WorkerState.LOADING)
+LIVE = (WorkerState.LOADING, WorkerState.READY, WorkerState.RETIRED, WorkerState.DRAINING)
+
+
+class Overseer(Protocol):
+    """Who hears what a worker says about itself; nothing here may wait."""
+
+    def on_hello(self, worker: "WorkerProcess") -> None:
+        """The worker can be given the table, with `start`."""
+
+    def on_ready(self, worker: "WorkerProcess") -> None:
+        """The worker accepts connections."""
+
+    def on_report(self, worker: "WorkerProcess", report: Report) -> None:
+        """The worker has seen this since its last report."""
+
+
+class WorkerProcess:
+    """A running worker. `run` follows it to its end; everything else may be called meanwhile."""
+
+    def __init__(
+        self,
+        index: int,
+        process: Process,
+        link: Link,
+        sockets: Sequence[InheritedSocket],
+        overseer: Overseer,
+    ) -> None:
+        self.index = index
+        self.pid = process.pid
+        self.state = WorkerState.STARTING
+        self.was_ready = False
+        self.failure: str | None = None
+        self._process = process
+        self._link = link
+        self._sockets = tuple(sockets)
+        self._overseer = overseer
+        self._owed: dict[tuple[Answer, int], asyncio.Future[None]] = {}
+        self._silent_ticks = 0
+
+    def __repr__(self) -> str:
+        return f"<WorkerProcess {self.index} pid={self.pid} {self.state.value}>"
+
+    @classmethod
+    async def bring_up(
+        cls,
+        index: int,
+        born: Newborn,
+        sockets: Sequence[InheritedSocket],
+        overseer: Overseer,
+    ) -> "WorkerProcess":
+        """Take charge of a process that was started with `sockets`."""
+        return cls(index, born.process, await Link.open(born.link), sockets, overseer)
+
+    @classmethod
+    async def adopt(cls, handed: HandedWorker, overseer: Overseer) -> "WorkerProcess":
+        """Take over a worker of the release that ran before in this process."""
+        ours = socket.socket(fileno=handed.link_fd)
+        ours.set_inheritable(False)
+        ours.setblocking(False)
+        link = await Link.open(ours, handed.received)
+        worker = cls(handed.index, AdoptedProcess(handed.pid), link, (), overseer)
+        worker.was_ready = True
+        worker.state = WorkerState.RETIRED if handed.retired else WorkerState.READY
+        return worker
+
+    @property
+    def live(self) -> bool:
+        """Whether the worker has the table and must hear of every change."""
+        return self.state in LIVE
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the worker can have seen anything: while it loads its table it has not."""
+        return self.live and self.was_ready
+
+    @property
+    def fate(self) -> str:
+        """How the process ended, for a log line."""
+        code = self._process.returncode
+        if code is None:
+            return "runs"
+        return f"ended with code {code}" if code >= 0 else f"was ended by signal {-code}"
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether the process ended by itself, as one does that has nothing open any more."""
+        return self._process.returncode == 0
+
+    # --- what the supervisor says ---
+
+    def start(self, config: WorkerConfig, revision: int, routes: tuple[Route, ...]) -> None:
+        """Give the worker the table as it is at `revision`; it is live from here on."""
+        self.state = WorkerState.LOADING
+        self._link.send(Start(config, self._sockets, revision, routes))
+
+    def change(self, change: Change) -> asyncio.Future[None]:
+        """Send `change`; the future is done when it is acknowledged or the worker is gone."""
+        self._link.send(change)
+        return self._expect(Ack, change.revision)
+
+    def collect(self, number: int) -> asyncio.Future[None]:
+        """Ask for a report; the future is done when it has come or the worker is gone."""
+        self._link.send(Collect(number))
+        return self._expect(Collected, number)
+
+    def configure(self, number: int, config: WorkerConfig) -> asyncio.Future[None]:
+        """Have it serve by `config`; the future is done when it does or the worker is gone."""
+        self._link.send(Configure(number, config))
+        return self._expect(Configured, number)
+
+    def retire(self, limit: float, drain: float) -> None:
+        """Have it accept nothing more, and end when what is open has ended.
+
+        After `limit` seconds it drains, for `drain` seconds at most.
+        """
+        if self.state is WorkerState.READY:
+            self.state = WorkerState.RETIRED
+            self._link.send(Retire(limit, drain))
+
+    async def hand_over(self) -> HandedWorker:
+        """Give the worker away; `run` has been cancelled.
+
+        Raises LinkClosedError if it hangs, or has ended.
+        """
+        fd, received = await self._link.hand_over()
+        retired = self.state is not WorkerState.READY
+        return HandedWorker(self.index, self.pid, fd, received, retired)
+
+    def drain(self, timeout: float) -> None:
+        """Tell the worker to finish what is open within `timeout` seconds, and to end."""
+        if self.live:
+            self.state = WorkerState.DRAINING
+            self._link.send(Drain(timeout))
+        else:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the worker at once."""
+        self._process.kill()
+
+    def tick(self) -> None:
+        """Count one second; kill the worker if it has been silent for too long."""
+        limit = TICKS_TO_START if self.state in STARTUP else TICKS_TO_ANSWER
+        owes = self.state in STARTUP or self._owed
+        self._silent_ticks = self._silent_ticks + 1 if owes else 0
+        if self._silent_ticks > limit:
+            log.error("worker %d hangs: no answer for %d seconds; it is killed", self.pid, limit)
+            self.kill()
+
+    # --- what the worker says ---
+
+    async def run(self) -> None:
+        """Follow the worker until it is gone and reaped."""
+        async for message in self._link:
+            self._silent_ticks = 0
+            self._hear(message)
+        await self._link.close()
+        await self._reap()
+        self.state = WorkerState.GONE
+        for answer, number in list(self._owed):
+            self._resolve(answer, number)
+
+    async def _reap(self) -> None:
+        # The kernel closes a dying process's end of the link a moment before it can be reaped.
+        for attempt in itertools.count(1):
+            if self._process.poll() is not None:
+                return
+            if attempt == REAP_ATTEMPTS:
+                self.kill()
+            await asyncio.sleep(REAP_INTERVAL)
+
+    def _hear(self, message: Message) -> None:
+        match message:
+            case Ack(revision):
+                self._resolve(Ack, revision)
+            case Collected(number, report):
+                self._overseer.on_report(self, report)
+                self._resolve(Collected, number)
+            case Configured(number, mistake):
+                if mistake is not None:
+                    log.error("worker %d keeps its settings: %s", self.pid, mistake)
+                self._resolve(Configured, number)
+            case Hello():
+                self._overseer.on_hello(self)
+            case Ready():
+                self._became_ready()
+            case Failed(reason):
+                self.failure = reason
+            case Drained():
+                log.debug("worker %d has drained", self.pid)
+            case _:
+                log.error("worker %d sent an unexpected %s", self.pid, type(message).__name__)
+
+    def _became_ready(self) -> None:
+        self.was_ready = True
+        if self.state is WorkerState.LOADING:
+            self.state = WorkerState.READY
+        self._overseer.on_ready(self)
+
+    def _expect(self, answer: Answer, number: int) -> asyncio.Future[None]:
+        future = self._owed[answer, number] = asyncio.get_running_loop().create_future()
+        return future
+
+    def _resolve(self, answer: Answer, number: int) -> None:
+        future = self._owed.pop((answer, number), None)
+        if future is not None and not future.done():
+            future.set_result(None)

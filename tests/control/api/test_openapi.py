@@ -1,0 +1,58 @@
+"""The description of the API holds: requests made up from it get the answers it promises."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+
+from hubgate.control.api.openapi import description
+from tests.control.serving import serving
+
+
+def drop_in_description() -> dict[str, Any]:
+    """Return the description without the one parameter that the drop-in refuses."""
+    described: dict[str, Any] = json.loads(description())
+    described["components"]["parameters"]["host"]["name"] = "unknown-and-ignored"
+    return described
+
+
+schema = schemathesis.openapi.from_dict(drop_in_description())
+
+
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    """The API in a thread of its own: the client of these tests blocks."""
+    started = threading.Event()
+    ended = asyncio.Event()
+    port: list[int] = []
+    loop = asyncio.new_event_loop()
+
+    async def run() -> None:
+        async with serving() as api:
+            port.append(api.port)
+            started.set()
+            await ended.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=[run()])
+    thread.start()
+    assert started.wait(30)
+    yield f"http://127.0.0.1:{port[0]}"
+    loop.call_soon_threadsafe(ended.set)
+    thread.join(30)
+    loop.close()
+
+
+@schema.parametrize()
+@hypothesis.settings(
+    max_examples=30,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+def test_the_api_answers_as_described(case: schemathesis.Case, base_url: str) -> None:
+    case.call_and_validate(base_url=base_url)

@@ -1,0 +1,53 @@
+"""Bodies at the edges of what is taken."""
+
+import json
+from typing import Any
+
+import pytest
+
+from hubgate.control.api.posted import MAX_DEPTH, read_data, read_options
+from hubgate.errors import RouteError
+from hubgate.model import RouteOptions
+
+
+def nested(depth: int) -> bytes:
+    """A body whose objects and lists are `depth` deep in all."""
+    inner: Any = "core"
+    for level in range(depth - 1):
+        inner = [inner] if level % 2 else {"in": inner}
+    return json.dumps({"target": "http://127.0.0.1:1", "x": inner}).encode()
+
+
+def test_data_may_nest_up_to_the_limit() -> None:
+    assert "x" in read_data(nested(MAX_DEPTH))
+    with pytest.raises(RouteError, match="deep"):
+        read_data(nested(MAX_DEPTH + 1))
+
+
+@pytest.mark.parametrize("depth", [1_000, 100_000])
+def test_data_far_over_the_limit_is_refused_alike(depth: int) -> None:
+    opening = b'{"target": "http://127.0.0.1:1", "x": ' + b'{"in": ' * depth
+    with pytest.raises(RouteError, match="deep"):
+        read_data(opening + b"1" + b"}" * depth + b"}")
+
+
+def test_everything_json_has_is_kept() -> None:
+    data = {
+        "target": "http://127.0.0.1:1",
+        "numbers": [0, -1, 1.5, 10**30],
+        "text": "é\u2028\U0001f600\0",
+        "rest": [True, False, None, {}, []],
+    }
+    assert read_data(json.dumps(data).encode()) == data
+
+
+def test_a_repeated_key_has_its_last_value() -> None:
+    assert read_data(b'{"target": "a", "target": "b"}') == {"target": "b"}
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://127.0.0.1:1", "https://[::1]:1/base", "http+unix://%2Frun%2Fs", "unix+http://%2Fs"],
+)
+def test_targets_of_every_kind_are_taken(target: str) -> None:
+    assert read_options({"target": target}) == RouteOptions()

@@ -1,0 +1,357 @@
+"""The routes service: one writer, one order, nothing half done."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Sequence
+from contextlib import suppress
+
+import pytest
+
+from hubgate.control.routes.service import RouteService
+from hubgate.errors import (
+    ConfigError,
+    RouteError,
+    RouteFixedError,
+    RouteNotFoundError,
+    StoreError,
+)
+from hubgate.model import Route, RouteOptions
+from hubgate.tasks import spawn
+from tests.control.recording import RecordingStore, RecordingWorkers
+
+TARGET = "http://127.0.0.1:9001"
+OTHER = "http://127.0.0.1:9002"
+
+
+def fixed(key: str, target: str = TARGET) -> Route:
+    return Route(key, target, fixed=True)
+
+
+async def opened(
+    *routes: Route,
+    store: RecordingStore | None = None,
+    workers: RecordingWorkers | None = None,
+    initial: Sequence[Route] = (),
+) -> RouteService:
+    service = RouteService(store or RecordingStore(), workers or RecordingWorkers())
+    await service.open(routes, initial)
+    return service
+
+
+def served(service: RouteService) -> dict[str, str]:
+    return {route.key: route.target for route in service.snapshot()}
+
+
+async def test_an_added_route_is_stored_then_with_every_worker_then_reported() -> None:
+    log: list[str] = []
+    workers = RecordingWorkers(log)
+    service = await opened(store=RecordingStore(log), workers=workers)
+    workers.gate.clear()
+    adding = spawn(service.add("/user/a", {"target": TARGET}), "add")
+    await workers.published.wait()
+    assert not adding.done()
+    workers.gate.set()
+    await adding
+    assert log == ["put", "publish", "acknowledged"]
+    assert workers.changes == [((Route("/user/a", TARGET, {"target": TARGET}),), ())]
+
+
+async def test_a_removed_route_is_gone_from_the_store_then_from_every_worker() -> None:
+    log: list[str] = []
+    workers = RecordingWorkers(log)
+    service = await opened(store=RecordingStore(log), workers=workers)
+    await service.add("/user/a", {"target": TARGET})
+    del log[:], workers.changes[:]
+    await service.remove("/user/a/")
+    assert log == ["delete", "publish", "acknowledged"]
+    assert workers.changes == [((), ("/user/a",))]
+    assert served(service) == {}
+
+
+async def test_a_route_keeps_what_was_posted_and_its_options() -> None:
+    service = await opened()
+    data = {"target": TARGET, "jupyterhub": True, "nested": {"a": [1]}}
+    await service.add("/a", data, RouteOptions(strip_prefix=True))
+    data["later"] = "not kept"
+    route = service.get("/a").route
+    assert route.data == {"target": TARGET, "jupyterhub": True, "nested": {"a": [1]}}
+    assert route.options.strip_prefix
+
+
+@pytest.mark.parametrize("data", [{}, {"target": None}, {"target": 1}, {"target": ["x"]}])
+async def test_a_route_needs_a_string_target(data: dict[str, object]) -> None:
+    workers = RecordingWorkers()
+    service = await opened(workers=workers)
+    with pytest.raises(RouteError, match="target"):
+        await service.add("/a", data)
+    assert workers.changes == []
+
+
+async def test_a_failing_store_changes_nothing_and_the_service_goes_on() -> None:
+    store, workers = RecordingStore(), RecordingWorkers()
+    service = await opened(store=store, workers=workers)
+    await service.add("/kept", {"target": TARGET})
+    before, moment = len(workers.changes), service.get("/kept").last_activity
+    store.failing = StoreError("the store is full")
+    changes: list[Awaitable[None]] = [
+        service.add("/new", {"target": TARGET}),
+        service.add("/kept", {"target": OTHER}),
+        service.remove("/kept"),
+    ]
+    for change in changes:
+        with pytest.raises(StoreError, match="full"):
+            await change
+    assert served(service) == {"/kept": TARGET}
+    assert service.get("/kept").last_activity == moment
+    assert len(workers.changes) == before
+    store.failing = None
+    await service.remove("/kept")
+    assert served(service) == {}
+
+
+async def test_a_cancelled_caller_leaves_no_change_half_done() -> None:
+    log: list[str] = []
+    store = RecordingStore(log)
+    service = await opened(store=store, workers=RecordingWorkers(log))
+    store.gate.clear()
+    adding = spawn(service.add("/a", {"target": TARGET}), "add")
+    await store.reached.wait()
+    adding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await adding
+    store.gate.set()
+    # Closing waits for the change under way.
+    await service.close()
+    assert log == ["put", "publish", "acknowledged"]
+    assert served(service) == {"/a": TARGET}
+
+
+async def test_removing_what_is_not_there_says_so() -> None:
+    service = await opened()
+    with pytest.raises(RouteNotFoundError, match="/nobody"):
+        await service.remove("/nobody")
+    with pytest.raises(RouteNotFoundError, match="/nobody"):
+        service.get("/nobody")
+
+
+async def test_routes_of_the_store_are_served_after_a_restart() -> None:
+    store = RecordingStore()
+    first = await opened(store=store)
+    await first.add("/a", {"target": TARGET, "user": "a"})
+    again = await opened(store=store)
+    assert again.get("/a").route == first.get("/a").route
+
+
+async def test_initial_routes_are_ordinary_ones() -> None:
+    service = await opened(initial=[Route("/", TARGET)])
+    assert service.get("/").route.data == {"target": TARGET}
+    await service.add("/", {"target": OTHER})
+    await service.remove("/")
+    assert served(service) == {}
+
+
+async def test_an_initial_route_does_not_displace_a_fixed_one() -> None:
+    service = await opened(fixed("/"), initial=[Route("/", OTHER)])
+    assert served(service) == {"/": TARGET}
+    await service.replace_fixed([])
+    assert served(service) == {}
+
+
+# --- fixed routes ---
+
+
+async def test_a_fixed_route_can_be_neither_replaced_nor_removed() -> None:
+    store, workers = RecordingStore(), RecordingWorkers()
+    service = await opened(fixed("/docs"), store=store, workers=workers)
+    with pytest.raises(RouteFixedError, match=r"/docs stands in routes\.yaml"):
+        await service.add("/docs/", {"target": OTHER})
+    with pytest.raises(RouteFixedError):
+        await service.remove("/docs")
+    assert (store.log, workers.changes) == ([], [])
+    assert service.get("/docs").route.data == {"target": TARGET}
+
+
+async def test_a_fixed_route_shadows_a_stored_one_which_returns_after_it() -> None:
+    workers = RecordingWorkers()
+    service = await opened(workers=workers)
+    await service.add("/a", {"target": OTHER})
+    del workers.changes[:]
+    await service.replace_fixed([fixed("/a")])
+    assert served(service) == {"/a": TARGET}
+    assert len(service) == 1
+    with pytest.raises(RouteFixedError):
+        await service.remove("/a")
+    await service.replace_fixed([])
+    assert served(service) == {"/a": OTHER}
+    assert [[route.target for route in put] for put, _ in workers.changes] == [[TARGET], [OTHER]]
+    assert all(delete == () for _, delete in workers.changes)
+
+
+async def test_a_change_is_sent_before_the_one_ahead_of_it_is_acknowledged() -> None:
+    workers = RecordingWorkers()
+    service = await opened(workers=workers)
+    workers.gate.clear()
+    async with asyncio.TaskGroup() as tasks:
+        adding = [tasks.create_task(service.add(key, {"target": TARGET})) for key in ("/a", "/b")]
+        removing = tasks.create_task(service.remove("/a"))
+        async with asyncio.timeout(30):
+            while len(workers.changes) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        assert not any(task.done() for task in (*adding, removing))
+        workers.gate.set()
+    sent = [([route.key for route in put], list(delete)) for put, delete in workers.changes]
+    assert sent == [(["/a"], []), (["/b"], []), ([], ["/a"])]
+
+
+async def test_replacing_fixed_routes_publishes_the_differences_as_one_change() -> None:
+    workers = RecordingWorkers()
+    same, moved = fixed("/same"), fixed("/moved")
+    service = await opened(same, moved, fixed("/gone"), workers=workers)
+    await service.replace_fixed([same, fixed("/moved", OTHER), fixed("hub.example.org/new/")])
+    ((put, delete),) = workers.changes
+    assert {(route.key, route.target) for route in put} == {
+        ("/moved", OTHER),
+        ("hub.example.org/new", TARGET),
+    }
+    assert delete == ("/gone",)
+    assert all(route.fixed for route in put)
+
+
+async def test_replacing_fixed_routes_by_the_same_publishes_nothing() -> None:
+    workers = RecordingWorkers()
+    service = await opened(fixed("/a"), fixed("/b"), workers=workers)
+    await service.replace_fixed([fixed("/b/"), fixed("/a")])
+    assert workers.changes == []
+
+
+async def test_two_spellings_of_one_fixed_route_are_refused_and_nothing_changes() -> None:
+    service = await opened(fixed("/a"))
+    with pytest.raises(ConfigError, match="twice"):
+        await service.replace_fixed([fixed("/b"), fixed("/b/")])
+    assert served(service) == {"/a": TARGET}
+
+
+# --- activity ---
+
+
+async def test_adding_and_replacing_count_as_activity() -> None:
+    service = await opened()
+    started = time.time()
+    await service.add("/a", {"target": TARGET})
+    first = service.get("/a").last_activity
+    assert started <= first <= time.time()
+    await service.add("/a", {"target": OTHER})
+    assert service.get("/a").last_activity > first
+
+
+async def test_the_latest_activity_wins_and_unknown_keys_are_ignored() -> None:
+    service = await opened(fixed("/fixed"))
+    await service.add("/a", {"target": TARGET})
+    later = time.time() + 100
+    service.record({"/a": later, "/fixed": later + 1, "/gone": later})
+    service.record({"/a": later - 50})
+    assert {live.route.key: live.last_activity for live in service.all()} == {
+        "/a": later,
+        "/fixed": later + 1,
+    }
+
+
+async def test_the_store_hears_only_of_newer_activity() -> None:
+    store = RecordingStore()
+    service = await opened(store=store)
+    await service.add("/a", {"target": TARGET})
+    await service.add("/b", {"target": TARGET})
+    later = time.time() + 100
+    service.record({"/a": later, "/b": 1.0, "/gone": later})
+    assert store.noted == [{"/a": later}]
+
+
+async def test_activity_from_before_a_restart_holds_unless_a_clock_was_ahead() -> None:
+    store = RecordingStore()
+    for key in ("/idle", "/ahead", "/unknown"):
+        await store.put(Route(key, TARGET))
+    started = time.time()
+    store.known = {"/idle": 1000.0, "/ahead": started + 10_000, "/gone": 1.0}
+    service = await opened(store=store)
+    found = {live.route.key: live.last_activity for live in service.all()}
+    assert set(found) == {"/idle", "/ahead", "/unknown"}
+    assert found["/idle"] == 1000.0
+    assert started <= found["/ahead"] == found["/unknown"] <= time.time()
+
+
+async def test_activity_does_not_outlive_its_route() -> None:
+    service = await opened()
+    await service.add("/a", {"target": TARGET})
+    service.record({"/a": time.time() + 1000})
+    await service.remove("/a")
+    await service.add("/a", {"target": TARGET})
+    assert service.get("/a").last_activity <= time.time()
+
+
+async def test_a_route_removed_while_all_are_read_is_left_out() -> None:
+    service = await opened()
+    for name in "abc":
+        await service.add(f"/{name}", {"target": TARGET})
+    reading = service.all()
+    seen = [next(reading).route.key]
+    await service.remove("/b")
+    await service.add("/d", {"target": TARGET})
+    assert seen + [live.route.key for live in reading] == ["/a", "/c"]
+
+
+# --- many at once ---
+
+
+class Replicas:
+    """Workers in miniature: each applies its changes late, and new ones join at any time."""
+
+    def __init__(self) -> None:
+        self.tables: list[dict[str, Route]] = []
+        self._late: list[list[tuple[Sequence[Route], Sequence[str]]]] = []
+
+    def join(self, snapshot: Sequence[Route]) -> None:
+        self.tables.append({route.key: route for route in snapshot})
+        self._late.append([])
+
+    async def publish(self, put: Sequence[Route], delete: Sequence[str]) -> None:
+        for inbox in self._late:
+            inbox.append((put, delete))
+        for _ in range(random.randrange(4)):
+            await asyncio.sleep(0)
+        for table, inbox in zip(self.tables, self._late, strict=True):
+            while inbox:
+                changed, gone = inbox.pop(0)
+                table.update((route.key, route) for route in changed)
+                for key in gone:
+                    del table[key]
+
+    async def collect(self) -> None:
+        """Nothing to report."""
+
+
+async def test_parallel_changes_leave_every_worker_with_the_same_table() -> None:
+    replicas = Replicas()
+    store = RecordingStore()
+    service = RouteService(store, replicas)
+    await service.open([], [])
+    replicas.join(service.snapshot())
+
+    chance = random.Random(7)
+
+    async def churn() -> None:
+        for _ in range(12):
+            key = f"/user/{chance.randrange(40)}"
+            if chance.random() < 0.6:
+                await service.add(key, {"target": f"http://127.0.0.1:{chance.randrange(1, 65536)}"})
+            else:
+                with suppress(RouteNotFoundError):
+                    await service.remove(key)
+        replicas.join(service.snapshot())
+
+    await asyncio.gather(*(churn() for _ in range(30)))
+    current = {route.key: route for route in service.snapshot()}
+    assert len(replicas.tables) == 31
+    assert 0 < len(current) <= 40
+    assert all(table == current for table in replicas.tables)
+    assert {route.key: route for route in await store.load()} == current

@@ -1,0 +1,68 @@
+"""A supervisor that hands over while its API is asked for something."""
+
+import asyncio
+from typing import cast
+
+import pytest
+
+from hubgate.control.bootstrap import Ground
+from hubgate.control.handover import HandedWorker
+from hubgate.control.listening.listeners import Listeners
+from hubgate.control.reload import Outcome, Parts, Reloader
+from hubgate.control.routes.service import RouteService
+from hubgate.control.supervisor import Supervisor
+from hubgate.control.upgrade import succession
+from hubgate.control.web.auth import TokenGuard
+from hubgate.control.web.endpoint import Endpoint
+from hubgate.control.workers.pool import WorkerPool
+from hubgate.settings import Settings
+from tests.control.recording import RecordingStore, RecordingWorkers
+from tests.control.serving import PATIENCE
+
+SETTINGS = Settings(store="memory:")
+
+
+class NoListeners:
+    def hand_over(self) -> tuple[()]:
+        return ()
+
+    def leave(self) -> None:
+        pass
+
+
+class NoWorkers:
+    revision = 7
+
+    async def hand_over(self) -> list[HandedWorker]:
+        return []
+
+
+class AskedToReload:
+    """An endpoint that gets a reload to do just when it is suspended."""
+
+    def __init__(self, reloader: Reloader) -> None:
+        self.outcome: Outcome | None = None
+        self._reloader = reloader
+
+    async def suspend(self) -> None:
+        self.outcome = await self._reloader.reload()
+
+
+async def hold_no_signals() -> None:
+    pass
+
+
+async def test_a_reload_that_comes_meanwhile_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(succession, "hold_signals", hold_no_signals)
+    supervisor = Supervisor(SETTINGS, lambda: SETTINGS, cast(Ground, None))
+    service = RouteService(RecordingStore(), RecordingWorkers())
+    await service.open((), ())
+    pool = cast(WorkerPool, NoWorkers())
+    reloader = Reloader(SETTINGS, lambda: SETTINGS, Parts(service, pool, (), TokenGuard(None)), {})
+    supervisor._reloader = reloader
+    endpoint = AskedToReload(reloader)
+    endpoints = [cast(Endpoint, endpoint)]
+    handing = supervisor._hand_over(cast(Listeners, NoListeners()), endpoints, pool, service)
+    handover = await asyncio.wait_for(handing, PATIENCE)
+    assert endpoint.outcome == Outcome()
+    assert handover.revision == 7
