@@ -10,8 +10,8 @@ from hubgate.model import ForwardRules, Route
 from hubgate.routing.keys import clean_key, join_key
 from hubgate.routing.table import RouteTable
 from hubgate.routing.target import parse_target
-from hubgate.settings.document import parse_document
-from hubgate.settings.fields import check_headers
+from hubgate.settings.routes_yaml.document import parse_document
+from hubgate.settings.routes_yaml.fields import check_headers
 from hubgate.store.records import decode, encode
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from hubgate.model import Address, ClientTLS, ForwardRules, Limits, Route, RouteOptions, Timeouts
-from hubgate.settings import Settings, schema
-from hubgate.settings.fields import PRIVATE_NETWORKS
+from hubgate.settings import Settings
 from hubgate.settings.load import load
+from hubgate.settings.routes_yaml import schema
+from hubgate.settings.routes_yaml.fields import PRIVATE_NETWORKS
 from tests.certificates.made import make_files
 from tests.settings.reading import Read, lines_of
 

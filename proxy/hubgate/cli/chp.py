@@ -10,11 +10,12 @@ import click
 
 from hubgate import __version__
 from hubgate.certificates.checks import certificate_dates
-from hubgate.cli import chp_settings, outcome
+from hubgate.cli import outcome
 from hubgate.cli.chp_options import chp_options
 from hubgate.control.launch import launch
 from hubgate.control.upgrade.succession import read_settings
 from hubgate.logs import configure_logging
+from hubgate.settings.chp import resolve
 from hubgate.settings.exposure import exposure_warnings
 
 NAME = "configurable-http-proxy"
@@ -27,11 +28,11 @@ log = logging.getLogger("hubgate")
 @chp_options
 def command(**options: Any) -> int:
     """The front proxy of a notebook hub, with the options of configurable-http-proxy."""
-    options["log_level"] = chp_settings.log_level(options["log_level"])
+    options["log_level"] = resolve.log_level(options["log_level"])
     configure_logging(options["log_level"])
-    settings = read_settings(lambda: chp_settings.build(options, os.environ))
+    settings = read_settings(lambda: resolve.build(options, os.environ))
     dates = certificate_dates(settings)
-    for warning in [*chp_settings.warnings(options), *exposure_warnings(settings), *dates]:
+    for warning in [*resolve.warnings(options), *exposure_warnings(settings), *dates]:
         log.warning("%s", warning)
     return launch(settings, None)
 

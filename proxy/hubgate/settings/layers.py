@@ -9,7 +9,7 @@ from typing import Any
 from hubgate.errors import ConfigError
 from hubgate.settings.access_log import OFF, anchor_log
 from hubgate.settings.checks import anchor_store
-from hubgate.settings.document import Place
+from hubgate.settings.routes_yaml.document import Place
 
 
 class Kind(Enum):

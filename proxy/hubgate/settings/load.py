@@ -13,12 +13,12 @@ from hubgate.errors import ConfigError
 from hubgate.model import Route
 from hubgate.settings.access_log import access_log_mistake
 from hubgate.settings.clashes import clashes
-from hubgate.settings.document import Document, read_document
 from hubgate.settings.exposure import check_exposure
 from hubgate.settings.layers import Layered, merge
-from hubgate.settings.mistakes import Source, describe
-from hubgate.settings.resolve import fixed_route, resolve
-from hubgate.settings.schema import File
+from hubgate.settings.routes_yaml.document import Document, read_document
+from hubgate.settings.routes_yaml.mistakes import Source, describe
+from hubgate.settings.routes_yaml.resolve import fixed_route, resolve
+from hubgate.settings.routes_yaml.schema import File
 from hubgate.settings.token import token_from_environment, token_from_file
 from hubgate.settings.urls import route_key
 from hubgate.settings.values import Settings

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hubgate.cli.chp_tls import client_tls, server_tls
 from hubgate.errors import ConfigError
 from hubgate.model import AccessLog, Address, ForwardRules, Headers, Route, Timeouts, WorkerConfig
 from hubgate.settings import Settings
@@ -17,6 +16,7 @@ from hubgate.settings.checks import (
     check_workers,
     worker_count,
 )
+from hubgate.settings.chp.tls import client_tls, server_tls
 from hubgate.settings.clashes import clashes
 from hubgate.settings.recovery_path import recovery_path
 from hubgate.settings.token import token_from_environment

@@ -8,9 +8,9 @@ from typing import get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from hubgate.settings.document import Place, dotted
 from hubgate.settings.layers import SETTINGS
-from hubgate.settings.schema import File, RouteEntry, Section
+from hubgate.settings.routes_yaml.document import Place, dotted
+from hubgate.settings.routes_yaml.schema import File, RouteEntry, Section
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from hubgate.model import (
     Timeouts,
     WorkerConfig,
 )
-from hubgate.settings import schema
 from hubgate.settings.access_log import OFF, anchor_log
 from hubgate.settings.checks import anchor_store, worker_count
+from hubgate.settings.routes_yaml import schema
 from hubgate.settings.values import Settings
 
 LOOPBACK = ("127.0.0.1",)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from hubgate.model import Limits, Timeouts
-from hubgate.settings.fields import (
+from hubgate.settings.routes_yaml.fields import (
     PRIVATE_NETWORKS,
     Bytes,
     Count,

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from hubgate.settings.document import parse_document
 from hubgate.settings.load import load
-from hubgate.settings.schema import File, Section
+from hubgate.settings.routes_yaml.document import parse_document
+from hubgate.settings.routes_yaml.schema import File, Section
 
-EXAMPLE = Path(__file__).parents[2] / "routes.yaml"
+EXAMPLE = Path(__file__).parents[3] / "routes.yaml"
 
 
 def test_the_example_works() -> None:

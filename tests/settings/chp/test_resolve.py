@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from hubgate.cli import chp_settings
 from hubgate.model import AccessLog, Address, ClientTLS, ForwardRules, Route, Timeouts
+from hubgate.settings.chp import resolve as resolve_module
 from tests.cli.drop import Drop
 
 # --- where it listens -------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_an_access_log(drop: Drop, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [("debug", "debug"), ("WARN", "warn"), ("warning", "warn"), ("critical", "error")],
 )
 def test_log_levels(given: str, level: str) -> None:
-    assert chp_settings.log_level(given) == level
+    assert resolve_module.log_level(given) == level
 
 
 # --- what it warns of -------------------------------------------------------------------------
