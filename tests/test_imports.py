@@ -23,7 +23,7 @@ ALLOWED = {
     "transport": SHARED,
     "routing": SHARED,
     "certificates": SHARED | {"transport", "settings"},
-    "http1": SHARED | {"routing", "upstream"},
+    "http1": SHARED | {"routing"},
     "settings": LOW,
     "upstream": LOW | {"http1"},
     "dataplane": LOW | {"http1", "upstream"},

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubgate.errors import BadResponseError
-from hubgate.http1.response import Body
+from hubgate.http1.message import Body
 from hubgate.routing.target import Peer
 from hubgate.upstream.connection import State, UpstreamConnection
 from tests.dataplane.peers import Target, until

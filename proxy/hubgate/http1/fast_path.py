@@ -8,8 +8,8 @@ spelled in any other way goes to llhttp; both ways read the same from the same b
 import re
 
 from hubgate.errors import HubgateError
+from hubgate.http1.message import CHUNKED, PLAIN_NAME, PLAIN_VALUE, split_lines
 from hubgate.http1.request import RequestHead, Written, read_head
-from hubgate.http1.response import CHUNKED, PLAIN_NAME, PLAIN_VALUE, split_lines
 from hubgate.model import Limits
 from hubgate.routing.paths import resolve_dots
 

@@ -14,10 +14,9 @@ from hubgate.errors import (
     VersionNotSupportedError,
 )
 from hubgate.http1.fast_path import LONGEST_PLAIN, HeaderBlock, HeaderBlocks, read_line
+from hubgate.http1.message import NO_BODY, OF_LENGTH, Bytes, RawHeaders
 from hubgate.http1.request import RequestHead, read_head
-from hubgate.http1.response import NO_BODY, OF_LENGTH, RawHeaders
 from hubgate.model import Limits
-from hubgate.upstream.connection import Bytes
 
 # llhttp knows RTSP and ICE besides HTTP and does not tell which one it has read. Where, in what
 # is fed at once, their names are looked for; in bytes.

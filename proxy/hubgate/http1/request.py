@@ -4,7 +4,7 @@ import re
 from typing import cast
 
 from hubgate.errors import BadRequestError, MethodNotAllowedError, VersionNotSupportedError
-from hubgate.http1.response import CHUNKED, LONGEST_BODY, NO_BODY, OF_LENGTH, RawHeaders
+from hubgate.http1.message import CHUNKED, LONGEST_BODY, NO_BODY, OF_LENGTH, RawHeaders
 from hubgate.routing.paths import resolve_dots
 
 _HOST = re.compile(

@@ -1,20 +1,23 @@
 """A response's head: its status, its headers, how its body is delimited."""
 
 import re
-from enum import Enum
 
 import httptools
 
-RawHeaders = list[tuple[bytes, bytes]]
+from hubgate.http1.message import (
+    CHUNKED,
+    LONGEST_BODY,
+    NO_BODY,
+    OF_LENGTH,
+    PLAIN_NAME,
+    PLAIN_VALUE,
+    UNTIL_CLOSE,
+    RawHeaders,
+    split_lines,
+)
 
-# Where lengths are held in 64 signed bits, a longer one would be negative.
-LONGEST_BODY = (1 << 63) - 1
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
-# A header line that is spelled as we would write it anew, by its two parts: visible ASCII, one
-# space after the colon and none at the line's end.
-PLAIN_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
-PLAIN_VALUE = rb": [!-~][\t -~]*+(?<![\t ])"
 # A whole head of such lines, with a plain length and nothing that belongs to one connection only.
 _HOP = rb"onnection|eep-alive|roxy-connection|e|railer|ransfer-encoding|pgrade|ontent-length"
 _LINE = rb"\r\n(?![CcKkPpTtUu](?i:" + _HOP + rb"):)" + PLAIN_NAME + PLAIN_VALUE
@@ -23,19 +26,6 @@ _PLAIN = re.compile(
     rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,18})(?:" + _LINE + rb")*\r\n\r\n"
 )
 _BODILESS = (204, 304)
-
-
-class Body(Enum):
-    """How a message's body is delimited (RFC 9112, section 6.3)."""
-
-    NONE = "none"
-    LENGTH = "length"
-    CHUNKED = "chunked"
-    UNTIL_CLOSE = "until close"
-
-
-# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each message.
-NO_BODY, OF_LENGTH, CHUNKED, UNTIL_CLOSE = Body
 
 
 class ResponseHead:
@@ -115,11 +105,6 @@ class ResponseHead:
             or (self.body is OF_LENGTH and self.length == 0)
         ):
             self.body = NO_BODY
-
-
-def split_lines(lines: list[bytes]) -> RawHeaders:
-    """Return header lines that have one space after each colon as (name, value)."""
-    return [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
 
 
 def stays_open(parser: httptools.HttpResponseParser, head: ResponseHead) -> bool:

@@ -4,6 +4,10 @@ import asyncio
 import select
 from typing import Any, cast
 
+# What may wait to be sent before the other side is slowed down, in bytes: the default of plain
+# transports. Those of TLS would take 512 KiB.
+WRITE_BUFFER = 1 << 16
+
 # Linux tells of a peer's end even when bytes wait before it; elsewhere only a reset shows.
 _LEFT = getattr(select, "POLLRDHUP", 0)
 

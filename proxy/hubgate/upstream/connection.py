@@ -15,23 +15,13 @@ from hubgate.errors import (
     UpstreamClosedError,
     UpstreamError,
 )
-from hubgate.http1.response import (
-    NO_BODY,
-    OF_LENGTH,
-    UNTIL_CLOSE,
-    RawHeaders,
-    ResponseHead,
-    printable,
-    stays_open,
-    without_framing,
-)
+from hubgate.http1.message import NO_BODY, OF_LENGTH, UNTIL_CLOSE, Bytes, RawHeaders
+from hubgate.http1.response import ResponseHead, printable, stays_open, without_framing
 from hubgate.routing.target import Peer
+from hubgate.transport.flow import WRITE_BUFFER
 
 # A response's head, in bytes, is not let grow further than this. (Node: 16 KiB.)
 _HEAD_LIMIT = 1 << 18
-# What may wait to be sent before the other side is slowed down, in bytes: the default of plain
-# transports. Those of TLS would take 512 KiB.
-WRITE_BUFFER = 1 << 16
 # A body is not copied out of the bytes it came in from this size on.
 _LARGE = 1 << 12
 _READ_AT_ONCE = 1 << 16
@@ -48,7 +38,6 @@ class State(Enum):
 
 # Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
 IDLE, _BUSY = State.IDLE, State.BUSY
-Bytes = bytes | memoryview
 
 
 class Receiver(Protocol):

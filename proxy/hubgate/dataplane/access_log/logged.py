@@ -13,9 +13,9 @@ from hubgate.dataplane.forwarding.exchange import Exchange
 from hubgate.dataplane.forwarding.time_limits import Expired
 from hubgate.dataplane.tunnels.tunnel import End, State, Tunnel
 from hubgate.errors import ConnectError, HubgateError
+from hubgate.http1.message import Bytes
 from hubgate.http1.reader import Incoming
 from hubgate.http1.response import ResponseHead
-from hubgate.upstream.connection import Bytes
 
 if TYPE_CHECKING:
     from hubgate.dataplane.plane import DataPlane

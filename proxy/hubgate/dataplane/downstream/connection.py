@@ -21,8 +21,7 @@ from hubgate.errors import RequestTimeoutError
 from hubgate.http1.fast_path import HeaderBlocks
 from hubgate.http1.reader import Incoming, RequestReader
 from hubgate.model import Limits, Timeouts
-from hubgate.transport.flow import has_left
-from hubgate.upstream.connection import WRITE_BUFFER
+from hubgate.transport.flow import WRITE_BUFFER, has_left
 
 # A client that is still sending when its answer is complete gets this long, in seconds, to read
 # it before the connection is cut (nginx: lingering_timeout).

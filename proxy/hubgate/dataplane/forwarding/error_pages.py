@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
-from hubgate.dataplane.forwarding.request_writer import REASONS
 from hubgate.errors import HubgateError, RouteError, StaleConnectionError, UpstreamError
+from hubgate.http1.message import REASONS, Bytes
 from hubgate.http1.request import RequestHead
 from hubgate.http1.response import ResponseHead
 from hubgate.model import ForwardRules
 from hubgate.routing.target import Target, parse_target
-from hubgate.upstream.connection import Bytes, UpstreamConnection
+from hubgate.upstream.connection import UpstreamConnection
 from hubgate.upstream.pool import Pool
 
 log = logging.getLogger("hubgate")

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 from hubgate.dataplane.downstream.connection import Downstream, Hold
 from hubgate.dataplane.forwarding import error_pages
-from hubgate.dataplane.forwarding.request_writer import (
+from hubgate.dataplane.forwarding.response_writer import (
     asked_for,
-    chunk,
     is_redirect,
     response_bytes,
     response_lines,
@@ -24,14 +23,15 @@ from hubgate.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
+from hubgate.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, Bytes, chunk
 from hubgate.http1.reader import Incoming
 from hubgate.http1.request import RequestHead
-from hubgate.http1.response import CHUNKED, NO_BODY, UNTIL_CLOSE, ResponseHead
+from hubgate.http1.response import ResponseHead
 from hubgate.routing.table import RouteEntry
 from hubgate.routing.target import Target
 from hubgate.tasks import spawn
 from hubgate.transport.flow import pause_reading, resume_reading
-from hubgate.upstream.connection import Bytes, UpstreamConnection
+from hubgate.upstream.connection import UpstreamConnection
 
 if TYPE_CHECKING:
     from hubgate.dataplane.plane import DataPlane
