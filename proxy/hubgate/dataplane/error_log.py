@@ -2,6 +2,8 @@
 
 from collections.abc import Hashable
 
+from hubgate.bounded import BoundedDict
+
 _INTERVAL = 1.0
 _MOST_KEYS = 1024
 
@@ -11,7 +13,7 @@ class Sampler:
 
     def __init__(self) -> None:
         # When the last line was, and how many have been left out since.
-        self._seen: dict[Hashable, list[float]] = {}
+        self._seen: BoundedDict[Hashable, list[float]] = BoundedDict(_MOST_KEYS)
 
     def admit(self, key: Hashable, now: float) -> int | None:
         """Return None for a line to be left out, else how many were left out before it.
@@ -20,8 +22,6 @@ class Sampler:
         """
         seen = self._seen.get(key)
         if seen is None:
-            if len(self._seen) >= _MOST_KEYS:
-                self._seen.clear()
             self._seen[key] = [now, 0]
             return 0
         if now - seen[0] < _INTERVAL:

@@ -7,6 +7,7 @@ spelled in any other way goes to llhttp; both ways read the same from the same b
 
 import re
 
+from hubgate.bounded import BoundedDict
 from hubgate.errors import HubgateError
 from hubgate.http1.message import CHUNKED, PLAIN_NAME, PLAIN_VALUE, split_lines
 from hubgate.http1.request import RequestHead, Written, read_head
@@ -80,7 +81,7 @@ class HeaderBlocks:
         self._limits = limits
         self._known: dict[bytes, HeaderBlock] = {}
         self._size = 0
-        self._seen: set[int] = set()
+        self._seen: BoundedDict[int, None] = BoundedDict(_MOST_SEEN)
 
     def __repr__(self) -> str:
         return f"<HeaderBlocks {len(self._known)} known>"
@@ -93,9 +94,7 @@ class HeaderBlocks:
             if mark in self._seen:
                 self._keep(block)
             else:
-                if len(self._seen) >= _MOST_SEEN:
-                    self._seen.clear()
-                self._seen.add(mark)
+                self._seen[mark] = None
         return block
 
     def _keep(self, block: HeaderBlock) -> None:

@@ -3,6 +3,7 @@
 import re
 from typing import cast
 
+from hubgate.bounded import BoundedDict
 from hubgate.errors import BadRequestError, MethodNotAllowedError, VersionNotSupportedError
 from hubgate.http1.message import CHUNKED, LONGEST_BODY, NO_BODY, OF_LENGTH, RawHeaders
 from hubgate.routing.paths import resolve_dots
@@ -158,7 +159,7 @@ class Written:
 
     def __init__(self) -> None:
         self._rules: object = None
-        self._rests: dict[tuple[object, object], bytes] = {}
+        self._rests: BoundedDict[tuple[object, object], bytes] = BoundedDict(_RESTS_KEPT)
 
     def get(self, route: object, origin: object, rules: object) -> bytes | None:
         """Return what was kept, if the rules are still the same."""
@@ -166,7 +167,7 @@ class Written:
 
     def keep(self, route: object, origin: object, rules: object, rest: bytes) -> None:
         """Keep `rest`; few clients send the same lines, and each uses few routes at a time."""
-        if self._rules is not rules or len(self._rests) >= _RESTS_KEPT:
+        if self._rules is not rules:
             self._rests.clear()
         self._rules = rules
         self._rests[route, origin] = rest

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
+from hubgate.bounded import BoundedDict
 from hubgate.errors import HubgateError, RouteError, StaleConnectionError, UpstreamError
 from hubgate.http1.message import REASONS, Bytes
 from hubgate.http1.request import RequestHead
@@ -117,7 +118,7 @@ class ErrorPages:
         self._folder = Path(rules.error_path) if rules.error_path else None
         self._target: Target | None = None
         self._clock = asyncio.get_running_loop().time
-        self._kept: dict[tuple[int, bytes], tuple[float, Page]] = {}
+        self._kept: BoundedDict[tuple[int, bytes], tuple[float, Page]] = BoundedDict(_MOST_KEPT)
         if rules.error_target:
             self._target = parse_target(rules.error_target)
         # Pages must be asked for: `fetch` is the call to make.
@@ -158,8 +159,6 @@ class ErrorPages:
         except (HubgateError, TimeoutError) as error:
             log.error("failed to get the custom error page for %d: %s", status, error)
             page = self.local(status, head)
-        if len(self._kept) >= _MOST_KEPT:
-            self._kept.clear()
         self._kept[status, head.target] = (now + _KEEP_SECONDS, page)
         return page
 

@@ -2,6 +2,7 @@
 
 from time import perf_counter
 
+from hubgate.bounded import BoundedDict
 from hubgate.errors import BadTargetError, BusyError, NoRouteError
 from hubgate.http1.request import RequestHead
 from hubgate.model import Limits
@@ -24,7 +25,7 @@ class Matcher:
     def __init__(self, table: RouteTable) -> None:
         self._table = table
         self._version = table.version
-        self._known: dict[bytes, Match] = {}
+        self._known: BoundedDict[bytes, Match] = BoundedDict(_MOST_KNOWN)
         self.seconds = 0.0
 
     def __repr__(self) -> str:
@@ -46,8 +47,6 @@ class Matcher:
         if match is None:
             match = self._find(head)
             if len(key) <= _LONGEST_KNOWN:
-                if len(self._known) >= _MOST_KNOWN:
-                    self._known.clear()
                 self._known[key] = match
         entry = match[0]
         most = limits.route_requests
