@@ -82,9 +82,9 @@ class DataPlane:
         self.timeouts = config.timeouts
         self.watches = watches(config.timeouts)
         self.rewrites_location = config.rules.auto_rewrite or bool(config.rules.protocol_rewrite)
-        self.pool = Pool(config.timeouts, tls, config.limits.upstream_idle)
-        self.connector = Connector(self.pool, config.timeouts)
-        self.error_pages = ErrorPages(config.rules, self.pool, config.timeouts.connect)
+        self.pool = Pool(config.timeouts, config.limits.upstream_idle, self.loop.time)
+        self.connector = Connector(self.pool, config.timeouts, tls)
+        self.error_pages = ErrorPages(config.rules, self.connector, config.timeouts.connect)
         self.admission.limits = config.limits
         self._config = config
         self._custom = header_lines(config.rules.custom_headers)
@@ -113,7 +113,7 @@ class DataPlane:
         cannot be used. How routes are matched (`host_routing`, `native_routes`) stays.
         """
         tls = server_context(config.tls) if config.tls is not None else None
-        old = self.pool
+        old = self.connector
         self._configure(config)
         old.close()
         for door in self._doors:
@@ -191,7 +191,7 @@ class DataPlane:
             client.abort()
         for tunnel in list(self.tunnels):
             tunnel.abort()
-        self.pool.close()
+        self.connector.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
 
@@ -299,7 +299,6 @@ class DataPlane:
                     client.expire()
             for tunnel in [tunnel for tunnel in self.tunnels if tunnel.deadline < now]:
                 tunnel.expire()
-            self.pool.sweep()
             self.connector.sweep()
 
 

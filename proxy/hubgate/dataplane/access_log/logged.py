@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from hubgate.dataplane.access_log.log import AccessLog
 from hubgate.dataplane.access_log.record import Record
 from hubgate.dataplane.downstream.connection import Downstream
-from hubgate.dataplane.forwarding.error_pages import Page
+from hubgate.dataplane.forwarding.answers import Page
 from hubgate.dataplane.forwarding.exchange import Exchange
 from hubgate.dataplane.forwarding.time_limits import Expired
 from hubgate.dataplane.tunnels.tunnel import End, State, Tunnel

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, cast
 
 from hubgate.dataplane.downstream.connection import Downstream, Hold
-from hubgate.dataplane.forwarding import error_pages
+from hubgate.dataplane.forwarding.answers import HEALTH, HEALTHY, Page, answer
 from hubgate.dataplane.forwarding.response_writer import (
     asked_for,
     is_redirect,
@@ -117,8 +117,8 @@ class Exchange:
         self._head = head
         self._keep = head.keep_alive and not self._client.closing
         plane = self._plane
-        if head.target == error_pages.HEALTH and not head.upgrade:
-            self._answer(200, error_pages.HEALTHY)
+        if head.target == HEALTH and not head.upgrade:
+            self._answer(200, HEALTHY)
             return
         if head.upgrade:
             plane.requests_ws += 1
@@ -131,7 +131,7 @@ class Exchange:
             return
         entry.requests += 1
         self._entry, self._target = entry, target
-        take = plane.pool.take if head.body is NO_BODY else plane.pool.take_surely
+        take = plane.pool.take if head.body is NO_BODY else plane.connector.take_surely
         connection = take(target.peer)
         if connection is None and (outage := plane.connector.outage(target.peer)) is not None:
             self._refuse(outage)
@@ -140,7 +140,7 @@ class Exchange:
             self._opening = plane.opening(self._client, head, entry, target)
         except HubgateError as error:
             if connection is not None:
-                plane.pool.put(connection)
+                plane.connector.give_back(connection)
             self._fail(error)
             return
         if connection is not None:
@@ -321,9 +321,7 @@ class Exchange:
         if connection is not None:
             if not self._client.writable:
                 resume_reading(connection.transport)
-            if self._request.ended:
-                self._plane.pool.put(connection)
-            else:
+            if not self._request.ended or not self._plane.pool.put(connection):
                 connection.abort()
         if self._status < 300 and self._entry is not None:
             self._entry.touch()
@@ -378,13 +376,13 @@ class Exchange:
         self._task = None
         self._answer(status, page)
 
-    def _answer(self, status: int, page: error_pages.Page) -> None:
+    def _answer(self, status: int, page: Page) -> None:
         """Send a response of our own."""
         request, client = self._request, self._client
         self._finish()
         close = not self._keep or client.closing or not request.ended
         head_only = request.head is not None and request.head.method == b"HEAD"
-        client.transport.write(error_pages.answer(status, page, close, head_only))
+        client.transport.write(answer(status, page, close, head_only))
         client.done(not close)
 
     def _finish(self) -> None:
