@@ -2,13 +2,8 @@
 
 from typing import cast
 
-from hubgate.dataplane.forwarding.request_writer import (
-    forward_path,
-    forwarded_lines,
-    passed_lines,
-    request_rest,
-)
-from hubgate.dataplane.forwarding.trust import Trust
+from hubgate.dataplane.forwarding.request_writer import forward_path, request_rest
+from hubgate.dataplane.forwarding.trust import Trust, forwarded_lines, passed_lines
 from hubgate.errors import BadRequestError
 from hubgate.http1.fast_path import HeaderBlocks
 from hubgate.http1.reader import Incoming, RequestReader

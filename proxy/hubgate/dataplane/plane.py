@@ -19,7 +19,7 @@ from hubgate.dataplane.error_log import Sampler
 from hubgate.dataplane.forwarding.error_pages import ErrorPages
 from hubgate.dataplane.forwarding.exchange import Exchange
 from hubgate.dataplane.forwarding.match import Matcher
-from hubgate.dataplane.forwarding.request_writer import forward_path, header_lines, request_rest
+from hubgate.dataplane.forwarding.request_writer import RequestWriter
 from hubgate.dataplane.forwarding.time_limits import watches
 from hubgate.dataplane.forwarding.trust import Trust
 from hubgate.dataplane.tunnels.tunnel import Tunnel
@@ -29,7 +29,6 @@ from hubgate.http1.reader import Incoming
 from hubgate.http1.request import RequestHead
 from hubgate.model import Report, WorkerConfig
 from hubgate.routing.table import RouteEntry, RouteTable
-from hubgate.routing.target import Target
 from hubgate.tasks import arrivals, spawn
 from hubgate.upstream.connector import Connector
 from hubgate.upstream.pool import Pool
@@ -87,8 +86,8 @@ class DataPlane:
         self.error_pages = ErrorPages(config.rules, self.connector, config.timeouts.connect)
         self.admission.limits = config.limits
         self._config = config
-        self._custom = header_lines(config.rules.custom_headers)
-        self._trust = Trust(config.rules.trusted_peers)
+        self.trust = Trust(config.rules.trusted_peers)
+        self.request_writer = RequestWriter(config.rules, self.trust)
 
     def __repr__(self) -> str:
         return f"<DataPlane {len(self._listener.clients)} clients, {len(self.tunnels)} tunnels>"
@@ -264,30 +263,7 @@ class DataPlane:
 
     def believes(self, client: Downstream) -> bool:
         """Say whether a client may say on whose behalf it speaks."""
-        return self._trust.origin(client).trusted
-
-    def opening(
-        self, client: Downstream, head: RequestHead, entry: RouteEntry, target: Target
-    ) -> bytes:
-        """Return the head that goes to the target.
-
-        Raises BadRequestError when the prefix to be dropped cannot be told for certain.
-        """
-        rules, last = self.rules, head.opening
-        if last is not None and last[0] is entry and last[1] is rules:
-            return last[2]
-        rests = head.rests
-        origin = client.origin or self._trust.origin(client)
-        rest = None if rests is None else rests.get(entry, origin, rules)
-        if rest is None:
-            lines = self._trust.lines(client, head, rules.x_forward)
-            configured = (*self._custom, *entry.header_lines)
-            rest = request_rest(head, target, rules, lines, configured)
-            if rests is not None:
-                rests.keep(entry, origin, rules, rest)
-        opening = b"%b %b%b" % (head.method, forward_path(head, entry, target, rules), rest)
-        head.opening = entry, rules, opening
-        return opening
+        return self.trust.origin(client).trusted
 
     async def _sweep(self) -> None:
         """Close what has passed its deadline, twice a second: no timer per connection."""

@@ -10,7 +10,7 @@ import re
 from hubgate.bounded import BoundedDict
 from hubgate.errors import HubgateError
 from hubgate.http1.message import CHUNKED, PLAIN_NAME, PLAIN_VALUE, split_lines
-from hubgate.http1.request import RequestHead, Written, read_head
+from hubgate.http1.request import RequestHead, read_head
 from hubgate.model import Limits
 from hubgate.routing.paths import resolve_dots
 
@@ -39,19 +39,50 @@ LONGEST_PLAIN = 1 << 13
 # And what is kept for all of them together, likewise.
 _MOST_KNOWN = 1 << 18
 _MOST_SEEN = 1 << 10
+_MOST_WRITTEN = 32
+
+
+class Written:
+    """What was made of a block of header lines for its targets, by route and origin.
+
+    Connections of other clients may send the same lines and share this. What goes to a target also
+    says who asks (the X-Forwarded-* lines), so the origin belongs to the key: nothing that was made
+    for one client's connection is ever used for a connection of another origin. Of other rules
+    than `rules` nothing is left.
+    """
+
+    __slots__ = ("_made", "_rules")
+
+    def __init__(self) -> None:
+        self._rules: object = None
+        # Few clients send the same lines, and each uses few routes at a time.
+        self._made: BoundedDict[tuple[object, object], bytes] = BoundedDict(_MOST_WRITTEN)
+
+    def get(self, route: object, origin: object, rules: object) -> bytes | None:
+        """Return what was kept, if the rules are still the same."""
+        return self._made.get((route, origin)) if self._rules is rules else None
+
+    def keep(self, route: object, origin: object, rules: object, made: bytes) -> None:
+        """Keep what was made of the lines for this route and origin, under `rules`."""
+        if self._rules is not rules:
+            self._made.clear()
+            self._rules = rules
+        self._made[route, origin] = made
 
 
 class HeaderBlock:
     """The header lines of a plain request, from the request line's end to the blank line.
 
-    `raw` is how they came; `head` is what they say, under no matter which request line.
+    `raw` is how they came; `head` is what they say, under no matter which request line; `written`
+    is what was made of them.
     """
 
-    __slots__ = ("head", "raw")
+    __slots__ = ("head", "raw", "written")
 
     def __init__(self, raw: bytes, head: RequestHead) -> None:
         self.raw = raw
         self.head = head
+        self.written = Written()
 
     @classmethod
     def read(cls, raw: bytes, limits: Limits) -> "HeaderBlock | None":
@@ -64,10 +95,7 @@ class HeaderBlock:
             return None
         match = _USUAL.fullmatch(raw)
         head = _read_special(raw) if match is None else RequestHead.usual(*match.groups())
-        if head is None:
-            return None
-        head.rests = Written()
-        return cls(raw, head)
+        return None if head is None else cls(raw, head)
 
 
 class HeaderBlocks:

@@ -27,14 +27,18 @@ class Incoming:
     """A request as it arrives.
 
     `head` is None when it was malformed: `error` then says how. `error` beside a head means
-    that the body went wrong. `leftover` are bytes of the protocol an upgrade asks for.
+    that the body went wrong. `leftover` are bytes of the protocol an upgrade asks for. `block` are
+    the header lines it was read from, when they may come again; `opening` is what was made of it
+    last. A reader returns the same object for the same bytes, and never to another connection.
     """
 
-    __slots__ = ("chunks", "ended", "error", "head", "leftover")
+    __slots__ = ("block", "chunks", "ended", "error", "head", "leftover", "opening")
 
     def __init__(self, head: RequestHead | None, error: HubgateError | None = None) -> None:
         self.head = head
         self.error = error
+        self.block: HeaderBlock | None = None
+        self.opening: tuple[object, object, bytes] | None = None
         self.chunks: list[Bytes] = []
         self.ended = error is not None
         self.leftover = b""
@@ -129,6 +133,7 @@ class RequestReader:
             return None
         self._closing = not head.keep_alive
         request = Incoming(head)
+        request.block = block
         if head.length:
             self._begin_plain_body(request, data, end)
         else:

@@ -137,7 +137,8 @@ class Exchange:
             self._refuse(outage)
             return
         try:
-            self._opening = plane.opening(self._client, head, entry, target)
+            writer = plane.request_writer
+            self._opening = writer.opening(self._client, self._request, entry, target)
         except HubgateError as error:
             if connection is not None:
                 plane.connector.give_back(connection)

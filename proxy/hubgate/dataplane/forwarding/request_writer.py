@@ -1,18 +1,50 @@
 """Writing a request's head anew, towards its target."""
 
 from collections.abc import Container, Sequence
+from typing import cast
 
+from hubgate.dataplane.downstream.connection import Downstream
+from hubgate.dataplane.forwarding.trust import Trust
 from hubgate.http1.message import CHUNKED, OF_LENGTH
+from hubgate.http1.reader import Incoming
 from hubgate.http1.request import RequestHead
-from hubgate.model import ForwardRules, Headers
+from hubgate.model import ForwardRules
 from hubgate.routing.paths import drop_segments
-from hubgate.routing.table import RouteEntry
+from hubgate.routing.table import RouteEntry, header_lines
 from hubgate.routing.target import Target
 
 
-def header_lines(headers: Headers) -> tuple[bytes, ...]:
-    """Encode configured headers as raw lines."""
-    return tuple(f"{name}: {value}".encode("latin-1") for name, value in headers)
+class RequestWriter:
+    """Writes requests' heads by the rules of one configuration."""
+
+    def __init__(self, rules: ForwardRules, trust: Trust) -> None:
+        self._rules = rules
+        self._custom = header_lines(rules.custom_headers)
+        self._trust = trust
+
+    def opening(
+        self, client: Downstream, request: Incoming, entry: RouteEntry, target: Target
+    ) -> bytes:
+        """Return the head that goes to the target, for a request whose own head was readable.
+
+        Raises BadRequestError when the prefix to be dropped cannot be told for certain.
+        """
+        rules, last = self._rules, request.opening
+        if last is not None and last[0] is entry and last[1] is rules:
+            return last[2]
+        head = cast(RequestHead, request.head)
+        written = None if request.block is None else request.block.written
+        origin = client.origin or self._trust.origin(client)
+        rest = None if written is None else written.get(entry, origin, rules)
+        if rest is None:
+            lines = self._trust.lines(client, head, rules.x_forward)
+            configured = (*self._custom, *entry.header_lines)
+            rest = request_rest(head, target, rules, lines, configured)
+            if written is not None:
+                written.keep(entry, origin, rules, rest)
+        opening = b"%b %b%b" % (head.method, forward_path(head, entry, target, rules), rest)
+        request.opening = entry, rules, opening
+        return opening
 
 
 def forward_path(
@@ -75,43 +107,3 @@ def _joined_query(path: bytes, query: bytes) -> bytes:
 
 def _without(lines: list[bytes], names: Container[bytes]) -> list[bytes]:
     return [line for line in lines if line.partition(b":")[0].lower() not in names]
-
-
-def forwarded_lines(head: RequestHead, peer: str, secure: bool, trusted: bool) -> list[bytes]:
-    """Return the X-Forwarded-* lines: appended to what a trusted peer sent, else set anew."""
-    before = head.forwarded if trusted else {}
-    proto = b"https" if secure else b"http"
-    if head.upgrade:
-        proto = b"wss" if secure else b"ws"
-    host = head.host or b""
-    lines = [
-        _appended(b"X-Forwarded-Port", _port(host, secure), before),
-        _appended(b"X-Forwarded-Proto", proto, before),
-    ]
-    # A peer on a unix socket has no address: an empty one would hide those before it.
-    if peer:
-        lines.append(_appended(b"X-Forwarded-For", peer.encode("latin-1"), before))
-    elif given := before.get(b"x-forwarded-for"):
-        lines.append(b"X-Forwarded-For: " + given)
-    if first := before.get(b"x-forwarded-host") or host:
-        lines.append(b"X-Forwarded-Host: " + first)
-    if given := before.get(b"forwarded"):
-        lines.append(b"Forwarded: " + given)
-    return lines
-
-
-def passed_lines(head: RequestHead, trusted: bool) -> list[bytes]:
-    """Return what stays of incoming forwarding headers when none are to be added."""
-    if not trusted:
-        return []
-    return [name + b": " + value for name, value in head.forwarded.items()]
-
-
-def _appended(name: bytes, value: bytes, before: dict[bytes, bytes]) -> bytes:
-    old = before.get(name.lower())
-    return name + b": " + (value if not old else old + b"," + value)
-
-
-def _port(host: bytes, secure: bool) -> bytes:
-    port = host.rpartition(b":")[2] if b":" in host and not host.endswith(b"]") else b""
-    return port or (b"443" if secure else b"80")
