@@ -3,6 +3,7 @@
 from time import perf_counter
 
 from hubgate.bounded import BoundedDict
+from hubgate.dataplane.counters import Counters
 from hubgate.errors import BadTargetError, BusyError, NoRouteError
 from hubgate.http1.request import RequestHead
 from hubgate.model import Limits
@@ -17,16 +18,13 @@ _LONGEST_KNOWN = 256
 
 
 class Matcher:
-    """Finds the route of a request, and remembers the answer while the table stays as it is.
+    """Finds the route of a request, and remembers the answer while the table stays as it is."""
 
-    `seconds` is how long the table was searched since it was last set to zero.
-    """
-
-    def __init__(self, table: RouteTable) -> None:
+    def __init__(self, table: RouteTable, counters: Counters) -> None:
         self._table = table
+        self._counters = counters
         self._version = table.version
         self._known: BoundedDict[bytes, Match] = BoundedDict(_MOST_KNOWN)
-        self.seconds = 0.0
 
     def __repr__(self) -> str:
         return f"<Matcher {len(self._known)} known>"
@@ -61,7 +59,7 @@ class Matcher:
         begun = perf_counter()
         host = "" if head.host is None else head.host.decode("latin-1")
         entry = self._table.match(host, head.target.decode("latin-1"))
-        self.seconds += perf_counter() - begun
+        self._counters.match_seconds += perf_counter() - begun
         if entry is None:
             raise NoRouteError("no route")
         if entry.target is None:

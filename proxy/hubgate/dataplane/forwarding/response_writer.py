@@ -23,6 +23,28 @@ _PERSISTENCE = frozenset((b"close", b"keep-alive", b"upgrade"))
 _FRAMING = frozenset((b"content-length", b"content-type", b"set-cookie"))
 
 
+class ResponseWriter:
+    """Writes responses' heads by the rules of one configuration."""
+
+    def __init__(self, rules: ForwardRules) -> None:
+        self._rules = rules
+        self._rewrites_location = rules.auto_rewrite or bool(rules.protocol_rewrite)
+
+    def opening(
+        self, head: ResponseHead, request: RequestHead, target: Target, chunked: bool, keep: bool
+    ) -> bytes:
+        """Return the head that goes to the client.
+
+        `chunked`: the body goes out in chunks; `keep`: the client's connection stays open.
+        """
+        if head.raw and not request.http10 and not self._rewrites_location:
+            return head.raw if keep else head.raw[:-2] + b"Connection: close\r\n\r\n"
+        lines = response_lines(head)
+        if self._rewrites_location and head.status in _REDIRECTS:
+            rewrite_location(lines, target, self._rules, request)
+        return response_bytes(lines, request, chunked, keep)
+
+
 def response_lines(head: ResponseHead) -> list[bytes]:
     """Return the response's status line and end-to-end headers, as lines without line ends."""
     reason = head.reason or REASONS.get(head.status, b"")
@@ -90,8 +112,3 @@ def _rewritten(location: bytes, target: Target, rules: ForwardRules, request: Re
     if rules.auto_rewrite and request.host:
         authority = request.host
     return scheme + mark + authority + slash + path
-
-
-def is_redirect(status: int) -> bool:
-    """Say whether a status is one of those whose Location is rewritten."""
-    return status in _REDIRECTS

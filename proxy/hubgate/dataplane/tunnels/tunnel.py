@@ -31,7 +31,7 @@ class Tunnel:
     """Two ends that write what the other one reads, with back-pressure both ways.
 
     A websocket's data frames count as activity of the route, its ping and pong do not; of any
-    other protocol every byte counts.
+    other protocol every byte counts. With `counts`, the bytes that pass are counted, by side.
     """
 
     __slots__ = ("_ends", "_on_closed", "deadline", "entry", "loop", "peer", "state")
@@ -42,6 +42,7 @@ class Tunnel:
         peer: str,
         websocket: bool,
         on_closed: "Callable[[Tunnel], None]",
+        counts: bool = False,
     ) -> None:
         self.entry = entry
         self.peer = peer
@@ -49,18 +50,20 @@ class Tunnel:
         self.loop = asyncio.get_running_loop()
         self.deadline = _FOREVER
         self._on_closed = on_closed
+        side = CountingEnd if counts else End
         self._ends: tuple[End, ...] = (
-            self.end_kind(self, websocket, CLOSE_GOING_AWAY_MASKED),
-            self.end_kind(self, websocket, CLOSE_GOING_AWAY),
+            side(self, websocket, CLOSE_GOING_AWAY_MASKED),
+            side(self, websocket, CLOSE_GOING_AWAY),
         )
 
     def __repr__(self) -> str:
         return f"<Tunnel {self.entry.key} {self.state.value}>"
 
     @property
-    def end_kind(self) -> "type[End]":
-        """What each side is."""
-        return End
+    def passed(self) -> tuple[int, int]:
+        """How many bytes went from the client to the target, and back; zeros if uncounted."""
+        client, target = self._ends
+        return client.passed, target.passed
 
     def open(
         self, client: asyncio.Transport, target: asyncio.Transport, first: tuple[bytes, bytes]
@@ -149,7 +152,7 @@ class End(asyncio.Protocol):
     """One side of a tunnel: what it reads goes to the other side.
 
     `ended`: it has sent its last byte; `gone`: its connection is closed; `silent`: nothing that
-    it sends is passed on any more.
+    it sends is passed on any more; `passed`: how many bytes were, if that is counted.
     """
 
     __slots__ = (
@@ -158,6 +161,7 @@ class End(asyncio.Protocol):
         "ended",
         "gone",
         "other",
+        "passed",
         "silent",
         "transport",
         "tunnel",
@@ -168,6 +172,7 @@ class End(asyncio.Protocol):
         self.ended = False
         self.gone = False
         self.silent = False
+        self.passed = 0
         self._close_frame = close_frame
         self._scanner = FrameScanner() if websocket else None
 
@@ -221,3 +226,14 @@ class End(asyncio.Protocol):
         self.tunnel.stalled(False)
         if not self.other.gone:
             resume_reading(self.other.transport)
+
+
+class CountingEnd(End):
+    """One side of a tunnel whose bytes are counted."""
+
+    __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        if not self.silent:
+            self.passed += len(data)
+        super().data_received(data)
