@@ -5,12 +5,7 @@ from importlib.resources import files
 
 from aiohttp import web
 
-from hubgate.control.api.access import (
-    Handler,
-    access_middleware,
-    not_allowed,
-    plain,
-)
+from hubgate.control.api.access import access_middleware
 from hubgate.control.api.dates import milliseconds, parse_moment
 from hubgate.control.api.openapi import description
 from hubgate.control.api.posted import read_data, read_options
@@ -22,6 +17,7 @@ from hubgate.control.routes.service import LiveRoute, RouteService, Workers
 from hubgate.control.web.auth import TokenGuard
 from hubgate.control.web.protocol import handler_args
 from hubgate.control.web.refusal import Refusals
+from hubgate.control.web.responses import Handler, not_allowed, plain
 from hubgate.errors import RouteError
 from hubgate.model import ForwardRules, RouteOptions
 from hubgate.routing.keys import clean_host, join_key, split_key

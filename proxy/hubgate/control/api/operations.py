@@ -5,11 +5,11 @@ from dataclasses import asdict
 
 from aiohttp import web
 
-from hubgate.control.api.access import REASON, UNLOGGED, Handler, not_allowed, plain
 from hubgate.control.reload import Outcome
 from hubgate.control.upgrade.upgrader import Upgrader
 from hubgate.control.web.auth import TokenGuard
 from hubgate.control.web.refusal import Refusals
+from hubgate.control.web.responses import REASON, UNLOGGED, Handler, not_allowed, plain
 
 Methods = Mapping[str, Handler]
 
