@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from hubgate import __version__
 from hubgate.control.announcement import announce
 from hubgate.control.api.app import build_api
-from hubgate.control.api.operations import Operations, reload_page, upgrade_page
+from hubgate.control.api.operations import reload_page, upgrade_page
 from hubgate.control.bootstrap import Ground
 from hubgate.control.file_watch import versions
 from hubgate.control.handover import Handover
@@ -24,8 +24,9 @@ from hubgate.control.routes.service import RouteService
 from hubgate.control.upgrade import succession
 from hubgate.control.upgrade.rehearsal import NewCode, rehearse
 from hubgate.control.upgrade.upgrader import Upgrader
-from hubgate.control.web.auth import TokenGuard
 from hubgate.control.web.endpoint import Endpoint
+from hubgate.control.web.guard import Guard
+from hubgate.control.web.pages import Pages
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.errors import HubgateError
 from hubgate.settings import READ_SINCE, Settings
@@ -60,7 +61,7 @@ class Supervisor:
         self._ground = ground
         # A file may have changed while it was read, or while hubgate starts.
         self._known = versions(watched_files(settings), READ_SINCE)
-        self._guard = TokenGuard(settings.api_token)
+        self._guard = Guard(settings.api_token)
         self._metrics = Metrics(left.counters if left else None)
         self._reloader: Reloader | None = None
         self._upgrader = Upgrader(self._rehearse, left.generation if left else 0)
@@ -183,10 +184,10 @@ class Supervisor:
         read = self._read or (lambda: settings)
         parts = Parts(service, pool, endpoints, self._guard)
         self._reloader = Reloader(settings, read, parts, self._known)
-        operations = Operations(self._guard)
+        pages = Pages(api, self._guard)
         if watched_files(settings):
-            operations.add(api, "/api/reload", reload_page(self._reloader.reload))
-        operations.add(api, "/api/upgrade", upgrade_page(self._upgrader))
+            pages.add("/api/reload", reload_page(self._reloader.reload))
+        pages.add("/api/upgrade", upgrade_page(self._upgrader))
         return endpoints
 
     async def _serve(self, pool: WorkerPool) -> None:
