@@ -17,7 +17,7 @@ from hubgate.control.handover import Handover
 from hubgate.control.listening.listeners import Listeners
 from hubgate.control.metrics.app import build_metrics_app
 from hubgate.control.metrics.totals import Metrics
-from hubgate.control.pidfile import pid_file
+from hubgate.control.pidfile import PidFile
 from hubgate.control.reload import Parts, Reloader, watched_files
 from hubgate.control.reports import WorkerReports
 from hubgate.control.routes.service import RouteService
@@ -71,7 +71,6 @@ class Supervisor:
         self._serving = False
         self._hung_up = False  # told to reload before it served
         self._cut_by: signal.Signals | None = None
-        self._undone: AsyncExitStack | None = None
 
     @property
     def settings(self) -> Settings:
@@ -121,14 +120,14 @@ class Supervisor:
             stack.push_async_callback(endpoint.close)
             await endpoint.start()
         announce(self._settings, listeners, service)
-        stack.enter_context(pid_file(self._settings.pid_file))
+        stack.enter_context(PidFile(self._settings.pid_file))
         await self._serve(pool)
         if self._stop.is_set():
             await self._drain(listeners, endpoints, pool, service)
         else:
             self.legacy = await self._hand_over(listeners, endpoints, pool, service)
-            # Nothing is to be undone: it is the successor's now.
-            self._undone = stack.pop_all()
+            # Nothing is undone, then or ever: it is the successor's now.
+            stack.pop_all()
 
     async def _open_service(self, pool: WorkerPool, stack: AsyncExitStack) -> RouteService:
         service = RouteService(self._store, pool)
