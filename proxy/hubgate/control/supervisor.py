@@ -261,10 +261,15 @@ class Supervisor:
         await succession.hold_signals()
         if self._stop.is_set():
             succession.keep_signal(signal.SIGTERM)
-        generation = self._upgrader.status.generation + 1
-        totals = dict(self._metrics.totals)
         return Handover(
-            __version__, generation, LINK_VERSION, pool.revision, sockets, workers, routes, totals
+            release=__version__,
+            generation=self._upgrader.status.generation + 1,
+            link_version=LINK_VERSION,
+            revision=pool.revision,
+            listeners=sockets,
+            workers=workers,
+            routes=routes,
+            counters=dict(self._metrics.totals),
         )
 
     async def _rehearse(self) -> NewCode:
