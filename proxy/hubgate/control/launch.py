@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hubgate.control.upgrade import succession
+from hubgate.control.upgrade import signals, succession
 from hubgate.logs import configure_logging
 from hubgate.settings import Settings
 
@@ -21,7 +21,7 @@ def launch(settings: Settings, reload: Reload) -> int:
         return _rehearse(settings, fd)
     left = succession.predecessor()
     if left is None:
-        succession.hold_early_signals()
+        signals.hold_early_signals()
     code, supervisor = _run(settings, reload, left)
     while supervisor.legacy is not None:
         succession.succeed(supervisor.legacy)

@@ -21,7 +21,7 @@ from hubgate.control.pidfile import PidFile
 from hubgate.control.reload import Parts, Reloader, watched_files
 from hubgate.control.reports import WorkerReports
 from hubgate.control.routes.service import RouteService
-from hubgate.control.upgrade import succession
+from hubgate.control.upgrade import signals
 from hubgate.control.upgrade.rehearsal import NewCode, rehearse
 from hubgate.control.upgrade.upgrader import Upgrader
 from hubgate.control.web.endpoint import Endpoint
@@ -258,9 +258,9 @@ class Supervisor:
         except HubgateError as error:
             log.error("%s", error)
         listeners.leave()
-        await succession.hold_signals()
+        await signals.hold_signals()
         if self._stop.is_set():
-            succession.keep_signal(signal.SIGTERM)
+            signals.keep_signal(signal.SIGTERM)
         return Handover(
             release=__version__,
             generation=self._upgrader.status.generation + 1,
@@ -283,7 +283,7 @@ class Supervisor:
             loop.add_signal_handler(number, self._on_stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         loop.add_signal_handler(signal.SIGUSR2, self._on_upgrade)
-        succession.release_signals()
+        signals.release_signals()
 
     def _on_stop(self, number: signal.Signals) -> None:
         # A successor has connections from the first moment, which it must not cut.
