@@ -8,7 +8,7 @@ import pytest
 from hubgate.errors import ConnectError
 from hubgate.model import Timeouts
 from hubgate.routing.target import Peer
-from hubgate.upstream.connection import State, UpstreamConnection
+from hubgate.upstream.connection import UpstreamConnection, UpstreamState
 from hubgate.upstream.connector import Connector
 from hubgate.upstream.pool import Pool
 from tests.dataplane.conftest import StartTarget
@@ -53,7 +53,7 @@ async def test_what_was_put_back_is_taken_again(target: Target) -> None:
     assert pool.take(peer_of(target)) is None
 
     connector.give_back(connection)
-    assert connection.state is State.IDLE
+    assert connection.state is UpstreamState.IDLE
     assert pool.take(peer_of(target)) is connection
     assert pool.take(peer_of(target)) is None
 
@@ -90,7 +90,7 @@ async def test_what_is_not_reusable_is_closed(target: Target) -> None:
     connection.reusable = False
     connector.give_back(connection)
 
-    assert connection.state is State.CLOSED
+    assert connection.state is UpstreamState.CLOSED
     assert pool.take(peer_of(target)) is None
     await until(lambda: target.wires[0].socket.fileno() < 0, "the target sees it closed")
 
@@ -107,8 +107,8 @@ async def test_only_so_many_are_kept_and_the_oldest_go_first(target: Target) -> 
     connector.sweep()
     assert idle(pool) == 3
     assert [connection.state for connection in connections] == [
-        *[State.CLOSED] * 2,
-        *[State.IDLE] * 3,
+        *[UpstreamState.CLOSED] * 2,
+        *[UpstreamState.IDLE] * 3,
     ]
     connector.close()
 
@@ -117,7 +117,7 @@ async def test_none_is_kept_where_none_may_be(target: Target) -> None:
     pool, connector = pooled(max_idle=0)
     connection = await used(connector, peer_of(target))
     connector.give_back(connection)
-    assert connection.state is State.CLOSED
+    assert connection.state is UpstreamState.CLOSED
     assert pool.take(peer_of(target)) is None
 
 
@@ -141,7 +141,7 @@ async def test_one_that_speaks_unasked_is_closed_and_forgotten(start_target: Sta
     connection.reusable = True
     connector.give_back(connection)
     await (await target.accept()).send(b"HTTP/1.1 408 Too slow\r\n\r\n")
-    await until(lambda: connection.state is State.CLOSED, "it is closed")
+    await until(lambda: connection.state is UpstreamState.CLOSED, "it is closed")
 
     assert pool.take(peer_of(target)) is None
     connector.sweep()
@@ -156,7 +156,7 @@ async def test_the_sweep_closes_what_was_idle_for_too_long(target: Target) -> No
     connector.give_back(young)
     connector.sweep()
 
-    assert old.state is State.CLOSED
+    assert old.state is UpstreamState.CLOSED
     assert pool.take(peer_of(target)) is young
     young.abort()
 
@@ -190,7 +190,7 @@ async def test_closing_closes_everything_idle(target: Target) -> None:
     connector.close()
 
     assert idle(pool) == 0
-    assert {connection.state for connection in connections} == {State.CLOSED}
+    assert {connection.state for connection in connections} == {UpstreamState.CLOSED}
     await serve(busy)
     busy.abort()
 
@@ -210,10 +210,10 @@ async def test_it_says_what_is_to_be_closed_and_closes_nothing(target: Target) -
     await asyncio.sleep(0.3)
     assert pool.sweep() == [kept]
 
-    assert spent.state is not State.CLOSED
-    assert kept.state is State.IDLE
+    assert spent.state is not UpstreamState.CLOSED
+    assert kept.state is UpstreamState.IDLE
     assert pool.put(kept)
     assert pool.close() == [kept]
-    assert kept.state is State.IDLE
+    assert kept.state is UpstreamState.IDLE
     for connection in (kept, spent):
         connection.abort()

@@ -10,9 +10,9 @@ from hubgate.certificates.contexts import client_context, server_context
 from hubgate.dataplane.access_log.log import AccessLog
 from hubgate.dataplane.access_log.record import Record
 from hubgate.dataplane.counters import Counters
-from hubgate.dataplane.downstream.acceptor import Door
+from hubgate.dataplane.downstream.acceptor import Acceptor
 from hubgate.dataplane.downstream.admission import Admission
-from hubgate.dataplane.downstream.connection import Downstream, Listener
+from hubgate.dataplane.downstream.connection import DownstreamConnection, DownstreamServer
 from hubgate.dataplane.downstream.redirect import redirect_server
 from hubgate.dataplane.error_log import ErrorLog
 from hubgate.dataplane.forwarding.error_pages import ErrorPages
@@ -20,14 +20,14 @@ from hubgate.dataplane.forwarding.exchange import Exchange
 from hubgate.dataplane.forwarding.match import Matcher
 from hubgate.dataplane.forwarding.request_writer import RequestWriter
 from hubgate.dataplane.forwarding.response_writer import ResponseWriter
-from hubgate.dataplane.forwarding.time_limits import watches
+from hubgate.dataplane.forwarding.time_limits import any_time_limit
 from hubgate.dataplane.forwarding.trust import Trust
 from hubgate.dataplane.tunnels.tunnel import Tunnel
 from hubgate.http1.fast_path import HeaderBlocks
-from hubgate.http1.reader import Incoming
+from hubgate.http1.reader import IncomingRequest
 from hubgate.model import Report, WorkerConfig
 from hubgate.routing.table import RouteEntry, RouteTable
-from hubgate.tasks import arrivals, spawn
+from hubgate.tasks import settle_arrivals, spawn
 from hubgate.upstream.connector import Connector
 from hubgate.upstream.pool import Pool
 
@@ -55,10 +55,12 @@ class DataPlane:
         self.tunnels: set[Tunnel] = set()
         self.admission = Admission(config.limits)
         self.access_log = AccessLog()
-        self.open_stream: Callable[[Downstream, Incoming], Exchange] = partial(Exchange, self)
+        self.open_stream: Callable[[DownstreamConnection, IncomingRequest], Exchange] = partial(
+            Exchange, self
+        )
         self._configure(config)
-        self._listener = Listener(self)
-        self._doors: list[Door] = []
+        self._listener = DownstreamServer(self)
+        self._acceptors: list[Acceptor] = []
         self._sweeper: asyncio.Task[None] | None = None
         self._reported = time.time()
 
@@ -70,7 +72,7 @@ class DataPlane:
         self.limits = config.limits
         self.header_blocks = HeaderBlocks(config.limits)
         self.timeouts = config.timeouts
-        self.limits_time = watches(config.timeouts)
+        self.limits_time = any_time_limit(config.timeouts)
         self.trust = Trust(config.rules.trusted_peers)
         self.request_writer = RequestWriter(config.rules, self.trust)
         self.response_writer = ResponseWriter(config.rules)
@@ -88,12 +90,12 @@ class DataPlane:
     ) -> None:
         """Accept connections on inherited, listening sockets."""
         tls = server_context(self._config.tls) if self._config.tls is not None else None
-        self._doors = [Door(sock, self._listener) for sock in public]
+        self._acceptors = [Acceptor(sock, self._listener) for sock in public]
         for sock in redirect:
             server = redirect_server(lambda: self._config.redirect_to)
-            self._doors.append(Door(sock, server, plain=True))
-        for door in self._doors:
-            await door.open(tls)
+            self._acceptors.append(Acceptor(sock, server, cleartext=True))
+        for acceptor in self._acceptors:
+            await acceptor.open(tls)
         self._sweeper = spawn(self._sweep(), "sweep deadlines")
 
     async def reconfigure(self, config: WorkerConfig) -> None:
@@ -106,8 +108,8 @@ class DataPlane:
         old = self.connector
         self._configure(config)
         old.close()
-        for door in self._doors:
-            await door.open(tls)
+        for acceptor in self._acceptors:
+            await acceptor.open(tls)
         await self.access_log.settle()
 
     async def retire(self, limit: float) -> None:
@@ -122,23 +124,23 @@ class DataPlane:
         # A connection is among the clients only when its TLS handshake is done.
         handshakes = now + (self.timeouts.head if self._config.tls is not None else 0)
         deadline = now + limit
-        while (self._last_answers() or self.loop.time() < handshakes) and (  # noqa: ASYNC110
+        while (self._close_after_responses() or self.loop.time() < handshakes) and (  # noqa: ASYNC110
             self.loop.time() < deadline
         ):
             await asyncio.sleep(_RETIRED_INTERVAL)
 
     async def _stop_accepting(self) -> None:
         """Give every socket up, and know of all who were accepted."""
-        for door in self._doors:
-            door.retire()
-        await arrivals()
+        for acceptor in self._acceptors:
+            acceptor.retire()
+        await settle_arrivals()
 
-    def _last_answers(self) -> bool:
+    def _close_after_responses(self) -> bool:
         """Have every connection close after its next answer; return whether any is open."""
         for client in self._listener.clients:
             client.closing = True
-        plain = any(door.busy for door in self._doors)
-        return bool(self._listener.clients or self.tunnels or plain)
+        cleartext = any(acceptor.busy for acceptor in self._acceptors)
+        return bool(self._listener.clients or self.tunnels or cleartext)
 
     async def drain(self, timeout: float) -> None:
         """Stop accepting, let requests finish for `timeout` seconds, close tunnels properly.
@@ -150,16 +152,16 @@ class DataPlane:
         arrived, deadline = now + min(timeout, _ARRIVAL), now + timeout
         # A handshake of TLS that goes on shows nowhere.
         least = arrived if self._config.tls is not None else now
-        while (self._say_goodbye(arrived) or self.loop.time() < least) and (  # noqa: ASYNC110
+        while (self._finish_up(arrived) or self.loop.time() < least) and (  # noqa: ASYNC110
             self.loop.time() < deadline
         ):
             await asyncio.sleep(_DRAINING_INTERVAL)
-        for door in self._doors:
-            await door.close()
+        for acceptor in self._acceptors:
+            await acceptor.close()
         self._close()
         await self._end_log()
 
-    def _say_goodbye(self, arrived: float) -> bool:
+    def _finish_up(self, arrived: float) -> bool:
         """Tell every connection and tunnel, new ones as well; return whether there are any.
 
         Requests that were sent before have `arrived` by then, in the loop's seconds.
@@ -172,9 +174,9 @@ class DataPlane:
                 client.closing = True
         for tunnel in list(self.tunnels):
             tunnel.shut_down()
-        # Those of plain doors are closed with the door.
-        plain = not all_here and any(door.busy for door in self._doors)
-        return bool(self._listener.clients or self.tunnels or plain)
+        # Those of a cleartext acceptor are closed with it.
+        cleartext = not all_here and any(acceptor.busy for acceptor in self._acceptors)
+        return bool(self._listener.clients or self.tunnels or cleartext)
 
     def _close(self) -> None:
         for client in self._listener.clients:
@@ -204,7 +206,7 @@ class DataPlane:
     def open_tunnel(
         self,
         entry: RouteEntry,
-        client: Downstream,
+        client: DownstreamConnection,
         websocket: bool,
         target: asyncio.Transport,
         first: tuple[bytes, bytes],

@@ -12,8 +12,8 @@ LONGEST_BODY = (1 << 63) - 1
 
 # A header line that is spelled as we would write it, by its two parts: visible ASCII, one space
 # after the colon and none at the line's end.
-PLAIN_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
-PLAIN_VALUE = rb": [!-~][\t -~]*+(?<![\t ])"
+CANONICAL_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+CANONICAL_VALUE = rb": [!-~][\t -~]*+(?<![\t ])"
 
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 

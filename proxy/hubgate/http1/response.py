@@ -5,12 +5,12 @@ import re
 import httptools
 
 from hubgate.http1.message import (
+    CANONICAL_NAME,
+    CANONICAL_VALUE,
     CHUNKED,
     LONGEST_BODY,
     NO_BODY,
     OF_LENGTH,
-    PLAIN_NAME,
-    PLAIN_VALUE,
     UNTIL_CLOSE,
     RawHeaders,
     split_lines,
@@ -20,8 +20,8 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 # A whole head of such lines, with a plain length and nothing that belongs to one connection only.
 _HOP = rb"onnection|eep-alive|roxy-connection|e|railer|ransfer-encoding|pgrade|ontent-length"
-_LINE = rb"\r\n(?![CcKkPpTtUu](?i:" + _HOP + rb"):)" + PLAIN_NAME + PLAIN_VALUE
-_PLAIN = re.compile(
+_LINE = rb"\r\n(?![CcKkPpTtUu](?i:" + _HOP + rb"):)" + CANONICAL_NAME + CANONICAL_VALUE
+_CANONICAL = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([!-~][ -~]*+(?<! ))(?:" + _LINE + rb")*"
     rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,18})(?:" + _LINE + rb")*\r\n\r\n"
 )
@@ -47,13 +47,13 @@ class ResponseHead:
         self.raw = b""
 
     @classmethod
-    def plain(cls, raw: bytes) -> "ResponseHead | None":
+    def canonical(cls, raw: bytes) -> "ResponseHead | None":
         """Read a whole head that can go out as it came; None for any other, good or bad.
 
         What is read here means the same to llhttp; most heads are spelled like this, and one
         match costs a fraction of a callback for each header.
         """
-        match = _PLAIN.fullmatch(raw)
+        match = _CANONICAL.fullmatch(raw)
         if match is None:
             return None
         code, reason, digits = match.groups()

@@ -12,7 +12,7 @@ WRITE_BUFFER = 1 << 16
 _LEFT = getattr(select, "POLLRDHUP", 0)
 
 
-def has_left(transport: asyncio.Transport) -> bool:
+def peer_has_closed(transport: asyncio.Transport) -> bool:
     """Say whether the peer has sent its last byte, or is gone.
 
     A transport whose reading is paused hears of neither; one that is read, only when the loop

@@ -27,7 +27,7 @@ _LARGE = 1 << 12
 _READ_AT_ONCE = 1 << 16
 
 
-class State(Enum):
+class UpstreamState(Enum):
     """IDLE → BUSY → IDLE … → CLOSED, or BUSY → DETACHED when a tunnel takes the transport."""
 
     IDLE = "idle"
@@ -37,7 +37,7 @@ class State(Enum):
 
 
 # Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
-IDLE, _BUSY = State.IDLE, State.BUSY
+IDLE, _BUSY = UpstreamState.IDLE, UpstreamState.BUSY
 
 
 class Receiver(Protocol):
@@ -95,7 +95,7 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(self, peer: Peer, on_idle_lost: "Callable[[UpstreamConnection], None]") -> None:
         self.peer = peer
         self._on_idle_lost = on_idle_lost
-        self.state = State.IDLE
+        self.state = UpstreamState.IDLE
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.served = 0
         self.reusable = False
@@ -148,14 +148,14 @@ class UpstreamConnection(asyncio.Protocol):
     def detach(self) -> asyncio.Transport:
         """Give the transport away, to a tunnel; this object is finished."""
         self._receiver = None
-        self.state = State.DETACHED
+        self.state = UpstreamState.DETACHED
         return self.transport
 
     def abort(self) -> None:
         """Close at once; the receiver hears nothing more."""
         self._receiver = None
-        if self.state is not State.CLOSED:
-            self.state = State.CLOSED
+        if self.state is not UpstreamState.CLOSED:
+            self.state = UpstreamState.CLOSED
             if self.transport is not None:
                 self.transport.abort()
 
@@ -169,11 +169,13 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if isinstance(exc, OSError) and self._receiver is not None and not self.peer.tls:
             self._read_rest()
-            if self.state is State.DETACHED:  # a 101 was there; its tunnel must hear of the end
+            if (
+                self.state is UpstreamState.DETACHED
+            ):  # a 101 was there; its tunnel must hear of the end
                 cast(asyncio.Protocol, self.transport.get_protocol()).connection_lost(exc)
                 return
         receiver, self._receiver = self._receiver, None
-        was_idle, self.state = self.state is State.IDLE, State.CLOSED
+        was_idle, self.state = self.state is UpstreamState.IDLE, UpstreamState.CLOSED
         if receiver is None:
             if was_idle:
                 self._on_idle_lost(self)
@@ -211,7 +213,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if not self._got_bytes:
             self._got_bytes = True
-            if self._bodiless or not self._receive_plain(receiver, data):
+            if self._bodiless or not self._receive_canonical(receiver, data):
                 self._begin_parsing()
                 self._parse(receiver, data)
         elif self._left:
@@ -231,11 +233,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     # --- receiving -----------------------------------------------------------------------
 
-    def _receive_plain(self, receiver: Receiver, data: bytes) -> bool:
+    def _receive_canonical(self, receiver: Receiver, data: bytes) -> bool:
         """Take a response without llhttp if its whole head is there and can go out as it came."""
         head = self._known
         if head is None or not data.startswith(head.raw):
-            head = ResponseHead.plain(data[: data.find(b"\r\n\r\n", 0, _HEAD_LIMIT) + 4])
+            head = ResponseHead.canonical(data[: data.find(b"\r\n\r\n", 0, _HEAD_LIMIT) + 4])
             if head is None:
                 return False
             self._known = head

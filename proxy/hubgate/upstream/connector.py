@@ -8,7 +8,7 @@ from hubgate.errors import ConnectError, RefusedError
 from hubgate.model import Timeouts
 from hubgate.routing.target import Peer
 from hubgate.tasks import spawn
-from hubgate.transport.flow import has_left
+from hubgate.transport.flow import peer_has_closed
 from hubgate.upstream.connection import UpstreamConnection
 from hubgate.upstream.peer import connect
 from hubgate.upstream.pool import Pool
@@ -86,12 +86,14 @@ class Connector:
         """Return an idle connection to `peer`, now the caller's, or None."""
         return self._pool.take(peer)
 
-    def take_surely(self, peer: Peer) -> UpstreamConnection | None:
+    def take_verified(self, peer: Peer) -> UpstreamConnection | None:
         """Return an idle connection to `peer` whose end has not come, though nobody has read it.
 
         For a request that cannot be sent twice; it takes a system call more than the pool's `take`.
         """
-        while (connection := self._pool.take(peer)) is not None and has_left(connection.transport):
+        while (connection := self._pool.take(peer)) is not None and peer_has_closed(
+            connection.transport
+        ):
             connection.abort()
         return connection
 

@@ -1,6 +1,6 @@
 """What was made for one connection's client is never used for another's."""
 
-from hubgate.dataplane.downstream.connection import Downstream
+from hubgate.dataplane.downstream.connection import DownstreamConnection
 from hubgate.http1.request import RequestHead
 from hubgate.model import ForwardRules, Route
 from hubgate.routing.table import RouteEntry
@@ -50,7 +50,7 @@ def block_of(front: Front, address: str) -> object:
     return client._reader._block
 
 
-def downstreams(front: Front) -> list[Downstream]:
+def downstreams(front: Front) -> list[DownstreamConnection]:
     return list(front.plane._listener.clients)
 
 
@@ -89,5 +89,5 @@ async def test_of_other_rules_nothing_is_left(start_front: StartFront, target: T
     block = one._reader._block
     assert block is not None
     entry = RouteEntry(Route("/", target.url), 0)
-    block.written.keep(entry, one.origin, ForwardRules(), b"made")
-    assert block.written.get(entry, one.origin, ForwardRules()) is None
+    block.heads.keep(entry, one.origin, ForwardRules(), b"made")
+    assert block.heads.get(entry, one.origin, ForwardRules()) is None

@@ -3,7 +3,7 @@
 import signal
 import threading
 
-from hubgate.tasks import arrivals
+from hubgate.tasks import settle_arrivals
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 """What a supervisor that serves has handlers for."""
@@ -20,7 +20,7 @@ async def hold_signals() -> None:
     for number in HANDLED:
         signal.signal(number, _keep)
     # The loop's own are not removed: for a moment a signal would end the process.
-    await arrivals()
+    await settle_arrivals()
 
 
 def keep_signal(number: signal.Signals) -> None:

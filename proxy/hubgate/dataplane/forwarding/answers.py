@@ -42,13 +42,13 @@ class Page:
         self.lines = lines
 
 
-NOTHING = Page(b"", [])
-HEALTH = b"/_chp_healthz"
+NO_PAGE = Page(b"", [])
+HEALTH_PATH = b"/_chp_healthz"
 HEALTHY = Page(b'{"status": "OK"}', [b"Content-Type: application/json"])
 
 
 @cache
-def built_in(status: int) -> Page:
+def html_page(status: int) -> Page:
     """Return the built-in page for `status`."""
     reason = REASONS.get(status, b"Error").decode()
     text = _EXPLANATIONS.get(status, HTTPStatus(status).description or reason)
@@ -57,7 +57,7 @@ def built_in(status: int) -> Page:
 
 
 @cache
-def as_json(status: int) -> Page:
+def json_page(status: int) -> Page:
     """Return the page for clients that are programs."""
     reason = REASONS.get(status, b"Error").decode()
     body = json.dumps({"status": status, "message": _EXPLANATIONS.get(status, reason)})
@@ -66,17 +66,17 @@ def as_json(status: int) -> Page:
 
 # A storm's requests repeat their header lines, and they are then the same object.
 @lru_cache(512)
-def our_own(status: int, fields: bytes) -> Page:
+def page_for(status: int, fields: bytes) -> Page:
     """Return the page for a request with these header lines: JSON when they ask for that only."""
     for line in fields.split(b"\r\n"):
         if line[:7].lower() == b"accept:":
             wants_json = b"application/json" in line and b"text/html" not in line
-            return as_json(status) if wants_json else built_in(status)
-    return built_in(status)
+            return json_page(status) if wants_json else html_page(status)
+    return html_page(status)
 
 
 @lru_cache(maxsize=32)
-def answer(status: int, page: Page, close: bool, head_only: bool = False) -> bytes:
+def whole_response(status: int, page: Page, close: bool, head_only: bool = False) -> bytes:
     """Return a whole response of our own; without its body when it answers a HEAD."""
     lines = [b"HTTP/1.1 %d " % status + REASONS.get(status, b"Error"), *page.lines]
     if status == 503:

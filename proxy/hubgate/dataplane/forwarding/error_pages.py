@@ -8,7 +8,7 @@ from typing import cast
 from urllib.parse import quote
 
 from hubgate.bounded import BoundedDict
-from hubgate.dataplane.forwarding.answers import NOTHING, Page, built_in, our_own
+from hubgate.dataplane.forwarding.answers import NO_PAGE, Page, html_page, page_for
 from hubgate.errors import HubgateError, RouteError, StaleConnectionError, UpstreamError
 from hubgate.http1.message import Bytes
 from hubgate.http1.request import RequestHead
@@ -42,7 +42,7 @@ class ErrorPages:
         # Pages must be asked for: `fetch` is the call to make.
         self.remote = self._target is not None
 
-    def at_hand(self, status: int, head: RequestHead) -> Page | None:
+    def cached(self, status: int, head: RequestHead) -> Page | None:
         """Return the page for a request if nobody need be asked for it, else None.
 
         One that was asked for a moment ago will do: a storm of requests is not passed on to the
@@ -57,16 +57,16 @@ class ErrorPages:
         """Return the page for a request: from the error folder (`404.html`, else `error.html`),
         JSON for a program, nothing for an upgrade, else the built-in one."""
         if head is None:
-            return built_in(status)
+            return html_page(status)
         if head.upgrade:
-            return NOTHING
+            return NO_PAGE
         if self._folder is not None:
             for name in (f"{status}.html", "error.html"):
                 try:
                     return Page((self._folder / name).read_bytes(), [b"Content-Type: text/html"])
                 except OSError as error:
                     log.debug("no error page %s: %s", name, error)
-        return our_own(status, head.fields)
+        return page_for(status, head.fields)
 
     async def fetch(self, status: int, head: RequestHead) -> Page:
         """GET `TARGET/STATUS?url=URL`; on any failure return the local page."""

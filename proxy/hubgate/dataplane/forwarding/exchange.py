@@ -3,10 +3,10 @@
 from typing import cast
 
 from hubgate.dataplane.downstream.connection import Hold
-from hubgate.dataplane.forwarding.answers import HEALTH, HEALTHY
-from hubgate.dataplane.forwarding.finish import FINISH, OVER, RECEIVE, SEND, Ending, Phase
+from hubgate.dataplane.forwarding.answers import HEALTH_PATH, HEALTHY
+from hubgate.dataplane.forwarding.finish import FINISH, OVER, RECEIVE, SEND, FinishPhase, Phase
 from hubgate.dataplane.forwarding.response_writer import asked_for, response_lines, switch_bytes
-from hubgate.dataplane.forwarding.time_limits import Watch
+from hubgate.dataplane.forwarding.time_limits import TimeLimits
 from hubgate.errors import (
     BadResponseError,
     ConnectError,
@@ -31,7 +31,7 @@ _SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 _LARGE = 1 << 12
 
 
-class Exchange(Ending):
+class Exchange(FinishPhase):
     """Forwards one request of a client and brings the response back."""
 
     __slots__ = ()
@@ -47,7 +47,7 @@ class Exchange(Ending):
         self._head = head
         self._keep = head.keep_alive and not self._client.closing
         services = self._services
-        if head.target == HEALTH and not head.upgrade:
+        if head.target == HEALTH_PATH and not head.upgrade:
             self._answer(200, HEALTHY)
             return
         if head.upgrade:
@@ -61,15 +61,14 @@ class Exchange(Ending):
             return
         entry.requests += 1
         self._entry, self._target = entry, target
-        take = services.pool.take if head.body is NO_BODY else services.connector.take_surely
+        take = services.pool.take if head.body is NO_BODY else services.connector.take_verified
         connection = take(target.peer)
         if connection is None and (outage := services.connector.outage(target.peer)) is not None:
             self._refuse(outage)
             return
         try:
-            self._opening = services.request_writer.opening(
-                self._client, self._request, entry, target
-            )
+            writer = services.request_writer
+            self._opening = writer.opening(self._client, self._request, entry, target)
         except HubgateError as error:
             if connection is not None:
                 services.connector.give_back(connection)
@@ -114,12 +113,14 @@ class Exchange(Ending):
         connection.begin(self, self._opening, self._head.method == b"HEAD", body)
         if not self._client.writable:
             pause_reading(connection.transport)
-        if self._services.limits_time and self._watch is None:
-            self._watch = Watch(self._services.loop, self._services.timeouts, self._on_expired)
+        if self._services.limits_time and self._time_limits is None:
+            self._time_limits = TimeLimits(
+                self._services.loop, self._services.timeouts, self._on_expired
+            )
         if not request.ended:
             self._client.unhold(Hold.CONNECTING)
             if self._head.expects:
-                self._services.loop.call_later(_CONTINUE_AFTER, self._tell_to_go_on)
+                self._services.loop.call_later(_CONTINUE_AFTER, self._send_continue)
 
     def _body(self) -> Bytes:
         """Take what arrived of the request's body, in the framing that goes to the target."""
@@ -141,8 +142,8 @@ class Exchange(Ending):
         if request.error is not None:
             self._fail(request.error)
             return
-        if self._watch is not None:
-            self._watch.moved()
+        if self._time_limits is not None:
+            self._time_limits.moved()
         # Bytes that come after the body's end belong to the next request.
         if self._connection is not None and not self._body_ended:
             head = self._head
@@ -165,7 +166,7 @@ class Exchange(Ending):
         self._continued = self._continued or head.status == 100
         self._client.transport.write(b"\r\n".join([*response_lines(head), b"\r\n"]))
 
-    def _tell_to_go_on(self) -> None:
+    def _send_continue(self) -> None:
         """Say 100 Continue ourselves to a client whose target does not."""
         if self.phase is SEND and not self._continued:
             self._continued = True
@@ -173,8 +174,8 @@ class Exchange(Ending):
 
     def on_response(self, head: ResponseHead | None, body: Bytes, ended: bool) -> None:
         """Pass on a part of the response: head and first bytes in one write."""
-        if self._watch is not None:
-            self._watch.moved()
+        if self._time_limits is not None:
+            self._time_limits.moved()
         opening = b""
         if head is not None:
             self.phase = RECEIVE

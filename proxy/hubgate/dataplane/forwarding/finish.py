@@ -6,12 +6,12 @@ from enum import Enum
 from typing import cast
 
 from hubgate.dataplane.access_log.record import Record
-from hubgate.dataplane.downstream.connection import Downstream, Hold
-from hubgate.dataplane.forwarding.answers import Page, answer
+from hubgate.dataplane.downstream.connection import DownstreamConnection, Hold
+from hubgate.dataplane.forwarding.answers import Page, whole_response
 from hubgate.dataplane.forwarding.services import Services
-from hubgate.dataplane.forwarding.time_limits import Expired, Watch
+from hubgate.dataplane.forwarding.time_limits import Expired, TimeLimits
 from hubgate.errors import ConnectError, HubgateError, UpstreamTimeoutError
-from hubgate.http1.reader import Incoming
+from hubgate.http1.reader import IncomingRequest
 from hubgate.http1.request import RequestHead
 from hubgate.routing.table import RouteEntry
 from hubgate.routing.target import Target
@@ -44,7 +44,7 @@ ANSWER = Phase.ANSWER
 OVER = (ANSWER, FINISH)
 
 
-class Ending:
+class FinishPhase:
     """What an exchange holds, and how it ends: FINISH is the last phase of every request.
 
     Every way to end goes through `_finish`, once, which lets go of all it holds and hands the
@@ -69,11 +69,13 @@ class Ending:
         "_status",
         "_target",
         "_task",
-        "_watch",
+        "_time_limits",
         "phase",
     )
 
-    def __init__(self, services: Services, client: Downstream, request: Incoming) -> None:
+    def __init__(
+        self, services: Services, client: DownstreamConnection, request: IncomingRequest
+    ) -> None:
         self.phase = MATCH
         self._services = services
         self._client = client
@@ -83,7 +85,7 @@ class Ending:
         self._entry: RouteEntry | None = None
         self._target: Target | None = None
         self._task: asyncio.Task[None] | None = None
-        self._watch: Watch | None = None
+        self._time_limits: TimeLimits | None = None
         self._opening = b""
         self._status = 0
         self._attempts = 0
@@ -99,8 +101,8 @@ class Ending:
 
     def on_client_lost(self) -> None:
         """Abort the request to the target: nobody waits for its answer."""
-        self._drop_target()
-        self._note("the client's connection ended before the answer did")
+        self._abort_upstream()
+        self._give_reason("the client's connection ended before the answer did")
         self._finish(self._status or CLIENT_LEFT)
 
     def _complete(self) -> None:
@@ -119,18 +121,18 @@ class Ending:
     def _on_expired(self, limit: Expired) -> None:
         if limit is Expired.RESPONSE and not self._client.writable:
             # It is the client that does not read: the target gets its time again.
-            cast(Watch, self._watch).renew()
+            cast(TimeLimits, self._time_limits).renew()
         elif limit is Expired.REQUEST:
             # As a socket's own timeout does: the connection is dropped, not answered.
             self._services.error_log.dropped(limit.value, self._head, self._entry)
-            self._note(limit.value)
+            self._give_reason(limit.value)
             self._client.abort()
         else:
             self._fail(UpstreamTimeoutError(f"{cast(Target, self._target).peer}: {limit.value}"))
 
     def _refuse(self, error: ConnectError) -> None:
         """Answer for a target that is known to be down: many may ask, so it must cost little."""
-        page = self._services.error_pages.at_hand(error.status, self._head)
+        page = self._services.error_pages.cached(error.status, self._head)
         if page is None or self._head.upgrade:
             self._fail(error)
         else:
@@ -139,7 +141,7 @@ class Ending:
 
     def _fail(self, error: HubgateError) -> None:
         """Answer with the error's status if nothing was answered yet, else break off."""
-        self._drop_target()
+        self._abort_upstream()
         if self.phase in OVER:
             return
         self._report(error)
@@ -171,21 +173,21 @@ class Ending:
         if self._record is not None:
             self._record.sent = 0 if head_only else len(page.body)
         self._finish(status)
-        client.transport.write(answer(status, page, close, head_only))
+        client.transport.write(whole_response(status, page, close, head_only))
         client.done(not close)
 
     def _report(self, error: HubgateError) -> None:
         """Count an error of ours and log it."""
         self._services.counters.responses[error.status] += 1
         self._services.error_log.failed(error, self._request.head, self._entry)
-        self._note(error)
+        self._give_reason(error)
 
-    def _note(self, error: HubgateError | str) -> None:
+    def _give_reason(self, error: HubgateError | str) -> None:
         """Have the access log say why the request ended; the first reason counts."""
         if self._record is not None and self._record.error is None:
             self._record.error = error
 
-    def _drop_target(self) -> None:
+    def _abort_upstream(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abort()
@@ -201,9 +203,9 @@ class Ending:
 
     def _leave(self, phase: Phase) -> None:
         """Go over to ANSWER or FINISH: the target's part is done."""
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
+        if self._time_limits is not None:
+            self._time_limits.cancel()
+            self._time_limits = None
         if self._entry is not None and self.phase is not ANSWER:
             self._entry.requests -= 1
         self.phase = phase

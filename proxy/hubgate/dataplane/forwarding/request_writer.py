@@ -3,10 +3,10 @@
 from collections.abc import Container, Sequence
 from typing import cast
 
-from hubgate.dataplane.downstream.connection import Downstream
+from hubgate.dataplane.downstream.connection import DownstreamConnection
 from hubgate.dataplane.forwarding.trust import Trust
 from hubgate.http1.message import CHUNKED, OF_LENGTH
-from hubgate.http1.reader import Incoming
+from hubgate.http1.reader import IncomingRequest
 from hubgate.http1.request import RequestHead
 from hubgate.model import ForwardRules
 from hubgate.routing.paths import drop_segments
@@ -23,7 +23,11 @@ class RequestWriter:
         self._trust = trust
 
     def opening(
-        self, client: Downstream, request: Incoming, entry: RouteEntry, target: Target
+        self,
+        client: DownstreamConnection,
+        request: IncomingRequest,
+        entry: RouteEntry,
+        target: Target,
     ) -> bytes:
         """Return the head that goes to the target, for a request whose own head was readable.
 
@@ -33,7 +37,7 @@ class RequestWriter:
         if last is not None and last[0] is entry and last[1] is rules:
             return last[2]
         head = cast(RequestHead, request.head)
-        written = None if request.block is None else request.block.written
+        written = None if request.block is None else request.block.heads
         origin = client.origin or self._trust.origin(client)
         rest = None if written is None else written.get(entry, origin, rules)
         if rest is None:

@@ -6,7 +6,7 @@ from typing import Protocol
 from hubgate.dataplane.access_log.log import AccessLog
 from hubgate.dataplane.access_log.record import Record
 from hubgate.dataplane.counters import Counters
-from hubgate.dataplane.downstream.connection import Downstream
+from hubgate.dataplane.downstream.connection import DownstreamConnection
 from hubgate.dataplane.error_log import ErrorLog
 from hubgate.dataplane.forwarding.error_pages import ErrorPages
 from hubgate.dataplane.forwarding.match import Matcher
@@ -44,7 +44,7 @@ class Services(Protocol):
     def open_tunnel(
         self,
         entry: RouteEntry,
-        client: Downstream,
+        client: DownstreamConnection,
         websocket: bool,
         target: asyncio.Transport,
         first: tuple[bytes, bytes],

@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Sequence
 
-from hubgate.dataplane.downstream.connection import Downstream, Origin
+from hubgate.dataplane.downstream.connection import DownstreamConnection, Origin
 from hubgate.http1.request import RequestHead
 
 
@@ -27,13 +27,13 @@ class Trust:
         mapped = getattr(address, "ipv4_mapped", None)
         return any((mapped or address) in network for network in self._networks)
 
-    def origin(self, client: Downstream) -> Origin:
+    def origin(self, client: DownstreamConnection) -> Origin:
         """Return where a connection comes from; whether it is believed is found out once."""
         if client.origin is None:
             client.origin = Origin(client.peer, client.secure, self.trusts(client.peer))
         return client.origin
 
-    def lines(self, client: Downstream, head: RequestHead, add: bool) -> list[bytes]:
+    def lines(self, client: DownstreamConnection, head: RequestHead, add: bool) -> list[bytes]:
         """Return the forwarding lines for a request of `client`."""
         peer, secure, trusted = self.origin(client)
         if not add:

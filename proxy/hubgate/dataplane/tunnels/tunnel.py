@@ -6,7 +6,7 @@ from enum import Enum
 
 from hubgate.dataplane.tunnels.frames import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameScanner
 from hubgate.routing.table import RouteEntry
-from hubgate.transport.flow import close, has_left, pause_reading, resume_reading
+from hubgate.transport.flow import close, pause_reading, peer_has_closed, resume_reading
 
 # How long nothing may move, in seconds, after one side has ended; and how long one side may not
 # read before the other one is looked after.
@@ -14,7 +14,7 @@ LINGER = 30.0
 _FOREVER = float("inf")
 
 
-class State(Enum):
+class TunnelState(Enum):
     """OPEN → (ENDING: one side has ended | LEAVING: we say goodbye) → CLOSED."""
 
     OPEN = "open"
@@ -24,7 +24,7 @@ class State(Enum):
 
 
 # Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each message.
-_OPEN = State.OPEN
+_OPEN = TunnelState.OPEN
 
 
 class Tunnel:
@@ -46,12 +46,12 @@ class Tunnel:
     ) -> None:
         self.entry = entry
         self.peer = peer
-        self.state = State.OPEN
+        self.state = TunnelState.OPEN
         self.loop = asyncio.get_running_loop()
         self.deadline = _FOREVER
         self._on_closed = on_closed
-        side = CountingEnd if counts else End
-        self._ends: tuple[End, ...] = (
+        side = CountingTunnelEnd if counts else TunnelEnd
+        self._ends: tuple[TunnelEnd, ...] = (
             side(self, websocket, CLOSE_GOING_AWAY_MASKED),
             side(self, websocket, CLOSE_GOING_AWAY),
         )
@@ -78,25 +78,27 @@ class Tunnel:
 
     def shut_down(self) -> None:
         """Say goodbye to both sides: a close frame as soon as a frame's end is reached."""
-        if self.state is State.OPEN:
-            self._linger(State.LEAVING)
+        if self.state is TunnelState.OPEN:
+            self._linger(TunnelState.LEAVING)
             for end in self._ends:
                 end.leave()
 
-    def moved(self, end: "End") -> None:
+    def moved(self, end: "TunnelEnd") -> None:
         """Something came from `end` though the tunnel is about to close."""
         self.deadline = self.loop.time() + LINGER
-        if self.state is State.LEAVING:
+        if self.state is TunnelState.LEAVING:
             end.leave()
 
     def stalled(self, stalled: bool) -> None:
         """One side does not read, so that nothing is read from the other; or reads again."""
-        if self.state is State.OPEN:
+        if self.state is TunnelState.OPEN:
             self.deadline = self.loop.time() + LINGER if stalled else _FOREVER
 
     def expire(self) -> None:
         """The deadline has passed."""
-        if self.state is State.OPEN and not any(has_left(end.transport) for end in self._ends):
+        if self.state is TunnelState.OPEN and not any(
+            peer_has_closed(end.transport) for end in self._ends
+        ):
             self.stalled(True)
         else:
             self.abort()
@@ -106,22 +108,22 @@ class Tunnel:
         for end in self._ends:
             end.transport.abort()
 
-    def ended(self, end: "End") -> None:
+    def ended(self, end: "TunnelEnd") -> None:
         """One side sent its last byte: pass that on, and wait for the other one's."""
-        if self.state is not State.CLOSED:
-            self._linger(State.ENDING)
+        if self.state is not TunnelState.CLOSED:
+            self._linger(TunnelState.ENDING)
             if end.other.ended or end.other.gone or not end.other.finish_writing():
                 self.close()
 
-    def lost(self, end: "End") -> None:
+    def lost(self, end: "TunnelEnd") -> None:
         """One side's connection is gone: what is buffered for the other still goes out."""
         end.gone = True
         if end.other.gone:
-            self.state = State.CLOSED
+            self.state = TunnelState.CLOSED
             self._on_closed(self)
             self._let_go()
         else:
-            self._linger(State.ENDING)
+            self._linger(TunnelState.ENDING)
             # Over TLS, a side that is being closed may go on sending: its target is gone.
             end.other.silent = True
             close(end.other.transport)
@@ -142,13 +144,13 @@ class Tunnel:
         if all(end.silent for end in self._ends):
             self.close()
 
-    def _linger(self, state: State) -> None:
-        if self.state is State.OPEN:
+    def _linger(self, state: TunnelState) -> None:
+        if self.state is TunnelState.OPEN:
             self.state = state
             self.deadline = self.loop.time() + LINGER
 
 
-class End(asyncio.Protocol):
+class TunnelEnd(asyncio.Protocol):
     """One side of a tunnel: what it reads goes to the other side.
 
     `ended`: it has sent its last byte; `gone`: its connection is closed; `silent`: nothing that
@@ -176,7 +178,7 @@ class End(asyncio.Protocol):
         self._close_frame = close_frame
         self._scanner = FrameScanner() if websocket else None
 
-    def attach(self, transport: asyncio.Transport, other: "End") -> None:
+    def attach(self, transport: asyncio.Transport, other: "TunnelEnd") -> None:
         """Take over `transport`; what comes from it goes to `other`."""
         self.transport = transport
         self.other = other
@@ -228,7 +230,7 @@ class End(asyncio.Protocol):
             resume_reading(self.other.transport)
 
 
-class CountingEnd(End):
+class CountingTunnelEnd(TunnelEnd):
     """One side of a tunnel whose bytes are counted."""
 
     __slots__ = ()
