@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from hubgate.control.reload import certificate_files, changed, watched_files
+from hubgate.control.reload import changed
 from hubgate.model import (
     AccessLog,
     Address,
@@ -76,19 +76,6 @@ def test_a_part_of_tls_is_named() -> None:
 def test_routes_of_the_command_line_do_not_count() -> None:
     other = replace(PLAIN, initial_routes=(Route("/", "http://127.0.0.1:9"),))
     assert list(changed(PLAIN, other)) == []
-
-
-def test_every_file_of_the_settings_is_watched_once() -> None:
-    settings = replace(
-        PLAIN,
-        config_file=Path("routes.yaml"),
-        worker=WorkerConfig(tls=TLS, client_tls=ClientTLS(ca="hub-ca.pem")),
-        api_tls=replace(TLS, ca="ca.pem"),
-    )
-    files = [Path(name) for name in ("hub.pem", "hub-key.pem", "ca.pem", "hub-ca.pem")]
-    assert certificate_files(settings) == files
-    assert watched_files(settings) == [Path("routes.yaml"), *files]
-    assert watched_files(PLAIN) == []
 
 
 # --- of a running hubgate ---

@@ -5,7 +5,6 @@ import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from hubgate.certificates.contexts import client_context, server_context
@@ -19,6 +18,7 @@ from hubgate.logs import configure_logging
 from hubgate.model import WorkerConfig
 from hubgate.settings import Settings
 from hubgate.settings.exposure import token_file_warnings
+from hubgate.settings.files import certificate_files, watched_files
 
 log = logging.getLogger("hubgate.supervisor")
 
@@ -145,19 +145,6 @@ def _log(outcome: Outcome) -> None:
         log.info("reloaded: %s", ", ".join(outcome.changed) or "nothing has changed")
     if outcome.needs_restart:
         log.warning("changed, and needs a restart: %s", ", ".join(outcome.needs_restart))
-
-
-def watched_files(settings: Settings) -> list[Path]:
-    """Return the files that the settings are read from, certificates among them."""
-    own = (settings.config_file, settings.api_token_file)
-    return [path for path in own if path is not None] + certificate_files(settings)
-
-
-def certificate_files(settings: Settings) -> list[Path]:
-    """Return every file of a certificate, a key or an authority."""
-    tls = (settings.worker.tls, settings.api_tls, settings.worker.client_tls)
-    names = [name for each in tls if each is not None for name in (each.cert, each.key, each.ca)]
-    return [Path(name) for name in dict.fromkeys(names) if name]
 
 
 def changed(old: Settings, new: Settings) -> Iterator[str]:

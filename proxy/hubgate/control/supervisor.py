@@ -18,7 +18,7 @@ from hubgate.control.listening.listeners import Listeners
 from hubgate.control.metrics.app import build_metrics_app
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.pidfile import pid_file
-from hubgate.control.reload import Parts, Reloader, watched_files
+from hubgate.control.reload import Parts, Reloader
 from hubgate.control.reports import WorkerReports
 from hubgate.control.routes.service import RouteService
 from hubgate.control.upgrade import succession
@@ -29,6 +29,7 @@ from hubgate.control.web.endpoint import Endpoint
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.errors import HubgateError
 from hubgate.settings import READ_SINCE, Settings
+from hubgate.settings.files import watched_files
 from hubgate.store import open_store
 from hubgate.store.base import RouteStore
 from hubgate.store.recovery import RecoveryStore
