@@ -17,6 +17,7 @@ from hubgate.control.upgrade.succession import read_settings
 from hubgate.logs import configure_logging
 from hubgate.settings.chp import resolve
 from hubgate.settings.exposure import exposure_warnings
+from hubgate.settings.files import tls_sides
 
 NAME = "configurable-http-proxy"
 
@@ -31,7 +32,7 @@ def command(**options: Any) -> int:
     options["log_level"] = resolve.log_level(options["log_level"])
     configure_logging(options["log_level"])
     settings = read_settings(lambda: resolve.build(options, os.environ))
-    dates = certificate_dates(settings)
+    dates = certificate_dates(tls_sides(settings))
     for warning in [*resolve.warnings(options), *exposure_warnings(settings), *dates]:
         log.warning("%s", warning)
     return launch(settings, None)

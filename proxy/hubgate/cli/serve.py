@@ -17,6 +17,7 @@ from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging
 from hubgate.settings import Settings
 from hubgate.settings.exposure import exposure_warnings
+from hubgate.settings.files import tls_sides
 from hubgate.settings.layers import SETTINGS, Kind
 from hubgate.settings.load import load
 from hubgate.store import open_store
@@ -61,7 +62,8 @@ def serve(file: Path | None, **options: Any) -> int:
     configure_logging("info")  # until the settings say
     settings = read_settings(read)
     configure_logging(settings.log_level)
-    for warning in [*exposure_warnings(settings), *certificate_dates(settings)]:
+    dates = certificate_dates(tls_sides(settings))
+    for warning in [*exposure_warnings(settings), *dates]:
         log.warning("%s", warning)
     from_files = settings.config_file or settings.api_token_file
     return launch(settings, read if from_files else None)
@@ -78,7 +80,7 @@ def check(file: Path | None, **options: Any) -> None:
     settings = _reader(file, options)()
     # Only built, not opened: whether its server answers now says little about later.
     open_store(settings.store)
-    if dates := certificate_dates(settings):
+    if dates := certificate_dates(tls_sides(settings)):
         raise ConfigError(*dates)
     for line in [*summary(settings), *(f"note: {w}" for w in exposure_warnings(settings))]:
         click.echo(line)
