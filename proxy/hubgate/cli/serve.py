@@ -16,10 +16,11 @@ from hubgate.control.upgrade.succession import read_settings
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging
 from hubgate.settings import Settings
+from hubgate.settings.catalogue import FLAGS
 from hubgate.settings.exposure import exposure_warnings
 from hubgate.settings.files import tls_sides
-from hubgate.settings.layers import SETTINGS, Kind
 from hubgate.settings.load import load
+from hubgate.settings.setting import Kind
 from hubgate.store import open_store
 
 DEFAULT_FILE = Path("routes.yaml")
@@ -30,12 +31,12 @@ log = logging.getLogger("hubgate")
 
 
 def _setting_options(command: F) -> F:
-    for setting in reversed(SETTINGS):
-        text = f"{setting.help}  [{setting.variable}]"
-        if setting.kind is Kind.SWITCH:
-            option = click.option(setting.flag, is_flag=True, default=None, help=text)
+    for flag in reversed(FLAGS):
+        text = f"{flag.help}  [{flag.variable}]"
+        if flag.kind is Kind.SWITCH:
+            option = click.option(flag.name, is_flag=True, default=None, help=text)
         else:
-            option = click.option(setting.flag, metavar=setting.metavar, help=text)
+            option = click.option(flag.name, metavar=flag.metavar, help=text)
         command = option(command)
     return command
 

@@ -12,6 +12,7 @@ from hubgate.certificates.checks import client_mistakes, server_mistakes
 from hubgate.errors import ConfigError
 from hubgate.model import Route
 from hubgate.settings.access_log import access_log_mistake
+from hubgate.settings.catalogue import variables_of
 from hubgate.settings.clashes import clashes
 from hubgate.settings.exposure import check_exposure
 from hubgate.settings.layers import Layered, merge
@@ -85,8 +86,8 @@ def _route_keys(
 def _check_files(settings: Settings, source: Source) -> None:
     lines = clashes(settings)
     for tls, section, secret in (
-        (settings.worker.tls, "listen", "HUBGATE_TLS_PASSPHRASE"),
-        (settings.api_tls, "api", "HUBGATE_API_TLS_PASSPHRASE"),
+        (settings.worker.tls, "listen", variables_of("worker.tls.passphrase")[0]),
+        (settings.api_tls, "api", variables_of("api_tls.passphrase")[0]),
     ):
         if tls is not None:
             lines += server_mistakes(tls, partial(_tls_place, source, section), secret)

@@ -8,6 +8,7 @@ from hubgate.errors import ConfigError
 from hubgate.model import AccessLog, Address, ForwardRules, Headers, Route, Timeouts, WorkerConfig
 from hubgate.settings import Settings
 from hubgate.settings.access_log import OFF, access_log_mistake, anchor_log, check_log_path
+from hubgate.settings.catalogue import LISTENERS, variables_of
 from hubgate.settings.checks import (
     anchor_store,
     check_listen_host,
@@ -25,8 +26,8 @@ from hubgate.settings.urls import check_header, check_socket_path, check_target
 Options = Mapping[str, Any]
 T = TypeVar("T")
 
-# The hub sets the first for its proxy; the other may be there for somebody else.
-_TOKENS = ("CONFIGPROXY_AUTH_TOKEN", "HUBGATE_TOKEN")
+# The hub sets CHP's for its proxy; ours may be there for somebody else.
+_TOKENS = tuple(reversed(variables_of("api_token")))
 
 
 def build(options: Options, environ: Mapping[str, str]) -> Settings:
@@ -59,7 +60,7 @@ def build(options: Options, environ: Mapping[str, str]) -> Settings:
         pid_file=options["pid_file"],
         log_level=level,
     )
-    if lines := clashes(settings, ("--port", "--redirect-port", "--api-port", "--metrics-port")):
+    if lines := clashes(settings, [flag.name for flag in LISTENERS.values()]):
         raise ConfigError(*lines)
     return settings
 
@@ -174,15 +175,14 @@ def _custom_headers(texts: tuple[str, ...]) -> Headers:
 
 
 def _timeouts(options: Options, environ: Mapping[str, str]) -> Timeouts:
-    drain = environ.get("HUBGATE_DRAIN_TIMEOUT")
+    variable = variables_of("worker.timeouts.drain")[0]
+    drain = environ.get(variable)
     # For CHP, 0 is the same as not given.
     return Timeouts(
         keep_alive=(options["keep_alive_timeout"] or 0) / 1000 or Timeouts().keep_alive,
         request=(options["timeout"] or 0) / 1000 or None,
         response=(options["proxy_timeout"] or 0) / 1000 or None,
-        drain=(
-            _stated(check_seconds, drain, "HUBGATE_DRAIN_TIMEOUT") if drain else Timeouts().drain
-        ),
+        drain=_stated(check_seconds, drain, variable) if drain else Timeouts().drain,
     )
 
 
@@ -200,21 +200,21 @@ def _store(options: Options, environ: Mapping[str, str]) -> str:
             f"--storage-backend: {address!r} is a module for Node.js, which is not used here;"
             " write memory: or sqlite:FILE"
         )
-    origin = "--storage-backend" if address else "HUBGATE_STORE"
-    address = address or environ.get("HUBGATE_STORE") or "memory:"
+    variable = variables_of("store")[0]
+    origin = "--storage-backend" if address else variable
+    address = address or environ.get(variable) or "memory:"
     return anchor_store(_stated(check_store, address, origin), str(Path.cwd()))
 
 
 def _workers(options: Options, environ: Mapping[str, str]) -> int:
-    given = options["workers"]
-    origin = "--workers" if given else "HUBGATE_WORKERS"
-    text = given or environ.get("HUBGATE_WORKERS") or "1"
-    return worker_count(_stated(check_workers, text, origin))
+    origin, text = _given("workers", "workers", options, environ)
+    return worker_count(_stated(check_workers, text or "1", origin))
 
 
 def _access_log(options: Options, environ: Mapping[str, str]) -> AccessLog | None:
-    origin, given = _given("access_log", options, environ)
-    kind_origin, kind = _given("access_log_format", options, environ)
+    origin, given = _given("access_log", "worker.access_log.path", options, environ)
+    field = "worker.access_log.format"
+    kind_origin, kind = _given("access_log_format", field, options, environ)
     if kind not in (None, "combined", "json"):
         raise ConfigError(f"{kind_origin}: {kind!r} is no format; write combined or json")
     path = anchor_log(_stated(check_log_path, given, origin), str(Path.cwd())) if given else OFF
@@ -225,11 +225,13 @@ def _access_log(options: Options, environ: Mapping[str, str]) -> AccessLog | Non
     return AccessLog(path, kind or "combined")
 
 
-def _given(name: str, options: Options, environ: Mapping[str, str]) -> tuple[str, str | None]:
+def _given(
+    name: str, field: str, options: Options, environ: Mapping[str, str]
+) -> tuple[str, str | None]:
     """Return what a flag, else the environment, says, after the name of which of them it was."""
     if options[name]:
         return _flag(name), options[name]
-    variable = f"HUBGATE_{name.upper()}"
+    variable = variables_of(field)[0]
     return variable, environ.get(variable) or None
 
 
