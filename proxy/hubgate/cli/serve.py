@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -61,13 +62,14 @@ def serve(file: Path | None, **options: Any) -> int:
     """
     read = _reader(file, options)
     configure_logging("info")  # until the settings say
+    read_since = time.time()
     settings = read_settings(read)
     configure_logging(settings.log_level)
     dates = certificate_dates(tls_sides(settings))
     for warning in [*exposure_warnings(settings), *dates]:
         log.warning("%s", warning)
     from_files = settings.config_file or settings.api_token_file
-    return launch(settings, read if from_files else None)
+    return launch(settings, read if from_files else None, read_since)
 
 
 @click.command()

@@ -28,7 +28,7 @@ from hubgate.control.web.auth import TokenGuard
 from hubgate.control.web.endpoint import Endpoint
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.errors import HubgateError
-from hubgate.settings import READ_SINCE, Settings
+from hubgate.settings import Settings
 from hubgate.settings.files import watched_files
 from hubgate.store import open_store
 from hubgate.store.base import RouteStore
@@ -42,6 +42,9 @@ log = logging.getLogger("hubgate.supervisor")
 class Supervisor:
     """One running hubgate. `reload` reads the settings again, None where no file was read.
 
+    Nothing of them was read before `read_since`, epoch seconds: a file that has changed since may
+    have been read in its older version.
+
     `ground` is there already: it closes the listeners, and takes charge of the workers. An older
     release may have `left` something in this process. When an upgrade was asked for, `run`
     returns with `legacy` set: what is left for the next one.
@@ -52,6 +55,7 @@ class Supervisor:
         settings: Settings,
         reload: Callable[[], Settings] | None,
         ground: Ground,
+        read_since: float,
         left: Handover | None = None,
     ) -> None:
         self.legacy: Handover | None = None
@@ -60,7 +64,7 @@ class Supervisor:
         self._read = reload
         self._ground = ground
         # A file may have changed while it was read, or while hubgate starts.
-        self._known = versions(watched_files(settings), READ_SINCE)
+        self._known = versions(watched_files(settings), read_since)
         self._guard = TokenGuard(settings.api_token)
         self._metrics = Metrics(left.counters if left else None)
         self._reloader: Reloader | None = None
