@@ -12,7 +12,7 @@ from hubgate.certificates.pair_files import (
     validity,
     write_pair,
 )
-from hubgate.errors import ConfigError
+from hubgate.settings.checks import stated
 from hubgate.settings.urls import check_host
 
 DEFAULT_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -50,7 +50,7 @@ def certs(folder: Path, hosts: tuple[str, ...], days: int, force: bool) -> None:
     so a browser that trusts it need not be told twice; nothing is overwritten without --force.
     """
     for host in hosts:
-        _check_name(host)
+        stated(check_host, host.removeprefix("*."), "--host")
     authority_files = PairFiles(folder / "ca.pem", folder / "ca-key.pem")
     server_files = PairFiles(folder / "hub.pem", folder / "hub-key.pem")
     authority = existing_authority(authority_files, days, force)
@@ -69,10 +69,3 @@ def certs(folder: Path, hosts: tuple[str, ...], days: int, force: bool) -> None:
     write_pair(server_files, server, force)
     click.echo(f"made {server_files.cert} for {', '.join(hosts)}, {validity(server)}")
     click.echo(f"try: proxyctl serve --tls-cert {server_files.cert} --tls-key {server_files.key}")
-
-
-def _check_name(host: str) -> None:
-    try:
-        check_host(host.removeprefix("*."))
-    except ConfigError as error:
-        raise ConfigError(f"--host: {error}") from None
