@@ -23,7 +23,7 @@ ALLOWED = {
     "logs": set(),
     "transport": SHARED,
     "routing": SHARED,
-    "certificates": SHARED | {"transport", "settings"},
+    "certificates": SHARED | {"transport"},
     "http1": SHARED | {"routing"},
     "settings": LOW,
     "upstream": LOW | {"http1"},

@@ -9,8 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from hubgate.certificates.checks import certificate_dates, client_mistakes, server_mistakes
-from hubgate.model import ClientTLS, ServerTLS, WorkerConfig
-from hubgate.settings import Settings
+from hubgate.model import ClientTLS, ServerTLS
 from tests.certificates.made import Files, encrypt, make_dated, make_files
 
 
@@ -111,14 +110,13 @@ def test_client_files(files: Files, tmp_path: Path) -> None:
 )
 def test_dates_are_told(tmp_path: Path, begin: int, end: int, words: str) -> None:
     files = make_dated(tmp_path, timedelta(days=begin), timedelta(days=end))
-    settings = Settings(worker=WorkerConfig(tls=tls_of(files)), api_tls=tls_of(files))
-    (line,) = certificate_dates(settings)
+    (line,) = certificate_dates([tls_of(files), tls_of(files), ClientTLS()])
     assert line.startswith(f"{files.cert}: {words}")
 
 
 def test_dates_far_from_now_are_not(tmp_path: Path) -> None:
     files = make_dated(tmp_path, timedelta(days=-1), timedelta(days=90))
-    assert certificate_dates(Settings(worker=WorkerConfig(tls=tls_of(files)))) == []
+    assert certificate_dates([tls_of(files)]) == []
 
 
 def test_a_certificate_and_its_key_may_share_a_file(tmp_path: Path) -> None:

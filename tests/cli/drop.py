@@ -20,12 +20,13 @@ class Drop:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.settings: Settings | None = None
+        self.read_since = 0.0
         self.log = ""
         monkeypatch.setattr(chp, "launch", self._launch)
 
-    def _launch(self, settings: Settings, reload: object) -> int:
+    def _launch(self, settings: Settings, reload: object, read_since: float) -> int:
         assert reload is None
-        self.settings = settings
+        self.settings, self.read_since = settings, read_since
         return 0
 
     def run(self, *args: str, **environ: str) -> Settings:

@@ -19,14 +19,15 @@ from tests.control.waiting import DEADLINE, until
 
 # The settings come from a file, and on a reload again, as they would from routes.yaml.
 COMMAND = """
-import pickle, sys
+import pickle, sys, time
 from pathlib import Path
 from hubgate.control.launch import launch
 from hubgate.errors import HubgateError
 read = lambda: pickle.loads(Path(sys.argv[1]).read_bytes())
+read_since = time.time()
 settings = read()
 try:
-    sys.exit(launch(settings, read if settings.config_file else None))
+    sys.exit(launch(settings, read if settings.config_file else None, read_since))
 except HubgateError as error:
     sys.exit(f"hubgate: {error}")
 """

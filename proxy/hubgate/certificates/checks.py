@@ -1,7 +1,7 @@
 """Certificates and keys, looked at before anything starts: one clear line for each mistake."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from hubgate.certificates.contexts import client_context, server_context
 from hubgate.errors import ConfigError
 from hubgate.model import ClientTLS, ServerTLS
-from hubgate.settings.values import Settings
 
 if TYPE_CHECKING:
     # Imported where it is needed: a start without TLS does not wait for it.
@@ -43,10 +42,9 @@ def client_mistakes(tls: ClientTLS, where: Where) -> list[str]:
     return lines or _refusal(lambda: client_context(tls), where)
 
 
-def certificate_dates(settings: Settings) -> list[str]:
+def certificate_dates(sides: Iterable[ServerTLS | ClientTLS]) -> list[str]:
     """Return what is wrong or soon wrong with the dates of the certificates, one line each."""
-    tls = settings.worker.tls, settings.api_tls, settings.worker.client_tls
-    paths = dict.fromkeys(side.cert for side in tls if side and side.cert)
+    paths = dict.fromkeys(side.cert for side in sides if side.cert)
     now = datetime.now(UTC)
     return [line for path in paths if (line := _validity(path, now))]
 

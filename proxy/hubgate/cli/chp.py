@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from hubgate.control.upgrade.succession import read_settings
 from hubgate.logs import configure_logging
 from hubgate.settings.chp import resolve
 from hubgate.settings.exposure import exposure_warnings
+from hubgate.settings.files import tls_sides
 
 NAME = "configurable-http-proxy"
 
@@ -30,11 +32,12 @@ def command(**options: Any) -> int:
     """The front proxy of a notebook hub, with the options of configurable-http-proxy."""
     options["log_level"] = resolve.log_level(options["log_level"])
     configure_logging(options["log_level"])
+    read_since = time.time()
     settings = read_settings(lambda: resolve.build(options, os.environ))
-    dates = certificate_dates(settings)
+    dates = certificate_dates(tls_sides(settings))
     for warning in [*resolve.warnings(options), *exposure_warnings(settings), *dates]:
         log.warning("%s", warning)
-    return launch(settings, None)
+    return launch(settings, None, read_since)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,9 +17,11 @@ from hubgate.control.upgrade.succession import read_settings
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging
 from hubgate.settings import Settings
+from hubgate.settings.catalogue import FLAGS
 from hubgate.settings.exposure import exposure_warnings
-from hubgate.settings.layers import SETTINGS, Kind
+from hubgate.settings.files import tls_sides
 from hubgate.settings.load import load
+from hubgate.settings.setting import Kind
 from hubgate.store import open_store
 
 DEFAULT_FILE = Path("routes.yaml")
@@ -29,12 +32,12 @@ log = logging.getLogger("hubgate")
 
 
 def _setting_options(command: F) -> F:
-    for setting in reversed(SETTINGS):
-        text = f"{setting.help}  [{setting.variable}]"
-        if setting.kind is Kind.SWITCH:
-            option = click.option(setting.flag, is_flag=True, default=None, help=text)
+    for flag in reversed(FLAGS):
+        text = f"{flag.help}  [{flag.variable}]"
+        if flag.kind is Kind.SWITCH:
+            option = click.option(flag.name, is_flag=True, default=None, help=text)
         else:
-            option = click.option(setting.flag, metavar=setting.metavar, help=text)
+            option = click.option(flag.name, metavar=flag.metavar, help=text)
         command = option(command)
     return command
 
@@ -59,12 +62,14 @@ def serve(file: Path | None, **options: Any) -> int:
     """
     read = _reader(file, options)
     configure_logging("info")  # until the settings say
+    read_since = time.time()
     settings = read_settings(read)
     configure_logging(settings.log_level)
-    for warning in [*exposure_warnings(settings), *certificate_dates(settings)]:
+    dates = certificate_dates(tls_sides(settings))
+    for warning in [*exposure_warnings(settings), *dates]:
         log.warning("%s", warning)
     from_files = settings.config_file or settings.api_token_file
-    return launch(settings, read if from_files else None)
+    return launch(settings, read if from_files else None, read_since)
 
 
 @click.command()
@@ -78,7 +83,7 @@ def check(file: Path | None, **options: Any) -> None:
     settings = _reader(file, options)()
     # Only built, not opened: whether its server answers now says little about later.
     open_store(settings.store)
-    if dates := certificate_dates(settings):
+    if dates := certificate_dates(tls_sides(settings)):
         raise ConfigError(*dates)
     for line in [*summary(settings), *(f"note: {w}" for w in exposure_warnings(settings))]:
         click.echo(line)

@@ -14,24 +14,29 @@ if TYPE_CHECKING:
 Reload = Callable[[], Settings] | None
 
 
-def launch(settings: Settings, reload: Reload) -> int:
-    """Run hubgate until it is told to stop; return the exit code."""
+def launch(settings: Settings, reload: Reload, read_since: float) -> int:
+    """Run hubgate until it is told to stop; return the exit code.
+
+    No file of the settings was read before `read_since`, epoch seconds.
+    """
     configure_logging(settings.log_level)
     if (fd := succession.rehearsal()) is not None:
         return _rehearse(settings, fd)
     left = succession.predecessor()
     if left is None:
         signals.hold_early_signals()
-    code, supervisor = _run(settings, reload, left)
+    code, supervisor = _run(settings, reload, read_since, left)
     while supervisor.legacy is not None:
         succession.succeed(supervisor.legacy)
         # It could not be replaced: then the same release is its own successor.
         left = supervisor.legacy.taken_back()
-        code, supervisor = _run(supervisor.settings, reload, left)
+        code, supervisor = _run(supervisor.settings, reload, read_since, left)
     return code
 
 
-def _run(settings: Settings, reload: Reload, left: Handover | None) -> tuple[int, "Supervisor"]:
+def _run(
+    settings: Settings, reload: Reload, read_since: float, left: Handover | None
+) -> tuple[int, "Supervisor"]:
     # Imported late: a command line's --help and its mistakes need none of it.
     from hubgate.control.bootstrap import Ground
 
@@ -43,7 +48,7 @@ def _run(settings: Settings, reload: Reload, left: Handover | None) -> tuple[int
 
         from hubgate.control.supervisor import Supervisor
 
-        supervisor = Supervisor(settings, reload, ground, left)
+        supervisor = Supervisor(settings, reload, ground, read_since, left)
         return uvloop.run(supervisor.run()), supervisor
     finally:
         ground.close()

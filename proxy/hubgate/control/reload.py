@@ -1,12 +1,9 @@
 """Taking over changed settings and certificates while everything runs."""
 
 import asyncio
-import dataclasses
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from hubgate.certificates.contexts import client_context, server_context
 from hubgate.control.file_watch import Versions, files_changed, versions
@@ -16,30 +13,12 @@ from hubgate.control.web.guard import Guard
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging
-from hubgate.model import WorkerConfig
 from hubgate.settings import Settings
+from hubgate.settings.changes import changed, taken_over
 from hubgate.settings.exposure import token_file_warnings
+from hubgate.settings.files import certificate_files, watched_files
 
 log = logging.getLogger("hubgate.supervisor")
-
-# Matters at the start only.
-IGNORED = ("initial_routes",)
-
-# What the fields are called in routes.yaml.
-IN_FILE = {
-    "worker.rules": "forward",
-    "worker.client_tls": "upstream.tls",
-    "worker.tls": "listen.tls",
-    "worker.redirect_to": "listen.redirect_to",
-    "worker.timeouts": "timeouts",
-    "worker.limits": "limits",
-    "worker.access_log": "access_log",
-    "redirect": "listen.redirect_port",
-    "api_tls": "api.tls",
-    "api_token": "the API's token",
-    "api_token_file": "api.token_file",
-    "fixed_routes": "routes",
-}
 
 
 @dataclass(frozen=True)
@@ -112,12 +91,7 @@ class Reloader:
         return outcome
 
     async def _take_over(self, fresh: Settings) -> Outcome:
-        wanted = replace(
-            _with_token_of(fresh, self._running),
-            fixed_routes=fresh.fixed_routes,
-            worker=_matching_as(self._running.worker, fresh.worker),
-            log_level=fresh.log_level,
-        )
+        wanted = taken_over(self._running, fresh)
         certificates = versions(certificate_files(wanted))
         renewed = certificates != self._certificates
         await asyncio.to_thread(_check_tls, wanted)
@@ -145,58 +119,6 @@ def _log(outcome: Outcome) -> None:
         log.info("reloaded: %s", ", ".join(outcome.changed) or "nothing has changed")
     if outcome.needs_restart:
         log.warning("changed, and needs a restart: %s", ", ".join(outcome.needs_restart))
-
-
-def watched_files(settings: Settings) -> list[Path]:
-    """Return the files that the settings are read from, certificates among them."""
-    own = (settings.config_file, settings.api_token_file)
-    return [path for path in own if path is not None] + certificate_files(settings)
-
-
-def certificate_files(settings: Settings) -> list[Path]:
-    """Return every file of a certificate, a key or an authority."""
-    tls = (settings.worker.tls, settings.api_tls, settings.worker.client_tls)
-    names = [name for each in tls if each is not None for name in (each.cert, each.key, each.ca)]
-    return [Path(name) for name in dict.fromkeys(names) if name]
-
-
-def changed(old: Settings, new: Settings) -> Iterator[str]:
-    """Yield what differs, under the names that routes.yaml has for it."""
-    for name in _changed(old, new, ""):
-        for ours, theirs in IN_FILE.items():
-            if name == ours or name.startswith(ours + "."):
-                name = theirs + name.removeprefix(ours)
-                break
-        yield name.removeprefix("worker.")
-
-
-def _changed(old: Any, new: Any, prefix: str) -> Iterator[str]:
-    for field in dataclasses.fields(old):
-        name = prefix + field.name
-        before, after = getattr(old, field.name), getattr(new, field.name)
-        if before == after or name in IGNORED:
-            continue
-        if dataclasses.is_dataclass(before) and type(before) is type(after):
-            yield from _changed(before, after, name + ".")
-        else:
-            yield name
-
-
-def _with_token_of(fresh: Settings, running: Settings) -> Settings:
-    """Return `running` with the other's token; an API that has one is never left without."""
-    if fresh.api_token is None:
-        return running
-    return replace(running, api_token=fresh.api_token, api_token_file=fresh.api_token_file)
-
-
-def _matching_as(running: WorkerConfig, fresh: WorkerConfig) -> WorkerConfig:
-    """Return `fresh` with the rules by which the running table was built."""
-    rules = replace(
-        fresh.rules,
-        host_routing=running.rules.host_routing,
-        native_routes=running.rules.native_routes,
-    )
-    return replace(fresh, rules=rules)
 
 
 def _check_tls(settings: Settings) -> None:

@@ -18,7 +18,7 @@ from hubgate.control.listening.listeners import Listeners
 from hubgate.control.metrics.app import build_metrics_app
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.pidfile import PidFile
-from hubgate.control.reload import Parts, Reloader, watched_files
+from hubgate.control.reload import Parts, Reloader
 from hubgate.control.reports import WorkerReports
 from hubgate.control.routes.service import RouteService
 from hubgate.control.upgrade import signals
@@ -29,7 +29,8 @@ from hubgate.control.web.guard import Guard
 from hubgate.control.web.pages import Pages
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.errors import HubgateError
-from hubgate.settings import READ_SINCE, Settings
+from hubgate.settings import Settings
+from hubgate.settings.files import watched_files
 from hubgate.store import open_store
 from hubgate.store.base import RouteStore
 from hubgate.store.recovery import RecoveryStore
@@ -42,6 +43,9 @@ log = logging.getLogger("hubgate.supervisor")
 class Supervisor:
     """One running hubgate. `reload` reads the settings again, None where no file was read.
 
+    Nothing of them was read before `read_since`, epoch seconds: a file that has changed since may
+    have been read in its older version.
+
     `ground` is there already: it closes the listeners, and takes charge of the workers. An older
     release may have `left` something in this process. When an upgrade was asked for, `run`
     returns with `legacy` set: what is left for the next one.
@@ -52,6 +56,7 @@ class Supervisor:
         settings: Settings,
         reload: Callable[[], Settings] | None,
         ground: Ground,
+        read_since: float,
         left: Handover | None = None,
     ) -> None:
         self.legacy: Handover | None = None
@@ -60,7 +65,7 @@ class Supervisor:
         self._read = reload
         self._ground = ground
         # A file may have changed while it was read, or while hubgate starts.
-        self._known = versions(watched_files(settings), READ_SINCE)
+        self._known = versions(watched_files(settings), read_since)
         self._guard = Guard(settings.api_token)
         self._metrics = Metrics(left.counters if left else None)
         self._reloader: Reloader | None = None

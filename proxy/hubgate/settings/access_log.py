@@ -7,6 +7,7 @@ from typing import Any
 
 from hubgate.errors import ConfigError
 from hubgate.model import STDOUT
+from hubgate.settings.checks import folder_mistake
 
 OFF = "off"
 """What is written instead of a path for no log at all, as with nginx."""
@@ -44,8 +45,8 @@ def access_log_mistake(path: str) -> str | None:
 
 
 def _folder_mistake(folder: Path) -> str | None:
-    if not folder.is_dir():
-        return f"{folder}: no such folder; make it or name another"
+    if mistake := folder_mistake(folder):
+        return mistake
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"{folder}: no file can be made there; change who may, or name another"
     return None

@@ -1,10 +1,30 @@
 """What single values have to be, whoever gives them; light, because every start waits for it."""
 
 import os
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 from hubgate.errors import ConfigError
 from hubgate.settings.urls import check_host, hide_password
+
+T = TypeVar("T")
+
+# What has these names in routes.yaml has them as options of CHP, too.
+Level = Literal["debug", "info", "warn", "error"]
+LogFormat = Literal["combined", "json"]
+Scheme = Literal["http", "https"]
+
+
+def stated(check: Callable[[Any], T], value: Any, origin: str) -> T:
+    """Return what `check` makes of `value`, which was given as `origin`.
+
+    Raises its ConfigError, `origin` in front.
+    """
+    try:
+        return check(value)
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from None
 
 
 def whole_number(value: Any, what: str, low: int, high: int) -> int:
@@ -58,6 +78,11 @@ def check_store(value: Any) -> str:
     if text == "memory:" or (scheme == "sqlite" and rest and "\0" not in rest):
         return text
     raise ConfigError(f"{shown} is no store; write {_STORES}")
+
+
+def folder_mistake(path: str | Path) -> str | None:
+    """Return why there can be no files in `path`, None if it is a folder."""
+    return None if Path(path).is_dir() else f"{path}: no such folder; make it or name another"
 
 
 def check_workers(value: Any) -> int | str:

@@ -3,18 +3,16 @@
 from collections.abc import Sequence
 
 from hubgate.model import Address
+from hubgate.settings.catalogue import LISTENERS
 from hubgate.settings.values import Settings
 
-NAMES = ("listen", "redirect", "api", "metrics")
 
-
-def clashes(settings: Settings, names: Sequence[str] = NAMES) -> list[str]:
+def clashes(settings: Settings, names: Sequence[str] = tuple(LISTENERS)) -> list[str]:
     """Return a line for each pair of listeners that cannot both be, called by `names`."""
-    groups = settings.listen, settings.redirect, settings.api, settings.metrics
     named = [
         (name, address)
-        for name, addresses in zip(names, groups, strict=True)
-        for address in addresses
+        for name, field in zip(names, LISTENERS, strict=True)
+        for address in getattr(settings, field)
     ]
     return [
         f"{name}: {address} is taken by {other}; give one of them another"

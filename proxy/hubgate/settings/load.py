@@ -12,6 +12,8 @@ from hubgate.certificates.checks import client_mistakes, server_mistakes
 from hubgate.errors import ConfigError
 from hubgate.model import Route
 from hubgate.settings.access_log import access_log_mistake
+from hubgate.settings.catalogue import variables_of
+from hubgate.settings.checks import folder_mistake, stated
 from hubgate.settings.clashes import clashes
 from hubgate.settings.exposure import check_exposure
 from hubgate.settings.layers import Layered, merge
@@ -85,17 +87,16 @@ def _route_keys(
 def _check_files(settings: Settings, source: Source) -> None:
     lines = clashes(settings)
     for tls, section, secret in (
-        (settings.worker.tls, "listen", "HUBGATE_TLS_PASSPHRASE"),
-        (settings.api_tls, "api", "HUBGATE_API_TLS_PASSPHRASE"),
+        (settings.worker.tls, "listen", variables_of("worker.tls.passphrase")[0]),
+        (settings.api_tls, "api", variables_of("api_tls.passphrase")[0]),
     ):
         if tls is not None:
             lines += server_mistakes(tls, partial(_tls_place, source, section), secret)
     client = settings.worker.client_tls
     lines += client_mistakes(client, partial(_tls_place, source, "upstream"))
     folder = settings.worker.rules.error_path
-    if folder and not Path(folder).is_dir():
-        where = source.where(("forward", "error_path"))
-        lines.append(f"{where}: {folder}: no such folder; make it or name another")
+    if folder and (mistake := folder_mistake(folder)):
+        lines.append(f"{source.where(('forward', 'error_path'))}: {mistake}")
     log = settings.worker.access_log
     if log is not None and (mistake := access_log_mistake(log.path)):
         lines.append(f"{source.where(('access_log', 'path'))}: {mistake}")
@@ -119,7 +120,5 @@ def _with_token(
     if token is not None or token_file is None:
         return replace(settings, api_token=token)
     file = (settings.config_file.parent if settings.config_file else Path()) / token_file
-    try:
-        return replace(settings, api_token=token_from_file(str(file)), api_token_file=file)
-    except ConfigError as error:
-        raise ConfigError(f"{source.where(place)}: {error}") from None
+    token = stated(token_from_file, str(file), source.where(place))
+    return replace(settings, api_token=token, api_token_file=file)

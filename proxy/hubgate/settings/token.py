@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hubgate.errors import ConfigError
+from hubgate.settings.catalogue import variables_of
 
-_VARIABLES = ("HUBGATE_TOKEN", "CONFIGPROXY_AUTH_TOKEN")
+_VARIABLES = variables_of("api_token")
 
 
 def token_from_environment(

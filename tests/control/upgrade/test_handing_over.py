@@ -54,7 +54,7 @@ async def hold_no_signals() -> None:
 
 async def test_a_reload_that_comes_meanwhile_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "hold_signals", hold_no_signals)
-    supervisor = Supervisor(SETTINGS, lambda: SETTINGS, cast(Ground, None))
+    supervisor = Supervisor(SETTINGS, lambda: SETTINGS, cast(Ground, None), 0.0)
     service = RouteService(RecordingStore(), RecordingWorkers())
     await service.open((), ())
     pool = cast(WorkerPool, NoWorkers())

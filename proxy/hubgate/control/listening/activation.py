@@ -12,18 +12,14 @@ from hubgate.errors import ConfigError
 from hubgate.keeper import Ward
 from hubgate.model import Address
 from hubgate.settings import Settings
+from hubgate.settings.catalogue import LISTENERS
 
 # sd_listen_fds(3)
 FIRST_FD = 3
 VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 # What a socket may be for, by the name a unit may give it (FileDescriptorName=).
-PURPOSES = {
-    "public": "--port",
-    "redirect": "--redirect-port",
-    "api": "--api-port",
-    "metrics": "--metrics-port",
-}
+PURPOSES = {flag.descriptor: flag.name for flag in LISTENERS.values()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +72,7 @@ def from_systemd(environ: MutableMapping[str, str]) -> list[GivenSocket]:
 
 def assigned(given: Iterable[GivenSocket], settings: Settings) -> list[HandedListener]:
     """Return which of the settings' addresses each socket listens on. Raises ConfigError."""
-    configured = {
-        "--port": settings.listen,
-        "--redirect-port": settings.redirect,
-        "--api-port": settings.api,
-        "--metrics-port": settings.metrics,
-    }
+    configured = {flag.name: getattr(settings, field) for field, flag in LISTENERS.items()}
     return [_assigned(each, configured) for each in given]
 
 

@@ -14,6 +14,7 @@ from hubgate.control.listening.sockets import (
 )
 from hubgate.model import Address
 from hubgate.settings import Settings
+from hubgate.settings.catalogue import LISTENERS
 from hubgate.worker.messages import InheritedSocket, SocketKind
 
 
@@ -32,10 +33,10 @@ class Listeners:
             self._handed.setdefault((each.purpose, each.address), []).append(each)
         self._purposes: dict[Listener, tuple[str, str]] = {}
         try:
-            self.public = self._for_workers(settings.listen, "--port")
-            self.redirect = self._for_workers(settings.redirect, "--redirect-port")
-            self.api = self._own(settings.api, "--api-port")
-            self.metrics = self._own(settings.metrics, "--metrics-port")
+            self.public = self._for_workers(settings.listen, LISTENERS["listen"].name)
+            self.redirect = self._for_workers(settings.redirect, LISTENERS["redirect"].name)
+            self.api = self._own(settings.api, LISTENERS["api"].name)
+            self.metrics = self._own(settings.metrics, LISTENERS["metrics"].name)
         except BaseException:
             self.close()
             raise

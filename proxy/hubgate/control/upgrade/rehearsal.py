@@ -24,20 +24,10 @@ from hubgate.control.upgrade.succession import REHEARSAL, command
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.errors import UpgradeError
 from hubgate.settings import Settings
+from hubgate.settings.changes import PINNED
 
 LIMIT = 90.0
 INTERVAL = 0.02
-
-# What another release could not change without a restart, and what routes.yaml calls it.
-PINNED = {
-    "listen": "listen",
-    "redirect": "listen.redirect_port",
-    "api": "api",
-    "metrics": "metrics",
-    "store": "store",
-    "recovery_file": "the recovery file",
-    "pid_file": "pid_file",
-}
 
 _PLACE = re.compile(r'^\s*File "(.+)", line (\d+)', re.MULTILINE)
 

@@ -1,19 +1,24 @@
 """From the options of configurable-http-proxy to `Settings`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, get_args
 
 from hubgate.errors import ConfigError
 from hubgate.model import AccessLog, Address, ForwardRules, Headers, Route, Timeouts, WorkerConfig
 from hubgate.settings import Settings
 from hubgate.settings.access_log import OFF, access_log_mistake, anchor_log, check_log_path
+from hubgate.settings.catalogue import LISTENERS, variables_of
 from hubgate.settings.checks import (
+    LogFormat,
+    Scheme,
     anchor_store,
     check_listen_host,
     check_seconds,
     check_store,
     check_workers,
+    folder_mistake,
+    stated,
     worker_count,
 )
 from hubgate.settings.chp.tls import client_tls, server_tls
@@ -23,10 +28,9 @@ from hubgate.settings.token import token_from_environment
 from hubgate.settings.urls import check_header, check_socket_path, check_target
 
 Options = Mapping[str, Any]
-T = TypeVar("T")
 
-# The hub sets the first for its proxy; the other may be there for somebody else.
-_TOKENS = ("CONFIGPROXY_AUTH_TOKEN", "HUBGATE_TOKEN")
+# The hub sets CHP's for its proxy; ours may be there for somebody else.
+_TOKENS = tuple(reversed(variables_of("api_token")))
 
 
 def build(options: Options, environ: Mapping[str, str]) -> Settings:
@@ -59,7 +63,7 @@ def build(options: Options, environ: Mapping[str, str]) -> Settings:
         pid_file=options["pid_file"],
         log_level=level,
     )
-    if lines := clashes(settings, ("--port", "--redirect-port", "--api-port", "--metrics-port")):
+    if lines := clashes(settings, [flag.name for flag in LISTENERS.values()]):
         raise ConfigError(*lines)
     return settings
 
@@ -119,12 +123,12 @@ def _metrics(options: Options) -> tuple[Address, ...]:
 
 
 def _socket(options: Options, name: str) -> Address:
-    return Address(path=_stated(check_socket_path, options[name], _flag(name)))
+    return Address(path=stated(check_socket_path, options[name], _flag(name)))
 
 
 def _host(options: Options, name: str, default: str) -> str:
     given = options[name]
-    return default if given is None else _stated(check_listen_host, given, _flag(name))
+    return default if given is None else stated(check_listen_host, given, _flag(name))
 
 
 def _redirect(options: Options) -> tuple[Address, ...]:
@@ -140,10 +144,10 @@ def _redirect_to(options: Options) -> int | None:
 
 def _rules(options: Options) -> ForwardRules:
     folder, target = options["error_path"], options["error_target"]
-    if folder and not Path(folder).is_dir():
-        raise ConfigError(f"--error-path: {folder}: no such folder; make it or name another")
+    if folder and (mistake := folder_mistake(folder)):
+        raise ConfigError(f"--error-path: {mistake}")
     scheme = options["protocol_rewrite"]
-    if scheme not in (None, "http", "https"):
+    if scheme not in (None, *get_args(Scheme)):
         raise ConfigError(f"--protocol-rewrite: {scheme!r} is no scheme; write http or https")
     return ForwardRules(
         x_forward=not options["no_x_forward"],
@@ -154,7 +158,7 @@ def _rules(options: Options) -> ForwardRules:
         protocol_rewrite=scheme,
         custom_headers=_custom_headers(options["custom_header"]),
         host_routing=options["host_routing"],
-        error_target=_stated(check_target, target, "--error-target") if target else None,
+        error_target=stated(check_target, target, "--error-target") if target else None,
         error_path=folder,
     )
 
@@ -165,24 +169,22 @@ def _custom_headers(texts: tuple[str, ...]) -> Headers:
         name, colon, value = text.strip().partition(":")
         if not colon or not name:
             raise ConfigError(f"A colon was expected in custom header: {text.strip()}")
-        try:
-            name, value = check_header(name.strip(), value)
-        except ConfigError as error:
-            raise ConfigError(f"--custom-header: {error}") from None
+        name, value = stated(
+            lambda pair: check_header(*pair), (name.strip(), value), "--custom-header"
+        )
         headers[name] = value
     return tuple(headers.items())
 
 
 def _timeouts(options: Options, environ: Mapping[str, str]) -> Timeouts:
-    drain = environ.get("HUBGATE_DRAIN_TIMEOUT")
+    variable = variables_of("worker.timeouts.drain")[0]
+    drain = environ.get(variable)
     # For CHP, 0 is the same as not given.
     return Timeouts(
         keep_alive=(options["keep_alive_timeout"] or 0) / 1000 or Timeouts().keep_alive,
         request=(options["timeout"] or 0) / 1000 or None,
         response=(options["proxy_timeout"] or 0) / 1000 or None,
-        drain=(
-            _stated(check_seconds, drain, "HUBGATE_DRAIN_TIMEOUT") if drain else Timeouts().drain
-        ),
+        drain=stated(check_seconds, drain, variable) if drain else Timeouts().drain,
     )
 
 
@@ -190,7 +192,7 @@ def _default_route(options: Options) -> tuple[Route, ...]:
     target = options["default_target"]
     if not target:
         return ()
-    return (Route("/", _stated(check_target, target, "--default-target"), {"target": target}),)
+    return (Route("/", stated(check_target, target, "--default-target"), {"target": target}),)
 
 
 def _store(options: Options, environ: Mapping[str, str]) -> str:
@@ -200,24 +202,24 @@ def _store(options: Options, environ: Mapping[str, str]) -> str:
             f"--storage-backend: {address!r} is a module for Node.js, which is not used here;"
             " write memory: or sqlite:FILE"
         )
-    origin = "--storage-backend" if address else "HUBGATE_STORE"
-    address = address or environ.get("HUBGATE_STORE") or "memory:"
-    return anchor_store(_stated(check_store, address, origin), str(Path.cwd()))
+    variable = variables_of("store")[0]
+    origin = "--storage-backend" if address else variable
+    address = address or environ.get(variable) or "memory:"
+    return anchor_store(stated(check_store, address, origin), str(Path.cwd()))
 
 
 def _workers(options: Options, environ: Mapping[str, str]) -> int:
-    given = options["workers"]
-    origin = "--workers" if given else "HUBGATE_WORKERS"
-    text = given or environ.get("HUBGATE_WORKERS") or "1"
-    return worker_count(_stated(check_workers, text, origin))
+    origin, text = _given("workers", "workers", options, environ)
+    return worker_count(stated(check_workers, text or "1", origin))
 
 
 def _access_log(options: Options, environ: Mapping[str, str]) -> AccessLog | None:
-    origin, given = _given("access_log", options, environ)
-    kind_origin, kind = _given("access_log_format", options, environ)
-    if kind not in (None, "combined", "json"):
+    origin, given = _given("access_log", "worker.access_log.path", options, environ)
+    field = "worker.access_log.format"
+    kind_origin, kind = _given("access_log_format", field, options, environ)
+    if kind not in (None, *get_args(LogFormat)):
         raise ConfigError(f"{kind_origin}: {kind!r} is no format; write combined or json")
-    path = anchor_log(_stated(check_log_path, given, origin), str(Path.cwd())) if given else OFF
+    path = anchor_log(stated(check_log_path, given, origin), str(Path.cwd())) if given else OFF
     if path == OFF:
         return None
     if mistake := access_log_mistake(path):
@@ -225,20 +227,15 @@ def _access_log(options: Options, environ: Mapping[str, str]) -> AccessLog | Non
     return AccessLog(path, kind or "combined")
 
 
-def _given(name: str, options: Options, environ: Mapping[str, str]) -> tuple[str, str | None]:
+def _given(
+    name: str, field: str, options: Options, environ: Mapping[str, str]
+) -> tuple[str, str | None]:
     """Return what a flag, else the environment, says, after the name of which of them it was."""
     if options[name]:
         return _flag(name), options[name]
-    variable = f"HUBGATE_{name.upper()}"
+    variable = variables_of(field)[0]
     return variable, environ.get(variable) or None
 
 
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
-
-
-def _stated(check: Callable[[Any], T], value: Any, origin: str) -> T:
-    try:
-        return check(value)
-    except ConfigError as error:
-        raise ConfigError(f"{origin}: {error}") from None

@@ -9,8 +9,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from hubgate.errors import ConfigError
-
-Place = tuple[str | int, ...]
+from hubgate.settings.setting import Place
 
 
 @dataclass(frozen=True)

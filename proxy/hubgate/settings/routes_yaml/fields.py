@@ -30,7 +30,7 @@ PRIVATE_NETWORKS = (
 )
 
 
-def _stated(check: Callable[[Any], Any]) -> BeforeValidator:
+def _checked(check: Callable[[Any], Any]) -> BeforeValidator:
     """Let pydantic hear a ConfigError: it takes only ValueError as a verdict."""
 
     def validate(value: Any) -> Any:
@@ -92,20 +92,20 @@ def check_headers(value: Any) -> tuple[tuple[str, str], ...]:
     return tuple(check_header(str(name), str(text)) for name, text in value.items())
 
 
-Port = Annotated[int, _stated(lambda value: whole_number(value, "port", 0, 65535))]
-HeadBytes = Annotated[int, _stated(lambda v: whole_number(v, "size in bytes", 1024, 1 << 24))]
-Bytes = Annotated[int, _stated(lambda value: whole_number(value, "size in bytes", 1, 1 << 50))]
-Count = Annotated[int, _stated(lambda value: whole_number(value, "count", 1, 1 << 24))]
-CountOrZero = Annotated[int, _stated(lambda value: whole_number(value, "count", 0, 1 << 24))]
-Workers = Annotated[int | str, _stated(check_workers)]
-Seconds = Annotated[float, _stated(check_seconds)]
-SecondsOrZero = Annotated[float, _stated(_seconds_or_zero)]
-Text = Annotated[str, _stated(_text)]
-FilePath = Annotated[str, _stated(_text)]
-LogPath = Annotated[str, _stated(check_log_path)]
-SocketPath = Annotated[str, _stated(lambda value: check_socket_path(_text(value)))]
-Hosts = Annotated[tuple[str, ...], _stated(_hosts)]
-TargetURL = Annotated[str, _stated(lambda value: check_target(_text(value)))]
-Store = Annotated[str, _stated(check_store)]
-Networks = Annotated[tuple[str, ...] | None, _stated(_trusted_peers)]
-HeaderPairs = Annotated[tuple[tuple[str, str], ...], _stated(check_headers)]
+Port = Annotated[int, _checked(lambda value: whole_number(value, "port", 0, 65535))]
+HeadBytes = Annotated[int, _checked(lambda v: whole_number(v, "size in bytes", 1024, 1 << 24))]
+Bytes = Annotated[int, _checked(lambda value: whole_number(value, "size in bytes", 1, 1 << 50))]
+Count = Annotated[int, _checked(lambda value: whole_number(value, "count", 1, 1 << 24))]
+CountOrZero = Annotated[int, _checked(lambda value: whole_number(value, "count", 0, 1 << 24))]
+Workers = Annotated[int | str, _checked(check_workers)]
+Seconds = Annotated[float, _checked(check_seconds)]
+SecondsOrZero = Annotated[float, _checked(_seconds_or_zero)]
+Text = Annotated[str, _checked(_text)]
+FilePath = Annotated[str, _checked(_text)]
+LogPath = Annotated[str, _checked(check_log_path)]
+SocketPath = Annotated[str, _checked(lambda value: check_socket_path(_text(value)))]
+Hosts = Annotated[tuple[str, ...], _checked(_hosts)]
+TargetURL = Annotated[str, _checked(lambda value: check_target(_text(value)))]
+Store = Annotated[str, _checked(check_store)]
+Networks = Annotated[tuple[str, ...] | None, _checked(_trusted_peers)]
+HeaderPairs = Annotated[tuple[tuple[str, str], ...], _checked(check_headers)]

@@ -8,9 +8,10 @@ from typing import get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from hubgate.settings.layers import SETTINGS
-from hubgate.settings.routes_yaml.document import Place, dotted
+from hubgate.settings.catalogue import FLAGS
+from hubgate.settings.routes_yaml.document import dotted
 from hubgate.settings.routes_yaml.schema import File, RouteEntry, Section
+from hubgate.settings.setting import Place
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def _unknown_key(place: Place) -> str:
 
 
 def _missing(place: Place) -> str:
-    flag = next((setting.flag for setting in SETTINGS if setting.place == place), None)
+    flag = next((flag.name for flag, setting in FLAGS.items() if setting.place == place), None)
     way = f", or give {flag}" if flag else ""
     return f"is missing; write it as in {_section(place[:-1]).example}{way}"
 

@@ -17,6 +17,7 @@ from hubgate.model import (
     WorkerConfig,
 )
 from hubgate.settings.access_log import OFF, anchor_log
+from hubgate.settings.catalogue import variables_of
 from hubgate.settings.checks import anchor_store, worker_count
 from hubgate.settings.routes_yaml import schema
 from hubgate.settings.values import Settings
@@ -33,7 +34,9 @@ def resolve(
 ) -> Settings:
     """Return the settings that `file`, read from `path`, stands for; no token yet."""
     folder = str(path.parent) if path and path.parent != Path() else ""
-    api_secret = environ.get("HUBGATE_API_TLS_PASSPHRASE")
+    secret, api_secret = (
+        environ.get(variables_of(f"{side}.passphrase")[0]) for side in ("worker.tls", "api_tls")
+    )
     return Settings(
         listen=_listen(file.listen, folder),
         redirect=_redirect(file.listen),
@@ -42,7 +45,7 @@ def resolve(
         metrics=_addresses(file.metrics, folder, LOOPBACK, 0) if file.metrics else (),
         store=anchor_store(file.store, folder),
         workers=worker_count(file.workers),
-        worker=_worker(file, folder, environ.get("HUBGATE_TLS_PASSPHRASE")),
+        worker=_worker(file, folder, secret),
         fixed_routes=routes,
         pid_file=_at(folder, file.pid_file),
         config_file=path,

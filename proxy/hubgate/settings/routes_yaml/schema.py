@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from hubgate.model import Limits, Timeouts
+from hubgate.settings.checks import Level, LogFormat, Scheme
 from hubgate.settings.routes_yaml.fields import (
     PRIVATE_NETWORKS,
     Bytes,
@@ -30,7 +31,6 @@ from hubgate.settings.routes_yaml.fields import (
 Version = Annotated[
     Literal["1.2", "1.3"], BeforeValidator(lambda value: str(value) if value else value)
 ]
-Level = Literal["debug", "info", "warn", "error"]
 
 
 TIMES, SIZES = Timeouts(), Limits()
@@ -161,7 +161,7 @@ class Forward(Section):
     include_prefix: bool = True
     change_origin: bool = False
     auto_rewrite: bool = False
-    protocol_rewrite: Literal["http", "https"] | None = None
+    protocol_rewrite: Scheme | None = None
     headers: HeaderPairs = ()
     host_routing: bool = False
     trusted_peers: Networks = PRIVATE_NETWORKS
@@ -204,7 +204,7 @@ class AccessLog(Section):
 
     example: ClassVar[str] = "logs/access.log or {path: logs/access.log, format: json}"
     path: LogPath
-    format: Literal["combined", "json"] = "combined"
+    format: LogFormat = "combined"
 
     @model_validator(mode="before")
     @classmethod

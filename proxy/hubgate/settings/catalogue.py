@@ -1,0 +1,242 @@
+"""Every setting, once: where it is given, what it becomes, and when a change of it counts.
+
+A new setting is added here; `tests/settings/test_catalogue.py` then asks for the rest: its key in
+`routes_yaml.schema` and its field in `values` or `hubgate.model`. Light, because every start
+waits for it.
+"""
+
+from hubgate.settings.setting import Counts, Flag, Kind, Setting, Unwritten
+
+RELOAD, UPGRADE, RESTART = Counts.AT_RELOAD, Counts.AT_UPGRADE, Counts.AT_RESTART
+TEXT, PATH = Kind.TEXT, Kind.PATH
+
+
+def _alike(section: str, owner: str, names: str, counts: Counts = RELOAD) -> tuple[Setting, ...]:
+    """Return settings whose keys in a section and whose fields have the same names."""
+    return tuple(Setting(f"{section}.{name}", f"{owner}.{name}", counts) for name in names.split())
+
+
+def _more_tls(section: str, owner: str, counts: Counts, variable: str) -> tuple[Setting, ...]:
+    """Return what a listener's TLS has beside its certificate and key."""
+    return (
+        *_alike(section, owner, "min_version ca ciphers dhparam", counts),
+        Setting(
+            f"{section}.client_certificates",
+            f"{owner}.request_cert",
+            counts,
+            also=f"{owner}.reject_unauthorized",
+        ),
+        Setting("", f"{owner}.passphrase", counts, Unwritten(f"{section}.passphrase", (variable,))),
+        # Only CHP's --ssl-protocol knows it.
+        Setting("", f"{owner}.max_version", counts, Unwritten(f"{section}.max_version")),
+    )
+
+
+_LISTEN = (
+    Setting(
+        "listen.host",
+        "listen",
+        RESTART,
+        Flag("--host", "HOST", "Address to listen on; '*' is all."),
+    ),
+    Setting(
+        "listen.port",
+        "listen",
+        RESTART,
+        Flag("--port", "PORT", "Port to listen on (8000).", TEXT, "public"),
+    ),
+    Setting(
+        "listen.socket",
+        "listen",
+        RESTART,
+        Flag("--socket", "PATH", "Unix socket to listen on.", PATH),
+    ),
+    Setting(
+        "listen.tls.cert",
+        "worker.tls.cert",
+        RELOAD,
+        Flag("--tls-cert", "FILE", "Certificate (PEM).", PATH),
+    ),
+    Setting(
+        "listen.tls.key",
+        "worker.tls.key",
+        RELOAD,
+        Flag("--tls-key", "FILE", "Its private key (PEM).", PATH),
+    ),
+    *_more_tls("listen.tls", "worker.tls", RELOAD, "HUBGATE_TLS_PASSPHRASE"),
+    Setting(
+        "listen.no_ssl",
+        "listen",
+        RESTART,
+        Flag("--no-ssl", "", "TLS ends elsewhere.", Kind.SWITCH),
+    ),
+    Setting(
+        "listen.redirect_port",
+        "redirect",
+        RESTART,
+        Flag("--redirect-port", "PORT", "HTTP to HTTPS from here.", TEXT, "redirect"),
+    ),
+    Setting(
+        "listen.redirect_to",
+        "worker.redirect_to",
+        RELOAD,
+        Flag("--redirect-to", "PORT", "Port that redirects name."),
+    ),
+)
+
+_API = (
+    Setting(
+        "api.host",
+        "api",
+        RESTART,
+        Flag("--api-host", "HOST", "Address of the REST API (127.0.0.1)."),
+    ),
+    Setting(
+        "api.port",
+        "api",
+        RESTART,
+        Flag("--api-port", "PORT", "Port of the REST API (8001).", TEXT, "api"),
+    ),
+    Setting(
+        "api.socket",
+        "api",
+        RESTART,
+        Flag("--api-socket", "PATH", "Unix socket of the API.", PATH),
+    ),
+    Setting(
+        "api.token_file",
+        "api_token_file",
+        RELOAD,
+        Flag("--token-file", "FILE", "Holds the API's token.", PATH),
+    ),
+    Setting(
+        "",
+        "api_token",
+        RELOAD,
+        Unwritten("the API's token", ("HUBGATE_TOKEN", "CONFIGPROXY_AUTH_TOKEN")),
+    ),
+    *_alike("api.tls", "api_tls", "cert key", UPGRADE),
+    *_more_tls("api.tls", "api_tls", UPGRADE, "HUBGATE_API_TLS_PASSPHRASE"),
+)
+
+_METRICS = (
+    Setting(
+        "metrics.host",
+        "metrics",
+        RESTART,
+        Flag("--metrics-host", "HOST", "Address of the metrics (127.0.0.1)."),
+    ),
+    Setting(
+        "metrics.port",
+        "metrics",
+        RESTART,
+        Flag("--metrics-port", "PORT", "Port of the metrics (none).", TEXT, "metrics"),
+    ),
+    Setting(
+        "metrics.socket",
+        "metrics",
+        RESTART,
+        Flag("--metrics-socket", "PATH", "Or a unix socket.", PATH),
+    ),
+)
+
+_PROCESS = (
+    Setting(
+        "workers",
+        "workers",
+        UPGRADE,
+        Flag("--workers", "N", "Worker processes, or auto: one per core (1)."),
+    ),
+    Setting(
+        "store",
+        "store",
+        RESTART,
+        Flag("--store", "STORE", "memory: (default) or sqlite:FILE.", Kind.STORE),
+    ),
+    Setting("", "recovery_file", RESTART, Unwritten("the recovery file")),
+    Setting(
+        "timeouts.drain",
+        "worker.timeouts.drain",
+        RELOAD,
+        Flag("--drain-timeout", "SECONDS", "Time to finish at the end (10)."),
+    ),
+    Setting(
+        "pid_file",
+        "pid_file",
+        RESTART,
+        Flag("--pid-file", "FILE", "Write the process id there.", PATH),
+    ),
+    Setting(
+        "log_level",
+        "log_level",
+        RELOAD,
+        Flag("--log-level", "LEVEL", "debug, info, warn or error (info)."),
+        also="worker.log_level",
+    ),
+    Setting(
+        "access_log.path",
+        "worker.access_log.path",
+        RELOAD,
+        Flag("--access-log", "PATH", "Requests; - is stdout.", Kind.OUTPUT),
+    ),
+    Setting(
+        "access_log.format",
+        "worker.access_log.format",
+        RELOAD,
+        Flag("--access-log-format", "NAME", "combined (default) or json."),
+    ),
+    Setting("", "config_file", UPGRADE, Unwritten("config_file")),
+)
+
+_TRAFFIC = (
+    *_alike(
+        "timeouts",
+        "worker.timeouts",
+        "head body keep_alive connect ready down request response total"
+        " upstream_idle upstream_age upgrade",
+    ),
+    *_alike(
+        "limits",
+        "worker.limits",
+        "request_line head headers body connections address_connections route_requests"
+        " route_tunnels upstream_idle",
+    ),
+    *_alike(
+        "forward",
+        "worker.rules",
+        "x_forward prepend_path include_prefix change_origin auto_rewrite protocol_rewrite"
+        " trusted_peers error_target error_path",
+    ),
+    Setting("forward.headers", "worker.rules.custom_headers"),
+    # The routes that run were entered by it.
+    Setting(
+        "forward.host_routing",
+        "worker.rules.host_routing",
+        UPGRADE,
+        also="worker.rules.native_routes",
+    ),
+    *_alike("upstream.tls", "worker.client_tls", "ca cert key verify check_hostname"),
+)
+
+_ROUTES = (
+    Setting("routes", "fixed_routes"),
+    Setting("", "initial_routes", Counts.AT_START, Unwritten("--default-target")),
+)
+
+# In the order of --help.
+SETTINGS: tuple[Setting, ...] = (*_LISTEN, *_API, *_METRICS, *_PROCESS, *_TRAFFIC, *_ROUTES)
+
+FLAGS: dict[Flag, Setting] = {
+    setting.given: setting for setting in SETTINGS if isinstance(setting.given, Flag)
+}
+"""What a flag and a variable can give."""
+
+LISTENERS: dict[str, Flag] = {
+    setting.becomes: flag for flag, setting in FLAGS.items() if flag.descriptor
+}
+"""The fields of `Settings` with addresses to listen on, and the flag a person changes each with."""
+
+
+def variables_of(field: str) -> tuple[str, ...]:
+    """Return the variables of the environment that decide a field of `Settings`."""
+    return tuple(name for each in SETTINGS if field in each.fields for name in each.variables)

@@ -1,0 +1,92 @@
+"""What differs between two readings of the settings, and what a running hubgate makes of it."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from hubgate.settings.catalogue import SETTINGS
+from hubgate.settings.setting import Counts, Unwritten
+from hubgate.settings.values import Settings
+
+COUNTS: dict[str, Counts] = {
+    field: setting.counts for setting in SETTINGS for field in setting.fields
+}
+"""When a change of a field of `Settings` counts."""
+
+
+def part_of(field: str) -> str:
+    """Return which part of `Settings` a field is in; what workers get has parts of its own."""
+    owner, _, rest = field.partition(".")
+    return f"{owner}.{rest.partition('.')[0]}" if owner == "worker" else owner
+
+
+def _names() -> Iterator[tuple[str, str]]:
+    """Yield each part of `Settings`, and what the keys that decide it have in common."""
+    for part in dict.fromkeys(map(part_of, COUNTS)):
+        deciding = [each for each in SETTINGS if part in map(part_of, each.fields)]
+        places = [each.place for each in deciding if each.place]
+        if places:
+            first, last = min(places), max(places)
+            pairs = zip(first, last, strict=False)
+            alike = next((n for n, (one, other) in enumerate(pairs) if one != other), len(first))
+            yield part, ".".join(map(str, first[:alike]))
+        elif isinstance(given := deciding[0].given, Unwritten):
+            yield part, given.name
+
+
+NAMES: dict[str, str] = dict(_names())
+"""What messages call each part of `Settings`."""
+
+PINNED: dict[str, str] = {
+    field: NAMES[field] for field, counts in COUNTS.items() if counts is Counts.AT_RESTART
+}
+"""Fields of `Settings`, as wholes, that only a restart takes over, and what messages call them."""
+
+
+def changed(old: Settings, new: Settings) -> Iterator[str]:
+    """Yield what differs, under the names that routes.yaml has for it."""
+    for field in _changed(old, new, ""):
+        part = part_of(field)
+        yield NAMES[part] + field.removeprefix(part)
+
+
+def taken_over(running: Settings, fresh: Settings) -> Settings:
+    """Return `running` with what a reload takes over from `fresh`.
+
+    An API that has a token is never left without.
+    """
+    taken: Settings = _taken_over(running, fresh, "")
+    if fresh.api_token is not None:
+        return taken
+    return dataclasses.replace(
+        taken, api_token=running.api_token, api_token_file=running.api_token_file
+    )
+
+
+def _changed(old: Any, new: Any, prefix: str) -> Iterator[str]:
+    for field in dataclasses.fields(old):
+        name = prefix + field.name
+        before, after = getattr(old, field.name), getattr(new, field.name)
+        if before == after or COUNTS.get(name) is Counts.AT_START:
+            continue
+        if dataclasses.is_dataclass(before) and type(before) is type(after):
+            yield from _changed(before, after, name + ".")
+        else:
+            yield name
+
+
+def _taken_over(old: Any, new: Any, prefix: str) -> Any:
+    values = {}
+    for field in dataclasses.fields(old):
+        name = prefix + field.name
+        before, after = getattr(old, field.name), getattr(new, field.name)
+        taken = {
+            counts is Counts.AT_RELOAD
+            for known, counts in COUNTS.items()
+            if known == name or known.startswith(name + ".")
+        }
+        if taken == {True}:
+            values[field.name] = after
+        elif True in taken and type(before) is type(after):
+            values[field.name] = _taken_over(before, after, name + ".")
+    return dataclasses.replace(old, **values)

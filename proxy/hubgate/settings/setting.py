@@ -1,0 +1,89 @@
+"""What can be said about one setting; light, because every start waits for it."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+Place = tuple[str | int, ...]
+"""Where a value stands in routes.yaml: ("listen", "tls", "cert")."""
+
+
+class Kind(Enum):
+    """How the text of a flag or a variable is read."""
+
+    TEXT = "text"
+    PATH = "path"
+    STORE = "store"
+    OUTPUT = "output"
+    SWITCH = "switch"
+
+
+class Counts(Enum):
+    """What a running hubgate needs at least to go by a setting that has changed."""
+
+    AT_RELOAD = "a reload takes it over"
+    AT_UPGRADE = "an upgrade takes it over, or a restart"
+    AT_RESTART = "only a restart takes it over"
+    AT_START = "nothing: it says how things begin"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A flag of `proxyctl serve`, and with it a variable of the environment.
+
+    `descriptor` is what a systemd unit may call a socket for this port (FileDescriptorName=).
+    """
+
+    name: str
+    metavar: str
+    help: str
+    kind: Kind = Kind.TEXT
+    descriptor: str = ""
+
+    @property
+    def variable(self) -> str:
+        """The environment's name: `--api-port` is HUBGATE_API_PORT."""
+        return "HUBGATE_" + self.name[2:].upper().replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """What no file says: its `name` in messages, and the `variables` it comes from, if any.
+
+    Of the variables the first that is set counts.
+    """
+
+    name: str
+    variables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting.
+
+    `key` is its place in routes.yaml, with dots: "listen.tls.cert"; "" for none. `becomes` is the
+    field of `Settings` that it decides, alone or with others, likewise: "worker.tls.cert"; `also`
+    is another. `given` says how else it is given.
+    """
+
+    key: str
+    becomes: str
+    counts: Counts = Counts.AT_RELOAD
+    given: Flag | Unwritten | None = None
+    also: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in routes.yaml."""
+        return tuple(self.key.split(".")) if self.key else ()
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Every field of `Settings` that it decides."""
+        return (self.becomes, self.also) if self.also else (self.becomes,)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The variables of the environment that give it."""
+        if isinstance(self.given, Flag):
+            return (self.given.variable,)
+        return self.given.variables if self.given else ()

@@ -1,0 +1,25 @@
+"""Checks that readers of routes.yaml and of CHP's options share."""
+
+from pathlib import Path
+
+import pytest
+
+from hubgate.errors import ConfigError
+from hubgate.settings.checks import check_seconds, folder_mistake, stated
+
+
+def test_a_mistake_says_where_it_was_given() -> None:
+    assert stated(check_seconds, "2.5", "--drain-timeout") == 2.5
+    with pytest.raises(ConfigError) as raised:
+        stated(check_seconds, "soon", "--drain-timeout")
+    assert raised.value.lines == (
+        "--drain-timeout: 'soon' is no time; write seconds above 0, such as 75 or 0.5",
+    )
+
+
+def test_a_folder_has_to_be_there(tmp_path: Path) -> None:
+    assert folder_mistake(tmp_path) is None
+    (tmp_path / "file").write_text("")
+    for name in ("file", "none"):
+        path = f"{tmp_path}/./{name}"
+        assert folder_mistake(path) == f"{path}: no such folder; make it or name another"
