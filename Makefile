@@ -1,5 +1,6 @@
 # make run    a JupyterHub behind hubgate on http://127.0.0.1:8000 (TLS=1 for https, PORT=… for another port)
 # make test   all tests (ARGS='-k tunnel' for some)
+# make test-quick  those that need neither whole proxies nor real seconds: for while you work
 # make check  what CI runs: format, lint, types, tests
 # make certs  a development CA and a server certificate in certs/
 # make jupyterhub-suite  JupyterHub's own tests, behind CHP and behind hubgate (ARGS=--help says more)
@@ -16,16 +17,22 @@ HUB_PORT ?= 8081
 ARGS     ?=
 # Tests wait for a third of their time: three at once keep two cores busy.
 JOBS     ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 2) * 3 // 2)")
+# Folders whose tests are about whole proxies, hubs and installations.
+WHOLE    := browser contract hostile hub packaging system
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test check certs clean venv parts
+.PHONY: run test test-quick check certs clean venv parts
 
 run: $(STAMP)
 	@$(BIN)/python dev/run.py --port $(PORT) --api-port $(API_PORT) --hub-port $(HUB_PORT) $(if $(TLS),--tls) $(ARGS)
 
 test: $(STAMP) parts
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-quick: $(STAMP)
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not processes and not real_time" \
+		$(WHOLE:%=--ignore=tests/%) $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -13,6 +13,8 @@ import pytest
 from tests.browser.hub import ROOT, START_LIMIT, STOP_LIMIT
 from tests.contract.ports import distinct_ports
 
+pytestmark = pytest.mark.processes
+
 FLAGS = ("--port", "--api-port", "--hub-port")
 
 

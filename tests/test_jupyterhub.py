@@ -67,6 +67,7 @@ def test_the_command_is_this_installation_whatever_path_says(
     assert proxy.command[:4] == [sys.executable, "-P", "-m", "hubgate.cli.chp"]
 
 
+@pytest.mark.processes
 async def test_routes_go_in_and_out(proxy: HubgateProxy) -> None:
     await proxy.start()
     await proxy.add_route("/user/zoë/", "http://127.0.0.1:9", {"user": "zoë"})
@@ -82,6 +83,7 @@ def workers(proxy: HubgateProxy) -> list[psutil.Process]:
     return workers_of(psutil.Process(proxy.proxy_process.pid))
 
 
+@pytest.mark.processes
 async def test_it_has_as_many_workers_as_asked_for(proxy: HubgateProxy) -> None:
     proxy.workers = 2
     await proxy.start()
@@ -90,6 +92,7 @@ async def test_it_has_as_many_workers_as_asked_for(proxy: HubgateProxy) -> None:
     assert len(workers(proxy)) == 2
 
 
+@pytest.mark.processes
 async def test_it_logs_requests_where_asked_to(proxy: HubgateProxy, tmp_path: Path) -> None:
     file = tmp_path / "access.log"
     proxy.access_log = str(file)
@@ -103,6 +106,7 @@ async def test_it_logs_requests_where_asked_to(proxy: HubgateProxy, tmp_path: Pa
     await until(lambda: '"GET /nothing HTTP/1.1" 404 ' in file.read_text(), seconds=0)
 
 
+@pytest.mark.processes
 async def test_stop_leaves_nothing(proxy: HubgateProxy, tmp_path: Path) -> None:
     await proxy.start()
     supervisor = psutil.Process(proxy.proxy_process.pid)
@@ -113,6 +117,7 @@ async def test_stop_leaves_nothing(proxy: HubgateProxy, tmp_path: Path) -> None:
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.processes
 async def test_a_killed_proxy_is_replaced_and_watched_once(proxy: HubgateProxy) -> None:
     await proxy.start()
     first_check = proxy._check_running_callback
@@ -125,6 +130,7 @@ async def test_a_killed_proxy_is_replaced_and_watched_once(proxy: HubgateProxy) 
     assert proxy._check_running_callback.is_running()
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("where", ["public_url", "api_url"])
 async def test_a_taken_port_is_one_line(
     proxy: HubgateProxy, caplog: pytest.LogCaptureFixture, where: str
@@ -162,6 +168,7 @@ def only_complaint(caplog: pytest.LogCaptureFixture) -> str:
     return message
 
 
+@pytest.mark.processes
 async def test_a_proxy_that_fails_later_is_tried_again(proxy: HubgateProxy) -> None:
     await proxy.start()
     await proxy.stop()
@@ -257,6 +264,7 @@ def many_files() -> Iterator[None]:
         yield
 
 
+@pytest.mark.processes
 @needs_pidfd
 @pytest.mark.usefixtures("many_files")
 @pytest.mark.parametrize("count", [1, 3])
@@ -280,6 +288,7 @@ async def test_nobody_is_refused_while_the_proxy_is_replaced(
     assert len(outcomes) > 100
 
 
+@pytest.mark.processes
 async def test_the_hubs_own_check_replaces_it_too(
     proxy: HubgateProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +301,7 @@ async def test_the_hubs_own_check_replaces_it_too(
         await replaced(proxy, killed)
 
 
+@pytest.mark.processes
 async def test_two_who_notice_start_one(proxy: HubgateProxy) -> None:
     await proxy.start()
     killed = proxy.proxy_process
@@ -303,6 +313,7 @@ async def test_two_who_notice_start_one(proxy: HubgateProxy) -> None:
     assert [one.pid for one in ours] == [proxy.proxy_process.pid]
 
 
+@pytest.mark.processes
 async def test_a_stopped_proxy_leaves_no_port_and_no_folder(proxy: HubgateProxy) -> None:
     await proxy.start()
     await until(lambda: proxy._keeper.keeps)
@@ -314,6 +325,7 @@ async def test_a_stopped_proxy_leaves_no_port_and_no_folder(proxy: HubgateProxy)
         socket.create_connection(("127.0.0.1", public_port(proxy)))
 
 
+@pytest.mark.processes
 async def test_a_port_that_nobody_will_accept_on_is_given_up(proxy: HubgateProxy) -> None:
     proxy.check_running_interval = HOURS
     await proxy.start()
@@ -332,6 +344,7 @@ async def test_a_port_that_nobody_will_accept_on_is_given_up(proxy: HubgateProxy
         socket.create_connection(("127.0.0.1", public_port(proxy)))
 
 
+@pytest.mark.processes
 async def test_a_proxy_that_knows_no_keeper_opens_its_own_ports(proxy: HubgateProxy) -> None:
     proxy.command = ["env", "-u", "HUBGATE_KEEPER", *proxy.command]
     await proxy.start()
@@ -342,6 +355,7 @@ async def test_a_proxy_that_knows_no_keeper_opens_its_own_ports(proxy: HubgatePr
     await replaced(proxy, killed)
 
 
+@pytest.mark.processes
 async def test_nothing_of_it_reaches_other_children_of_the_hub(proxy: HubgateProxy) -> None:
     await proxy.start()
     assert "HUBGATE_KEEPER" not in os.environ

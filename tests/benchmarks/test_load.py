@@ -75,6 +75,7 @@ def test_latencies_are_as_many_as_asked_for_unless_time_is_over(backend: int) ->
     assert latencies(backend, 20, most_seconds=0) == []
 
 
+@pytest.mark.real_time
 def test_the_meter_counts_children_and_threads_that_have_ended(tmp_path: Path) -> None:
     shell = ["sh", "-c", f"'{sys.executable}' -c '{BURN_AND_WAIT}' >burnt; true"]
     with running(["sleep", "60"], tmp_path) as idle, running(shell, tmp_path) as process:
@@ -97,6 +98,7 @@ def test_a_process_that_ends_leaves_no_figure(tmp_path: Path) -> None:
             meter.read()
 
 
+@pytest.mark.real_time
 def test_whatever_was_started_ends_with_the_block(tmp_path: Path) -> None:
     shell = ["sh", "-c", "sh -c 'trap \"\" TERM; sleep 60 & wait; wait' & exec sleep 60"]
     with running(shell, tmp_path) as process:

@@ -65,6 +65,7 @@ def test_a_mistake_leaves_no_traceback() -> None:
     assert said.stderr == "configurable-http-proxy: No such option '--no-such-option'.\n"
 
 
+@pytest.mark.processes
 def test_it_serves_until_sigterm_and_removes_its_pid_file(tmp_path: Path) -> None:
     args = (*ANY_PORT, "--default-target", "http://127.0.0.1:1", "--pid-file", "pid")
     with running(tmp_path, DROP_IN, *args, env={"CONFIGPROXY_AUTH_TOKEN": "s3cret"}) as proxy:
@@ -80,6 +81,7 @@ def test_it_serves_until_sigterm_and_removes_its_pid_file(tmp_path: Path) -> Non
         assert "s3cret" not in proxy.log
 
 
+@pytest.mark.processes
 def test_it_warns_and_serves_all_the_same(tmp_path: Path) -> None:
     with running(tmp_path, DROP_IN, *ANY_PORT, "--ip", "*") as proxy:
         port = proxy.url.rpartition(":")[2]
@@ -90,6 +92,7 @@ def test_it_warns_and_serves_all_the_same(tmp_path: Path) -> None:
         assert proxy.stop(signal.SIGINT) == 0
 
 
+@pytest.mark.processes
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     with running(tmp_path, DROP_IN, *ANY_PORT) as proxy:
         taken = proxy.url.rpartition(":")[2]
@@ -102,6 +105,7 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in said.stderr
 
 
+@pytest.mark.processes
 def test_it_speaks_tls_with_the_certificate_given(tmp_path: Path) -> None:
     files = make_files(tmp_path)
     args = (*ANY_PORT, "--ssl-cert", files.cert, "--ssl-key", files.key, "--workers", "2")

@@ -5,7 +5,11 @@ import urllib.request
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import pytest
+
 from tests.cli.running import DROP_IN, FILE, PROXYCTL, Proxy, run, running
+
+pytestmark = pytest.mark.processes
 
 
 def operate(proxy: Proxy, *args: str, token: str = "s3cret") -> CompletedProcess[str]:

@@ -15,6 +15,8 @@ from hubgate.cli import main, outcome
 from tests.certificates.made import make_dated, make_files
 from tests.cli.running import DROP_IN, FILE, PATIENCE, PROXYCTL, TOKEN, Proxy, run, running
 
+pytestmark = pytest.mark.processes
+
 ANY_PORT = ("--ip", "127.0.0.1", "--port", "0", "--api-port", "0")
 Answer = tuple[int, str, str]
 Ask = Callable[..., Answer]

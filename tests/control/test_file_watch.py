@@ -11,6 +11,8 @@ from hubgate.control.file_watch import Versions, files_changed, versions
 from hubgate.tasks import spawn
 from tests.control.waiting import until
 
+pytestmark = pytest.mark.real_time
+
 
 class Reader:
     """Reads a file whenever it has changed."""

@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from hubgate.model import (
     ForwardRules,
     Route,
@@ -27,6 +29,7 @@ def fixed(*keys: str) -> tuple[Route, ...]:
 WATCHING = replace(SETTINGS, workers=2, config_file=Path("its name is given when it is launched"))
 
 
+@pytest.mark.processes
 async def test_changed_file_is_taken_over(tmp_path: Path) -> None:
     async with launched(tmp_path, replace(WATCHING, fixed_routes=fixed("/a"))) as hubgate:
         await hubgate.serving()
@@ -36,6 +39,7 @@ async def test_changed_file_is_taken_over(tmp_path: Path) -> None:
         assert statuses == [404, 503]
 
 
+@pytest.mark.processes
 async def test_bad_file_changes_nothing(tmp_path: Path) -> None:
     async with launched(tmp_path, replace(WATCHING, fixed_routes=fixed("/a"))) as hubgate:
         await hubgate.serving()
@@ -47,6 +51,7 @@ async def test_bad_file_changes_nothing(tmp_path: Path) -> None:
         await hubgate.printed("reloaded: routes")
 
 
+@pytest.mark.processes
 async def test_signal_reloads_and_names_what_needs_a_restart(tmp_path: Path) -> None:
     rules = ForwardRules(host_routing=True, change_origin=True)
     async with launched(tmp_path, WATCHING) as hubgate:
@@ -59,6 +64,7 @@ async def test_signal_reloads_and_names_what_needs_a_restart(tmp_path: Path) -> 
         await hubgate.printed("changed, and needs a restart: workers, forward.host_routing\n")
 
 
+@pytest.mark.processes
 async def test_workers_take_over_settings_and_keep_them(tmp_path: Path) -> None:
     async with slow_backend() as backend, launched(tmp_path, WATCHING) as hubgate:
         await hubgate.serving()
@@ -88,6 +94,7 @@ async def shown_certificate(port: int) -> bytes:
     return shown
 
 
+@pytest.mark.processes
 async def test_renewed_certificate_is_shown_to_new_connections(tmp_path: Path) -> None:
     """Without a file of settings too, as with the drop-in command."""
     files = make_files(tmp_path)

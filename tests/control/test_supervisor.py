@@ -17,7 +17,10 @@ from tests.control.launched import SETTINGS, call, launched
 from tests.control.slow_backend import slow_backend
 from tests.control.waiting import gone, until
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
 
 TWO_WORKERS = replace(SETTINGS, workers=2)
 NOBODY_HOME = "http://127.0.0.1:9"

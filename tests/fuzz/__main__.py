@@ -1,16 +1,15 @@
 """`python -m tests.fuzz TARGET SECONDS`: let atheris look for bytes that break a promise.
 
 What covers something new is kept in build/fuzz/corpus/TARGET, what breaks one in build/fuzz.
-`python -m tests.fuzz TARGET merge` takes what adds to it into tests/fuzz/corpus/TARGET.
+`python -m tests.fuzz TARGET merge` takes what adds to it into tests/fuzz/corpus/TARGET.txt.
 """
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
-import atheris
-
-with atheris.instrument_imports(include=["hubgate"]):
-    from tests.fuzz.targets import TARGETS
+from tests.fuzz.entries import expand, file_of, keep
 
 HERE = Path(__file__).parent
 FINDINGS = Path("build/fuzz")
@@ -28,16 +27,23 @@ def options(name: str) -> list[str]:
 def main() -> None:
     """Fuzz one target for so many seconds, or merge what that found."""
     name, how = sys.argv[1:]
-    kept, new = HERE / "corpus" / name, FINDINGS / "corpus" / name
-    for folder in (kept, new):
-        folder.mkdir(parents=True, exist_ok=True)
+    # libFuzzer reads folders: the entries are laid out anew each time.
+    kept, new = FINDINGS / "kept" / name, FINDINGS / "corpus" / name
+    shutil.rmtree(kept, ignore_errors=True)
+    expand(file_of(name), kept)
+    new.mkdir(parents=True, exist_ok=True)
     if how == "merge":
-        arguments = ["-merge=1", str(kept), str(new)]
+        run(name, "-merge=1", str(kept), str(new))
+        print(f"{name}: {keep(kept, file_of(name))} new entries in {file_of(name)}")
     else:
-        arguments = [f"-max_total_time={int(how)}", "-print_final_stats=1", str(new), str(kept)]
-    target = TARGETS[name]
-    atheris.Setup([sys.argv[0], *options(name), *arguments], lambda data: target(data))
-    atheris.Fuzz()
+        run(name, f"-max_total_time={int(how)}", "-print_final_stats=1", str(new), str(kept))
+
+
+def run(name: str, *arguments: str) -> None:
+    """Run libFuzzer on a target; raises SystemExit with its exit code if it found something."""
+    command = [sys.executable, "-m", "tests.fuzz.engine", name, *options(name), *arguments]
+    if code := subprocess.run(command, check=False).returncode:
+        raise SystemExit(code)
 
 
 if __name__ == "__main__":

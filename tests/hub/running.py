@@ -5,7 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from tests.browser.hub import ROOT, START_LIMIT, STOP_LIMIT
 from tests.processes import kill
 
 DROP_IN = str(Path(sys.executable).with_name("configurable-http-proxy"))
+JUPYTERHUB = (sys.executable, "-P", "-m", "jupyterhub")
 
 # One line in the hub's configuration each, without the `c.` in front.
 SETTINGS: Mapping[str, Any] = {
@@ -48,12 +49,22 @@ class Site:
 
 
 @asynccontextmanager
-async def hub(folder: Path, site: Site, settings: Mapping[str, Any]) -> AsyncIterator[Process]:
-    """Run a hub in `folder`, from its first answer through the proxy to its end."""
+async def hub(
+    folder: Path,
+    site: Site,
+    settings: Mapping[str, Any],
+    command: Sequence[str] = JUPYTERHUB,
+) -> AsyncIterator[Process]:
+    """Run a hub in `folder`, from its first answer through the proxy to its end.
+
+    A setting that is None is left to the hub's own default.
+    """
     home = {"SimpleLocalProcessSpawner.home_dir_template": str(folder / "home" / "{username}")}
-    write_config(folder / "config.py", {**SETTINGS, **home, **settings})
-    command = [sys.executable, "-P", "-m", "jupyterhub", "--config", "config.py"]
-    started = await start(command, folder, site)
+    chosen = {**SETTINGS, **home, **settings}
+    write_config(
+        folder / "config.py", {name: value for name, value in chosen.items() if value is not None}
+    )
+    started = await start([*command, "--config", "config.py"], folder, site)
     try:
         await until_healthy(site, started, folder)
         yield started

@@ -8,6 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+pytestmark = pytest.mark.processes
+
 # A process of its own: one that adopts orphans keeps doing so for whatever runs in it later.
 SCRIPT = """
 import os, pathlib, sys

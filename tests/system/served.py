@@ -8,7 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,16 +61,24 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *flags: str) -> Iterator[Served]:
-    """Run `proxyctl serve` with `flags` in `folder` until the block ends, or it ends before."""
+def serving(
+    folder: Path,
+    *flags: str,
+    command: Sequence[str] = (PROXYCTL, "serve"),
+    variable: str = "HUBGATE_TOKEN",
+) -> Iterator[Served]:
+    """Run `proxyctl serve` with `flags` in `folder` until the block ends, or it ends before.
+
+    Another `command` may read its token from another environment variable.
+    """
     port, api_port = free_ports()
     token = secrets.token_hex(8)
     log = folder / "serve.log"
     with log.open("wb") as output:
         process = psutil.Popen(
-            [PROXYCTL, "serve", "--port", str(port), "--api-port", str(api_port), *flags],
+            [*command, "--port", str(port), "--api-port", str(api_port), *flags],
             cwd=folder,
-            env=clean_environment({"HUBGATE_TOKEN": token}),
+            env=clean_environment({variable: token}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -91,7 +99,7 @@ def serving(folder: Path, *flags: str) -> Iterator[Served]:
 
 
 def _answers(served: Served) -> bool:
-    assert served.process.poll() is None, "proxyctl serve has ended"
+    assert served.process.poll() is None, "the proxy has ended"
     with contextlib.suppress(OSError):
         return served.call("GET", "/api/routes") == 200
     return False

@@ -53,6 +53,7 @@ async def test_a_refusal_or_two_are_no_storm(nobody: Peer) -> None:
             assert connecting.outage(nobody) is None
 
 
+@pytest.mark.real_time
 async def test_a_target_that_goes_on_refusing_is_down_for_a_while(nobody: Peer) -> None:
     connecting = connector(down=1.0)
     error = await refused(connecting, nobody, 3)

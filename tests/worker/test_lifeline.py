@@ -8,6 +8,8 @@ import pytest
 
 from tests.control.waiting import gone, until
 
+pytestmark = pytest.mark.processes
+
 # Starts a worker, tells its process id, and waits to be killed with it.
 SUPERVISOR = """
 import os, socket, subprocess, sys, time

@@ -31,6 +31,8 @@ from hubgate.worker.messages import (
 )
 from tests.control.waiting import until
 
+pytestmark = pytest.mark.processes
+
 NOBODY_HOME = "http://127.0.0.1:9"
 
 

@@ -94,6 +94,7 @@ def descriptors(hubgate: Launched) -> int:
     return len(os.listdir(f"/proc/{hubgate.pid}/fd"))
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_sockets_of_every_kind_stay(tmp_path: Path) -> None:
     path = tmp_path / "hub.sock"
@@ -130,6 +131,7 @@ async def test_sockets_of_every_kind_stay(tmp_path: Path) -> None:
         assert not (tmp_path / "pid").exists()
 
 
+@pytest.mark.processes
 async def test_counters_go_on(tmp_path: Path) -> None:
     settings = replace(SETTINGS, metrics=(Address("127.0.0.1", 0),), worker=BRIEF)
     async with launched(tmp_path, settings) as hubgate:
@@ -140,6 +142,7 @@ async def test_counters_go_on(tmp_path: Path) -> None:
         assert b"\napi_route_add 1" in metrics
 
 
+@pytest.mark.processes
 async def test_a_program_that_cannot_be_replaced_goes_on(tmp_path: Path) -> None:
     prelude = """
 import os

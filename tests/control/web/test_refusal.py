@@ -11,6 +11,8 @@ from hubgate.control.web.failures import FREE
 from hubgate.tasks import spawn
 from tests.control.serving import Answer, Api, serving
 
+pytestmark = pytest.mark.real_time
+
 TOKEN = "s3cret"
 
 

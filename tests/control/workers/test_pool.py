@@ -19,6 +19,8 @@ from hubgate.tasks import spawn
 from hubgate.worker.messages import InheritedSocket, SocketKind
 from tests.control.waiting import gone, until
 
+pytestmark = pytest.mark.processes
+
 DEFAULTS = WorkerConfig()
 NOBODY_HOME = "http://127.0.0.1:9"
 

@@ -15,6 +15,8 @@ from hubgate.tasks import spawn
 from hubgate.worker.messages import Change, InheritedSocket, SocketKind
 from tests.control.waiting import until
 
+pytestmark = pytest.mark.processes
+
 DEFAULTS = WorkerConfig()
 TABLE = (Route("/", "http://127.0.0.1:9"),)
 

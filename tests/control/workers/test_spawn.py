@@ -57,6 +57,7 @@ def sockets_of(pid: int | str) -> set[str]:
     return found
 
 
+@pytest.mark.processes
 async def test_worker_inherits_its_sockets_and_nothing_else(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as stray:
         stray.set_inheritable(True)
@@ -69,6 +70,7 @@ async def test_worker_inherits_its_sockets_and_nothing_else(start: Start) -> Non
         assert theirs & ours == {f"socket:[{os.fstat(listener.fileno()).st_ino}]"}
 
 
+@pytest.mark.processes
 async def test_no_secret_reaches_a_workers_environment_or_arguments(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +84,7 @@ async def test_no_secret_reaches_a_workers_environment_or_arguments(
     assert "HOME_OF_THE_BRAVE=kept" in environment
 
 
+@pytest.mark.processes
 async def test_worker_runs_the_code_that_runs_here(
     start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ async def test_a_request_in_time_keeps_the_connection(front: Front) -> None:
         connection.deadline -= 50
 
 
+@pytest.mark.real_time
 async def test_a_request_being_served_has_no_idle_time(
     start_front: StartFront, target: Target
 ) -> None:
@@ -101,6 +102,7 @@ async def unread(
     return front, client
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("unread", [{"LINGER": 0.2}], indirect=True)
 async def test_a_slow_reader_gets_the_end_of_its_answer(unread: tuple[Front, Wire]) -> None:
     _, client = unread
@@ -110,6 +112,7 @@ async def test_a_slow_reader_gets_the_end_of_its_answer(unread: tuple[Front, Wir
     assert await client.ending() == "end"
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("unread", [{"SEND_PATIENCE": 0.2}], indirect=True)
 async def test_a_reader_that_stopped_is_cut_off(unread: tuple[Front, Wire]) -> None:
     front, _ = unread
@@ -117,6 +120,7 @@ async def test_a_reader_that_stopped_is_cut_off(unread: tuple[Front, Wire]) -> N
     await until(lambda: front.open == 0, "the connection is cut")
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("unread", [{"SEND_PATIENCE": 1.5}], indirect=True)
 async def test_a_reader_that_goes_on_is_not_cut_off(unread: tuple[Front, Wire]) -> None:
     _, client = unread
@@ -128,6 +132,7 @@ async def test_a_reader_that_goes_on_is_not_cut_off(unread: tuple[Front, Wire]) 
     assert await client.ending() == "end"
 
 
+@pytest.mark.real_time
 async def test_a_client_that_goes_on_sending_after_its_answer_is_cut_off_in_time(
     joined: Front, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +192,7 @@ async def test_over_tls_breaking_off_is_no_proper_end(
     assert await client.ending() == "reset"
 
 
+@pytest.mark.real_time
 async def test_an_upload_that_a_stuck_target_holds_up_ends_with_its_client(
     start_front: StartFront, target: Target
 ) -> None:

@@ -12,6 +12,7 @@ from tests.dataplane.peers import Front, Target, hello, until, watch_of
 from tests.dataplane.wire import request, response
 
 
+@pytest.mark.real_time
 async def test_a_head_that_does_not_end_in_time_is_408(start_front: StartFront) -> None:
     front = await start_front(timeouts=Timeouts(head=0.3))
     wire = await front.client()
@@ -21,6 +22,7 @@ async def test_a_head_that_does_not_end_in_time_is_408(start_front: StartFront) 
     assert await wire.read_rest() == b""
 
 
+@pytest.mark.real_time
 async def test_bytes_that_trickle_do_not_extend_the_time_of_a_head(start_front: StartFront) -> None:
     front = await start_front(timeouts=Timeouts(head=0.5))
     wire = await front.client()
@@ -33,6 +35,7 @@ async def test_bytes_that_trickle_do_not_extend_the_time_of_a_head(start_front: 
     assert (await answer).status == 408
 
 
+@pytest.mark.real_time
 async def test_a_second_head_has_its_time_too(start_front: StartFront) -> None:
     front = await start_front(timeouts=Timeouts(head=0.3))
     wire = await front.client()
@@ -42,6 +45,7 @@ async def test_a_second_head_has_its_time_too(start_front: StartFront) -> None:
     assert (await wire.read_response()).status == 408
 
 
+@pytest.mark.real_time
 async def test_an_idle_connection_is_closed_without_a_word(start_front: StartFront) -> None:
     front = await start_front(timeouts=Timeouts(keep_alive=0.3))
     wire = await front.client()
@@ -50,6 +54,7 @@ async def test_an_idle_connection_is_closed_without_a_word(start_front: StartFro
     assert await wire.read_rest() == b""
 
 
+@pytest.mark.real_time
 async def test_a_body_that_stops_coming_is_408(
     start_front: StartFront, start_target: StartTarget
 ) -> None:
@@ -63,6 +68,7 @@ async def test_a_body_that_stops_coming_is_408(
     assert (await behind.read_rest()).endswith(b"some")
 
 
+@pytest.mark.real_time
 async def test_a_body_that_a_slow_target_holds_up_is_not_the_clients_fault(
     start_front: StartFront, start_target: StartTarget
 ) -> None:

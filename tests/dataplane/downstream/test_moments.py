@@ -122,6 +122,7 @@ async def test_a_connection_with_an_unsent_body_is_not_used_again(
     assert repr(joined.plane.pool) == "<Pool 0 idle>"
 
 
+@pytest.mark.real_time
 async def test_a_client_that_never_reads_the_end_of_its_answer_is_closed(
     start_front: StartFront, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:

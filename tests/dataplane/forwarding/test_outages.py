@@ -61,6 +61,7 @@ async def test_a_dead_target_is_not_asked_again_and_again(
     assert target.accepted == 0
 
 
+@pytest.mark.real_time
 async def test_a_target_that_is_back_is_found_after_the_pause(
     start_front: StartFront, start_target: StartTarget, refusing: socket.socket
 ) -> None:

@@ -132,6 +132,7 @@ async def test_a_long_upload_is_no_silence_of_the_target(
     assert (await client.read_response()).status == 200
 
 
+@pytest.mark.real_time
 async def test_a_client_that_reads_slowly_is_no_silence_of_the_target(
     start_front: StartFront, target: Target
 ) -> None:
@@ -150,6 +151,7 @@ async def test_a_client_that_reads_slowly_is_no_silence_of_the_target(
     assert len(await client.read_chunked()) == sent
 
 
+@pytest.mark.real_time
 async def test_a_target_that_does_not_read_is_silent(
     start_front: StartFront, target: Target
 ) -> None:
@@ -163,6 +165,7 @@ async def test_a_target_that_does_not_read_is_silent(
     assert (await client.read_response()).status == 503
 
 
+@pytest.mark.real_time
 async def test_a_client_on_which_nothing_moves_is_dropped(
     start_front: StartFront, target: Target, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -55,6 +55,7 @@ async def test_one_side_may_end_while_the_other_goes_on(
     await closed(joined)
 
 
+@pytest.mark.real_time
 async def test_a_half_closed_tunnel_stays_while_something_moves(
     joined: Front, target: Target
 ) -> None:
@@ -130,6 +131,7 @@ async def test_a_loss_is_noticed_though_the_other_side_does_not_read(
     assert await stuck.drain() in ("end", "reset")
 
 
+@pytest.mark.real_time
 async def test_a_side_that_does_not_read_is_waited_for(
     joined: Front, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
