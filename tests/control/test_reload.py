@@ -14,6 +14,7 @@ from hubgate.model import (
     ForwardRules,
     Route,
     ServerTLS,
+    Source,
     Timeouts,
     WorkerConfig,
 )
@@ -47,7 +48,7 @@ def test_changes_have_the_names_of_the_file() -> None:
         api_token="new",
         workers=2,
         worker=worker,
-        fixed_routes=(Route("/", "http://127.0.0.1:9"),),
+        file_routes=(Route("/", "http://127.0.0.1:9"),),
         log_level="debug",
     )
     assert list(changed(PLAIN, other)) == [
@@ -94,30 +95,30 @@ def test_every_file_of_the_settings_is_watched_once() -> None:
 # --- of a running hubgate ---
 
 
-def fixed(*keys: str) -> tuple[Route, ...]:
-    return tuple(Route(key, NOBODY_HOME, fixed=True) for key in keys)
+def of_file(*keys: str) -> tuple[Route, ...]:
+    return tuple(Route(key, NOBODY_HOME, source=Source.FILE) for key in keys)
 
 
 WATCHING = replace(SETTINGS, workers=2, config_file=Path("its name is given when it is launched"))
 
 
 async def test_changed_file_is_taken_over(tmp_path: Path) -> None:
-    async with launched(tmp_path, replace(WATCHING, fixed_routes=fixed("/a"))) as hubgate:
+    async with launched(tmp_path, replace(WATCHING, file_routes=of_file("/a"))) as hubgate:
         await hubgate.serving()
-        hubgate.write(replace(WATCHING, fixed_routes=fixed("/b")))
+        hubgate.write(replace(WATCHING, file_routes=of_file("/b")))
         await hubgate.printed("reloaded: routes")
         statuses = [(await hubgate.get(path)).status for path in ("/a", "/b")]
         assert statuses == [404, 503]
 
 
 async def test_bad_file_changes_nothing(tmp_path: Path) -> None:
-    async with launched(tmp_path, replace(WATCHING, fixed_routes=fixed("/a"))) as hubgate:
+    async with launched(tmp_path, replace(WATCHING, file_routes=of_file("/a"))) as hubgate:
         await hubgate.serving()
-        hubgate.write(replace(WATCHING, fixed_routes=fixed("/b", "/b")))
+        hubgate.write(replace(WATCHING, file_routes=of_file("/b", "/b")))
         await hubgate.printed("not reloaded, what runs stays as it is: ")
         statuses = [(await hubgate.get(path)).status for path in ("/a", "/b")]
         assert statuses == [503, 404]
-        hubgate.write(replace(WATCHING, fixed_routes=fixed("/b")))
+        hubgate.write(replace(WATCHING, file_routes=of_file("/b")))
         await hubgate.printed("reloaded: routes")
 
 

@@ -38,7 +38,7 @@ IN_FILE = {
     "api_tls": "api.tls",
     "api_token": "the API's token",
     "api_token_file": "api.token_file",
-    "fixed_routes": "routes",
+    "file_routes": "routes",
 }
 
 
@@ -114,14 +114,14 @@ class Reloader:
     async def _take_over(self, fresh: Settings) -> Outcome:
         wanted = replace(
             _with_token_of(fresh, self._running),
-            fixed_routes=fresh.fixed_routes,
+            file_routes=fresh.file_routes,
             worker=_matching_as(self._running.worker, fresh.worker),
             log_level=fresh.log_level,
         )
         certificates = versions(certificate_files(wanted))
         renewed = certificates != self._certificates
         await asyncio.to_thread(_check_tls, wanted)
-        await self._parts.service.replace_fixed(wanted.fixed_routes)
+        await self._parts.service.replace_file_routes(wanted.file_routes)
         self._parts.guard.replace(wanted.api_token)
         # An access log is opened anew even if nothing has changed: whoever rotates it asks so.
         if renewed or wanted.worker != self._running.worker or wanted.worker.access_log:

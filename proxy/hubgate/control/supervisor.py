@@ -137,9 +137,9 @@ class Supervisor:
         gc.disable()  # a large table is nothing but new objects, none of them garbage
         try:
             if left is None:
-                await service.open(settings.fixed_routes, settings.initial_routes)
+                await service.open(settings.file_routes, settings.initial_routes)
             else:
-                await service.open(settings.fixed_routes, (), left.routes)
+                await service.open(settings.file_routes, (), left.routes)
         finally:
             # Later collections would look at every route again, and the API would wait.
             gc.freeze()

@@ -11,12 +11,12 @@ import pytest
 from hubgate.control.routes.service import RouteService
 from hubgate.errors import (
     ConfigError,
+    FileRouteError,
     RouteError,
-    RouteFixedError,
     RouteNotFoundError,
     StoreError,
 )
-from hubgate.model import Route, RouteOptions
+from hubgate.model import Route, RouteOptions, Source
 from hubgate.tasks import spawn
 from tests.control.recording import RecordingStore, RecordingWorkers
 
@@ -24,8 +24,8 @@ TARGET = "http://127.0.0.1:9001"
 OTHER = "http://127.0.0.1:9002"
 
 
-def fixed(key: str, target: str = TARGET) -> Route:
-    return Route(key, target, fixed=True)
+def of_file(key: str, target: str = TARGET) -> Route:
+    return Route(key, target, source=Source.FILE)
 
 
 async def opened(
@@ -151,38 +151,38 @@ async def test_initial_routes_are_ordinary_ones() -> None:
     assert served(service) == {}
 
 
-async def test_an_initial_route_does_not_displace_a_fixed_one() -> None:
-    service = await opened(fixed("/"), initial=[Route("/", OTHER)])
+async def test_an_initial_route_does_not_displace_one_of_the_file() -> None:
+    service = await opened(of_file("/"), initial=[Route("/", OTHER)])
     assert served(service) == {"/": TARGET}
-    await service.replace_fixed([])
+    await service.replace_file_routes([])
     assert served(service) == {}
 
 
-# --- fixed routes ---
+# --- routes of the file ---
 
 
-async def test_a_fixed_route_can_be_neither_replaced_nor_removed() -> None:
+async def test_a_route_of_the_file_can_be_neither_replaced_nor_removed() -> None:
     store, workers = RecordingStore(), RecordingWorkers()
-    service = await opened(fixed("/docs"), store=store, workers=workers)
-    with pytest.raises(RouteFixedError, match=r"/docs stands in routes\.yaml"):
+    service = await opened(of_file("/docs"), store=store, workers=workers)
+    with pytest.raises(FileRouteError, match=r"/docs stands in routes\.yaml"):
         await service.add("/docs/", {"target": OTHER})
-    with pytest.raises(RouteFixedError):
+    with pytest.raises(FileRouteError):
         await service.remove("/docs")
     assert (store.log, workers.changes) == ([], [])
     assert service.get("/docs").route.data == {"target": TARGET}
 
 
-async def test_a_fixed_route_shadows_a_stored_one_which_returns_after_it() -> None:
+async def test_a_route_of_the_file_shadows_a_stored_one_which_returns_after_it() -> None:
     workers = RecordingWorkers()
     service = await opened(workers=workers)
     await service.add("/a", {"target": OTHER})
     del workers.changes[:]
-    await service.replace_fixed([fixed("/a")])
+    await service.replace_file_routes([of_file("/a")])
     assert served(service) == {"/a": TARGET}
     assert len(service) == 1
-    with pytest.raises(RouteFixedError):
+    with pytest.raises(FileRouteError):
         await service.remove("/a")
-    await service.replace_fixed([])
+    await service.replace_file_routes([])
     assert served(service) == {"/a": OTHER}
     assert [[route.target for route in put] for put, _ in workers.changes] == [[TARGET], [OTHER]]
     assert all(delete == () for _, delete in workers.changes)
@@ -204,31 +204,33 @@ async def test_a_change_is_sent_before_the_one_ahead_of_it_is_acknowledged() -> 
     assert sent == [(["/a"], []), (["/b"], []), ([], ["/a"])]
 
 
-async def test_replacing_fixed_routes_publishes_the_differences_as_one_change() -> None:
+async def test_replacing_file_routes_publishes_the_differences_as_one_change() -> None:
     workers = RecordingWorkers()
-    same, moved = fixed("/same"), fixed("/moved")
-    service = await opened(same, moved, fixed("/gone"), workers=workers)
-    await service.replace_fixed([same, fixed("/moved", OTHER), fixed("hub.example.org/new/")])
+    same, moved = of_file("/same"), of_file("/moved")
+    service = await opened(same, moved, of_file("/gone"), workers=workers)
+    await service.replace_file_routes(
+        [same, of_file("/moved", OTHER), of_file("hub.example.org/new/")]
+    )
     ((put, delete),) = workers.changes
     assert {(route.key, route.target) for route in put} == {
         ("/moved", OTHER),
         ("hub.example.org/new", TARGET),
     }
     assert delete == ("/gone",)
-    assert all(route.fixed for route in put)
+    assert all(route.source is Source.FILE for route in put)
 
 
-async def test_replacing_fixed_routes_by_the_same_publishes_nothing() -> None:
+async def test_replacing_file_routes_by_the_same_publishes_nothing() -> None:
     workers = RecordingWorkers()
-    service = await opened(fixed("/a"), fixed("/b"), workers=workers)
-    await service.replace_fixed([fixed("/b/"), fixed("/a")])
+    service = await opened(of_file("/a"), of_file("/b"), workers=workers)
+    await service.replace_file_routes([of_file("/b/"), of_file("/a")])
     assert workers.changes == []
 
 
-async def test_two_spellings_of_one_fixed_route_are_refused_and_nothing_changes() -> None:
-    service = await opened(fixed("/a"))
+async def test_two_spellings_of_one_route_of_the_file_are_refused_and_nothing_changes() -> None:
+    service = await opened(of_file("/a"))
     with pytest.raises(ConfigError, match="twice"):
-        await service.replace_fixed([fixed("/b"), fixed("/b/")])
+        await service.replace_file_routes([of_file("/b"), of_file("/b/")])
     assert served(service) == {"/a": TARGET}
 
 
@@ -246,7 +248,7 @@ async def test_adding_and_replacing_count_as_activity() -> None:
 
 
 async def test_the_latest_activity_wins_and_unknown_keys_are_ignored() -> None:
-    service = await opened(fixed("/fixed"))
+    service = await opened(of_file("/fixed"))
     await service.add("/a", {"target": TARGET})
     later = time.time() + 100
     service.record({"/a": later, "/fixed": later + 1, "/gone": later})

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 from hubgate.control.handover import HandedRoutes
 from hubgate.errors import (
     ConfigError,
+    FileRouteError,
     HubgateError,
     RouteError,
-    RouteFixedError,
     RouteNotFoundError,
 )
-from hubgate.model import PLAIN, Route, RouteOptions
+from hubgate.model import PLAIN, Route, RouteOptions, Source
 from hubgate.route_data import RouteData
 from hubgate.routing.keys import clean_key
 from hubgate.store.base import RouteStore
@@ -50,7 +50,7 @@ class LiveRoute:
 class RouteService:
     """Holds the current table; every change goes store, then workers, then back to the caller.
 
-    Fixed routes (routes.yaml) shadow stored ones (the API's) with the same key.
+    Routes of the file (routes.yaml) shadow stored ones (the API's) with the same key.
     """
 
     def __init__(self, store: RouteStore, workers: Workers) -> None:
@@ -58,23 +58,23 @@ class RouteService:
         self._workers = workers
         self._writing = asyncio.Lock()
         self._stored: dict[str, Route] = {}
-        self._fixed: dict[str, Route] = {}
+        self._of_file: dict[str, Route] = {}
         # Its keys are exactly those of the routes served now.
         self._activity: dict[str, float] = {}
 
     def __repr__(self) -> str:
-        return f"<RouteService {len(self._stored)} stored, {len(self._fixed)} fixed>"
+        return f"<RouteService {len(self._stored)} stored, {len(self._of_file)} of the file>"
 
     def __len__(self) -> int:
         return len(self._activity)
 
     async def open(
         self,
-        fixed: Iterable[Route],
+        file_routes: Iterable[Route],
         initial: Iterable[Route],
         handed: HandedRoutes = _NOTHING,
     ) -> None:
-        """Load the store, then lay `fixed` over it and add `initial` as the API would.
+        """Load the store, then lay `file_routes` over it and add `initial` as the API would.
 
         What an older release `handed` over was stored, but a store in memory has to be given it
         again. Nothing is published: no worker lives yet. Raises StoreError and ConfigError.
@@ -85,19 +85,19 @@ class RouteService:
             if self._stored.get(route.key) != route:
                 await self._store.put(route)
                 self._stored[route.key] = route
-        self._fixed = _fixed_table(fixed)
+        self._of_file = _file_table(file_routes)
         for route in initial:
             await self._add_initial(replace(_complete(route), key=clean_key(route.key)))
         now, known = time.time(), {**self._store.last_activity(), **handed.activity}
         # A clock that was ahead must not keep a route active until it is right.
         self._activity = {
-            key: min(known.get(key, now), now) for key in [*self._stored, *self._fixed]
+            key: min(known.get(key, now), now) for key in [*self._stored, *self._of_file]
         }
 
     def hand_over(self) -> HandedRoutes:
         """Return all there is, for a newer release."""
-        stored, fixed = tuple(self._stored.values()), tuple(self._fixed.values())
-        return HandedRoutes(stored, fixed, dict(self._activity))
+        stored, of_file = tuple(self._stored.values()), tuple(self._of_file.values())
+        return HandedRoutes(stored, of_file, dict(self._activity))
 
     async def close(self) -> None:
         """Wait for the change under way, then release the store; routes can still be read.
@@ -109,7 +109,7 @@ class RouteService:
 
     def snapshot(self) -> tuple[Route, ...]:
         """Return every route served now; all changes published so far are in it."""
-        return tuple({**self._stored, **self._fixed}.values())
+        return tuple({**self._stored, **self._of_file}.values())
 
     def all(self) -> Iterator[LiveRoute]:
         """Yield the routes of this moment, each with its latest activity.
@@ -122,7 +122,7 @@ class RouteService:
     def get(self, path: str) -> LiveRoute:
         """Return the route with that key; raises RouteNotFoundError, RouteError for a bad key."""
         key = clean_key(path)
-        route = self._fixed.get(key) or self._stored.get(key)
+        route = self._of_file.get(key) or self._stored.get(key)
         if route is None:
             raise RouteNotFoundError(f"there is no route {key}")
         return LiveRoute(route, self._activity[key])
@@ -131,7 +131,7 @@ class RouteService:
         """Add or replace a route; it is stored and live in every worker when this returns.
 
         `data` must hold a string `target`. Adding counts as activity. Raises RouteError,
-        RouteFixedError, or StoreError, after which nothing has changed.
+        FileRouteError, or StoreError, after which nothing has changed.
         """
         target = data.get("target")
         if not isinstance(target, str):
@@ -142,17 +142,17 @@ class RouteService:
     async def remove(self, path: str) -> None:
         """Remove a route; no worker matches it any more when this returns.
 
-        Raises RouteNotFoundError, RouteFixedError, or StoreError, after which nothing has
+        Raises RouteNotFoundError, FileRouteError, or StoreError, after which nothing has
         changed.
         """
         await _uncut(self._remove(clean_key(path)))
 
-    async def replace_fixed(self, routes: Iterable[Route]) -> None:
-        """Make `routes` the fixed ones; only what differs is published, as one change.
+    async def replace_file_routes(self, routes: Iterable[Route]) -> None:
+        """Make `routes` those of the file; only what differs is published, as one change.
 
-        A stored route whose fixed namesake went is served again. Raises ConfigError.
+        A stored route whose namesake in the file went is served again. Raises ConfigError.
         """
-        await _uncut(self._replace_fixed(_fixed_table(routes)))
+        await _uncut(self._replace_file_routes(_file_table(routes)))
 
     def record(self, activity: Mapping[str, float]) -> None:
         """Merge activity (key: seconds since the epoch): the latest wins, unknown keys do not."""
@@ -163,7 +163,7 @@ class RouteService:
 
     async def _add(self, route: Route) -> None:
         async with self._writing:
-            self._refuse_fixed(route.key)
+            self._refuse_file_route(route.key)
             # Its moment: after a restart a route shows the one it showed before.
             self._activity[route.key] = await self._store.put(route)
             self._stored[route.key] = route
@@ -174,7 +174,7 @@ class RouteService:
 
     async def _remove(self, key: str) -> None:
         async with self._writing:
-            self._refuse_fixed(key)
+            self._refuse_file_route(key)
             if key not in self._stored:
                 raise RouteNotFoundError(f"there is no route {key}")
             await self._store.delete(key)
@@ -183,15 +183,15 @@ class RouteService:
         await applied
         log.info("route removed: %r", key)
 
-    async def _replace_fixed(self, fixed: dict[str, Route]) -> None:
+    async def _replace_file_routes(self, of_file: dict[str, Route]) -> None:
         async with self._writing:
-            gone = [key for key in self._fixed if key not in fixed]
-            put = [route for key, route in fixed.items() if self._fixed.get(key) != route]
+            gone = [key for key in self._of_file if key not in of_file]
+            put = [route for key, route in of_file.items() if self._of_file.get(key) != route]
             put += [self._stored[key] for key in gone if key in self._stored]
             delete = [key for key in gone if key not in self._stored]
             if not put and not delete:
                 return
-            self._fixed = fixed
+            self._of_file = of_file
             self._mark(put, delete)
             applied = self._workers.publish(put, delete)
         await applied
@@ -205,15 +205,15 @@ class RouteService:
             del self._activity[key]
 
     async def _add_initial(self, route: Route) -> None:
-        if route.key in self._fixed:
+        if route.key in self._of_file:
             log.warning("route %r of the command line is fixed by routes.yaml", route.key)
             return
         await self._store.put(route)
         self._stored[route.key] = route
 
-    def _refuse_fixed(self, key: str) -> None:
-        if key in self._fixed:
-            raise RouteFixedError(f"route {key} stands in routes.yaml: change it there")
+    def _refuse_file_route(self, key: str) -> None:
+        if key in self._of_file:
+            raise FileRouteError(f"route {key} stands in routes.yaml: change it there")
 
     def _live(self, routes: Iterable[Route]) -> Iterator[LiveRoute]:
         for route in routes:
@@ -221,7 +221,7 @@ class RouteService:
                 yield LiveRoute(route, moment)
 
 
-def _fixed_table(routes: Iterable[Route]) -> dict[str, Route]:
+def _file_table(routes: Iterable[Route]) -> dict[str, Route]:
     table: dict[str, Route] = {}
     for route in routes:
         try:
@@ -230,7 +230,7 @@ def _fixed_table(routes: Iterable[Route]) -> dict[str, Route]:
             raise ConfigError(f"routes: {route.key}: {error}") from None
         if key in table:
             raise ConfigError(f"routes: {route.key} is there twice: keep one of them")
-        table[key] = replace(_complete(route), key=key, fixed=True)
+        table[key] = replace(_complete(route), key=key, source=Source.FILE)
     return table
 
 
