@@ -13,7 +13,7 @@ from hubgate.control.api.access import (
 )
 from hubgate.control.api.dates import milliseconds, parse_moment
 from hubgate.control.api.openapi import description
-from hubgate.control.api.posted import read_data, read_options
+from hubgate.control.api.posted import posted_route
 from hubgate.control.api.request_path import ApiPath, decode_route, split_target
 from hubgate.control.api.table_json import json_response, shown, table_response
 from hubgate.control.metrics.totals import Metrics
@@ -23,7 +23,7 @@ from hubgate.control.web.auth import TokenGuard
 from hubgate.control.web.protocol import handler_args
 from hubgate.control.web.refusal import Refusals
 from hubgate.errors import RouteError
-from hubgate.model import ForwardRules, RouteOptions
+from hubgate.model import ForwardRules
 from hubgate.routing.keys import clean_host, join_key, split_key
 from hubgate.settings import Settings
 
@@ -91,14 +91,10 @@ class RoutesApi:
     async def _post(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
         key = self._key(path, route)
         try:
-            data = read_data(await request.read())
+            body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return plain(413, f"the body is larger than {MAX_BODY} bytes")
-        options = read_options(data) if self._rules.native_routes else RouteOptions()
-        if self._rules.host_routing and key != "/":
-            # CHP shows which host such a route is for.
-            data["host"] = key.split("/")[1]
-        await self._service.add(key, data, options)
+        await self._service.add(posted_route(body, key, self._rules))
         self._metrics.count("api_route_add")
         return plain(201)
 

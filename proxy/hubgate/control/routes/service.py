@@ -5,7 +5,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hubgate.control.handover import HandedRoutes
@@ -16,7 +16,7 @@ from hubgate.errors import (
     RouteError,
     RouteNotFoundError,
 )
-from hubgate.model import PLAIN, Route, RouteOptions, Source
+from hubgate.model import PLAIN, Route, Source
 from hubgate.route_data import RouteData
 from hubgate.routing.keys import clean_key
 from hubgate.store.base import RouteStore
@@ -87,7 +87,7 @@ class RouteService:
                 self._stored[route.key] = route
         self._of_file = _file_table(file_routes)
         for route in initial:
-            await self._add_initial(replace(_complete(route), key=clean_key(route.key)))
+            await self._add_initial(_row(route, Source.API))
         now, known = time.time(), {**self._store.last_activity(), **handed.activity}
         # A clock that was ahead must not keep a route active until it is right.
         self._activity = {
@@ -127,17 +127,13 @@ class RouteService:
             raise RouteNotFoundError(f"there is no route {key}")
         return LiveRoute(route, self._activity[key])
 
-    async def add(self, path: str, data: Mapping[str, Any], options: RouteOptions = PLAIN) -> None:
-        """Add or replace a route; it is stored and live in every worker when this returns.
+    async def add(self, route: Route) -> None:
+        """Add or replace a route of the API; it is stored and in every worker when this returns.
 
-        `data` must hold a string `target`. Adding counts as activity. Raises RouteError,
-        FileRouteError, or StoreError, after which nothing has changed.
+        Adding counts as activity. Raises RouteError for a bad key, FileRouteError, or
+        StoreError, after which nothing has changed.
         """
-        target = data.get("target")
-        if not isinstance(target, str):
-            raise RouteError('a route needs a "target" that is a string, such as http://HOST:PORT')
-        route = Route(clean_key(path), target, RouteData.of(data), _shared(options))
-        await _uncut(self._add(route))
+        await _uncut(self._add(_row(route, Source.API)))
 
     async def remove(self, path: str) -> None:
         """Remove a route; no worker matches it any more when this returns.
@@ -225,22 +221,20 @@ def _file_table(routes: Iterable[Route]) -> dict[str, Route]:
     table: dict[str, Route] = {}
     for route in routes:
         try:
-            key = clean_key(route.key)
+            row = _row(route, Source.FILE)
         except RouteError as error:
             raise ConfigError(f"routes: {route.key}: {error}") from None
-        if key in table:
+        if row.key in table:
             raise ConfigError(f"routes: {route.key} is there twice: keep one of them")
-        table[key] = replace(_complete(route), key=key, source=Source.FILE)
+        table[row.key] = row
     return table
 
 
-def _complete(route: Route) -> Route:
-    data = {**route.data, "target": route.target}
-    return replace(route, data=RouteData.of(data), options=_shared(route.options))
-
-
-def _shared(options: RouteOptions) -> RouteOptions:
-    return PLAIN if options == PLAIN else options
+def _row(route: Route, source: Source) -> Route:
+    """Return `route` as the table has it: its data holds the target, and most share options."""
+    data = RouteData.of({**route.data, "target": route.target})
+    options = PLAIN if route.options == PLAIN else route.options
+    return Route(clean_key(route.key), route.target, data, options, source)
 
 
 async def _uncut(change: Coroutine[Any, Any, None]) -> None:
