@@ -18,7 +18,8 @@ from hubgate.control.api.request_path import ApiPath, decode_route, split_target
 from hubgate.control.api.table_json import json_response, shown, table_response
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.freshness import Freshness
-from hubgate.control.routes.service import LiveRoute, RouteService, Workers
+from hubgate.control.routes.live_table import LiveRoute
+from hubgate.control.routes.service import RouteService, Workers
 from hubgate.control.web.auth import TokenGuard
 from hubgate.control.web.protocol import handler_args
 from hubgate.control.web.refusal import Refusals

@@ -3,12 +3,11 @@
 import asyncio
 import logging
 import re
-import time
-from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from hubgate.control.handover import HandedRoutes
+from hubgate.control.routes.live_table import LiveRoute, LiveTable
 from hubgate.errors import (
     ConfigError,
     FileRouteError,
@@ -39,14 +38,6 @@ class Workers(Protocol):
         """Ask every live worker for its report now; return when they are in (1 s at most)."""
 
 
-@dataclass(frozen=True, slots=True)
-class LiveRoute:
-    """A route as it is served now; `last_activity` is in seconds since the epoch."""
-
-    route: Route
-    last_activity: float
-
-
 class RouteService:
     """Holds the current table; every change goes store, then workers, then back to the caller.
 
@@ -57,16 +48,13 @@ class RouteService:
         self._store = store
         self._workers = workers
         self._writing = asyncio.Lock()
-        self._stored: dict[str, Route] = {}
-        self._of_file: dict[str, Route] = {}
-        # Its keys are exactly those of the routes served now.
-        self._activity: dict[str, float] = {}
+        self._table = LiveTable()
 
     def __repr__(self) -> str:
-        return f"<RouteService {len(self._stored)} stored, {len(self._of_file)} of the file>"
+        return f"<RouteService {self._table}>"
 
     def __len__(self) -> int:
-        return len(self._activity)
+        return len(self._table)
 
     async def open(
         self,
@@ -80,24 +68,27 @@ class RouteService:
         again. Nothing is published: no worker lives yet. Raises StoreError and ConfigError.
         """
         await self._store.open()
-        self._stored = {route.key: route for route in await self._store.load()}
+        stored = {route.key: route for route in await self._store.load()}
         for route in handed.stored:
-            if self._stored.get(route.key) != route:
+            if stored.get(route.key) != route:
                 await self._store.put(route)
-                self._stored[route.key] = route
-        self._of_file = _file_table(file_routes)
+                stored[route.key] = route
+        of_file = _file_table(file_routes)
         for route in initial:
-            await self._add_initial(_row(route, Source.API))
-        now, known = time.time(), {**self._store.last_activity(), **handed.activity}
-        # A clock that was ahead must not keep a route active until it is right.
-        self._activity = {
-            key: min(known.get(key, now), now) for key in [*self._stored, *self._of_file]
-        }
+            row = _row(route, Source.API)
+            if row.key in of_file:
+                log.warning("route %r of the command line is fixed by routes.yaml", row.key)
+                continue
+            await self._store.put(row)
+            stored[row.key] = row
+        known = {**self._store.last_activity(), **handed.activity}
+        self._table.begin({Source.FILE: of_file, Source.API: stored}, known)
 
     def hand_over(self) -> HandedRoutes:
         """Return all there is, for a newer release."""
-        stored, of_file = tuple(self._stored.values()), tuple(self._of_file.values())
-        return HandedRoutes(stored, of_file, dict(self._activity))
+        table = self._table
+        stored, of_file = (tuple(table.of(each).values()) for each in (Source.API, Source.FILE))
+        return HandedRoutes(stored, of_file, dict(table.activity))
 
     async def close(self) -> None:
         """Wait for the change under way, then release the store; routes can still be read.
@@ -109,7 +100,7 @@ class RouteService:
 
     def snapshot(self) -> tuple[Route, ...]:
         """Return every route served now; all changes published so far are in it."""
-        return tuple({**self._stored, **self._of_file}.values())
+        return self._table.snapshot()
 
     def all(self) -> Iterator[LiveRoute]:
         """Yield the routes of this moment, each with its latest activity.
@@ -117,15 +108,11 @@ class RouteService:
         The iteration may be spread over many turns of the event loop; a route removed
         meanwhile is left out.
         """
-        return self._live(self.snapshot())
+        return self._table.all()
 
     def get(self, path: str) -> LiveRoute:
         """Return the route with that key; raises RouteNotFoundError, RouteError for a bad key."""
-        key = clean_key(path)
-        route = self._of_file.get(key) or self._stored.get(key)
-        if route is None:
-            raise RouteNotFoundError(f"there is no route {key}")
-        return LiveRoute(route, self._activity[key])
+        return self._table.get(clean_key(path))
 
     async def add(self, route: Route) -> None:
         """Add or replace a route of the API; it is stored and in every worker when this returns.
@@ -148,22 +135,20 @@ class RouteService:
 
         A stored route whose namesake in the file went is served again. Raises ConfigError.
         """
-        await _uncut(self._replace_file_routes(_file_table(routes)))
+        await _uncut(self._replace_file_routes(_file_table(routes).values()))
 
     def record(self, activity: Mapping[str, float]) -> None:
         """Merge activity (key: seconds since the epoch): the latest wins, unknown keys do not."""
-        known = self._activity
-        newer = {key: at for key, at in activity.items() if key in known and at > known[key]}
-        known.update(newer)
-        self._store.note_activity(newer)
+        self._store.note_activity(self._table.record(activity))
 
     async def _add(self, route: Route) -> None:
         async with self._writing:
             self._refuse_file_route(route.key)
+            moment = await self._store.put(route)
+            self._table.change(Source.API, [route], ())
             # Its moment: after a restart a route shows the one it showed before.
-            self._activity[route.key] = await self._store.put(route)
-            self._stored[route.key] = route
-            applied = self._workers.publish([route], [])
+            self._table.touch(route.key, moment)
+            applied = self._workers.publish([route], ())
         # The next change may follow on its heels: workers take them in the order they were sent.
         await applied
         log.info("route added: %r -> %r", route.key, _SECRET.sub("//...@", route.target))
@@ -171,50 +156,27 @@ class RouteService:
     async def _remove(self, key: str) -> None:
         async with self._writing:
             self._refuse_file_route(key)
-            if key not in self._stored:
+            if key not in self._table.of(Source.API):
                 raise RouteNotFoundError(f"there is no route {key}")
             await self._store.delete(key)
-            del self._stored[key], self._activity[key]
-            applied = self._workers.publish([], [key])
+            difference = self._table.change(Source.API, (), [key])
+            applied = self._workers.publish(difference.put, difference.delete)
         await applied
         log.info("route removed: %r", key)
 
-    async def _replace_file_routes(self, of_file: dict[str, Route]) -> None:
+    async def _replace_file_routes(self, routes: Collection[Route]) -> None:
         async with self._writing:
-            gone = [key for key in self._of_file if key not in of_file]
-            put = [route for key, route in of_file.items() if self._of_file.get(key) != route]
-            put += [self._stored[key] for key in gone if key in self._stored]
-            delete = [key for key in gone if key not in self._stored]
-            if not put and not delete:
+            difference = self._table.replace(Source.FILE, routes)
+            if not difference:
                 return
-            self._of_file = of_file
-            self._mark(put, delete)
-            applied = self._workers.publish(put, delete)
+            applied = self._workers.publish(difference.put, difference.delete)
         await applied
+        put, delete = difference.put, difference.delete
         log.info("fixed routes: %d put, %d removed", len(put), len(delete))
 
-    def _mark(self, put: Iterable[Route], delete: Iterable[str]) -> None:
-        now = time.time()
-        for route in put:
-            self._activity.setdefault(route.key, now)
-        for key in delete:
-            del self._activity[key]
-
-    async def _add_initial(self, route: Route) -> None:
-        if route.key in self._of_file:
-            log.warning("route %r of the command line is fixed by routes.yaml", route.key)
-            return
-        await self._store.put(route)
-        self._stored[route.key] = route
-
     def _refuse_file_route(self, key: str) -> None:
-        if key in self._of_file:
+        if key in self._table.of(Source.FILE):
             raise FileRouteError(f"route {key} stands in routes.yaml: change it there")
-
-    def _live(self, routes: Iterable[Route]) -> Iterator[LiveRoute]:
-        for route in routes:
-            if (moment := self._activity.get(route.key)) is not None:
-                yield LiveRoute(route, moment)
 
 
 def _file_table(routes: Iterable[Route]) -> dict[str, Route]:
