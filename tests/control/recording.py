@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from hubgate.errors import StoreError
 from hubgate.model import Route
+from hubgate.store.base import Written
 from hubgate.store.memory import MemoryStore
 
 Change = tuple[tuple[Route, ...], tuple[str, ...]]
@@ -48,15 +49,15 @@ class RecordingStore(MemoryStore):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def put(self, route: Route) -> float:
+    async def put(self, route: Route) -> Written:
         """Store, or raise StoreError."""
         await self._write("put")
         return await super().put(route)
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str) -> Written:
         """Delete, or raise StoreError."""
         await self._write("delete")
-        await super().delete(key)
+        return await super().delete(key)
 
     def last_activity(self) -> Mapping[str, float]:
         """Return what a test says is known from an earlier life."""

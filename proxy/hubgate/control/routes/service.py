@@ -144,10 +144,10 @@ class RouteService:
     async def _add(self, route: Route) -> None:
         async with self._writing:
             self._refuse_file_route(route.key)
-            moment = await self._store.put(route)
+            written = await self._store.put(route)
             self._table.change(Source.API, [route], ())
             # Its moment: after a restart a route shows the one it showed before.
-            self._table.touch(route.key, moment)
+            self._table.touch(route.key, written.moment)
             applied = self._workers.publish([route], ())
         # The next change may follow on its heels: workers take them in the order they were sent.
         await applied
