@@ -1,7 +1,7 @@
 """Stand-ins for what lies around the routes service: workers and stores that write a log."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 from hubgate.errors import StoreError
 from hubgate.model import Route
@@ -22,11 +22,14 @@ class RecordingWorkers:
         self.gate.set()
         self.collected = 0
 
-    async def publish(self, put: Sequence[Route], delete: Sequence[str]) -> None:
-        """Note the change, then wait for the gate."""
+    def publish(self, put: Sequence[Route], delete: Sequence[str]) -> Awaitable[None]:
+        """Note the change now; what is returned waits for the gate."""
         self.changes.append((tuple(put), tuple(delete)))
         self.log.append("publish")
         self.published.set()
+        return self._acknowledged()
+
+    async def _acknowledged(self) -> None:
         await self.gate.wait()
         self.log.append("acknowledged")
 

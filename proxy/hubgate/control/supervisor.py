@@ -251,6 +251,8 @@ class Supervisor:
         # In this order: a reload may be among what the API was asked for.
         await asyncio.gather(*(endpoint.suspend() for endpoint in endpoints))
         await self._reloader.finish()
+        # What workers that are given away did not hear of must not be in the table either.
+        await service.stop_following()
         workers = tuple(await pool.hand_over())
         routes = service.hand_over()
         try:

@@ -12,7 +12,7 @@ class Written:
     """That a change is stored: the moment, in seconds since the epoch, and its revision.
 
     Revisions number the changes of a store that others write to as well, whoever makes them,
-    in the order in which the store took them. Where nobody else writes, all are 0.
+    from 1 on, in the order in which the store took them. Where nobody else writes, all are 0.
     """
 
     moment: float
@@ -23,9 +23,8 @@ class Written:
 class StoreChange:
     """What somebody else changed, as one step: `delete` these keys, then `put` these routes.
 
-    `revision` is that of its latest change. `whole`: anything may have changed, and only
-    `load()` says what there is now. Without any of these it says how far the others' changes
-    are known.
+    `whole`: anything may have changed, and only `load()` says what there is now. Without any
+    of these it says no more than that everything up to `revision` has come.
     """
 
     revision: int
@@ -73,8 +72,7 @@ class RouteStore(Protocol):
         - What our own `put` and `delete` returned for does not come. A call that failed may have
           changed the table all the same; then that comes here, like anybody's change.
         - It may come at any time, before or after the return of a `put` or `delete` that the store
-          took later: the revisions say which was first. Below the revision of what was
-          yielded nothing is to come.
+          took later: the revisions say which was first.
         - A lost connection is made again here, without end, and no change is missed. Where one
           may have been, or revisions begin anew, the next that comes is `whole`.
 

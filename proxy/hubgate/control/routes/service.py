@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Collection, Coroutine, Iterable, Iterator
 from typing import Any, Protocol
 
 from hubgate.control.handover import HandedRoutes
-from hubgate.control.routes.live_table import LiveRoute, LiveTable
+from hubgate.control.routes.following import Follower, OwnWrites
+from hubgate.control.routes.live_table import Difference, LiveRoute, LiveTable
 from hubgate.errors import (
     ConfigError,
     FileRouteError,
@@ -18,7 +19,7 @@ from hubgate.errors import (
 from hubgate.model import PLAIN, Route, Source
 from hubgate.route_data import RouteData
 from hubgate.routing.keys import clean_key
-from hubgate.store.base import RouteStore
+from hubgate.store.base import RouteStore, StoreChange, Written
 from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.routes")
@@ -49,6 +50,8 @@ class RouteService:
         self._workers = workers
         self._writing = asyncio.Lock()
         self._table = LiveTable()
+        self._own = OwnWrites()
+        self._follower = Follower(store, self._take)
 
     def __repr__(self) -> str:
         return f"<RouteService {self._table}>"
@@ -65,11 +68,13 @@ class RouteService:
         """Load the store, then lay `file_routes` over it and add `initial` as the API would.
 
         What an older release `handed` over was stored, but a store in memory has to be given it
-        again. Nothing is published: no worker lives yet. Raises StoreError and ConfigError.
+        again; in a shared one others may have changed it since. Nothing is published: no worker
+        lives yet. From now on what others change in the store is served too. Raises StoreError
+        and ConfigError.
         """
         await self._store.open()
         stored = {route.key: route for route in await self._store.load()}
-        for route in handed.stored:
+        for route in () if self._store.shared else handed.stored:
             if stored.get(route.key) != route:
                 await self._store.put(route)
                 stored[route.key] = route
@@ -79,10 +84,15 @@ class RouteService:
             if row.key in of_file:
                 log.warning("route %r of the command line is fixed by routes.yaml", row.key)
                 continue
-            await self._store.put(row)
+            await self._put(row)
             stored[row.key] = row
         known = {**self._store.last_activity(), **handed.activity}
         self._table.begin({Source.FILE: of_file, Source.API: stored}, known)
+        self._follower.start()
+
+    async def stop_following(self) -> None:
+        """Take no notice any more of what others change; the next who loads the store does."""
+        await self._follower.stop()
 
     def hand_over(self) -> HandedRoutes:
         """Return all there is, for a newer release."""
@@ -95,6 +105,7 @@ class RouteService:
 
         To call it again does nothing. Raises StoreError.
         """
+        await self._follower.stop()
         async with self._writing:
             await self._store.close()
 
@@ -144,21 +155,22 @@ class RouteService:
     async def _add(self, route: Route) -> None:
         async with self._writing:
             self._refuse_file_route(route.key)
-            written = await self._store.put(route)
+            written = await self._put(route)
             self._table.change(Source.API, [route], ())
             # Its moment: after a restart a route shows the one it showed before.
             self._table.touch(route.key, written.moment)
             applied = self._workers.publish([route], ())
         # The next change may follow on its heels: workers take them in the order they were sent.
         await applied
-        log.info("route added: %r -> %r", route.key, _SECRET.sub("//...@", route.target))
+        log.info("route added: %r -> %r", route.key, _hidden(route.target))
 
     async def _remove(self, key: str) -> None:
         async with self._writing:
             self._refuse_file_route(key)
             if key not in self._table.of(Source.API):
                 raise RouteNotFoundError(f"there is no route {key}")
-            await self._store.delete(key)
+            written = await self._store.delete(key)
+            self._own.note(key, written.revision)
             difference = self._table.change(Source.API, (), [key])
             applied = self._workers.publish(difference.put, difference.delete)
         await applied
@@ -173,6 +185,27 @@ class RouteService:
         await applied
         put, delete = difference.put, difference.delete
         log.info("fixed routes: %d put, %d removed", len(put), len(delete))
+
+    async def _put(self, route: Route) -> Written:
+        written = await self._store.put(route)
+        self._own.note(route.key, written.revision)
+        return written
+
+    async def _take(self, change: StoreChange) -> None:
+        """Make a change of others ours: in the store it is already."""
+        async with self._writing:
+            if change.whole:
+                routes = await self._store.load()
+                self._own.forget()
+                difference = self._table.replace(Source.API, routes)
+            else:
+                change = self._own.newer(change)
+                difference = self._table.change(Source.API, change.put, change.delete)
+            if not difference:
+                return
+            applied = self._workers.publish(difference.put, difference.delete)
+        # Not awaited here: a worker that hangs would keep the next change from all others.
+        spawn(_taken(applied, difference), "change of others")
 
     def _refuse_file_route(self, key: str) -> None:
         if key in self._table.of(Source.FILE):
@@ -197,6 +230,21 @@ def _row(route: Route, source: Source) -> Route:
     data = RouteData.of({**route.data, "target": route.target})
     options = PLAIN if route.options == PLAIN else route.options
     return Route(clean_key(route.key), route.target, data, options, source)
+
+
+async def _taken(applied: Awaitable[None], difference: Difference) -> None:
+    await applied
+    match difference:
+        case Difference((route,), ()):
+            log.info("route added elsewhere: %r -> %r", route.key, _hidden(route.target))
+        case Difference((), (key,)):
+            log.info("route removed elsewhere: %r", key)
+        case Difference(put, delete):
+            log.info("routes changed elsewhere: %d put, %d removed", len(put), len(delete))
+
+
+def _hidden(target: str) -> str:
+    return _SECRET.sub("//...@", target)
 
 
 async def _uncut(change: Coroutine[Any, Any, None]) -> None:
