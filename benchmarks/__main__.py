@@ -15,7 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from benchmarks import crowded, options, tables
-from benchmarks.catalogue import HUBGATE, ROWS, TRAFFIC
+from benchmarks.catalogue import BEFORE, HUBGATE, ROWS, TRAFFIC
 from benchmarks.contenders import Contender, Site, contenders
 from benchmarks.machine import machine, versions
 from benchmarks.processes import LOAD_CORE, free_port, running
@@ -35,11 +35,12 @@ class Scene:
     who: tuple[str, ...] = ()
 
 
-_API = (HUBGATE, "CHP")
+_OURS = (HUBGATE, BEFORE)
+_API = (*_OURS, "CHP")
 SCENES = (
-    Scene(("plain", "metrics", "access-log"), options.take_plain_and_options, (HUBGATE,)),
+    Scene(("plain", "metrics", "access-log"), options.take_plain_and_options, _OURS),
     Scene(("workers-1", "workers-2", "workers-4", "memory-worker"), options.take_workers,
-          (HUBGATE,)),
+          _OURS),
     Scene(("memory-base",), options.take_memory_at_start),
     Scene(("memory-connection", "memory-tunnel"), crowded.take_memory_of_idle),
     Scene(("memory-tunnels", "memory-all"), crowded.take_tunnels),

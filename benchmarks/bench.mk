@@ -1,5 +1,6 @@
 # make bench-deps  the other proxies, the load generator and what draws the pictures
 # make bench       the comparison of docs/benchmarks.md, 25 minutes (ARGS=--quick: 3; ARGS=--help)
+#                  BEFORE=../old puts another checkout (after its own `make venv`) beside this one
 # make bench-page  its figures and pictures into docs/
 
 BENCH_STAMP := $(VENV)/.bench
@@ -14,7 +15,7 @@ bench-programs:
 	@scripts/system-parts npm nginx haproxy caddy wrk curl
 
 bench: bench-deps
-	$(BIN)/python -m benchmarks $(ARGS)
+	BEFORE='$(BEFORE)' $(BIN)/python -m benchmarks $(ARGS)
 
 bench-page: $(BENCH_STAMP)
 	$(BIN)/python -m benchmarks.page

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 HUBGATE = "hubgate"
-ORDER = (HUBGATE, "CHP", "Caddy", "nginx", "HAProxy")
+# Another checkout of hubgate, to be compared with this one.
+BEFORE = "before"
+ORDER = (HUBGATE, BEFORE, "CHP", "Caddy", "nginx", "HAProxy")
 
 
 @dataclass(frozen=True)

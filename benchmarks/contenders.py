@@ -13,12 +13,14 @@ from pathlib import Path
 import psutil
 
 from benchmarks.api import TOKEN, Api
-from benchmarks.catalogue import HUBGATE
+from benchmarks.catalogue import BEFORE, HUBGATE
 from benchmarks.crowd import ROUTES
 from benchmarks.processes import free_port, running
 
 CHP = Path("build/chp-5.3.0/node_modules/configurable-http-proxy/bin/configurable-http-proxy")
 DROP_IN = Path(sys.executable).with_name("configurable-http-proxy")
+# The environment names the folder of another checkout of hubgate, which has its own `.venv`.
+OTHER_CHECKOUT = "BEFORE"
 # A tunnel takes two descriptors; a few are for other things.
 OPEN_FILES = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 TUNNELS_PER_PROCESS = (OPEN_FILES - 400) // 2
@@ -210,8 +212,12 @@ def contenders() -> list[Contender]:
     has_chp = CHP.exists() and _installed("node")
     own_version = [sys.executable, "-P", "-m", "hubgate", "--version"]
     start = _configurable([str(DROP_IN)], has_workers=True)
+    before = Path(os.environ.get(OTHER_CHECKOUT) or os.devnull, ".venv", "bin", DROP_IN.name)
+    start_before = _configurable([str(before)], has_workers=True)
     return [
         Contender(HUBGATE, start, True, lambda: own_version, has_api=True, shares=True),
+        Contender(BEFORE, start_before, before.exists(), lambda: [str(before), "--version"],
+                  has_api=True, shares=True),
         Contender("CHP", _configurable(chp, has_workers=False), has_chp,
                   lambda: [*chp, "--version"], has_api=True),
         Contender("Caddy", _caddy, _installed("caddy"), lambda: ["caddy", "version"]),

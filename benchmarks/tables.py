@@ -135,7 +135,10 @@ def _take_replacement(context: Context, key: str, started: Running) -> None:
 
 
 def _worker(started: Running) -> psutil.Process:
+    # Another checkout may call the package by another name.
     (worker,) = (
-        child for child in started.process.children() if "hubgate.worker" in child.cmdline()
+        child
+        for child in started.process.children()
+        if any(each.endswith(".worker") for each in child.cmdline())
     )
     return worker

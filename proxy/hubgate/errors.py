@@ -1,15 +1,6 @@
-"""Every error hubgate raises: its HTTP status, whose side it is on, whether a retry is safe."""
+"""Every error hubgate raises: its HTTP status, and whether the client's connection survives it."""
 
-from enum import Enum
 from typing import ClassVar
-
-
-class Side(Enum):
-    """Who caused an error."""
-
-    DOWNSTREAM = "downstream"
-    UPSTREAM = "upstream"
-    OURS = "ours"
 
 
 class HubgateError(Exception):
@@ -19,8 +10,6 @@ class HubgateError(Exception):
     """
 
     status: ClassVar[int] = 500
-    side: ClassVar[Side] = Side.OURS
-    retry_safe: ClassVar[bool] = False
     keeps_client: ClassVar[bool] = True
 
 
@@ -72,7 +61,6 @@ class RouteError(HubgateError):
     """A route that cannot be: a bad path, a bad target."""
 
     status = 400
-    side = Side.DOWNSTREAM
 
 
 class RouteNotFoundError(RouteError):
@@ -94,7 +82,6 @@ class BadRequestError(HubgateError):
     """The request's framing or headers are malformed or ambiguous."""
 
     status = 400
-    side = Side.DOWNSTREAM
     keeps_client = False
 
 
@@ -142,14 +129,12 @@ class BusyError(HubgateError):
     """A limit on connections, requests or tunnels is reached; later is better."""
 
     status = 503
-    side = Side.DOWNSTREAM
 
 
 class NoRouteError(HubgateError):
     """No route matches the request's host and path."""
 
     status = 404
-    side = Side.DOWNSTREAM
 
 
 # --- upstream: the target ---------------------------------------------------------------------
@@ -159,13 +144,10 @@ class UpstreamError(HubgateError):
     """The target refused, reset, timed out or answered what is not HTTP."""
 
     status = 503
-    side = Side.UPSTREAM
 
 
 class ConnectError(UpstreamError):
     """No connection to the target: nothing was sent, so a retry is safe."""
-
-    retry_safe = True
 
 
 class RefusedError(ConnectError):
@@ -174,8 +156,6 @@ class RefusedError(ConnectError):
 
 class StaleConnectionError(UpstreamError):
     """A kept-alive connection died before any byte of the response."""
-
-    retry_safe = True
 
 
 class UpstreamClosedError(UpstreamError):

@@ -26,7 +26,7 @@ def spawn(coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
     return task
 
 
-async def arrivals() -> None:
+async def settle_arrivals() -> None:
     """Wait until what the event loop has got is with those whom it is for.
 
     That is, accepted connections with their protocols, signals with their handlers. To be awaited

@@ -10,13 +10,14 @@ from typing import Any
 from aiohttp import web
 
 from hubgate.control.api.app import build_api
-from hubgate.control.api.operations import Operations, reload_page, upgrade_page
+from hubgate.control.api.operations import reload_page, upgrade_page
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.reload import Outcome
 from hubgate.control.routes.service import RouteService
 from hubgate.control.upgrade.rehearsal import NewCode
 from hubgate.control.upgrade.upgrader import Upgrader
-from hubgate.control.web.auth import TokenGuard
+from hubgate.control.web.guard import Guard
+from hubgate.control.web.pages import Pages
 from hubgate.control.web.protocol import hide_software
 from hubgate.errors import UpgradeError
 from hubgate.model import ForwardRules, Route, WorkerConfig
@@ -49,6 +50,7 @@ class Api:
     workers: RecordingWorkers
     store: RecordingStore
     metrics: Metrics
+    guard: Guard
 
     async def ask(
         self, method: str, target: str, body: Any = None, token: str | None = None
@@ -84,13 +86,13 @@ async def serving(
     service = RouteService(store, workers)
     await service.open(fixed, ())
     settings = Settings(api_token=token, worker=WorkerConfig(rules=rules or ForwardRules()))
-    guard = TokenGuard(token)
+    guard = Guard(token)
     app = build_api(service, settings, workers, metrics, guard)
-    operations = Operations(guard)
-    operations.add(app, "/api/reload", reload_page(_reload))
-    operations.add(app, "/api/upgrade", upgrade_page(Upgrader(_rehearse, 0)))
+    pages = Pages(app, guard)
+    pages.add("/api/reload", reload_page(_reload))
+    pages.add("/api/upgrade", upgrade_page(Upgrader(_rehearse, 0)))
     async with serve(app) as port:
-        yield Api(port, service, workers, store, metrics)
+        yield Api(port, service, workers, store, metrics, guard)
     await service.close()
 
 

@@ -14,7 +14,16 @@ from hubgate.control.handover import HandedRoutes, Handover
 from hubgate.errors import ConfigError
 from tests.control.launched import SETTINGS
 
-LEFT = Handover("0.1.0", 1, 1, 0, (), (), HandedRoutes(), {})
+LEFT = Handover(
+    release="0.1.0",
+    generation=1,
+    link_version=1,
+    revision=0,
+    listeners=(),
+    workers=(),
+    routes=HandedRoutes(),
+    counters={},
+)
 
 
 @pytest.fixture

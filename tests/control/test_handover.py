@@ -41,6 +41,21 @@ def test_all_that_is_handed_over_arrives() -> None:
     assert loads(dumps(ALL)) == ALL
 
 
+def test_the_text_stays_what_other_releases_read() -> None:
+    """Whoever has to change this raises VERSION."""
+    worker = HandedWorker(1, 4711, 7, b"\0\xff early", True)
+    assert dumps(replace(ALL, workers=(worker,))).decode() == (
+        '{"version": 2, "release": "0.1.0", "generation": 3, "link_version": 1, "revision": 17, '
+        '"listeners": [["--port", "127.0.0.1:0", [5, 6]], ["--api-port", "127.0.0.1:1", [8]]], '
+        '"borrowed": [1], "workers": [[1, 4711, 7, "AP8gZWFybHk=", true]], '
+        r'"stored": [["/user/alice", "{\"target\":\"http://127.0.0.1:1\",\"user\":\"\\u00e4\"}", '
+        r'"{\"strip_prefix\":false,\"headers\":[]}"]], '
+        r'"fixed": [["/docs", "{\"target\":\"http://127.0.0.1:2\"}", '
+        r'"{\"strip_prefix\":true,\"headers\":[[\"X-Team\",\"physics\"]]}"]], '
+        '"activity": {"/user/alice": 1.5}, "counters": {"requests_api:200": 3.0}}'
+    )
+
+
 def test_every_descriptor_goes_along() -> None:
     assert ALL.fds == [5, 6, 8, 7]
 

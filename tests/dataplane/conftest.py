@@ -131,7 +131,7 @@ def log_text(tmp_path: Path) -> LogText:
 @pytest.fixture
 def patient_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have access logs wait for their lines for as long as tests wait for anything."""
-    monkeypatch.setattr(log_module, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(log_module, "FLUSH_TIMEOUT", PATIENCE)
 
 
 @pytest.fixture

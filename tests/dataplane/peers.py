@@ -217,10 +217,10 @@ class Front:
 
 
 def watch_of(front: Front) -> Any:
-    """Return what watches the time limits of the only request."""
+    """Return what any_time_limit the time limits of the only request."""
     (client,) = front.plane._listener.clients
     stream: Any = client._stream
-    return stream._watch
+    return stream._time_limits
 
 
 async def hello(wire: Wire) -> None:

@@ -2,16 +2,11 @@
 
 from typing import cast
 
-from hubgate.dataplane.forwarding.request_writer import (
-    forward_path,
-    forwarded_lines,
-    passed_lines,
-    request_rest,
-)
-from hubgate.dataplane.forwarding.trust import Trust
+from hubgate.dataplane.forwarding.request_writer import forward_path, request_rest
+from hubgate.dataplane.forwarding.trust import Trust, forwarded_lines, passed_lines
 from hubgate.errors import BadRequestError
 from hubgate.http1.fast_path import HeaderBlocks
-from hubgate.http1.reader import Incoming, RequestReader
+from hubgate.http1.reader import IncomingRequest, RequestReader
 from hubgate.http1.request import RequestHead
 from hubgate.model import ForwardRules, Limits, Route, RouteOptions
 from hubgate.routing.table import RouteEntry
@@ -25,7 +20,7 @@ RULES = ForwardRules()
 BLOCKS = HeaderBlocks(LIMITS)
 
 
-def read(data: bytes, pieces: int) -> list[Incoming]:
+def read(data: bytes, pieces: int) -> list[IncomingRequest]:
     """Return the requests in `data`, fed in as many pieces."""
     reader = RequestReader(LIMITS, BLOCKS)
     size = max(1, len(data) // pieces)
@@ -34,7 +29,7 @@ def read(data: bytes, pieces: int) -> list[Incoming]:
     return list(reader.requests)
 
 
-def seen(request: Incoming) -> tuple[object, ...]:
+def seen(request: IncomingRequest) -> tuple[object, ...]:
     """Return what of a request must not depend on how its bytes were cut."""
     head = request.head
     # Which of two mistakes is seen first may depend on the cut; that one is, may not.
@@ -45,7 +40,7 @@ def seen(request: Incoming) -> tuple[object, ...]:
     return (*line, tuple(head.lines), b"".join(request.chunks), request.ended, refused)
 
 
-def served(requests: list[Incoming]) -> list[tuple[object, ...]]:
+def served(requests: list[IncomingRequest]) -> list[tuple[object, ...]]:
     """Return all that is served: the bytes behind a connection's last request are nobody's."""
     found = []
     for each in requests:

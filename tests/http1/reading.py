@@ -3,8 +3,8 @@
 import itertools
 from typing import NamedTuple
 
+from hubgate.http1.message import Body
 from hubgate.http1.reader import RequestReader
-from hubgate.http1.response import Body
 from hubgate.model import Limits
 
 GET = b"GET /a%40b?c HTTP/1.1\r\nHost: hub\r\nAccept: */*\r\nX-Empty:\r\n\r\n"

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hubgate.http1.fast_path import HeaderBlock, HeaderBlocks, read_line
-from hubgate.http1.reader import Incoming, RequestReader
+from hubgate.http1.reader import IncomingRequest, RequestReader
 from hubgate.http1.request import RequestHead
 from hubgate.model import Limits
 from tests.hostile.corpus import TOPICS
@@ -31,7 +31,7 @@ def plainly(data: bytes) -> RequestHead | None:
     return None if block is None else read_line(data[:start], block, LIMITS)
 
 
-def parsed(data: bytes) -> Sequence[Incoming]:
+def parsed(data: bytes) -> Sequence[IncomingRequest]:
     """Return what llhttp reads: no head that comes in two pieces is read without it."""
     reader = RequestReader(LIMITS)
     reader.feed(data[:3])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubgate.http1.response import Body
+from hubgate.http1.message import Body
 from tests.dataplane.wire import chunked
 from tests.http1.reading import BAD, GET, cut, feed, read
 

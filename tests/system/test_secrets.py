@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hubgate.control.web.auth import TokenGuard
+from hubgate.control.web.guard import Guard
 from hubgate.model import ServerTLS, WorkerConfig
 from hubgate.settings import Settings
 from hubgate.settings.load import load
@@ -131,6 +131,6 @@ def test_no_repr_has_a_secret(tmp_path: Path, files: Files) -> None:
     read = load(tmp_path / "routes.yaml", {}, {"HUBGATE_TLS_PASSPHRASE": PASSPHRASE})
     assert (read.api_token, read.worker.tls and read.worker.tls.passphrase) == (TOKEN, PASSPHRASE)
     start = Start(settings.worker, (), 0, ())
-    for value in (settings, read, settings.worker, tls, start, TokenGuard(TOKEN)):
+    for value in (settings, read, settings.worker, tls, start, Guard(TOKEN)):
         shown = repr(value) + str(value) + f"{value}"
         assert not [secret for secret in SECRETS if secret in shown]

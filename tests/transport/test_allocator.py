@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from hubgate.transport.allocator import buffer_apart, keep_large_blocks_apart
+from hubgate.transport.allocator import buffer_on_own_pages, give_large_blocks_own_pages
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="is about glibc")
 
@@ -42,14 +42,14 @@ def test_a_buffer_is_apart_though_there_is_room_elsewhere() -> None:
 
 
 async def buffer_is_apart() -> None:
-    keep_large_blocks_apart()
+    give_large_blocks_own_pages()
     with allocated(READ) as first, allocated(READ) as second:
         assert not apart(first)
         assert not apart(second)
     with allocated(BUFFER) as block:
         assert not apart(block), "there was no room: nothing is tried"
 
-    made = buffer_apart(asyncio.Protocol)()
+    made = buffer_on_own_pages(asyncio.Protocol)()
     assert isinstance(made, asyncio.Protocol)
     with allocated(BUFFER) as block:
         assert apart(block)

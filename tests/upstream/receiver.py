@@ -1,7 +1,8 @@
 """Who gets a response in these tests: it only keeps what it is told."""
 
 from hubgate.errors import UpstreamError
-from hubgate.http1.response import RawHeaders, ResponseHead
+from hubgate.http1.message import RawHeaders
+from hubgate.http1.response import ResponseHead
 from tests.dataplane.peers import until
 
 

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from hubgate.errors import BadResponseError, UpstreamClosedError
-from hubgate.upstream.connection import State
+from hubgate.upstream.connection import UpstreamState
 from tests.dataplane.peers import Target, until
 from tests.upstream.answers import CHUNKED, HINTS, LENGTH, REQUEST, UNTIL_CLOSE, answered, opened
 from tests.upstream.receiver import Recorder
@@ -42,7 +42,7 @@ async def test_what_is_no_response_is_none(target: Target, answer: bytes) -> Non
 
     assert recorder.head is None
     assert isinstance(recorder.error, BadResponseError)
-    assert connection.state is State.CLOSED
+    assert connection.state is UpstreamState.CLOSED
 
 
 @pytest.mark.parametrize("chunk", [b"x\r\nhello\r\n", b"5\nhello\r\n", b"5\r\nhelloXX", b"-1\r\n"])
@@ -95,7 +95,7 @@ async def test_a_target_that_leaves_too_early_breaks_the_response(
 
     assert not recorder.ended
     assert type(recorder.error) is UpstreamClosedError
-    assert connection.state is State.CLOSED
+    assert connection.state is UpstreamState.CLOSED
 
 
 async def test_a_targets_last_byte_ends_the_response_though_a_body_is_on_its_way(

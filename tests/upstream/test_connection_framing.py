@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubgate.errors import BadResponseError
-from hubgate.http1.response import Body
+from hubgate.http1.message import Body
 from hubgate.routing.target import Peer
-from hubgate.upstream.connection import State, UpstreamConnection
+from hubgate.upstream.connection import UpstreamConnection, UpstreamState
 from tests.dataplane.peers import Target, until
 from tests.upstream.answers import (
     CHUNKED,
@@ -122,7 +122,7 @@ async def test_a_body_until_the_end_of_the_connection(target: Target) -> None:
     assert recorder.head is not None
     assert recorder.head.body is Body.UNTIL_CLOSE
     assert not connection.reusable
-    assert connection.state is State.CLOSED
+    assert connection.state is UpstreamState.CLOSED
 
 
 async def test_a_body_until_close_is_passed_on_as_it_comes(target: Target) -> None:
@@ -162,10 +162,10 @@ async def test_a_switch_of_protocols_hands_over_what_follows(target: Target) -> 
     assert recorder.switched is not None
     assert recorder.switched.status == 101
     assert recorder.leftover == b"\x81\x05hello"
-    assert connection.state is State.BUSY
+    assert connection.state is UpstreamState.BUSY
 
     connection.detach().abort()
-    assert connection.state is State.DETACHED
+    assert connection.state is UpstreamState.DETACHED
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ from hubgate.routing.target import Peer
 from hubgate.tasks import spawn
 from hubgate.upstream.connection import UpstreamConnection
 from hubgate.upstream.connector import Connector
-from hubgate.upstream.pool import Pool
 from tests.dataplane.conftest import StartTarget
 from tests.dataplane.peers import Target, hello, until
+from tests.upstream.pooled import pooled
 
 
 def connector(**timeouts: float) -> Connector:
     configured = Timeouts(**timeouts)
-    return Connector(Pool(configured, None), configured)
+    return pooled(configured)[1]
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ class HandedRoutes:
         return put, [key for key in before if key not in after]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Handover:
     """Everything. `release` is the version that hands over, `generation` counts upgrades.
 
@@ -114,24 +114,24 @@ def loads(text: bytes) -> Handover:
         if found["version"] != VERSION:
             raise UpgradeError(f"what was handed over is of version {found['version']}")
         return Handover(
-            found["release"],
-            found["generation"],
-            found["link_version"],
-            found["revision"],
-            tuple(
+            release=found["release"],
+            generation=found["generation"],
+            link_version=found["link_version"],
+            revision=found["revision"],
+            listeners=tuple(
                 HandedListener(what, at, tuple(fds), number in found.get("borrowed", ()))
                 for number, (what, at, fds) in enumerate(found["listeners"])
             ),
-            tuple(
+            workers=tuple(
                 HandedWorker(index, pid, fd, base64.b64decode(received), retired)
                 for index, pid, fd, received, retired in found["workers"]
             ),
-            HandedRoutes(
+            routes=HandedRoutes(
                 _routes(found["stored"]),
                 tuple(replace(route, source=Source.FILE) for route in _routes(found["fixed"])),
                 found["activity"],
             ),
-            found["counters"],
+            counters=found["counters"],
         )
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise UpgradeError(f"what was handed over cannot be read: {error!r}") from None

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hubgate.control.upgrade import succession
+from hubgate.control.handover import Handover
+from hubgate.control.upgrade import signals, succession
 from hubgate.logs import configure_logging
 from hubgate.settings import Settings
 
 if TYPE_CHECKING:
-    from hubgate.control.handover import Handover
     from hubgate.control.supervisor import Supervisor
 
 Reload = Callable[[], Settings] | None
@@ -21,7 +21,7 @@ def launch(settings: Settings, reload: Reload) -> int:
         return _rehearse(settings, fd)
     left = succession.predecessor()
     if left is None:
-        succession.hold_early_signals()
+        signals.hold_early_signals()
     code, supervisor = _run(settings, reload, left)
     while supervisor.legacy is not None:
         succession.succeed(supervisor.legacy)
@@ -31,7 +31,7 @@ def launch(settings: Settings, reload: Reload) -> int:
     return code
 
 
-def _run(settings: Settings, reload: Reload, left: "Handover | None") -> tuple[int, "Supervisor"]:
+def _run(settings: Settings, reload: Reload, left: Handover | None) -> tuple[int, "Supervisor"]:
     # Imported late: a command line's --help and its mistakes need none of it.
     from hubgate.control.bootstrap import Ground
 

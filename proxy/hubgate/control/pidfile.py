@@ -2,8 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from hubgate.errors import ConfigError
@@ -11,33 +10,43 @@ from hubgate.errors import ConfigError
 log = logging.getLogger("hubgate.supervisor")
 
 
-@contextmanager
-def pid_file(path: str | None) -> Iterator[None]:
-    """Keep our process id in the file at `path`; without a path, do nothing.
+class PidFile:
+    """Keeps our process id in the file at `path` while entered; without a path, does nothing.
 
-    Only we can read a new file; one that is there keeps its mode. Raises ConfigError when the
-    file cannot be written.
+    Only we can read a new file; one that is there keeps its mode. Entering raises ConfigError
+    when the file cannot be written.
     """
-    if path is None:
-        yield
-        return
-    own = str(os.getpid())
-    try:
-        with open(path, "w", opener=_for_us_alone) as file:
-            file.write(own)
-    except OSError as error:
-        raise ConfigError(
-            f"--pid-file {path}: {error.strerror}; give a path in a folder that is there "
-            "and writable"
-        ) from error
-    log.info("Writing pid %s to %s", own, path)
-    try:
-        yield
-    finally:
+
+    # Not a generator: collected before its end, it would remove the file, which belongs to the
+    # release that takes over in this process.
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+        self._own = str(os.getpid())
+
+    def __repr__(self) -> str:
+        return f"<PidFile {self._path}>"
+
+    def __enter__(self) -> None:
+        if self._path is None:
+            return
+        try:
+            with open(self._path, "w", opener=_for_us_alone) as file:
+                file.write(self._own)
+        except OSError as error:
+            raise ConfigError(
+                f"--pid-file {self._path}: {error.strerror}; give a path in a folder that is there "
+                "and writable"
+            ) from error
+        log.info("Writing pid %s to %s", self._own, self._path)
+
+    def __exit__(self, *_: object) -> None:
+        if self._path is None:
+            return
         with suppress(OSError):
             # A successor may have put its own id there.
-            if Path(path).read_text().strip() == own:
-                os.unlink(path)
+            if Path(self._path).read_text().strip() == self._own:
+                os.unlink(self._path)
 
 
 def _for_us_alone(path: str, flags: int) -> int:

@@ -11,8 +11,8 @@ from typing import Any
 from hubgate.certificates.contexts import client_context, server_context
 from hubgate.control.file_watch import Versions, files_changed, versions
 from hubgate.control.routes.service import RouteService
-from hubgate.control.web.auth import TokenGuard
 from hubgate.control.web.endpoint import Endpoint
+from hubgate.control.web.guard import Guard
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging
@@ -49,7 +49,7 @@ class Parts:
     service: RouteService
     pool: WorkerPool
     endpoints: Sequence[Endpoint]
-    guard: TokenGuard
+    guard: Guard
 
 
 @dataclass(frozen=True)

@@ -10,22 +10,23 @@ from contextlib import AsyncExitStack
 from hubgate import __version__
 from hubgate.control.announcement import announce
 from hubgate.control.api.app import build_api
-from hubgate.control.api.operations import Operations, reload_page, upgrade_page
+from hubgate.control.api.operations import reload_page, upgrade_page
 from hubgate.control.bootstrap import Ground
 from hubgate.control.file_watch import versions
 from hubgate.control.handover import Handover
 from hubgate.control.listening.listeners import Listeners
 from hubgate.control.metrics.app import build_metrics_app
 from hubgate.control.metrics.totals import Metrics
-from hubgate.control.pidfile import pid_file
+from hubgate.control.pidfile import PidFile
 from hubgate.control.reload import Parts, Reloader, watched_files
 from hubgate.control.reports import WorkerReports
 from hubgate.control.routes.service import RouteService
-from hubgate.control.upgrade import succession
+from hubgate.control.upgrade import signals
 from hubgate.control.upgrade.rehearsal import NewCode, rehearse
 from hubgate.control.upgrade.upgrader import Upgrader
-from hubgate.control.web.auth import TokenGuard
 from hubgate.control.web.endpoint import Endpoint
+from hubgate.control.web.guard import Guard
+from hubgate.control.web.pages import Pages
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.errors import HubgateError
 from hubgate.settings import READ_SINCE, Settings
@@ -60,7 +61,7 @@ class Supervisor:
         self._ground = ground
         # A file may have changed while it was read, or while hubgate starts.
         self._known = versions(watched_files(settings), READ_SINCE)
-        self._guard = TokenGuard(settings.api_token)
+        self._guard = Guard(settings.api_token)
         self._metrics = Metrics(left.counters if left else None)
         self._reloader: Reloader | None = None
         self._upgrader = Upgrader(self._rehearse, left.generation if left else 0)
@@ -70,7 +71,6 @@ class Supervisor:
         self._serving = False
         self._hung_up = False  # told to reload before it served
         self._cut_by: signal.Signals | None = None
-        self._undone: AsyncExitStack | None = None
 
     @property
     def settings(self) -> Settings:
@@ -120,14 +120,14 @@ class Supervisor:
             stack.push_async_callback(endpoint.close)
             await endpoint.start()
         announce(self._settings, listeners, service)
-        stack.enter_context(pid_file(self._settings.pid_file))
+        stack.enter_context(PidFile(self._settings.pid_file))
         await self._serve(pool)
         if self._stop.is_set():
             await self._drain(listeners, endpoints, pool, service)
         else:
             self.legacy = await self._hand_over(listeners, endpoints, pool, service)
-            # Nothing is to be undone: it is the successor's now.
-            self._undone = stack.pop_all()
+            # Nothing is undone, then or ever: it is the successor's now.
+            stack.pop_all()
 
     async def _open_service(self, pool: WorkerPool, stack: AsyncExitStack) -> RouteService:
         service = RouteService(self._store, pool)
@@ -183,10 +183,10 @@ class Supervisor:
         read = self._read or (lambda: settings)
         parts = Parts(service, pool, endpoints, self._guard)
         self._reloader = Reloader(settings, read, parts, self._known)
-        operations = Operations(self._guard)
+        pages = Pages(api, self._guard)
         if watched_files(settings):
-            operations.add(api, "/api/reload", reload_page(self._reloader.reload))
-        operations.add(api, "/api/upgrade", upgrade_page(self._upgrader))
+            pages.add("/api/reload", reload_page(self._reloader.reload))
+        pages.add("/api/upgrade", upgrade_page(self._upgrader))
         return endpoints
 
     async def _serve(self, pool: WorkerPool) -> None:
@@ -260,13 +260,18 @@ class Supervisor:
         except HubgateError as error:
             log.error("%s", error)
         listeners.leave()
-        await succession.hold_signals()
+        await signals.hold_signals()
         if self._stop.is_set():
-            succession.keep_signal(signal.SIGTERM)
-        generation = self._upgrader.status.generation + 1
-        totals = dict(self._metrics.totals)
+            signals.keep_signal(signal.SIGTERM)
         return Handover(
-            __version__, generation, LINK_VERSION, pool.revision, sockets, workers, routes, totals
+            release=__version__,
+            generation=self._upgrader.status.generation + 1,
+            link_version=LINK_VERSION,
+            revision=pool.revision,
+            listeners=sockets,
+            workers=workers,
+            routes=routes,
+            counters=dict(self._metrics.totals),
         )
 
     async def _rehearse(self) -> NewCode:
@@ -280,7 +285,7 @@ class Supervisor:
             loop.add_signal_handler(number, self._on_stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         loop.add_signal_handler(signal.SIGUSR2, self._on_upgrade)
-        succession.release_signals()
+        signals.release_signals()
 
     def _on_stop(self, number: signal.Signals) -> None:
         # A successor has connections from the first moment, which it must not cut.

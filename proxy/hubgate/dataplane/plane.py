@@ -1,40 +1,35 @@
 """The data plane of one worker: listeners in front, a pool behind, the table between."""
 
 import asyncio
-import logging
 import socket
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from hubgate.certificates.contexts import client_context, server_context
 from hubgate.dataplane.access_log.log import AccessLog
-from hubgate.dataplane.access_log.logged import LoggedExchange, LoggedTunnel
-from hubgate.dataplane.downstream.acceptor import Door
+from hubgate.dataplane.access_log.record import Record
+from hubgate.dataplane.counters import Counters
+from hubgate.dataplane.downstream.acceptor import Acceptor
 from hubgate.dataplane.downstream.admission import Admission
-from hubgate.dataplane.downstream.connection import Downstream, Listener
+from hubgate.dataplane.downstream.connection import DownstreamConnection, DownstreamServer
 from hubgate.dataplane.downstream.redirect import redirect_server
-from hubgate.dataplane.error_log import Sampler
+from hubgate.dataplane.error_log import ErrorLog
 from hubgate.dataplane.forwarding.error_pages import ErrorPages
 from hubgate.dataplane.forwarding.exchange import Exchange
 from hubgate.dataplane.forwarding.match import Matcher
-from hubgate.dataplane.forwarding.request_writer import forward_path, header_lines, request_rest
-from hubgate.dataplane.forwarding.time_limits import watches
+from hubgate.dataplane.forwarding.request_writer import RequestWriter
+from hubgate.dataplane.forwarding.response_writer import ResponseWriter
+from hubgate.dataplane.forwarding.time_limits import any_time_limit
 from hubgate.dataplane.forwarding.trust import Trust
 from hubgate.dataplane.tunnels.tunnel import Tunnel
-from hubgate.errors import HubgateError
 from hubgate.http1.fast_path import HeaderBlocks
-from hubgate.http1.reader import Incoming
-from hubgate.http1.request import RequestHead
+from hubgate.http1.reader import IncomingRequest
 from hubgate.model import Report, WorkerConfig
 from hubgate.routing.table import RouteEntry, RouteTable
-from hubgate.routing.target import Target
-from hubgate.tasks import arrivals, spawn
+from hubgate.tasks import settle_arrivals, spawn
 from hubgate.upstream.connector import Connector
 from hubgate.upstream.pool import Pool
-
-log = logging.getLogger("hubgate")
 
 _SWEEP_INTERVAL = 0.5
 _RETIRED_INTERVAL = 0.1
@@ -54,17 +49,18 @@ class DataPlane:
     def __init__(self, config: WorkerConfig, table: RouteTable) -> None:
         self.loop = asyncio.get_running_loop()
         self.table = table
-        self.matcher = Matcher(table)
-        self.statuses: dict[int, int] = defaultdict(int)
-        self.requests_web = 0
-        self.requests_ws = 0
+        self.counters = Counters()
+        self.error_log = ErrorLog(self.loop.time)
+        self.matcher = Matcher(table, self.counters)
         self.tunnels: set[Tunnel] = set()
         self.admission = Admission(config.limits)
         self.access_log = AccessLog()
+        self.open_stream: Callable[[DownstreamConnection, IncomingRequest], Exchange] = partial(
+            Exchange, self
+        )
         self._configure(config)
-        self._sampler = Sampler()
-        self._listener = Listener(self)
-        self._doors: list[Door] = []
+        self._listener = DownstreamServer(self)
+        self._acceptors: list[Acceptor] = []
         self._sweeper: asyncio.Task[None] | None = None
         self._reported = time.time()
 
@@ -72,23 +68,19 @@ class DataPlane:
         """Take over everything but the listening sockets; what is in flight keeps what it has."""
         tls = client_context(config.client_tls)
         self.access_log.configure(config.access_log)
-        # Two kinds of each, so that what is not logged pays nothing for the log.
-        kind = Exchange if config.access_log is None else LoggedExchange
-        self.open_stream: Callable[[Downstream, Incoming], Exchange] = partial(kind, self)
-        self._tunnel = Tunnel if config.access_log is None else LoggedTunnel
-        self.rules = config.rules
+        self.request_log = None if config.access_log is None else self.access_log
         self.limits = config.limits
         self.header_blocks = HeaderBlocks(config.limits)
         self.timeouts = config.timeouts
-        self.watches = watches(config.timeouts)
-        self.rewrites_location = config.rules.auto_rewrite or bool(config.rules.protocol_rewrite)
-        self.pool = Pool(config.timeouts, tls, config.limits.upstream_idle)
-        self.connector = Connector(self.pool, config.timeouts)
-        self.error_pages = ErrorPages(config.rules, self.pool, config.timeouts.connect)
+        self.limits_time = any_time_limit(config.timeouts)
+        self.trust = Trust(config.rules.trusted_peers)
+        self.request_writer = RequestWriter(config.rules, self.trust)
+        self.response_writer = ResponseWriter(config.rules)
+        self.pool = Pool(config.timeouts, config.limits.upstream_idle, self.loop.time)
+        self.connector = Connector(self.pool, config.timeouts, tls)
+        self.error_pages = ErrorPages(config.rules, self.connector, config.timeouts.connect)
         self.admission.limits = config.limits
         self._config = config
-        self._custom = header_lines(config.rules.custom_headers)
-        self._trust = Trust(config.rules.trusted_peers)
 
     def __repr__(self) -> str:
         return f"<DataPlane {len(self._listener.clients)} clients, {len(self.tunnels)} tunnels>"
@@ -98,12 +90,12 @@ class DataPlane:
     ) -> None:
         """Accept connections on inherited, listening sockets."""
         tls = server_context(self._config.tls) if self._config.tls is not None else None
-        self._doors = [Door(sock, self._listener) for sock in public]
+        self._acceptors = [Acceptor(sock, self._listener) for sock in public]
         for sock in redirect:
             server = redirect_server(lambda: self._config.redirect_to)
-            self._doors.append(Door(sock, server, plain=True))
-        for door in self._doors:
-            await door.open(tls)
+            self._acceptors.append(Acceptor(sock, server, cleartext=True))
+        for acceptor in self._acceptors:
+            await acceptor.open(tls)
         self._sweeper = spawn(self._sweep(), "sweep deadlines")
 
     async def reconfigure(self, config: WorkerConfig) -> None:
@@ -113,11 +105,11 @@ class DataPlane:
         cannot be used. How routes are matched (`host_routing`, `native_routes`) stays.
         """
         tls = server_context(config.tls) if config.tls is not None else None
-        old = self.pool
+        old = self.connector
         self._configure(config)
         old.close()
-        for door in self._doors:
-            await door.open(tls)
+        for acceptor in self._acceptors:
+            await acceptor.open(tls)
         await self.access_log.settle()
 
     async def retire(self, limit: float) -> None:
@@ -132,23 +124,23 @@ class DataPlane:
         # A connection is among the clients only when its TLS handshake is done.
         handshakes = now + (self.timeouts.head if self._config.tls is not None else 0)
         deadline = now + limit
-        while (self._last_answers() or self.loop.time() < handshakes) and (  # noqa: ASYNC110
+        while (self._close_after_responses() or self.loop.time() < handshakes) and (  # noqa: ASYNC110
             self.loop.time() < deadline
         ):
             await asyncio.sleep(_RETIRED_INTERVAL)
 
     async def _stop_accepting(self) -> None:
         """Give every socket up, and know of all who were accepted."""
-        for door in self._doors:
-            door.retire()
-        await arrivals()
+        for acceptor in self._acceptors:
+            acceptor.retire()
+        await settle_arrivals()
 
-    def _last_answers(self) -> bool:
+    def _close_after_responses(self) -> bool:
         """Have every connection close after its next answer; return whether any is open."""
         for client in self._listener.clients:
             client.closing = True
-        plain = any(door.busy for door in self._doors)
-        return bool(self._listener.clients or self.tunnels or plain)
+        cleartext = any(acceptor.busy for acceptor in self._acceptors)
+        return bool(self._listener.clients or self.tunnels or cleartext)
 
     async def drain(self, timeout: float) -> None:
         """Stop accepting, let requests finish for `timeout` seconds, close tunnels properly.
@@ -160,16 +152,16 @@ class DataPlane:
         arrived, deadline = now + min(timeout, _ARRIVAL), now + timeout
         # A handshake of TLS that goes on shows nowhere.
         least = arrived if self._config.tls is not None else now
-        while (self._say_goodbye(arrived) or self.loop.time() < least) and (  # noqa: ASYNC110
+        while (self._finish_up(arrived) or self.loop.time() < least) and (  # noqa: ASYNC110
             self.loop.time() < deadline
         ):
             await asyncio.sleep(_DRAINING_INTERVAL)
-        for door in self._doors:
-            await door.close()
+        for acceptor in self._acceptors:
+            await acceptor.close()
         self._close()
         await self._end_log()
 
-    def _say_goodbye(self, arrived: float) -> bool:
+    def _finish_up(self, arrived: float) -> bool:
         """Tell every connection and tunnel, new ones as well; return whether there are any.
 
         Requests that were sent before have `arrived` by then, in the loop's seconds.
@@ -182,16 +174,16 @@ class DataPlane:
                 client.closing = True
         for tunnel in list(self.tunnels):
             tunnel.shut_down()
-        # Those of plain doors are closed with the door.
-        plain = not all_here and any(door.busy for door in self._doors)
-        return bool(self._listener.clients or self.tunnels or plain)
+        # Those of a cleartext acceptor are closed with it.
+        cleartext = not all_here and any(acceptor.busy for acceptor in self._acceptors)
+        return bool(self._listener.clients or self.tunnels or cleartext)
 
     def _close(self) -> None:
         for client in self._listener.clients:
             client.abort()
         for tunnel in list(self.tunnels):
             tunnel.abort()
-        self.pool.close()
+        self.connector.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
 
@@ -205,89 +197,38 @@ class DataPlane:
     def report(self) -> Report:
         """Return what has grown since the last call, and what is open now."""
         since, self._reported = self._reported, time.time()
-        activity = self.table.activity_since(since)
-        return Report(activity, self._counted(), self.admission.open, len(self.tunnels))
+        self.counters.access_log_dropped += self.access_log.dropped()
+        activity, counters = self.table.activity_since(since), self.counters.take()
+        return Report(activity, counters, self.admission.open, len(self.tunnels))
 
-    def _counted(self) -> dict[str, float]:
-        """Return what was counted since the last call, and begin anew."""
-        web, ws, seconds = self.requests_web, self.requests_ws, self.matcher.seconds
-        counted: dict[str, float] = {
-            "requests_web": web,
-            "requests_ws": ws,
-            "find_target_for_req_count": web + ws,
-            "find_target_for_req_sum": seconds,
-            "access_log_dropped": self.access_log.dropped(),
-            **{f"requests_proxy:{status}": count for status, count in self.statuses.items()},
-        }
-        self.requests_web = self.requests_ws = 0
-        self.matcher.seconds = 0.0
-        self.statuses.clear()
-        return {name: value for name, value in counted.items() if value}
-
-    # --- what connections and exchanges ask for ------------------------------------------------
+    # --- tunnels ---------------------------------------------------------------------------------
 
     def open_tunnel(
         self,
         entry: RouteEntry,
-        client: Downstream,
+        client: DownstreamConnection,
         websocket: bool,
         target: asyncio.Transport,
         first: tuple[bytes, bytes],
+        record: Record | None,
     ) -> None:
-        """Join client and target; `first` are bytes that were already read from them."""
-        tunnel = self._tunnel(entry, client.peer, websocket, self._close_tunnel)
+        """Join client and target; `first` are bytes that were already read from them.
+
+        `record`, if there is one, is completed and logged when the tunnel ends.
+        """
+        closed = partial(self._close_tunnel, record)
+        tunnel = Tunnel(entry, client.peer, websocket, closed, counts=record is not None)
         self.tunnels.add(tunnel)
         entry.tunnels += 1
         tunnel.open(client.detach(), target, first)
 
-    def _close_tunnel(self, tunnel: Tunnel) -> None:
+    def _close_tunnel(self, record: Record | None, tunnel: Tunnel) -> None:
         self.tunnels.discard(tunnel)
         self.admission.leave(tunnel.peer)
         tunnel.entry.tunnels -= 1
-
-    def note_error(
-        self, error: HubgateError, head: RequestHead | None, entry: RouteEntry | None
-    ) -> None:
-        """Count an error and log it; in a storm of the same ones, one line a second."""
-        status = error.status
-        self.statuses[status] += 1
-        left_out = self._sampler.admit((type(error), entry), self.loop.time())
-        if left_out is not None:
-            level = logging.ERROR if status >= 500 else logging.WARNING
-            _log_line(level, f"{status} {_asked(head)} {error}", left_out)
-
-    def note_dropped(self, why: str, head: RequestHead, entry: RouteEntry | None) -> None:
-        """Log that a client's connection is dropped without an answer."""
-        left_out = self._sampler.admit((why, entry), self.loop.time())
-        if left_out is not None:
-            _log_line(logging.WARNING, f"dropped {_asked(head)} {why}", left_out)
-
-    def believes(self, client: Downstream) -> bool:
-        """Say whether a client may say on whose behalf it speaks."""
-        return self._trust.origin(client).trusted
-
-    def opening(
-        self, client: Downstream, head: RequestHead, entry: RouteEntry, target: Target
-    ) -> bytes:
-        """Return the head that goes to the target.
-
-        Raises BadRequestError when the prefix to be dropped cannot be told for certain.
-        """
-        rules, last = self.rules, head.opening
-        if last is not None and last[0] is entry and last[1] is rules:
-            return last[2]
-        rests = head.rests
-        origin = client.origin or self._trust.origin(client)
-        rest = None if rests is None else rests.get(entry, origin, rules)
-        if rest is None:
-            lines = self._trust.lines(client, head, rules.x_forward)
-            configured = (*self._custom, *entry.header_lines)
-            rest = request_rest(head, target, rules, lines, configured)
-            if rests is not None:
-                rests.keep(entry, origin, rules, rest)
-        opening = b"%b %b%b" % (head.method, forward_path(head, entry, target, rules), rest)
-        head.opening = entry, rules, opening
-        return opening
+        if record is not None:
+            record.received, record.sent = tunnel.passed
+            self.access_log.add(record)
 
     async def _sweep(self) -> None:
         """Close what has passed its deadline, twice a second: no timer per connection."""
@@ -299,17 +240,4 @@ class DataPlane:
                     client.expire()
             for tunnel in [tunnel for tunnel in self.tunnels if tunnel.deadline < now]:
                 tunnel.expire()
-            self.pool.sweep()
             self.connector.sweep()
-
-
-def _asked(head: RequestHead | None) -> str:
-    """Return what a log line says of a request: nothing of its query, which may hold a token."""
-    if head is None:
-        return "-"
-    path = head.target.partition(b"?")[0].decode("latin-1")
-    return f"{head.method.decode()} {path}"
-
-
-def _log_line(level: int, line: str, left_out: int) -> None:
-    log.log(level, "%s%s", line, f" (and {left_out} more like it)" if left_out else "")

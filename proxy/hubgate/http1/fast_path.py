@@ -7,9 +7,10 @@ spelled in any other way goes to llhttp; both ways read the same from the same b
 
 import re
 
+from hubgate.bounded import BoundedDict
 from hubgate.errors import HubgateError
-from hubgate.http1.request import RequestHead, Written, read_head
-from hubgate.http1.response import CHUNKED, PLAIN_NAME, PLAIN_VALUE, split_lines
+from hubgate.http1.message import CANONICAL_NAME, CANONICAL_VALUE, CHUNKED, split_lines
+from hubgate.http1.request import RequestHead, read_head
 from hubgate.model import Limits
 from hubgate.routing.paths import resolve_dots
 
@@ -21,7 +22,7 @@ _NAMES = (
 _FIELD = (
     rb"(?:\r\n(?![CcEeFfHhKkPpTtUuXx](?i:" + _NAMES + rb"):)"
     # Without "_": read_head drops what might pass for another name.
-    rb"[!#$%&'*+.^`|~0-9A-Za-z-]++" + PLAIN_VALUE + rb")*+"
+    rb"[!#$%&'*+.^`|~0-9A-Za-z-]++" + CANONICAL_VALUE + rb")*+"
 )
 # The header lines of most requests: nothing special in them, and a Host, perhaps persistence.
 _USUAL = re.compile(
@@ -32,41 +33,69 @@ _LINE = re.compile(
     rb"(GET|HEAD|OPTIONS|DELETE|POST|PUT|PATCH) (/[!$&-.0-;=?-Z_a-z|~/%@\[\]]*) HTTP/1\.1"
 )
 # All that may be read without llhttp.
-_BLOCK = re.compile(rb"(?:\r\n" + PLAIN_NAME + PLAIN_VALUE + rb")++\r\n\r\n")
+_BLOCK = re.compile(rb"(?:\r\n" + CANONICAL_NAME + CANONICAL_VALUE + rb")++\r\n\r\n")
 # What is kept for a connection, in bytes, is bounded by this.
-LONGEST_PLAIN = 1 << 13
+FAST_PATH_LIMIT = 1 << 13
 # And what is kept for all of them together, likewise.
 _MOST_KNOWN = 1 << 18
 _MOST_SEEN = 1 << 10
+_MOST_HEADS = 32
+
+
+class HeadCache:
+    """What was made of a block of header lines for its targets, by route and origin.
+
+    Connections of other clients may send the same lines and share this. What goes to a target also
+    says who asks (the X-Forwarded-* lines), so the origin belongs to the key: nothing that was made
+    for one client's connection is ever used for a connection of another origin. Of other rules
+    than `rules` nothing is left.
+    """
+
+    __slots__ = ("_made", "_rules")
+
+    def __init__(self) -> None:
+        self._rules: object = None
+        # Few clients send the same lines, and each uses few routes at a time.
+        self._made: BoundedDict[tuple[object, object], bytes] = BoundedDict(_MOST_HEADS)
+
+    def get(self, route: object, origin: object, rules: object) -> bytes | None:
+        """Return what was kept, if the rules are still the same."""
+        return self._made.get((route, origin)) if self._rules is rules else None
+
+    def keep(self, route: object, origin: object, rules: object, made: bytes) -> None:
+        """Keep what was made of the lines for this route and origin, under `rules`."""
+        if self._rules is not rules:
+            self._made.clear()
+            self._rules = rules
+        self._made[route, origin] = made
 
 
 class HeaderBlock:
     """The header lines of a plain request, from the request line's end to the blank line.
 
-    `raw` is how they came; `head` is what they say, under no matter which request line.
+    `raw` is how they came; `head` is what they say, under no matter which request line; `heads`
+    are what was made of them.
     """
 
-    __slots__ = ("head", "raw")
+    __slots__ = ("head", "heads", "raw")
 
     def __init__(self, raw: bytes, head: RequestHead) -> None:
         self.raw = raw
         self.head = head
+        self.heads = HeadCache()
 
     @classmethod
     def read(cls, raw: bytes, limits: Limits) -> "HeaderBlock | None":
         """Read header lines; None when they are not plain, good or bad."""
         size = len(raw)
-        if size > LONGEST_PLAIN or size > limits.head:
+        if size > FAST_PATH_LIMIT or size > limits.head:
             return None
         # No line is shorter than four bytes, so most need no counting.
         if size > 4 * limits.headers and raw.count(b"\r\n") - 2 > limits.headers:
             return None
         match = _USUAL.fullmatch(raw)
         head = _read_special(raw) if match is None else RequestHead.usual(*match.groups())
-        if head is None:
-            return None
-        head.rests = Written()
-        return cls(raw, head)
+        return None if head is None else cls(raw, head)
 
 
 class HeaderBlocks:
@@ -80,7 +109,7 @@ class HeaderBlocks:
         self._limits = limits
         self._known: dict[bytes, HeaderBlock] = {}
         self._size = 0
-        self._seen: set[int] = set()
+        self._seen: BoundedDict[int, None] = BoundedDict(_MOST_SEEN)
 
     def __repr__(self) -> str:
         return f"<HeaderBlocks {len(self._known)} known>"
@@ -93,9 +122,7 @@ class HeaderBlocks:
             if mark in self._seen:
                 self._keep(block)
             else:
-                if len(self._seen) >= _MOST_SEEN:
-                    self._seen.clear()
-                self._seen.add(mark)
+                self._seen[mark] = None
         return block
 
     def _keep(self, block: HeaderBlock) -> None:
@@ -121,7 +148,7 @@ def _read_special(raw: bytes) -> RequestHead | None:
 def read_line(line: bytes, block: HeaderBlock, limits: Limits) -> RequestHead | None:
     """Return the head of a request with that request line; None when it is not plain."""
     match = _LINE.fullmatch(line)
-    if match is None or len(line) > LONGEST_PLAIN or len(line) > limits.request_line:
+    if match is None or len(line) > FAST_PATH_LIMIT or len(line) > limits.request_line:
         return None
     method, target = match.groups()
     if b"/." in target or b"%" in target:

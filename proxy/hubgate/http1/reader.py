@@ -13,29 +13,32 @@ from hubgate.errors import (
     UriTooLongError,
     VersionNotSupportedError,
 )
-from hubgate.http1.fast_path import LONGEST_PLAIN, HeaderBlock, HeaderBlocks, read_line
+from hubgate.http1.fast_path import FAST_PATH_LIMIT, HeaderBlock, HeaderBlocks, read_line
+from hubgate.http1.message import NO_BODY, OF_LENGTH, Bytes, RawHeaders
 from hubgate.http1.request import RequestHead, read_head
-from hubgate.http1.response import NO_BODY, OF_LENGTH, RawHeaders
 from hubgate.model import Limits
-from hubgate.upstream.connection import Bytes
 
 # llhttp knows RTSP and ICE besides HTTP and does not tell which one it has read. Where, in what
 # is fed at once, their names are looked for; in bytes.
 _PROTOCOL_WITHIN = 8192
 
 
-class Incoming:
+class IncomingRequest:
     """A request as it arrives.
 
     `head` is None when it was malformed: `error` then says how. `error` beside a head means
-    that the body went wrong. `leftover` are bytes of the protocol an upgrade asks for.
+    that the body went wrong. `leftover` are bytes of the protocol an upgrade asks for. `block` are
+    the header lines it was read from, when they may come again; `opening` is what was made of it
+    last. A reader returns the same object for the same bytes, and never to another connection.
     """
 
-    __slots__ = ("chunks", "ended", "error", "head", "leftover")
+    __slots__ = ("block", "chunks", "ended", "error", "head", "leftover", "opening")
 
     def __init__(self, head: RequestHead | None, error: HubgateError | None = None) -> None:
         self.head = head
         self.error = error
+        self.block: HeaderBlock | None = None
+        self.opening: tuple[object, object, bytes] | None = None
         self.chunks: list[Bytes] = []
         self.ended = error is not None
         self.leftover = b""
@@ -77,13 +80,13 @@ class RequestReader:
     )
 
     def __init__(self, limits: Limits, blocks: HeaderBlocks | None = None) -> None:
-        self.requests: deque[Incoming] = deque()
+        self.requests: deque[IncomingRequest] = deque()
         self.failed = False
         self.in_head = False
         self._limits = limits
         self._blocks = HeaderBlocks(limits) if blocks is None else blocks
         self._parser: httptools.HttpRequestParser | None = None
-        self._current: Incoming | None = None
+        self._current: IncomingRequest | None = None
         self._error: HubgateError | None = None
         self._left = 0
         self._received = 0
@@ -92,7 +95,7 @@ class RequestReader:
         self._fed = 0
         # What came last, and what was read from it: the same may come again.
         self._block: HeaderBlock | None = None
-        self._last: tuple[bytes, Incoming] | None = None
+        self._last: tuple[bytes, IncomingRequest] | None = None
         self._closing = False
         self._begin_head()
 
@@ -101,7 +104,7 @@ class RequestReader:
         if self._current is None:
             if self._closing and not self.failed:
                 self.fail(BadRequestError("malformed request: data after Connection: close"))
-            elif not self.in_head and not self.failed and (request := self._plain(data)):
+            elif not self.in_head and not self.failed and (request := self._read_canonical(data)):
                 self.requests.append(request)
                 return
         elif self._left:
@@ -115,13 +118,13 @@ class RequestReader:
             if data and self._left:
                 data = self._count_off(data)
 
-    def _plain(self, data: bytes) -> Incoming | None:
+    def _read_canonical(self, data: bytes) -> IncomingRequest | None:
         """Return the request that `data` is, if it is a plain one and nothing else."""
         last = self._last
         if last is not None and last[0] == data:
             return last[1]
         start = data.find(b"\r\n")
-        end = data.find(b"\r\n\r\n", start, start + LONGEST_PLAIN) + 4
+        end = data.find(b"\r\n\r\n", start, start + FAST_PATH_LIMIT) + 4
         block, raw = self._block, data[start:end]
         if block is None or raw != block.raw:
             block = self._block = self._blocks.read(raw)
@@ -129,15 +132,16 @@ class RequestReader:
         if head is None or len(data) - end > head.length or self._too_large(head.length):
             return None
         self._closing = not head.keep_alive
-        request = Incoming(head)
+        request = IncomingRequest(head)
+        request.block = block
         if head.length:
-            self._begin_plain_body(request, data, end)
+            self._begin_body(request, data, end)
         else:
             request.ended = True
             self._last = data, request
         return request
 
-    def _begin_plain_body(self, request: Incoming, data: bytes, start: int) -> None:
+    def _begin_body(self, request: IncomingRequest, data: bytes, start: int) -> None:
         """Take what `data` holds of a body of known length, from `start` on."""
         head = cast(RequestHead, request.head)
         if start < len(data):
@@ -228,7 +232,7 @@ class RequestReader:
         if self._current is not None:
             self._current.error = error
         else:
-            self.requests.append(Incoming(None, error))
+            self.requests.append(IncomingRequest(None, error))
 
     # --- httptools callbacks ---------------------------------------------------------------
 
@@ -268,7 +272,7 @@ class RequestReader:
             head.upgrade = b""
         self._begin_head()
         self._received = self._overhead = 0
-        self._current = Incoming(head)
+        self._current = IncomingRequest(head)
         self.requests.append(self._current)
 
     def _check_size(self) -> None:

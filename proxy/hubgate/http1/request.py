@@ -4,7 +4,7 @@ import re
 from typing import cast
 
 from hubgate.errors import BadRequestError, MethodNotAllowedError, VersionNotSupportedError
-from hubgate.http1.response import CHUNKED, LONGEST_BODY, NO_BODY, OF_LENGTH, RawHeaders
+from hubgate.http1.message import CHUNKED, LONGEST_BODY, NO_BODY, OF_LENGTH, RawHeaders
 from hubgate.routing.paths import resolve_dots
 
 _HOST = re.compile(
@@ -40,7 +40,6 @@ _KINDS = {
     b"x-forwarded-host": _FORWARDED,
     b"forwarded": _FORWARDED,
 }
-_RESTS_KEPT = 32
 _MOST_DIGITS = 19
 _USUAL_TOKENS = frozenset((b"keep-alive", b"close", b"upgrade", b"te", b""))
 
@@ -53,8 +52,7 @@ class RequestHead:
     are written anew; `upgrade` is the protocol asked for when the request may become a tunnel,
     else empty; `expects` says that the client waits for 100 Continue; `forwarded` holds what
     came in of X-Forwarded-* and Forwarded, by lower-case name. Nothing of it changes once it is
-    read. `opening` is what was made of it last, for a route under some rules; `rests` remembers
-    what was made of its header lines, when they may come again.
+    read.
     """
 
     __slots__ = (
@@ -68,8 +66,6 @@ class RequestHead:
         "keep_alive",
         "length",
         "method",
-        "opening",
-        "rests",
         "target",
         "upgrade",
     )
@@ -87,8 +83,6 @@ class RequestHead:
         self._lines: list[bytes] | None = []
         self._fields: bytes | None = None
         self.forwarded: dict[bytes, bytes] = {}
-        self.opening: tuple[object, object, bytes] | None = None
-        self.rests: Written | None = None
 
     def __repr__(self) -> str:
         path = self.target.partition(b"?")[0]
@@ -139,37 +133,11 @@ class RequestHead:
         head._lines = self._lines
         head._fields = self._fields
         head.forwarded = self.forwarded
-        head.opening = None
-        head.rests = self.rests
         return head
 
 
 # A head without header lines; not to be changed: what is made of it shares its dictionary.
 _BARE = RequestHead(b"GET", b"/", http10=False)
-
-
-class Written:
-    """What goes to a target after the request line, by route and origin, under `rules`.
-
-    Other clients may send the same header lines; the X-Forwarded-* lines depend on the origin.
-    """
-
-    __slots__ = ("_rests", "_rules")
-
-    def __init__(self) -> None:
-        self._rules: object = None
-        self._rests: dict[tuple[object, object], bytes] = {}
-
-    def get(self, route: object, origin: object, rules: object) -> bytes | None:
-        """Return what was kept, if the rules are still the same."""
-        return self._rests.get((route, origin)) if self._rules is rules else None
-
-    def keep(self, route: object, origin: object, rules: object, rest: bytes) -> None:
-        """Keep `rest`; few clients send the same lines, and each uses few routes at a time."""
-        if self._rules is not rules or len(self._rests) >= _RESTS_KEPT:
-            self._rests.clear()
-        self._rules = rules
-        self._rests[route, origin] = rest
 
 
 def read_head(method: bytes, target: bytes, version: str, headers: RawHeaders) -> RequestHead:

@@ -1,41 +1,31 @@
 """A response's head: its status, its headers, how its body is delimited."""
 
 import re
-from enum import Enum
 
 import httptools
 
-RawHeaders = list[tuple[bytes, bytes]]
+from hubgate.http1.message import (
+    CANONICAL_NAME,
+    CANONICAL_VALUE,
+    CHUNKED,
+    LONGEST_BODY,
+    NO_BODY,
+    OF_LENGTH,
+    UNTIL_CLOSE,
+    RawHeaders,
+    split_lines,
+)
 
-# Where lengths are held in 64 signed bits, a longer one would be negative.
-LONGEST_BODY = (1 << 63) - 1
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
-# A header line that is spelled as we would write it anew, by its two parts: visible ASCII, one
-# space after the colon and none at the line's end.
-PLAIN_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
-PLAIN_VALUE = rb": [!-~][\t -~]*+(?<![\t ])"
 # A whole head of such lines, with a plain length and nothing that belongs to one connection only.
 _HOP = rb"onnection|eep-alive|roxy-connection|e|railer|ransfer-encoding|pgrade|ontent-length"
-_LINE = rb"\r\n(?![CcKkPpTtUu](?i:" + _HOP + rb"):)" + PLAIN_NAME + PLAIN_VALUE
-_PLAIN = re.compile(
+_LINE = rb"\r\n(?![CcKkPpTtUu](?i:" + _HOP + rb"):)" + CANONICAL_NAME + CANONICAL_VALUE
+_CANONICAL = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([!-~][ -~]*+(?<! ))(?:" + _LINE + rb")*"
     rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,18})(?:" + _LINE + rb")*\r\n\r\n"
 )
 _BODILESS = (204, 304)
-
-
-class Body(Enum):
-    """How a message's body is delimited (RFC 9112, section 6.3)."""
-
-    NONE = "none"
-    LENGTH = "length"
-    CHUNKED = "chunked"
-    UNTIL_CLOSE = "until close"
-
-
-# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each message.
-NO_BODY, OF_LENGTH, CHUNKED, UNTIL_CLOSE = Body
 
 
 class ResponseHead:
@@ -57,13 +47,13 @@ class ResponseHead:
         self.raw = b""
 
     @classmethod
-    def plain(cls, raw: bytes) -> "ResponseHead | None":
+    def canonical(cls, raw: bytes) -> "ResponseHead | None":
         """Read a whole head that can go out as it came; None for any other, good or bad.
 
         What is read here means the same to llhttp; most heads are spelled like this, and one
         match costs a fraction of a callback for each header.
         """
-        match = _PLAIN.fullmatch(raw)
+        match = _CANONICAL.fullmatch(raw)
         if match is None:
             return None
         code, reason, digits = match.groups()
@@ -115,11 +105,6 @@ class ResponseHead:
             or (self.body is OF_LENGTH and self.length == 0)
         ):
             self.body = NO_BODY
-
-
-def split_lines(lines: list[bytes]) -> RawHeaders:
-    """Return header lines that have one space after each colon as (name, value)."""
-    return [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
 
 
 def stays_open(parser: httptools.HttpResponseParser, head: ResponseHead) -> bool:

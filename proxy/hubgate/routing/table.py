@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from hubgate.errors import RouteError
-from hubgate.model import PLAIN, ForwardRules, Route
+from hubgate.model import PLAIN, ForwardRules, Headers, Route
 from hubgate.routing.keys import clean_path
 from hubgate.routing.paths import match_path
 from hubgate.routing.target import Target, parse_target
@@ -37,9 +37,7 @@ class RouteEntry:
         self.key = route.key
         self.segments = segments
         self.strip_prefix = route.options.strip_prefix
-        self.header_lines = tuple(
-            f"{name}: {value}".encode("latin-1") for name, value in route.options.headers
-        )
+        self.header_lines = header_lines(route.options.headers)
         self.activity = 0.0
         self.requests = 0
         self.tunnels = 0
@@ -166,6 +164,11 @@ class RouteTable:
             host, slash, path = bare.partition("/")
             return self._hosts, clean_path(host.lower() + slash + path)
         return self._paths, clean_path(key)
+
+
+def header_lines(headers: Headers) -> tuple[bytes, ...]:
+    """Encode configured headers as raw lines."""
+    return tuple(f"{name}: {value}".encode("latin-1") for name, value in headers)
 
 
 def _key(path: str, place: _Place | None) -> str | None:

@@ -44,14 +44,14 @@ def _libc() -> ctypes.CDLL | None:
     return found
 
 
-def keep_large_blocks_apart() -> None:
+def give_large_blocks_own_pages() -> None:
     """Tell the allocator so; nothing happens where there is another."""
     if (libc := _libc()) is not None:
         libc.mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT)
 
 
-def buffer_apart(factory: Callable[[], P]) -> Callable[[], P]:
+def buffer_on_own_pages(factory: Callable[[], P]) -> Callable[[], P]:
     """Return `factory` for uvloop to call before it makes a TLS connection.
 
     The connection's buffer, which it allocates next, gets pages of its own: until the event loop

@@ -4,11 +4,15 @@ import asyncio
 import select
 from typing import Any, cast
 
+# What may wait to be sent before the other side is slowed down, in bytes: the default of plain
+# transports. Those of TLS would take 512 KiB.
+WRITE_BUFFER = 1 << 16
+
 # Linux tells of a peer's end even when bytes wait before it; elsewhere only a reset shows.
 _LEFT = getattr(select, "POLLRDHUP", 0)
 
 
-def has_left(transport: asyncio.Transport) -> bool:
+def peer_has_closed(transport: asyncio.Transport) -> bool:
     """Say whether the peer has sent its last byte, or is gone.
 
     A transport whose reading is paused hears of neither; one that is read, only when the loop

@@ -15,29 +15,19 @@ from hubgate.errors import (
     UpstreamClosedError,
     UpstreamError,
 )
-from hubgate.http1.response import (
-    NO_BODY,
-    OF_LENGTH,
-    UNTIL_CLOSE,
-    RawHeaders,
-    ResponseHead,
-    printable,
-    stays_open,
-    without_framing,
-)
+from hubgate.http1.message import NO_BODY, OF_LENGTH, UNTIL_CLOSE, Bytes, RawHeaders
+from hubgate.http1.response import ResponseHead, printable, stays_open, without_framing
 from hubgate.routing.target import Peer
+from hubgate.transport.flow import WRITE_BUFFER
 
 # A response's head, in bytes, is not let grow further than this. (Node: 16 KiB.)
 _HEAD_LIMIT = 1 << 18
-# What may wait to be sent before the other side is slowed down, in bytes: the default of plain
-# transports. Those of TLS would take 512 KiB.
-WRITE_BUFFER = 1 << 16
 # A body is not copied out of the bytes it came in from this size on.
 _LARGE = 1 << 12
 _READ_AT_ONCE = 1 << 16
 
 
-class State(Enum):
+class UpstreamState(Enum):
     """IDLE → BUSY → IDLE … → CLOSED, or BUSY → DETACHED when a tunnel takes the transport."""
 
     IDLE = "idle"
@@ -47,8 +37,7 @@ class State(Enum):
 
 
 # Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
-IDLE, _BUSY = State.IDLE, State.BUSY
-Bytes = bytes | memoryview
+IDLE, _BUSY = UpstreamState.IDLE, UpstreamState.BUSY
 
 
 class Receiver(Protocol):
@@ -106,7 +95,7 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(self, peer: Peer, on_idle_lost: "Callable[[UpstreamConnection], None]") -> None:
         self.peer = peer
         self._on_idle_lost = on_idle_lost
-        self.state = State.IDLE
+        self.state = UpstreamState.IDLE
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.served = 0
         self.reusable = False
@@ -159,14 +148,14 @@ class UpstreamConnection(asyncio.Protocol):
     def detach(self) -> asyncio.Transport:
         """Give the transport away, to a tunnel; this object is finished."""
         self._receiver = None
-        self.state = State.DETACHED
+        self.state = UpstreamState.DETACHED
         return self.transport
 
     def abort(self) -> None:
         """Close at once; the receiver hears nothing more."""
         self._receiver = None
-        if self.state is not State.CLOSED:
-            self.state = State.CLOSED
+        if self.state is not UpstreamState.CLOSED:
+            self.state = UpstreamState.CLOSED
             if self.transport is not None:
                 self.transport.abort()
 
@@ -180,11 +169,13 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if isinstance(exc, OSError) and self._receiver is not None and not self.peer.tls:
             self._read_rest()
-            if self.state is State.DETACHED:  # a 101 was there; its tunnel must hear of the end
+            if (
+                self.state is UpstreamState.DETACHED
+            ):  # a 101 was there; its tunnel must hear of the end
                 cast(asyncio.Protocol, self.transport.get_protocol()).connection_lost(exc)
                 return
         receiver, self._receiver = self._receiver, None
-        was_idle, self.state = self.state is State.IDLE, State.CLOSED
+        was_idle, self.state = self.state is UpstreamState.IDLE, UpstreamState.CLOSED
         if receiver is None:
             if was_idle:
                 self._on_idle_lost(self)
@@ -222,7 +213,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if not self._got_bytes:
             self._got_bytes = True
-            if self._bodiless or not self._receive_plain(receiver, data):
+            if self._bodiless or not self._receive_canonical(receiver, data):
                 self._begin_parsing()
                 self._parse(receiver, data)
         elif self._left:
@@ -242,11 +233,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     # --- receiving -----------------------------------------------------------------------
 
-    def _receive_plain(self, receiver: Receiver, data: bytes) -> bool:
+    def _receive_canonical(self, receiver: Receiver, data: bytes) -> bool:
         """Take a response without llhttp if its whole head is there and can go out as it came."""
         head = self._known
         if head is None or not data.startswith(head.raw):
-            head = ResponseHead.plain(data[: data.find(b"\r\n\r\n", 0, _HEAD_LIMIT) + 4])
+            head = ResponseHead.canonical(data[: data.find(b"\r\n\r\n", 0, _HEAD_LIMIT) + 4])
             if head is None:
                 return False
             self._known = head

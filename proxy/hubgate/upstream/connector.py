@@ -1,18 +1,22 @@
 """Connecting to targets that may be down, or not up yet."""
 
 import asyncio
+import ssl
+from collections.abc import Iterable
 
 from hubgate.errors import ConnectError, RefusedError
 from hubgate.model import Timeouts
 from hubgate.routing.target import Peer
 from hubgate.tasks import spawn
+from hubgate.transport.flow import peer_has_closed
 from hubgate.upstream.connection import UpstreamConnection
+from hubgate.upstream.peer import connect
 from hubgate.upstream.pool import Pool
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 0.25
-
-
+# Seconds after which an outage that nobody has asked about is forgotten.
+_OUTAGE_KEPT = 60.0
 # Attempts that fail one soon after the other, from which on it is a storm.
 _STORM = 3
 
@@ -49,18 +53,54 @@ class Outage:
 
 
 class Connector:
-    """Opens connections; remembers for a moment which targets are down.
+    """Opens connections, keeps them in `pool`, and remembers for a moment which targets are down.
 
     A storm of requests to a dead target thus costs one attempt in `timeouts.down` seconds, and
-    a notebook that is just starting is waited for: for `timeouts.ready` seconds at most.
+    a notebook that is just starting is waited for: for `timeouts.ready` seconds at most. All
+    connections share one TLS identity, `tls`.
     """
 
-    def __init__(self, pool: Pool, timeouts: Timeouts) -> None:
+    def __init__(self, pool: Pool, timeouts: Timeouts, tls: ssl.SSLContext | None) -> None:
         self._pool = pool
         self._timeouts = timeouts
+        self._tls = tls
         self._outages: dict[Peer, Outage] = {}
         self._waits: dict[Peer, asyncio.Task[None]] = {}
         self._clock = asyncio.get_running_loop().time
+
+    def __repr__(self) -> str:
+        return f"<Connector {len(self._outages)} targets down, {self._pool}>"
+
+    async def open(self, peer: Peer) -> UpstreamConnection:
+        """Open a new connection to `peer`, the caller's; raises ConnectError."""
+        connection = await connect(
+            peer,
+            lambda: UpstreamConnection(peer, self._pool.forget),
+            self._tls,
+            self._timeouts.connect,
+        )
+        self._pool.adopt(connection)
+        return connection
+
+    def take(self, peer: Peer) -> UpstreamConnection | None:
+        """Return an idle connection to `peer`, now the caller's, or None."""
+        return self._pool.take(peer)
+
+    def take_verified(self, peer: Peer) -> UpstreamConnection | None:
+        """Return an idle connection to `peer` whose end has not come, though nobody has read it.
+
+        For a request that cannot be sent twice; it takes a system call more than the pool's `take`.
+        """
+        while (connection := self._pool.take(peer)) is not None and peer_has_closed(
+            connection.transport
+        ):
+            connection.abort()
+        return connection
+
+    def give_back(self, connection: UpstreamConnection) -> None:
+        """Have a connection whose response has ended kept, or close it."""
+        if not self._pool.put(connection):
+            connection.abort()
 
     def outage(self, peer: Peer) -> ConnectError | None:
         """Return why `peer` need not be asked, or None when it is worth an attempt."""
@@ -82,13 +122,13 @@ class Connector:
         """
         try:
             try:
-                connection = await self._pool.connect(peer)
+                connection = await self.open(peer)
             except RefusedError:
                 outage = self._outages.get(peer)
                 if not patient or (outage is not None and outage.recent(self._clock())):
                     raise
                 await self._wait_for(peer)
-                connection = self._pool.take(peer) or await self._pool.connect(peer)
+                connection = self._pool.take(peer) or await self.open(peer)
         except ConnectError as error:
             outage = self._outages.setdefault(peer, Outage(self._timeouts.down))
             outage.failed(error, self._clock())
@@ -112,17 +152,27 @@ class Connector:
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 2, _LONGEST_PAUSE)
             try:
-                connection = await self._pool.connect(peer)
+                connection = await self.open(peer)
             except RefusedError:
                 continue
             except ConnectError:
                 return
             connection.reusable = True
-            self._pool.put(connection)
+            self.give_back(connection)
             return
 
     def sweep(self) -> None:
-        """Forget outages that nobody has asked about for a while."""
-        limit = self._clock() - 60.0
+        """Close what has been idle for too long; forget outages that nobody has asked about."""
+        _close(self._pool.sweep())
+        limit = self._clock() - _OUTAGE_KEPT
         for peer in [peer for peer, outage in self._outages.items() if outage.last < limit]:
             del self._outages[peer]
+
+    def close(self) -> None:
+        """Close every idle connection, and each that is given back later."""
+        _close(self._pool.close())
+
+
+def _close(connections: Iterable[UpstreamConnection]) -> None:
+    for connection in connections:
+        connection.abort()

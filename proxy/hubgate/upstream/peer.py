@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from hubgate.errors import ConnectError, RefusedError
 from hubgate.routing.target import Peer
-from hubgate.transport.allocator import buffer_apart
+from hubgate.transport.allocator import buffer_on_own_pages
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -22,7 +22,7 @@ async def connect(
     """
     loop = asyncio.get_running_loop()
     if peer.tls:
-        factory = buffer_apart(factory)
+        factory = buffer_on_own_pages(factory)
     try:
         async with asyncio.timeout(timeout):
             if peer.unix is not None:

@@ -1,36 +1,40 @@
-"""Kept-alive connections to targets, the most recently used first."""
+"""Kept-alive connections to targets, the most recently used first: decisions, nothing is closed.
 
-import asyncio
-import ssl
+What is to be closed is returned, and the caller closes it.
+"""
+
 from collections import deque
+from collections.abc import Callable
 
 from hubgate.model import Timeouts
 from hubgate.routing.target import Peer
-from hubgate.transport.flow import has_left
 from hubgate.upstream.connection import IDLE, UpstreamConnection
-from hubgate.upstream.peer import connect
 
 # A connection that was used in the last so many seconds is not surplus.
 _IN_USE = 0.5
 
 
 class Pool:
-    """Idle connections keyed by peer. All connections share one TLS identity, `tls`.
+    """Idle connections keyed by peer; `clock` is the event loop's, in seconds.
 
-    What one peer has beyond `max_idle` is kept for as long as it is in use, and closed by the
-    next `sweep` but one: many requests at once find their connections again. With none to be
-    kept, each is closed at once. None is kept longer than `timeouts.upstream_age` seconds in all.
+    What one peer has beyond `max_idle` is kept for as long as it is in use, and is surplus at the
+    next sweep but one: many requests at once find their connections again. With none to be kept,
+    none is. None is kept longer than `timeouts.upstream_age` seconds in all.
     """
 
-    def __init__(self, timeouts: Timeouts, tls: ssl.SSLContext | None, max_idle: int = 64) -> None:
+    def __init__(self, timeouts: Timeouts, max_idle: int, clock: Callable[[], float]) -> None:
         self._timeouts = timeouts
-        self._tls = tls
         self._max_idle = max_idle
+        self._clock = clock
         self._idle: dict[Peer, deque[UpstreamConnection]] = {}
-        self._clock = asyncio.get_running_loop().time
 
     def __repr__(self) -> str:
         return f"<Pool {sum(map(len, self._idle.values()))} idle>"
+
+    def adopt(self, connection: UpstreamConnection) -> None:
+        """Take note of a new connection, the caller's, which may be put into this pool only."""
+        connection.home = self
+        connection.expires = self._clock() + self._timeouts.upstream_age
 
     def take(self, peer: Peer) -> UpstreamConnection | None:
         """Return an idle connection to `peer`, now the caller's, or None."""
@@ -41,29 +45,8 @@ class Pool:
                 return connection
         return None
 
-    def take_surely(self, peer: Peer) -> UpstreamConnection | None:
-        """Return an idle connection to `peer` whose end has not come, though nobody has read it.
-
-        For a request that cannot be sent twice; it takes a system call more than `take`.
-        """
-        while (connection := self.take(peer)) is not None and has_left(connection.transport):
-            connection.abort()
-        return connection
-
-    async def connect(self, peer: Peer) -> UpstreamConnection:
-        """Open a new connection to `peer`, the caller's; raises ConnectError."""
-        connection = await connect(
-            peer,
-            lambda: UpstreamConnection(peer, self._forget),
-            self._tls,
-            self._timeouts.connect,
-        )
-        connection.home = self
-        connection.expires = self._clock() + self._timeouts.upstream_age
-        return connection
-
-    def put(self, connection: UpstreamConnection) -> None:
-        """Take back a connection whose response has ended: keep it, or close it."""
+    def put(self, connection: UpstreamConnection) -> bool:
+        """Keep a connection whose response has ended; False when the caller is to close it."""
         now = self._clock()
         if (
             not connection.reusable
@@ -75,36 +58,38 @@ class Pool:
             # The next request would wait behind a body that the target has not read.
             or connection.transport.get_write_buffer_size()
         ):
-            connection.abort()
-            return
+            return False
         connection.release()
         connection.idle_since = now
         idle = self._idle.get(connection.peer)
         if idle is None:
             idle = self._idle[connection.peer] = deque()
         idle.append(connection)
+        return True
 
-    def sweep(self) -> None:
-        """Close what has been idle for too long, and surplus; forget peers without connections."""
-        now = self._clock()
-        limit, unused = now - self._timeouts.upstream_idle, now - _IN_USE
-        for peer, idle in list(self._idle.items()):
-            while idle and idle[0].idle_since < limit:
-                idle.popleft().abort()
-            while len(idle) > self._max_idle and idle[0].idle_since < unused:
-                idle.popleft().abort()
-            if not idle:
-                del self._idle[peer]
-
-    def close(self) -> None:
-        """Close every idle connection, and each that is given back later."""
-        self._max_idle = 0
-        for idle in self._idle.values():
-            for connection in idle:
-                connection.abort()
-        self._idle.clear()
-
-    def _forget(self, connection: UpstreamConnection) -> None:
+    def forget(self, connection: UpstreamConnection) -> None:
+        """Keep `connection` no longer: its target has closed it."""
         idle = self._idle.get(connection.peer)
         if idle is not None and connection in idle:
             idle.remove(connection)
+
+    def sweep(self) -> list[UpstreamConnection]:
+        """Return what has been idle for too long, and surplus; forget peers without connections."""
+        now = self._clock()
+        limit, unused = now - self._timeouts.upstream_idle, now - _IN_USE
+        swept: list[UpstreamConnection] = []
+        for peer, idle in list(self._idle.items()):
+            while idle and idle[0].idle_since < limit:
+                swept.append(idle.popleft())
+            while len(idle) > self._max_idle and idle[0].idle_since < unused:
+                swept.append(idle.popleft())
+            if not idle:
+                del self._idle[peer]
+        return swept
+
+    def close(self) -> list[UpstreamConnection]:
+        """Keep none any more; return every idle connection."""
+        self._max_idle = 0
+        kept = [connection for idle in self._idle.values() for connection in idle]
+        self._idle.clear()
+        return kept

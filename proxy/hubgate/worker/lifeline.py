@@ -17,7 +17,7 @@ def leave_signals_to_supervisor() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def die_with(supervisor: int) -> None:
+def die_with_parent(supervisor: int) -> None:
     """Let the kernel kill this process when the one with id `supervisor` dies.
 
     Elsewhere than on Linux only the link's end tells a worker so, which an event loop that hangs

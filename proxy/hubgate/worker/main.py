@@ -15,7 +15,7 @@ from hubgate.logs import configure_logging
 from hubgate.model import Route, WorkerConfig
 from hubgate.routing.table import RouteTable
 from hubgate.tasks import spawn
-from hubgate.transport.allocator import keep_large_blocks_apart
+from hubgate.transport.allocator import give_large_blocks_own_pages
 from hubgate.worker.link import Link, LinkClosedError
 from hubgate.worker.messages import (
     Ack,
@@ -39,12 +39,12 @@ from hubgate.worker.messages import (
 
 log = logging.getLogger("hubgate.worker")
 
-LAST_WORDS = 0
+FINAL_REPORT = 0
 
 
 def main(link_fd: int) -> None:
     """Serve until the supervisor says Drain or is gone; never returns."""
-    keep_large_blocks_apart()
+    give_large_blocks_own_pages()
     uvloop.run(_main(adopt(link_fd)))
 
 
@@ -61,7 +61,7 @@ async def _main(sock: socket.socket) -> None:
     try:
         worker = await _start(link)
         async for message in link:
-            worker.obey(message)
+            worker.handle(message)
     except LinkClosedError:
         pass
     except Exception:
@@ -113,7 +113,7 @@ class Worker:
         redirect = [adopt(each.fd) for each in sockets if each.kind is SocketKind.REDIRECT]
         await self._plane.start(public, redirect)
 
-    def obey(self, message: Message) -> None:
+    def handle(self, message: Message) -> None:
         """Do what the supervisor says; nothing here waits, so messages take effect in order."""
         match message:
             case Change(revision, put, delete):
@@ -145,7 +145,7 @@ class Worker:
 
     async def _drain(self, timeout: float) -> None:
         await self._plane.drain(timeout)
-        self._link.send(Collected(LAST_WORDS, self._plane.report()))
+        self._link.send(Collected(FINAL_REPORT, self._plane.report()))
         self._link.send(Drained())
         with suppress(TimeoutError):
             await self._link.flush()

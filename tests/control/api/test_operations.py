@@ -1,8 +1,9 @@
 from aiohttp import web
 
-from hubgate.control.api.operations import Operations, reload_page
+from hubgate.control.api.operations import reload_page
 from hubgate.control.reload import Outcome
-from hubgate.control.web.auth import TokenGuard
+from hubgate.control.web.guard import Guard
+from hubgate.control.web.pages import Pages
 from tests.control.serving import ask, serve
 
 
@@ -11,7 +12,7 @@ async def page(outcome: Outcome) -> web.Application:
         return outcome
 
     app = web.Application()
-    Operations(TokenGuard("s3cret")).add(app, "/api/reload", reload_page(reload))
+    Pages(app, Guard("s3cret")).add("/api/reload", reload_page(reload))
     return app
 
 

@@ -11,9 +11,9 @@ from hubgate.control.listening.listeners import Listeners
 from hubgate.control.reload import Outcome, Parts, Reloader
 from hubgate.control.routes.service import RouteService
 from hubgate.control.supervisor import Supervisor
-from hubgate.control.upgrade import succession
-from hubgate.control.web.auth import TokenGuard
+from hubgate.control.upgrade import signals
 from hubgate.control.web.endpoint import Endpoint
+from hubgate.control.web.guard import Guard
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.settings import Settings
 from tests.control.recording import RecordingStore, RecordingWorkers
@@ -55,12 +55,12 @@ async def hold_no_signals() -> None:
 
 
 async def test_a_reload_that_comes_meanwhile_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(succession, "hold_signals", hold_no_signals)
+    monkeypatch.setattr(signals, "hold_signals", hold_no_signals)
     supervisor = Supervisor(SETTINGS, lambda: SETTINGS, cast(Ground, None))
     service = RouteService(RecordingStore(), RecordingWorkers())
     await service.open((), ())
     pool = cast(WorkerPool, NoWorkers())
-    reloader = Reloader(SETTINGS, lambda: SETTINGS, Parts(service, pool, (), TokenGuard(None)), {})
+    reloader = Reloader(SETTINGS, lambda: SETTINGS, Parts(service, pool, (), Guard(None)), {})
     supervisor._reloader = reloader
     endpoint = AskedToReload(reloader)
     endpoints = [cast(Endpoint, endpoint)]
@@ -73,7 +73,7 @@ async def test_a_reload_that_comes_meanwhile_is_answered(monkeypatch: pytest.Mon
 async def test_workers_are_given_away_only_when_no_change_of_others_can_come(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(succession, "hold_signals", hold_no_signals)
+    monkeypatch.setattr(signals, "hold_signals", hold_no_signals)
     store = SharedStore(SharedTable())
     service = RouteService(store, RecordingWorkers())
     await service.open((), ())
@@ -86,7 +86,7 @@ async def test_workers_are_given_away_only_when_no_change_of_others_can_come(
 
     supervisor = Supervisor(SETTINGS, lambda: SETTINGS, cast(Ground, None))
     pool = cast(WorkerPool, Workers())
-    parts = Parts(service, pool, (), TokenGuard(None))
+    parts = Parts(service, pool, (), Guard(None))
     supervisor._reloader = Reloader(SETTINGS, lambda: SETTINGS, parts, {})
     await supervisor._hand_over(cast(Listeners, NoListeners()), [], pool, service)
     assert store.closed

@@ -1,66 +1,14 @@
-"""Signals while one release goes and the next one comes."""
+"""Settings that went bad between a rehearsal and the upgrade itself."""
 
-import asyncio
 import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-import uvloop
 
 from hubgate.control.upgrade import succession
+from hubgate.control.upgrade.signals import HANDLED
 from hubgate.errors import ConfigError
 from hubgate.settings import Settings
-
-
-@pytest.fixture(autouse=True)
-def signals_as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in succession.HANDLED}
-    yield
-    for number in succession.HANDLED:
-        while number in signal.sigpending():
-            signal.sigwait({number})
-        signal.signal(number, before[number])
-    succession.release_signals()
-
-
-async def held(heard: list[int], then: signal.Signals) -> None:
-    """Hold signals a moment after SIGTERM has come; `then` another one comes."""
-    loop = asyncio.get_running_loop()
-    for number in succession.HANDLED:
-        loop.add_signal_handler(number, heard.append, number)
-    signal.raise_signal(signal.SIGTERM)
-    await succession.hold_signals()
-    signal.raise_signal(then)
-
-
-@pytest.mark.parametrize("then", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("run", [uvloop.run, asyncio.run])
-def test_none_is_lost_when_they_are_held(run: object, then: signal.Signals) -> None:
-    heard: list[int] = []
-    run(held(heard, then))  # type: ignore[operator]
-    assert heard == [signal.SIGTERM], "it came before"
-    assert signal.sigpending() == {then}
-
-
-def test_one_that_another_thread_gets_is_kept() -> None:
-    async def get_one() -> None:
-        await held([], signal.SIGHUP)
-        # A thread inherits what is blocked.
-        thread = threading.Thread(
-            target=lambda: (
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, succession.HANDLED),
-                signal.pthread_kill(threading.get_ident(), signal.SIGUSR2),
-            )
-        )
-        thread.start()
-        thread.join()
-
-    uvloop.run(get_one())
-    assert signal.sigpending() == {signal.SIGHUP, signal.SIGUSR2}
-
-
-# --- settings that went bad meanwhile --------------------------------------------------------
 
 
 def mended_after(times: int) -> Callable[[], Settings]:
@@ -90,12 +38,13 @@ def test_mistakes_in_a_start_end_it() -> None:
         succession.read_settings(mended_after(1))
 
 
+@pytest.mark.usefixtures("signals_as_before")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_nobody_waits_who_is_told_to_end(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(succession.HANDOVER, "3")
-    signal.pthread_sigmask(signal.SIG_BLOCK, succession.HANDLED)
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
     signal.raise_signal(number)
     with pytest.raises(ConfigError):
         succession.read_settings(mended_after(1))

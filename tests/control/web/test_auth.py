@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from hubgate.control.web.auth import TokenGuard
+from hubgate.control.web.auth import TokenCheck
 from tests.control.serving import TARGET, ask, read_answer, serving
 
 TOKEN = "s3cret-Token+/="
@@ -17,7 +17,7 @@ TOKEN = "s3cret-Token+/="
     [f"token {TOKEN}", f"Bearer {TOKEN}", f"bearer  {TOKEN}", f"TOKEN {TOKEN} "],
 )
 def test_the_token_opens(header: str) -> None:
-    assert TokenGuard(TOKEN).refusal(header) is None
+    assert TokenCheck(TOKEN).refusal(header) is None
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_the_token_opens(header: str) -> None:
     ],
 )
 def test_nothing_else_opens_and_the_reason_does_not_repeat_it(header: str | None) -> None:
-    reason = TokenGuard(TOKEN).refusal(header)
+    reason = TokenCheck(TOKEN).refusal(header)
     assert reason
     assert TOKEN not in reason
 
@@ -46,7 +46,7 @@ def test_nothing_else_opens_and_the_reason_does_not_repeat_it(header: str | None
 @pytest.mark.parametrize("token", [None, ""])
 @pytest.mark.parametrize("header", [None, "", "token x", "rubbish"])
 def test_without_a_token_set_everybody_may_pass(token: str | None, header: str | None) -> None:
-    assert TokenGuard(token).refusal(header) is None
+    assert TokenCheck(token).refusal(header) is None
 
 
 def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,12 +57,12 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
         return False
 
     monkeypatch.setattr(hmac, "compare_digest", noting)
-    assert TokenGuard(TOKEN).refusal("token wrong") == "a wrong token"
+    assert TokenCheck(TOKEN).refusal("token wrong") == "a wrong token"
     assert compared == [(b"wrong", TOKEN.encode())]
 
 
 def test_a_guard_does_not_show_its_token() -> None:
-    assert TOKEN not in repr(TokenGuard(TOKEN)) + repr(vars(TokenGuard(None)))
+    assert TOKEN not in repr(TokenCheck(TOKEN)) + repr(vars(TokenCheck(None)))
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT", "HEAD"])

@@ -18,7 +18,7 @@ from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 
 import hubgate.dataplane
-from hubgate.dataplane.downstream.connection import Downstream, Listener
+from hubgate.dataplane.downstream.connection import DownstreamConnection, DownstreamServer
 from tests.dataplane.peers import Front, until
 from tests.dataplane.wire import request
 
@@ -32,8 +32,8 @@ IMPORTED = {
 """All that connection.py takes from aiohttp."""
 
 INHERITED = {
-    "Downstream": {"_paused", "_task_handler", "transport"},
-    "Listener": {"connections"},
+    "DownstreamConnection": {"_paused", "_task_handler", "transport"},
+    "DownstreamServer": {"connections"},
 }
 """Attributes of `self` that connection.py uses without defining them."""
 
@@ -102,7 +102,7 @@ def test_the_list_of_attributes_is_complete() -> None:
 
 
 def test_the_list_of_calls_is_complete() -> None:
-    tree = class_of("Downstream")
+    tree = class_of("DownstreamConnection")
     called = {f"BaseProtocol.{name}" for name in attributes(tree, "BaseProtocol")}
 
     assert called == CALLED_ON_PARENTS
@@ -168,8 +168,8 @@ def test_connection_made_does_no_more_than_keep_the_transport() -> None:
 
 
 def test_none_of_aiohttps_callbacks_is_left() -> None:
-    missing = CALLBACKS - vars(Downstream).keys()
-    assert not missing, f"Downstream leaves {missing} to aiohttp"
+    missing = CALLBACKS - vars(DownstreamConnection).keys()
+    assert not missing, f"DownstreamConnection leaves {missing} to aiohttp"
 
     others = {
         name
@@ -180,7 +180,7 @@ def test_none_of_aiohttps_callbacks_is_left() -> None:
 
 
 def test_no_name_is_used_twice() -> None:
-    own = {*vars(Downstream), *Downstream.__slots__}
+    own = {*vars(DownstreamConnection), *DownstreamConnection.__slots__}
     aiohttps = {
         name
         for parent in (web.RequestHandler, BaseProtocol)
@@ -194,7 +194,7 @@ def test_no_name_is_used_twice() -> None:
 def test_a_connection_has_no_dictionary() -> None:
     missing = [
         cls.__name__
-        for cls in Downstream.__mro__
+        for cls in DownstreamConnection.__mro__
         if cls is not object and "__slots__" not in vars(cls)
     ]
     relied_on(not missing, f"{missing} have no slots: each connection costs a dictionary more")
@@ -215,11 +215,13 @@ def test_a_server_needs_no_more_than_a_handler() -> None:
 
 
 class Plane:
-    """As much of a data plane as a Listener looks at."""
+    """As much of a data plane as a DownstreamServer looks at."""
 
 
 async def test_a_server_keeps_its_connections() -> None:
-    listener = Listener(cast("hubgate.dataplane.downstream.connection.Plane", Plane()))
+    listener = DownstreamServer(
+        cast("hubgate.dataplane.downstream.connection.DownstreamServices", Plane())
+    )
     protocol = BaseProtocol.__new__(web.RequestHandler)
     protocol._task_handler = None
     transport = asyncio.Transport()

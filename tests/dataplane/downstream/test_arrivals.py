@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hubgate.dataplane import plane as plane_module
-from hubgate.dataplane.downstream.acceptor import Door
-from hubgate.dataplane.downstream.connection import Listener
+from hubgate.dataplane.downstream.acceptor import Acceptor
+from hubgate.dataplane.downstream.connection import DownstreamServer
 from hubgate.tasks import spawn
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import Front, Target, hello, listening
@@ -111,11 +111,11 @@ async def test_a_drain_waits_for_no_idle_client(joined: Front) -> None:
 async def test_a_door_given_up_while_it_opens_stays_closed(front: Front) -> None:
     sock = listening(socket.AF_INET, ("127.0.0.1", 0))
     address = sock.getsockname()
-    door = Door(sock, Listener(front.plane))
-    opening = spawn(door.open(None), "open")
+    acceptor = Acceptor(sock, DownstreamServer(front.plane))
+    opening = spawn(acceptor.open(None), "open")
     await turn(1)
-    door.retire()
+    acceptor.retire()
     await opening
-    await door.open(None)
+    await acceptor.open(None)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address)

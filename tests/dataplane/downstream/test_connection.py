@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hubgate.dataplane.downstream import connection as connection_module
-from hubgate.dataplane.downstream.connection import State
+from hubgate.dataplane.downstream.connection import DownstreamState
 from hubgate.model import Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import ANSWER, Front, Target, flood, hello, listening, until
@@ -21,7 +21,7 @@ OLD = b"GET / HTTP/1.0\r\n\r\n"
 DATA = bytes(range(256)) * 4096
 
 
-def connection_of(front: Front) -> connection_module.Downstream:
+def connection_of(front: Front) -> connection_module.DownstreamConnection:
     """Return the data plane's side of the only client."""
     (connection,) = front.plane._listener.clients
     return connection
@@ -41,7 +41,7 @@ async def test_a_request_in_time_keeps_the_connection(front: Front) -> None:
         await client.send(request("GET", "/_chp_healthz"))
         assert (await client.read_response()).status == 200
         connection = connection_of(front)
-        assert connection.state is State.IDLE
+        assert connection.state is DownstreamState.IDLE
         assert connection.deadline >= deadline, "it has all its time again"
         deadline = connection.deadline
         connection.deadline -= 50
@@ -94,7 +94,9 @@ async def unread(
     wire = await target.accept()
     await wire.read_head()
     await wire.send(response(200, body=bytes(SIZE)))
-    await until(lambda: connection_of(front).state is State.LINGERING, "the answer is complete")
+    await until(
+        lambda: connection_of(front).state is DownstreamState.LINGERING, "the answer is complete"
+    )
     assert connection_of(front).transport.get_write_buffer_size() > 0
     return front, client
 
@@ -208,7 +210,7 @@ async def test_a_connection_knows_its_peer(joined: Front, target: Target) -> Non
     await until(lambda: joined.open == 1, "it is there")
 
     assert connection_of(joined).peer == "127.0.0.1"
-    assert repr(connection_of(joined)) == "<Downstream 127.0.0.1 idle>"
+    assert repr(connection_of(joined)) == "<DownstreamConnection 127.0.0.1 idle>"
 
 
 async def test_an_ipv4_peer_of_a_socket_for_both_families(start_front: StartFront) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hubgate.model import ClientTLS
-from hubgate.upstream.connection import WRITE_BUFFER
+from hubgate.transport.flow import WRITE_BUFFER
 from tests.certificates.made import Files
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import Front, Target

@@ -235,7 +235,7 @@ async def echoing(front: Front, start_target: StartTarget) -> Front:
 
 async def nothing_left(front: Front, files: int) -> None:
     """Wait until there are as many open files as there were, and no client."""
-    front.plane.pool.close()
+    front.plane.connector.close()
     await until(lambda: front.open == 0, "no client is left")
     await until(lambda: open_files() <= files, "no socket is left")
 

@@ -159,6 +159,6 @@ async def test_everybody_at_once(
     entry = front.table.match("", "/")
     assert entry is not None
     assert (entry.requests, entry.tunnels) == (0, 0)
-    front.plane.pool.close()
+    front.plane.connector.close()
     await target.stop()
     await until(lambda: open_files() <= files, "no socket is left")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hubgate.dataplane.downstream.connection import State
+from hubgate.dataplane.downstream.connection import DownstreamState
 from tests.dataplane.conftest import StartTarget
 from tests.dataplane.peers import ANSWER, Front, Target, echo, flood, hello, until
 from tests.dataplane.wire import Wire, chunked, request, response
@@ -247,11 +247,11 @@ async def test_a_client_is_idle_between_requests(joined: Front, target: Target) 
     wire = await target.accept()
     await wire.read_request()
     (connection,) = joined.plane._listener.clients
-    assert connection.state is State.BUSY
+    assert connection.state is DownstreamState.BUSY
 
     await wire.send(ANSWER)
     await client.read_response()
-    assert connection.state is State.IDLE
+    assert connection.state is DownstreamState.IDLE
 
 
 async def settle(wire: Wire) -> None:

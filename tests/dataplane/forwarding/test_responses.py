@@ -257,7 +257,7 @@ async def test_only_what_went_well_is_activity(
     joined: Front, target: Target, status: int, active: bool
 ) -> None:
     await exchange(joined, target, GET, response(status, body=None if status == 204 else b""))
-    await until(lambda: joined.plane.statuses[status], "the response is counted")
+    await until(lambda: joined.plane.counters.responses[status], "the response is counted")
 
     assert ("/" in joined.plane.report().activity) is active
 

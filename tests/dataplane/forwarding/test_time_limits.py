@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hubgate.dataplane.forwarding.time_limits import Expired, Watch, watches
+from hubgate.dataplane.forwarding.time_limits import Expired, TimeLimits, any_time_limit
 from hubgate.model import Timeouts
 from hubgate.tasks import spawn
 from tests.dataplane.conftest import StartFront
@@ -27,7 +27,7 @@ class Timer:
 
 
 class HandWound:
-    """As much of an event loop as a Watch uses; its time, in seconds, goes on by hand."""
+    """As much of an event loop as a TimeLimits uses; its time, in seconds, goes on by hand."""
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -51,11 +51,11 @@ class HandWound:
                 timer.callback()
 
 
-def watching(timeouts: Timeouts) -> tuple[HandWound, list[Expired], Watch]:
+def watching(timeouts: Timeouts) -> tuple[HandWound, list[Expired], TimeLimits]:
     """Return a loop at 0 seconds, what has expired on it, and the watch that says so."""
     loop: Any = HandWound()
     expired: list[Expired] = []
-    return loop, expired, Watch(loop, timeouts, expired.append)
+    return loop, expired, TimeLimits(loop, timeouts, expired.append)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def watching(timeouts: Timeouts) -> tuple[HandWound, list[Expired], Watch]:
     ],
 )
 def test_without_limits_nothing_is_watched(timeouts: Timeouts, watched: bool) -> None:
-    assert watches(timeouts) is watched
+    assert any_time_limit(timeouts) is watched
 
 
 @pytest.mark.parametrize(

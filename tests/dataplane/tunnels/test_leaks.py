@@ -9,7 +9,7 @@ ROUNDS = 200
 
 
 async def nothing_left(front: Front, files: int) -> None:
-    front.plane.pool.close()
+    front.plane.connector.close()
     await closed(front)
     await until(lambda: open_files() <= files, "no socket is left")
 

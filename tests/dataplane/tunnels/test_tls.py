@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hubgate.dataplane.tunnels.tunnel import End, Tunnel
+from hubgate.dataplane.tunnels.tunnel import Tunnel, TunnelEnd
 from tests.dataplane.conftest import StartFront
 from tests.dataplane.peers import Front, Target
 from tests.dataplane.tunnels.tunnels import RAW, RAW_SWITCH, closed, opened
@@ -90,5 +90,5 @@ async def test_a_closed_tunnel_needs_no_collection(
         other.close()
         await closed(secure)
     del client, wire, one, other
-    left = [each for each in gc.get_objects() if isinstance(each, (Tunnel, End))]
+    left = [each for each in gc.get_objects() if isinstance(each, (Tunnel, TunnelEnd))]
     assert left == []

@@ -6,25 +6,10 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from hubgate.control.metrics.totals import Metrics
+from hubgate.control.web.responses import REASON, UNLOGGED, Handler, plain
 from hubgate.errors import HubgateError, RouteNotFoundError
 
 log = logging.getLogger("hubgate.api")
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-REASON = web.ResponseKey("reason", str)
-UNLOGGED = web.ResponseKey("unlogged", bool)
-
-
-def plain(status: int, text: str = "") -> web.Response:
-    """Return a response whose body is one line of text, or empty."""
-    return web.Response(status=status, text=text) if text else web.Response(status=status)
-
-
-def not_allowed(*methods: str) -> web.Response:
-    """Return the answer to another method than `methods` on a path that exists."""
-    response = plain(405, "Method Not Allowed")
-    response.headers["Allow"] = ", ".join(methods)
-    return response
 
 
 def access_middleware(metrics: Metrics) -> Callable[..., Awaitable[web.StreamResponse]]:

@@ -5,12 +5,7 @@ from importlib.resources import files
 
 from aiohttp import web
 
-from hubgate.control.api.access import (
-    Handler,
-    access_middleware,
-    not_allowed,
-    plain,
-)
+from hubgate.control.api.access import access_middleware
 from hubgate.control.api.dates import milliseconds, parse_moment
 from hubgate.control.api.openapi import description
 from hubgate.control.api.posted import posted_route
@@ -20,9 +15,10 @@ from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.freshness import Freshness
 from hubgate.control.routes.live_table import LiveRoute
 from hubgate.control.routes.service import RouteService, Workers
-from hubgate.control.web.auth import TokenGuard
+from hubgate.control.web.guard import Guard
+from hubgate.control.web.pages import Pages, by_method
 from hubgate.control.web.protocol import handler_args
-from hubgate.control.web.refusal import Refusals
+from hubgate.control.web.responses import Handler, not_allowed, plain
 from hubgate.errors import RouteError
 from hubgate.model import ForwardRules
 from hubgate.routing.keys import clean_host, join_key, split_key
@@ -33,20 +29,17 @@ MAX_BODY = 1024 * 1024
 
 
 class RoutesApi:
-    """Answers requests for `/api/routes`, each only after the guard let it pass."""
+    """Answers requests for `/api/routes`."""
 
     def __init__(
         self,
         service: RouteService,
         rules: ForwardRules,
-        guard: TokenGuard,
         freshness: Freshness,
         metrics: Metrics,
     ) -> None:
         self._service = service
         self._rules = rules
-        self._guard = guard
-        self._refusals = Refusals()
         self._freshness = freshness
         self._metrics = metrics
         self._methods: dict[
@@ -54,10 +47,7 @@ class RoutesApi:
         ] = {"GET": self._get, "POST": self._post, "DELETE": self._delete}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer any request but those for the open pages."""
-        reason = self._guard.refusal(request.headers.get("Authorization"))
-        if reason is not None:
-            return await self._refusals.answer(request, reason)
+        """Answer any request that no other page takes."""
         path = split_target(request.raw_path)
         if path.route is None:
             return plain(404, "Not Found")
@@ -121,36 +111,35 @@ def build_api(
     settings: Settings,
     workers: Workers,
     metrics: Metrics,
-    guard: TokenGuard,
+    guard: Guard,
 ) -> web.Application:
     """Return the application for the API's port; the caller gives it its sockets.
 
-    More pages can be added to it: every path that nobody else takes is the API's, which
+    More `Pages` can be added to it: every path that nobody else takes is the API's, which
     answers 403 to whoever has no token, whether the path exists or not.
     """
     rules = settings.worker.rules
-    api = RoutesApi(service, rules, guard, Freshness(workers), metrics)
+    api = RoutesApi(service, rules, Freshness(workers), metrics)
     app = web.Application(
         client_max_size=MAX_BODY,
         middlewares=[access_middleware(metrics)],
         handler_args=handler_args(),
     )
-    app.router.add_route("*", "/", _open_page(_landing_page(), "text/html"))
-    app.router.add_route("*", "/api/openapi.json", _open_page(description(), "application/json"))
+    pages = Pages(app, guard)
+    pages.add_open("/", _fixed_page(_landing_page(), "text/html"))
+    pages.add_open("/api/openapi.json", _fixed_page(description(), "application/json"))
     # With (?s) so that a path with %0A is the API's too.
-    app.router.add_route("*", "/{rest:(?s:.*)}", api.handle)
+    pages.add("/{rest:(?s:.*)}", api.handle)
     return app
 
 
-def _open_page(body: bytes, content_type: str) -> Handler:
-    """Return the handler of a page that needs no token: it says nothing of this installation."""
+def _fixed_page(body: bytes, content_type: str) -> Handler:
+    """Return a page that needs no token: it says nothing of this installation."""
 
-    async def answer(request: web.Request) -> web.Response:
-        if request.method not in ("GET", "HEAD"):
-            return not_allowed("GET", "HEAD")
+    async def answer(_: web.Request) -> web.Response:
         return web.Response(body=body, content_type=content_type)
 
-    return answer
+    return by_method({"GET": answer, "HEAD": answer})
 
 
 def _landing_page() -> bytes:

@@ -2,12 +2,12 @@
 
 from aiohttp import web
 
-from hubgate.control.api.access import plain
 from hubgate.control.metrics.exposition import CONTENT_TYPE
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.freshness import Freshness
 from hubgate.control.routes.service import RouteService, Workers
 from hubgate.control.web.protocol import handler_args
+from hubgate.control.web.responses import plain
 
 
 def build_metrics_app(service: RouteService, workers: Workers, metrics: Metrics) -> web.Application:

@@ -6,14 +6,14 @@ import re
 _AUTHORIZATION = re.compile(r"\s*(?:token|bearer)\s+(\S+)\s*", re.IGNORECASE)
 
 
-class TokenGuard:
+class TokenCheck:
     """Checks the `Authorization` header; without a token set, everybody may pass."""
 
     def __init__(self, token: str | None) -> None:
         self.replace(token)
 
     def __repr__(self) -> str:
-        return f"<TokenGuard {'open' if self._token is None else 'guarding'}>"
+        return f"<TokenCheck {'open' if self._token is None else 'guarding'}>"
 
     def replace(self, token: str | None) -> None:
         """Let `token` pass and no other, from the next request on."""

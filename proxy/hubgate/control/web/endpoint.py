@@ -9,7 +9,7 @@ from hubgate.certificates.contexts import renew_pair, server_context
 from hubgate.control.listening.sockets import BACKLOG, Listener
 from hubgate.control.web.protocol import hide_software
 from hubgate.model import ServerTLS
-from hubgate.tasks import arrivals
+from hubgate.tasks import settle_arrivals
 
 # Seconds a request that is being answered gets when the supervisor ends.
 CLOSE_LIMIT = 2.0
@@ -63,7 +63,7 @@ class Endpoint:
         server = self._runner.server
         if server is None:
             return
-        await arrivals()
+        await settle_arrivals()
         loop = asyncio.get_running_loop()
         arrived = loop.time() + ARRIVAL_LIMIT
         # A TLS handshake that goes on shows nowhere.

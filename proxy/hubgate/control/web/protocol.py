@@ -7,6 +7,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from hubgate.transport.unsigned_request import UnsignedRequest
+
 LONGEST_LINE = 65536
 """Bytes of a request line or a header field, as on the public port."""
 
@@ -43,12 +45,8 @@ def handler_args() -> dict[str, Any]:
     }
 
 
-class _Request(web.Request):
-    """A request whose response does not say which software, in which version, gives it."""
-
-    async def _prepare_hook(self, response: web.StreamResponse) -> None:
-        await super()._prepare_hook(response)
-        response.headers.popall("Server", None)
+class _Request(UnsignedRequest, web.Request):
+    """A request to an application whose response does not name our software."""
 
 
 def hide_software(runner: web.AppRunner) -> None:

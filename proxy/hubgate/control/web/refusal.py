@@ -5,8 +5,8 @@ import time
 
 from aiohttp import web
 
-from hubgate.control.api.access import REASON, UNLOGGED, plain
 from hubgate.control.web.failures import Failures
+from hubgate.control.web.responses import REASON, UNLOGGED, plain
 
 MOST_WAITING = 128
 """Answers held back at a time; whoever fails beyond them is told 429 at once, and to go."""

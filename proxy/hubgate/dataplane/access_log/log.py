@@ -13,9 +13,9 @@ from hubgate.dataplane.access_log.record import Record
 INTERVAL = 1.0
 BATCH = 1 << 16
 # They are made of so many records at once, which is faster and still far below a millisecond.
-TOGETHER = 64
+RECORDS_AT_ONCE = 64
 # Seconds that the last lines have to get out.
-PATIENCE = 1.0
+FLUSH_TIMEOUT = 1.0
 
 
 class AccessLog:
@@ -55,7 +55,7 @@ class AccessLog:
         """Take a request that ends now."""
         record.ended = time.monotonic()
         self._records.append(record)
-        if len(self._records) >= TOGETHER:
+        if len(self._records) >= RECORDS_AT_ONCE:
             self._make_lines()
             if self._size >= BATCH:
                 self._hand_over()
@@ -121,6 +121,6 @@ class AccessLog:
 
 
 async def _wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + FLUSH_TIMEOUT
     while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110 - it is a thread's
         await asyncio.sleep(0.005)

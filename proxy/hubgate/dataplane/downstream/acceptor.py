@@ -6,38 +6,38 @@ import ssl
 
 from aiohttp import web
 
-from hubgate.transport.allocator import buffer_apart
+from hubgate.transport.allocator import buffer_on_own_pages
 
 _BACKLOG = 4096
 
 
-class Door:
-    """Accepts connections on `sock` for `server`; `plain` never speaks TLS."""
+class Acceptor:
+    """Accepts connections on `sock` for `server`; `cleartext` never speaks TLS."""
 
-    def __init__(self, sock: socket.socket, server: web.Server, plain: bool = False) -> None:
+    def __init__(self, sock: socket.socket, server: web.Server, cleartext: bool = False) -> None:
         self._sock = sock
         self._server = server
-        self._plain = plain
+        self._cleartext = cleartext
         self._accepting: asyncio.Server | None = None
 
     def __repr__(self) -> str:
-        return f"<Door {self._sock.getsockname()} {'open' if self._accepting else 'closed'}>"
+        return f"<Acceptor {self._sock.getsockname()} {'open' if self._accepting else 'closed'}>"
 
     async def open(self, tls: ssl.SSLContext | None) -> None:
         """Accept with `tls` from now on; connections made before keep what they have.
 
-        A door that was given up stays closed.
+        An acceptor that was given up stays closed.
         """
         if self._given_up:
             return
         loop = asyncio.get_running_loop()
-        before, tls = self._accepting, None if self._plain else tls
+        before, tls = self._accepting, None if self._cleartext else tls
         # A duplicate, because closing an asyncio server closes its socket: the original goes on
         # listening, and its queue of waiting connections with it.
         sock = self._sock.dup()
         # Accepted connections inherit it: the kernel notices a client that is gone for good.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        server = self._server if tls is None else buffer_apart(self._server)
+        server = self._server if tls is None else buffer_on_own_pages(self._server)
         if sock.family == socket.AF_UNIX:
             accepting = await loop.create_unix_server(server, sock=sock, backlog=_BACKLOG, ssl=tls)
         else:
@@ -55,8 +55,8 @@ class Door:
 
     @property
     def busy(self) -> bool:
-        """Whether connections are open that only this door knows."""
-        return self._plain and bool(self._server.connections)
+        """Whether connections are open that only this acceptor knows."""
+        return self._cleartext and bool(self._server.connections)
 
     def retire(self) -> None:
         """Stop accepting and give the socket up; connections stay open."""
@@ -66,9 +66,9 @@ class Door:
         self._sock.close()
 
     async def close(self) -> None:
-        """Stop accepting and give the socket up; end connections that only this door knows."""
+        """Stop accepting and give the socket up; end connections that only this acceptor knows."""
         self.retire()
-        if self._plain:
+        if self._cleartext:
             # aiohttp takes no time at all for all the time in the world.
             self._server.pre_shutdown()
             await self._server.shutdown(0.1)

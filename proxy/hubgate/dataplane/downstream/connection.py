@@ -1,9 +1,9 @@
 """The downstream side of HTTP/1.1: aiohttp's server, one level below its handlers.
 
-aiohttp's `web.Server` keeps the connections; `Downstream` replaces the task, the parser and the
-objects that `web.RequestHandler` spends on every request by callbacks that forward straight out
-of `data_received`. Everything that relies on aiohttp's internals stands in this file and is
-named in tests/dataplane/downstream/test_aiohttp_internals.py.
+aiohttp's `web.Server` keeps the connections; `DownstreamConnection` replaces the task, the parser
+and the objects that `web.RequestHandler` spends on every request with callbacks that forward
+straight out of `data_received`. Everything that relies on aiohttp's internals stands in this file
+and is named in tests/dataplane/downstream/test_aiohttp_internals.py.
 """
 
 import asyncio
@@ -19,10 +19,9 @@ from aiohttp.base_protocol import BaseProtocol
 from hubgate.dataplane.downstream.admission import Admission
 from hubgate.errors import RequestTimeoutError
 from hubgate.http1.fast_path import HeaderBlocks
-from hubgate.http1.reader import Incoming, RequestReader
+from hubgate.http1.reader import IncomingRequest, RequestReader
 from hubgate.model import Limits, Timeouts
-from hubgate.transport.flow import has_left
-from hubgate.upstream.connection import WRITE_BUFFER
+from hubgate.transport.flow import WRITE_BUFFER, peer_has_closed
 
 # A client that is still sending when its answer is complete gets this long, in seconds, to read
 # it before the connection is cut (nginx: lingering_timeout).
@@ -34,7 +33,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _FOREVER = float("inf")
 
 
-class State(Enum):
+class DownstreamState(Enum):
     """IDLE ↔ BUSY while requests come; then LINGERING or DETACHED (a tunnel); then CLOSED."""
 
     IDLE = "idle"
@@ -45,7 +44,7 @@ class State(Enum):
 
 
 # Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
-_IDLE, _BUSY = State.IDLE, State.BUSY
+_IDLE, _BUSY = DownstreamState.IDLE, DownstreamState.BUSY
 _SERVING = (_IDLE, _BUSY)
 
 
@@ -82,7 +81,7 @@ class Stream(Protocol):
         """The client's write buffer passed its high (False) or low (True) mark."""
 
 
-class Plane(Protocol):
+class DownstreamServices(Protocol):
     """What a connection needs of the data plane."""
 
     limits: Limits
@@ -90,32 +89,32 @@ class Plane(Protocol):
     timeouts: Timeouts
     admission: Admission
 
-    def open_stream(self, client: "Downstream", request: Incoming) -> Stream:
+    def open_stream(self, client: "DownstreamConnection", request: IncomingRequest) -> Stream:
         """Return the stream that will handle `request`."""
 
 
-class Listener(web.Server):
-    """aiohttp's low-level server; its connections are `Downstream`s."""
+class DownstreamServer(web.Server):
+    """aiohttp's low-level server; its connections are `DownstreamConnection`s."""
 
-    def __init__(self, plane: Plane) -> None:
+    def __init__(self, plane: DownstreamServices) -> None:
         super().__init__(_unused_handler)
         self.plane = plane
         self.loop = asyncio.get_running_loop()
 
-    def __call__(self) -> "Downstream":
-        return Downstream(self)
+    def __call__(self) -> "DownstreamConnection":
+        return DownstreamConnection(self)
 
     @property
-    def clients(self) -> Sequence["Downstream"]:
+    def clients(self) -> Sequence["DownstreamConnection"]:
         """The open connections, tunnels excepted, as a list of its own."""
-        return cast(Sequence[Downstream], self.connections)
+        return cast(Sequence[DownstreamConnection], self.connections)
 
 
 async def _unused_handler(request: web.BaseRequest) -> web.StreamResponse:
-    raise web.HTTPInternalServerError  # Downstream answers everything itself
+    raise web.HTTPInternalServerError  # DownstreamConnection answers everything itself
 
 
-class Downstream(web.RequestHandler):
+class DownstreamConnection(web.RequestHandler):
     """One client's connection: reads its requests and serves them one after the other.
 
     `closing` is set when no further request will be served after the current one; `deadline`,
@@ -146,7 +145,7 @@ class Downstream(web.RequestHandler):
 
     transport: asyncio.Transport
 
-    def __init__(self, server: Listener) -> None:
+    def __init__(self, server: DownstreamServer) -> None:
         # Not RequestHandler's: it would build a second parser, a logger and a queue.
         BaseProtocol.__init__(self, server.loop)
         self._task_handler = None
@@ -171,7 +170,7 @@ class Downstream(web.RequestHandler):
         self.forwarded_lines: list[bytes] | None = None
 
     def __repr__(self) -> str:
-        return f"<Downstream {self.peer or 'unix'} {self.state.value}>"
+        return f"<DownstreamConnection {self.peer or 'unix'} {self.state.value}>"
 
     # --- asyncio.Protocol ----------------------------------------------------------------
 
@@ -179,7 +178,7 @@ class Downstream(web.RequestHandler):
         # Not BaseProtocol's: event loops have set TCP_NODELAY already.
         self.transport = cast(asyncio.Transport, transport)
         name = transport.get_extra_info("peername")
-        self.peer = _plain_address(name[0]) if isinstance(name, tuple) else ""
+        self.peer = _unmapped(name[0]) if isinstance(name, tuple) else ""
         self.secure = transport.get_extra_info("sslcontext") is not None
         if self.secure:
             self.transport.set_write_buffer_limits(WRITE_BUFFER)
@@ -189,11 +188,11 @@ class Downstream(web.RequestHandler):
             self._advance()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if self.state is State.DETACHED:
+        if self.state is DownstreamState.DETACHED:
             # Over TLS, loops settle whom to tell a turn before, when no tunnel was there yet.
             cast(BaseProtocol, self.transport.get_protocol()).connection_lost(exc)
             return
-        self.state = State.CLOSED
+        self.state = DownstreamState.CLOSED
         self._server.connection_lost(self, exc)
         self._plane.admission.leave(self.peer)
         stream, self._stream = self._stream, None
@@ -202,7 +201,7 @@ class Downstream(web.RequestHandler):
 
     def eof_received(self) -> None:
         # As nginx and Node do: a client that closes its sending side has left.
-        if self.state is State.BUSY:
+        if self.state is DownstreamState.BUSY:
             self.abort()
 
     def pause_writing(self) -> None:
@@ -273,7 +272,7 @@ class Downstream(web.RequestHandler):
 
     def hold(self, reason: Hold) -> None:
         """Stop reading from the client for one more reason."""
-        if not self._hold and self.state is not State.CLOSED:
+        if not self._hold and self.state is not DownstreamState.CLOSED:
             self.transport.pause_reading()
         self._hold |= reason
 
@@ -281,14 +280,14 @@ class Downstream(web.RequestHandler):
         """Drop a reason; reading goes on when none is left."""
         if self._hold & reason:
             self._hold &= ~reason
-            if not self._hold and self.state is not State.CLOSED:
+            if not self._hold and self.state is not DownstreamState.CLOSED:
                 self.transport.resume_reading()
 
     # --- ending --------------------------------------------------------------------------
 
     def detach(self) -> asyncio.Transport:
         """Give the transport away, to a tunnel, which goes on being counted as a connection."""
-        self.state = State.DETACHED
+        self.state = DownstreamState.DETACHED
         self._server.connection_lost(self, None)
         self._stream = None
         if self._hold:
@@ -297,7 +296,7 @@ class Downstream(web.RequestHandler):
 
     def abort(self) -> None:
         """Break the connection so that the client cannot take its answer for a whole one."""
-        if self.state in (State.CLOSED, State.DETACHED):
+        if self.state in (DownstreamState.CLOSED, DownstreamState.DETACHED):
             return
         raw = self.transport.get_extra_info("socket")
         if raw is not None and raw.family != socket.AF_UNIX:
@@ -308,21 +307,21 @@ class Downstream(web.RequestHandler):
     def finish_up(self) -> None:
         """Close now when idle, else after the current answer (draining)."""
         self.closing = True
-        if self.state is State.IDLE:
+        if self.state is DownstreamState.IDLE:
             self._end(linger=False)
 
     def expire(self) -> None:
         """The deadline has passed: answer what is half sent, close what is idle or lingering."""
-        if self.state is State.BUSY and (self._hold or self._reader.requests[0].ended):
+        if self.state is DownstreamState.BUSY and (self._hold or self._reader.requests[0].ended):
             # It is we who do not read: the client gets its time again, if it is still there.
             self.deadline = self._server.loop.time() + self._plane.timeouts.body
-            if has_left(self.transport):
+            if peer_has_closed(self.transport):
                 self.abort()
-        elif self.state is State.BUSY or self._reader.in_head:
-            what = "body" if self.state is State.BUSY else "head"
+        elif self.state is DownstreamState.BUSY or self._reader.in_head:
+            what = "body" if self.state is DownstreamState.BUSY else "head"
             self._reader.fail(RequestTimeoutError(f"the request's {what} did not come in time"))
             self._advance()
-        elif self.state is State.IDLE:
+        elif self.state is DownstreamState.IDLE:
             self._end(linger=False)
         elif self.transport.get_write_buffer_size() < self._unsent:
             self._wait_for_reader()
@@ -331,7 +330,7 @@ class Downstream(web.RequestHandler):
 
     def _end(self, linger: bool) -> None:
         """Close after what is buffered. A client still sending would lose it to a reset."""
-        self.state = State.LINGERING
+        self.state = DownstreamState.LINGERING
         self._wait_for_reader()
         if linger and self.transport.can_write_eof():
             self._hold = Hold.NONE
@@ -347,6 +346,6 @@ class Downstream(web.RequestHandler):
         self.deadline = self._server.loop.time() + patience
 
 
-def _plain_address(address: str) -> str:
+def _unmapped(address: str) -> str:
     """Return the IPv4 address that a socket for both families shows as `::ffff:192.0.2.1`."""
     return address[7:] if address.startswith("::ffff:") and "." in address else address

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from hubgate.transport.unsigned_request import UnsignedRequest
+
 _HOST = re.compile(r"[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\]")
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -18,13 +20,6 @@ _silent = logging.getLogger("hubgate.redirect")
 _silent.disabled = True
 
 
-class _Request(web.BaseRequest):
-    """A request whose response does not say which software, in which version, gives it."""
-
-    async def _prepare_hook(self, response: web.StreamResponse) -> None:
-        response.headers.popall("Server", None)
-
-
 def redirect_server(to_port: Callable[[], int | None]) -> web.Server:
     """Return what serves the redirecting port; unreadable requests get a 400 from aiohttp."""
     loop = asyncio.get_running_loop()
@@ -32,7 +27,7 @@ def redirect_server(to_port: Callable[[], int | None]) -> web.Server:
     def make(
         message: Any, payload: Any, protocol: Any, writer: Any, task: asyncio.Task[None]
     ) -> web.BaseRequest:
-        return _Request(message, payload, protocol, writer, task, loop)
+        return UnsignedRequest(message, payload, protocol, writer, task, loop)
 
     handler = redirect_handler(to_port)
     return web.Server(handler, request_factory=make, logger=_silent, access_log=None)

@@ -1,110 +1,40 @@
 """One request on its way: match, connect, send, receive, finish."""
 
-import asyncio
-from enum import Enum
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from hubgate.dataplane.downstream.connection import Downstream, Hold
-from hubgate.dataplane.forwarding import error_pages
-from hubgate.dataplane.forwarding.request_writer import (
-    asked_for,
-    chunk,
-    is_redirect,
-    response_bytes,
-    response_lines,
-    rewrite_location,
-    switch_bytes,
-)
-from hubgate.dataplane.forwarding.time_limits import Expired, Watch
+from hubgate.dataplane.downstream.connection import Hold
+from hubgate.dataplane.forwarding.answers import HEALTH_PATH, HEALTHY
+from hubgate.dataplane.forwarding.finish import FINISH, OVER, RECEIVE, SEND, FinishPhase, Phase
+from hubgate.dataplane.forwarding.response_writer import asked_for, response_lines, switch_bytes
+from hubgate.dataplane.forwarding.time_limits import TimeLimits
 from hubgate.errors import (
     BadResponseError,
     ConnectError,
     HubgateError,
     StaleConnectionError,
     UpstreamError,
-    UpstreamTimeoutError,
 )
-from hubgate.http1.reader import Incoming
-from hubgate.http1.request import RequestHead
-from hubgate.http1.response import CHUNKED, NO_BODY, UNTIL_CLOSE, ResponseHead
+from hubgate.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, Bytes, chunk
+from hubgate.http1.response import ResponseHead
 from hubgate.routing.table import RouteEntry
 from hubgate.routing.target import Target
 from hubgate.tasks import spawn
 from hubgate.transport.flow import pause_reading, resume_reading
-from hubgate.upstream.connection import Bytes, UpstreamConnection
-
-if TYPE_CHECKING:
-    from hubgate.dataplane.plane import DataPlane
+from hubgate.upstream.connection import UpstreamConnection
 
 # A client that waits for 100 Continue is let go on after this many seconds: some targets, and
 # all of HTTP/1.0, never say it.
 _CONTINUE_AFTER = 1.0
 # Methods that change nothing at the target (RFC 9110, section 9.2.1).
 _SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
-
-
-class Phase(Enum):
-    """Where a request is; FINISH always comes, once."""
-
-    MATCH = "match"
-    CONNECT = "connect"
-    SEND = "send"
-    RECEIVE = "receive"
-    FINISH = "finish"
-
-
-# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
-_MATCH, _SEND, _RECEIVE, _FINISH = Phase.MATCH, Phase.SEND, Phase.RECEIVE, Phase.FINISH
 # A body is not copied to stand behind its head from this size on.
 _LARGE = 1 << 12
 
 
-class Exchange:
-    """Forwards one request of `client` and brings the response back."""
+class Exchange(FinishPhase):
+    """Forwards one request of a client and brings the response back."""
 
-    __slots__ = (
-        "_attempts",
-        "_body_ended",
-        "_body_sent",
-        "_chunked",
-        "_client",
-        "_connection",
-        "_continued",
-        "_entry",
-        "_head",
-        "_keep",
-        "_opening",
-        "_plane",
-        "_request",
-        "_status",
-        "_target",
-        "_task",
-        "_watch",
-        "phase",
-    )
-
-    def __init__(self, plane: "DataPlane", client: Downstream, request: Incoming) -> None:
-        self.phase = _MATCH
-        self._plane = plane
-        self._client = client
-        self._request = request
-        self._head: RequestHead
-        self._connection: UpstreamConnection | None = None
-        self._entry: RouteEntry | None = None
-        self._target: Target | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._watch: Watch | None = None
-        self._opening = b""
-        self._status = 0
-        self._attempts = 0
-        self._body_sent = False
-        self._body_ended = False
-        self._chunked = False
-        self._continued = False
-        self._keep = True
-
-    def __repr__(self) -> str:
-        return f"<Exchange {self._request.head} {self.phase.value}>"
+    __slots__ = ()
 
     # --- match -----------------------------------------------------------------------------
 
@@ -116,31 +46,32 @@ class Exchange:
             return
         self._head = head
         self._keep = head.keep_alive and not self._client.closing
-        plane = self._plane
-        if head.target == error_pages.HEALTH and not head.upgrade:
-            self._answer(200, error_pages.HEALTHY)
+        services = self._services
+        if head.target == HEALTH_PATH and not head.upgrade:
+            self._answer(200, HEALTHY)
             return
         if head.upgrade:
-            plane.requests_ws += 1
+            services.counters.requests_ws += 1
         else:
-            plane.requests_web += 1
+            services.counters.requests_web += 1
         try:
-            entry, target = plane.matcher.match(head, plane.limits)
+            entry, target = services.matcher.match(head, services.limits)
         except HubgateError as error:
             self._fail(error)
             return
         entry.requests += 1
         self._entry, self._target = entry, target
-        take = plane.pool.take if head.body is NO_BODY else plane.pool.take_surely
+        take = services.pool.take if head.body is NO_BODY else services.connector.take_verified
         connection = take(target.peer)
-        if connection is None and (outage := plane.connector.outage(target.peer)) is not None:
+        if connection is None and (outage := services.connector.outage(target.peer)) is not None:
             self._refuse(outage)
             return
         try:
-            self._opening = plane.opening(self._client, head, entry, target)
+            writer = services.request_writer
+            self._opening = writer.opening(self._client, self._request, entry, target)
         except HubgateError as error:
             if connection is not None:
-                plane.pool.put(connection)
+                services.connector.give_back(connection)
             self._fail(error)
             return
         if connection is not None:
@@ -160,13 +91,13 @@ class Exchange:
         patient = self._head.method in _SAFE or bool(self._head.upgrade)
         try:
             peer = cast(Target, self._target).peer
-            connection = await self._plane.connector.connect(peer, patient)
+            connection = await self._services.connector.connect(peer, patient)
         except ConnectError as error:
             self._task = None
             self._fail(error)
             return
         self._task = None
-        if self.phase is _FINISH:
+        if self.phase in OVER:
             connection.abort()
         else:
             self._send(connection)
@@ -174,7 +105,7 @@ class Exchange:
     # --- send ------------------------------------------------------------------------------
 
     def _send(self, connection: UpstreamConnection) -> None:
-        self.phase = _SEND
+        self.phase = SEND
         self._connection = connection
         self._attempts += 1
         request = self._request
@@ -182,18 +113,22 @@ class Exchange:
         connection.begin(self, self._opening, self._head.method == b"HEAD", body)
         if not self._client.writable:
             pause_reading(connection.transport)
-        if self._plane.watches and self._watch is None:
-            self._watch = Watch(self._plane.loop, self._plane.timeouts, self._on_expired)
+        if self._services.limits_time and self._time_limits is None:
+            self._time_limits = TimeLimits(
+                self._services.loop, self._services.timeouts, self._on_expired
+            )
         if not request.ended:
             self._client.unhold(Hold.CONNECTING)
             if self._head.expects:
-                self._plane.loop.call_later(_CONTINUE_AFTER, self._tell_to_go_on)
+                self._services.loop.call_later(_CONTINUE_AFTER, self._send_continue)
 
     def _body(self) -> Bytes:
         """Take what arrived of the request's body, in the framing that goes to the target."""
         request = self._request
         data = request.take()
         if data:
+            if self._record is not None:
+                self._record.received += len(data)
             self._body_sent = True
             cast(RouteEntry, self._entry).touch()
         if self._head.body is CHUNKED:
@@ -207,8 +142,8 @@ class Exchange:
         if request.error is not None:
             self._fail(request.error)
             return
-        if self._watch is not None:
-            self._watch.moved()
+        if self._time_limits is not None:
+            self._time_limits.moved()
         # Bytes that come after the body's end belong to the next request.
         if self._connection is not None and not self._body_ended:
             head = self._head
@@ -231,20 +166,22 @@ class Exchange:
         self._continued = self._continued or head.status == 100
         self._client.transport.write(b"\r\n".join([*response_lines(head), b"\r\n"]))
 
-    def _tell_to_go_on(self) -> None:
+    def _send_continue(self) -> None:
         """Say 100 Continue ourselves to a client whose target does not."""
-        if self.phase is _SEND and not self._continued:
+        if self.phase is SEND and not self._continued:
             self._continued = True
             self._client.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_response(self, head: ResponseHead | None, body: Bytes, ended: bool) -> None:
         """Pass on a part of the response: head and first bytes in one write."""
-        if self._watch is not None:
-            self._watch.moved()
+        if self._time_limits is not None:
+            self._time_limits.moved()
         opening = b""
         if head is not None:
-            self.phase = _RECEIVE
+            self.phase = RECEIVE
             opening = self._response_head(head)
+        if self._record is not None:
+            self._record.sent += len(body)
         if self._chunked:
             body = chunk(body, ended)
         transport = self._client.transport
@@ -256,9 +193,9 @@ class Exchange:
             self._complete()
 
     def _response_head(self, head: ResponseHead) -> bytes:
-        request, plane = self._head, self._plane
+        request, services = self._head, self._services
         self._status = head.status
-        plane.statuses[head.status] += 1
+        services.counters.responses[head.status] += 1
         # After an upgrade that was answered with a response, what follows cannot be told apart;
         # after a body that nobody waits for, its rest would stand before the next request.
         if request.upgrade or not self._request.ended or self._client.closing:
@@ -266,12 +203,8 @@ class Exchange:
         if head.body is CHUNKED or head.body is UNTIL_CLOSE:
             self._chunked = not request.http10
             self._keep = self._keep and self._chunked
-        if head.raw and not request.http10 and not plane.rewrites_location:
-            return head.raw if self._keep else head.raw[:-2] + b"Connection: close\r\n\r\n"
-        lines = response_lines(head)
-        if plane.rewrites_location and is_redirect(head.status):
-            rewrite_location(lines, cast(Target, self._target), plane.rules, request)
-        return response_bytes(lines, request, self._chunked, self._keep)
+        target = cast(Target, self._target)
+        return services.response_writer.opening(head, request, target, self._chunked, self._keep)
 
     def on_client_writable(self, writable: bool) -> None:
         """Slow the target down while the client does not take the response fast enough."""
@@ -289,14 +222,18 @@ class Exchange:
         if not asked_for(head, request):
             self._fail(BadResponseError("the target switched to a protocol nobody asked for"))
             return
-        self._plane.statuses[101] += 1
+        self._services.counters.responses[101] += 1
         self._client.transport.write(switch_bytes(head))
         self._connection = None
-        self._finish()
+        self._leave(FINISH)
+        if self._record is not None:
+            self._complete_record(self._record, 101)
         first = (self._request.leftover, leftover)
         entry = cast(RouteEntry, self._entry)
         websocket = request.upgrade.lower() == b"websocket"
-        self._plane.open_tunnel(entry, self._client, websocket, connection.detach(), first)
+        self._services.open_tunnel(
+            entry, self._client, websocket, connection.detach(), first, self._record
+        )
 
     # --- finish ----------------------------------------------------------------------------
 
@@ -307,93 +244,3 @@ class Exchange:
             self._connect()
         else:
             self._fail(error)
-
-    def on_client_lost(self) -> None:
-        """Abort the request to the target: nobody waits for its answer."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.abort()
-        self._finish()
-
-    def _complete(self) -> None:
-        """The response has ended: give the connection back if the request had ended as well."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            if not self._client.writable:
-                resume_reading(connection.transport)
-            if self._request.ended:
-                self._plane.pool.put(connection)
-            else:
-                connection.abort()
-        if self._status < 300 and self._entry is not None:
-            self._entry.touch()
-        self._finish()
-        self._client.done(self._keep)
-
-    def _on_expired(self, limit: Expired) -> None:
-        if limit is Expired.RESPONSE and not self._client.writable:
-            # It is the client that does not read: the target gets its time again.
-            cast(Watch, self._watch).renew()
-        elif limit is Expired.REQUEST:
-            # As a socket's own timeout does: the connection is dropped, not answered.
-            self._plane.note_dropped(limit.value, self._head, self._entry)
-            self._client.abort()
-        else:
-            self._fail(UpstreamTimeoutError(f"{cast(Target, self._target).peer}: {limit.value}"))
-
-    def _refuse(self, error: ConnectError) -> None:
-        """Answer for a target that is known to be down: many may ask, so it must cost little."""
-        page = self._plane.error_pages.at_hand(error.status, self._head)
-        if page is None or self._head.upgrade:
-            self._fail(error)
-        else:
-            self._plane.note_error(error, self._head, self._entry)
-            self._answer(error.status, page)
-
-    def _fail(self, error: HubgateError) -> None:
-        """Answer with the error's status if nothing was answered yet, else break off."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.abort()
-        if self.phase is _FINISH:
-            return
-        head = self._request.head
-        self._plane.note_error(error, head, self._entry)
-        if self.phase is _RECEIVE:
-            self._finish()
-            self._client.abort()
-            return
-        self._keep = self._keep and (head is not None and not head.upgrade) and error.keeps_client
-        pages = self._plane.error_pages
-        if head is None or not pages.remote or head.upgrade or self._request.error is not None:
-            self._answer(error.status, pages.local(error.status, head))
-        else:
-            self._finish()
-            if not self._request.ended:
-                self._client.hold(Hold.CONNECTING)
-            self._task = spawn(self._answer_remotely(error.status, head), "error page")
-
-    async def _answer_remotely(self, status: int, head: RequestHead) -> None:
-        page = await self._plane.error_pages.fetch(status, head)
-        self._task = None
-        self._answer(status, page)
-
-    def _answer(self, status: int, page: error_pages.Page) -> None:
-        """Send a response of our own."""
-        request, client = self._request, self._client
-        self._finish()
-        close = not self._keep or client.closing or not request.ended
-        head_only = request.head is not None and request.head.method == b"HEAD"
-        client.transport.write(error_pages.answer(status, page, close, head_only))
-        client.done(not close)
-
-    def _finish(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-        if self._entry is not None and self.phase is not _FINISH:
-            self._entry.requests -= 1
-        self.phase = _FINISH
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()

@@ -2,6 +2,8 @@
 
 from time import perf_counter
 
+from hubgate.bounded import BoundedDict
+from hubgate.dataplane.counters import Counters
 from hubgate.errors import BadTargetError, BusyError, NoRouteError
 from hubgate.http1.request import RequestHead
 from hubgate.model import Limits
@@ -16,16 +18,13 @@ _LONGEST_KNOWN = 256
 
 
 class Matcher:
-    """Finds the route of a request, and remembers the answer while the table stays as it is.
+    """Finds the route of a request, and remembers the answer while the table stays as it is."""
 
-    `seconds` is how long the table was searched since it was last set to zero.
-    """
-
-    def __init__(self, table: RouteTable) -> None:
+    def __init__(self, table: RouteTable, counters: Counters) -> None:
         self._table = table
+        self._counters = counters
         self._version = table.version
-        self._known: dict[bytes, Match] = {}
-        self.seconds = 0.0
+        self._known: BoundedDict[bytes, Match] = BoundedDict(_MOST_KNOWN)
 
     def __repr__(self) -> str:
         return f"<Matcher {len(self._known)} known>"
@@ -46,8 +45,6 @@ class Matcher:
         if match is None:
             match = self._find(head)
             if len(key) <= _LONGEST_KNOWN:
-                if len(self._known) >= _MOST_KNOWN:
-                    self._known.clear()
                 self._known[key] = match
         entry = match[0]
         most = limits.route_requests
@@ -62,7 +59,7 @@ class Matcher:
         begun = perf_counter()
         host = "" if head.host is None else head.host.decode("latin-1")
         entry = self._table.match(host, head.target.decode("latin-1"))
-        self.seconds += perf_counter() - begun
+        self._counters.match_seconds += perf_counter() - begun
         if entry is None:
             raise NoRouteError("no route")
         if entry.target is None:

@@ -15,7 +15,7 @@ class Expired(Enum):
     TOTAL = "the request took too long"
 
 
-class Watch:
+class TimeLimits:
     """Calls `on_expired` when a configured limit passes; costs nothing until it is armed.
 
     `moved` notes that something came or went and never touches the timer: that one looks when it
@@ -69,6 +69,6 @@ class Watch:
             self._on_expired(kind)
 
 
-def watches(timeouts: Timeouts) -> bool:
-    """Say whether any limit is configured that needs a Watch."""
+def any_time_limit(timeouts: Timeouts) -> bool:
+    """Say whether any limit is configured that TimeLimits must watch."""
     return (timeouts.response, timeouts.request, timeouts.total) != (None, None, None)

@@ -3,8 +3,7 @@
 import ipaddress
 from collections.abc import Sequence
 
-from hubgate.dataplane.downstream.connection import Downstream, Origin
-from hubgate.dataplane.forwarding.request_writer import forwarded_lines, passed_lines
+from hubgate.dataplane.downstream.connection import DownstreamConnection, Origin
 from hubgate.http1.request import RequestHead
 
 
@@ -28,13 +27,13 @@ class Trust:
         mapped = getattr(address, "ipv4_mapped", None)
         return any((mapped or address) in network for network in self._networks)
 
-    def origin(self, client: Downstream) -> Origin:
+    def origin(self, client: DownstreamConnection) -> Origin:
         """Return where a connection comes from; whether it is believed is found out once."""
         if client.origin is None:
             client.origin = Origin(client.peer, client.secure, self.trusts(client.peer))
         return client.origin
 
-    def lines(self, client: Downstream, head: RequestHead, add: bool) -> list[bytes]:
+    def lines(self, client: DownstreamConnection, head: RequestHead, add: bool) -> list[bytes]:
         """Return the forwarding lines for a request of `client`."""
         peer, secure, trusted = self.origin(client)
         if not add:
@@ -46,3 +45,43 @@ class Trust:
             client.forwarded_host = head.host
             client.forwarded_lines = forwarded_lines(head, peer, secure, trusted)
         return client.forwarded_lines
+
+
+def forwarded_lines(head: RequestHead, peer: str, secure: bool, trusted: bool) -> list[bytes]:
+    """Return the X-Forwarded-* lines: appended to what a trusted peer sent, else set anew."""
+    before = head.forwarded if trusted else {}
+    proto = b"https" if secure else b"http"
+    if head.upgrade:
+        proto = b"wss" if secure else b"ws"
+    host = head.host or b""
+    lines = [
+        _appended(b"X-Forwarded-Port", _port(host, secure), before),
+        _appended(b"X-Forwarded-Proto", proto, before),
+    ]
+    # A peer on a unix socket has no address: an empty one would hide those before it.
+    if peer:
+        lines.append(_appended(b"X-Forwarded-For", peer.encode("latin-1"), before))
+    elif given := before.get(b"x-forwarded-for"):
+        lines.append(b"X-Forwarded-For: " + given)
+    if first := before.get(b"x-forwarded-host") or host:
+        lines.append(b"X-Forwarded-Host: " + first)
+    if given := before.get(b"forwarded"):
+        lines.append(b"Forwarded: " + given)
+    return lines
+
+
+def passed_lines(head: RequestHead, trusted: bool) -> list[bytes]:
+    """Return what stays of incoming forwarding headers when none are to be added."""
+    if not trusted:
+        return []
+    return [name + b": " + value for name, value in head.forwarded.items()]
+
+
+def _appended(name: bytes, value: bytes, before: dict[bytes, bytes]) -> bytes:
+    old = before.get(name.lower())
+    return name + b": " + (value if not old else old + b"," + value)
+
+
+def _port(host: bytes, secure: bool) -> bytes:
+    port = host.rpartition(b":")[2] if b":" in host and not host.endswith(b"]") else b""
+    return port or (b"443" if secure else b"80")

@@ -6,7 +6,7 @@ from enum import Enum
 
 from hubgate.dataplane.tunnels.frames import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameScanner
 from hubgate.routing.table import RouteEntry
-from hubgate.transport.flow import close, has_left, pause_reading, resume_reading
+from hubgate.transport.flow import close, pause_reading, peer_has_closed, resume_reading
 
 # How long nothing may move, in seconds, after one side has ended; and how long one side may not
 # read before the other one is looked after.
@@ -14,7 +14,7 @@ LINGER = 30.0
 _FOREVER = float("inf")
 
 
-class State(Enum):
+class TunnelState(Enum):
     """OPEN → (ENDING: one side has ended | LEAVING: we say goodbye) → CLOSED."""
 
     OPEN = "open"
@@ -24,14 +24,14 @@ class State(Enum):
 
 
 # Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each message.
-_OPEN = State.OPEN
+_OPEN = TunnelState.OPEN
 
 
 class Tunnel:
     """Two ends that write what the other one reads, with back-pressure both ways.
 
     A websocket's data frames count as activity of the route, its ping and pong do not; of any
-    other protocol every byte counts.
+    other protocol every byte counts. With `counts`, the bytes that pass are counted, by side.
     """
 
     __slots__ = ("_ends", "_on_closed", "deadline", "entry", "loop", "peer", "state")
@@ -42,25 +42,28 @@ class Tunnel:
         peer: str,
         websocket: bool,
         on_closed: "Callable[[Tunnel], None]",
+        counts: bool = False,
     ) -> None:
         self.entry = entry
         self.peer = peer
-        self.state = State.OPEN
+        self.state = TunnelState.OPEN
         self.loop = asyncio.get_running_loop()
         self.deadline = _FOREVER
         self._on_closed = on_closed
-        self._ends: tuple[End, ...] = (
-            self.end_kind(self, websocket, CLOSE_GOING_AWAY_MASKED),
-            self.end_kind(self, websocket, CLOSE_GOING_AWAY),
+        side = CountingTunnelEnd if counts else TunnelEnd
+        self._ends: tuple[TunnelEnd, ...] = (
+            side(self, websocket, CLOSE_GOING_AWAY_MASKED),
+            side(self, websocket, CLOSE_GOING_AWAY),
         )
 
     def __repr__(self) -> str:
         return f"<Tunnel {self.entry.key} {self.state.value}>"
 
     @property
-    def end_kind(self) -> "type[End]":
-        """What each side is."""
-        return End
+    def passed(self) -> tuple[int, int]:
+        """How many bytes went from the client to the target, and back; zeros if uncounted."""
+        client, target = self._ends
+        return client.passed, target.passed
 
     def open(
         self, client: asyncio.Transport, target: asyncio.Transport, first: tuple[bytes, bytes]
@@ -75,25 +78,27 @@ class Tunnel:
 
     def shut_down(self) -> None:
         """Say goodbye to both sides: a close frame as soon as a frame's end is reached."""
-        if self.state is State.OPEN:
-            self._linger(State.LEAVING)
+        if self.state is TunnelState.OPEN:
+            self._linger(TunnelState.LEAVING)
             for end in self._ends:
                 end.leave()
 
-    def moved(self, end: "End") -> None:
+    def moved(self, end: "TunnelEnd") -> None:
         """Something came from `end` though the tunnel is about to close."""
         self.deadline = self.loop.time() + LINGER
-        if self.state is State.LEAVING:
+        if self.state is TunnelState.LEAVING:
             end.leave()
 
     def stalled(self, stalled: bool) -> None:
         """One side does not read, so that nothing is read from the other; or reads again."""
-        if self.state is State.OPEN:
+        if self.state is TunnelState.OPEN:
             self.deadline = self.loop.time() + LINGER if stalled else _FOREVER
 
     def expire(self) -> None:
         """The deadline has passed."""
-        if self.state is State.OPEN and not any(has_left(end.transport) for end in self._ends):
+        if self.state is TunnelState.OPEN and not any(
+            peer_has_closed(end.transport) for end in self._ends
+        ):
             self.stalled(True)
         else:
             self.abort()
@@ -103,22 +108,22 @@ class Tunnel:
         for end in self._ends:
             end.transport.abort()
 
-    def ended(self, end: "End") -> None:
+    def ended(self, end: "TunnelEnd") -> None:
         """One side sent its last byte: pass that on, and wait for the other one's."""
-        if self.state is not State.CLOSED:
-            self._linger(State.ENDING)
+        if self.state is not TunnelState.CLOSED:
+            self._linger(TunnelState.ENDING)
             if end.other.ended or end.other.gone or not end.other.finish_writing():
                 self.close()
 
-    def lost(self, end: "End") -> None:
+    def lost(self, end: "TunnelEnd") -> None:
         """One side's connection is gone: what is buffered for the other still goes out."""
         end.gone = True
         if end.other.gone:
-            self.state = State.CLOSED
+            self.state = TunnelState.CLOSED
             self._on_closed(self)
             self._let_go()
         else:
-            self._linger(State.ENDING)
+            self._linger(TunnelState.ENDING)
             # Over TLS, a side that is being closed may go on sending: its target is gone.
             end.other.silent = True
             close(end.other.transport)
@@ -139,17 +144,17 @@ class Tunnel:
         if all(end.silent for end in self._ends):
             self.close()
 
-    def _linger(self, state: State) -> None:
-        if self.state is State.OPEN:
+    def _linger(self, state: TunnelState) -> None:
+        if self.state is TunnelState.OPEN:
             self.state = state
             self.deadline = self.loop.time() + LINGER
 
 
-class End(asyncio.Protocol):
+class TunnelEnd(asyncio.Protocol):
     """One side of a tunnel: what it reads goes to the other side.
 
     `ended`: it has sent its last byte; `gone`: its connection is closed; `silent`: nothing that
-    it sends is passed on any more.
+    it sends is passed on any more; `passed`: how many bytes were, if that is counted.
     """
 
     __slots__ = (
@@ -158,6 +163,7 @@ class End(asyncio.Protocol):
         "ended",
         "gone",
         "other",
+        "passed",
         "silent",
         "transport",
         "tunnel",
@@ -168,10 +174,11 @@ class End(asyncio.Protocol):
         self.ended = False
         self.gone = False
         self.silent = False
+        self.passed = 0
         self._close_frame = close_frame
         self._scanner = FrameScanner() if websocket else None
 
-    def attach(self, transport: asyncio.Transport, other: "End") -> None:
+    def attach(self, transport: asyncio.Transport, other: "TunnelEnd") -> None:
         """Take over `transport`; what comes from it goes to `other`."""
         self.transport = transport
         self.other = other
@@ -221,3 +228,14 @@ class End(asyncio.Protocol):
         self.tunnel.stalled(False)
         if not self.other.gone:
             resume_reading(self.other.transport)
+
+
+class CountingTunnelEnd(TunnelEnd):
+    """One side of a tunnel whose bytes are counted."""
+
+    __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        if not self.silent:
+            self.passed += len(data)
+        super().data_received(data)

@@ -1,0 +1,24 @@
+"""Memory of what was worked out before, which cannot grow without end."""
+
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class BoundedDict(dict[K, V], Generic[K, V]):
+    """A dict of at most `most` keys: one more empties it first.
+
+    Emptying it costs less than keeping track of what was used last, and what is still in use is
+    back at once. Only assignment by key is bounded.
+    """
+
+    __slots__ = ("_most",)
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    def __setitem__(self, key: K, value: V) -> None:
+        if len(self) >= self._most and key not in self:
+            self.clear()
+        dict.__setitem__(self, key, value)

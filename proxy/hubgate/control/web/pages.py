@@ -1,0 +1,43 @@
+"""How a page is added to the API's port: behind the guard, or open to everybody."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from hubgate.control.web.guard import Guard
+from hubgate.control.web.responses import Handler, not_allowed
+
+
+class Pages:
+    """The pages of `app`. All are behind `guard`, except those that are added as open."""
+
+    def __init__(self, app: web.Application, guard: Guard) -> None:
+        self._app = app
+        self._guard = guard
+
+    def __repr__(self) -> str:
+        return f"<Pages {len(self._app.router.resources())} behind {self._guard}>"
+
+    def add(self, path: str, page: Handler) -> None:
+        """Answer every method on `path` by `page`, once the guard has let the request pass."""
+        guard = self._guard
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            refused = await guard.refuse(request)
+            return await page(request) if refused is None else refused
+
+        self._app.router.add_route("*", path, guarded)
+
+    def add_open(self, path: str, page: Handler) -> None:
+        """Answer every method on `path` by `page`, whoever asks."""
+        self._app.router.add_route("*", path, page)
+
+
+def by_method(methods: Mapping[str, Handler]) -> Handler:
+    """Return a page that answers another method than `methods` by 405."""
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        method = methods.get(request.method)
+        return not_allowed(*methods) if method is None else await method(request)
+
+    return page

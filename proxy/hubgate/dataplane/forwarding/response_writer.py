@@ -1,0 +1,114 @@
+"""Writing a response's head anew, towards the client."""
+
+from hubgate.http1.message import REASONS
+from hubgate.http1.request import RequestHead
+from hubgate.http1.response import ResponseHead
+from hubgate.model import ForwardRules
+from hubgate.routing.target import Target
+
+_REDIRECTS = frozenset((201, 301, 302, 307, 308))
+_HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+_PERSISTENCE = frozenset((b"close", b"keep-alive", b"upgrade"))
+# What the message itself hangs on: no Connection header can take it away.
+_FRAMING = frozenset((b"content-length", b"content-type", b"set-cookie"))
+
+
+class ResponseWriter:
+    """Writes responses' heads by the rules of one configuration."""
+
+    def __init__(self, rules: ForwardRules) -> None:
+        self._rules = rules
+        self._rewrites_location = rules.auto_rewrite or bool(rules.protocol_rewrite)
+
+    def opening(
+        self, head: ResponseHead, request: RequestHead, target: Target, chunked: bool, keep: bool
+    ) -> bytes:
+        """Return the head that goes to the client.
+
+        `chunked`: the body goes out in chunks; `keep`: the client's connection stays open.
+        """
+        if head.raw and not request.http10 and not self._rewrites_location:
+            return head.raw if keep else head.raw[:-2] + b"Connection: close\r\n\r\n"
+        lines = response_lines(head)
+        if self._rewrites_location and head.status in _REDIRECTS:
+            rewrite_location(lines, target, self._rules, request)
+        return response_bytes(lines, request, chunked, keep)
+
+
+def response_lines(head: ResponseHead) -> list[bytes]:
+    """Return the response's status line and end-to-end headers, as lines without line ends."""
+    reason = head.reason or REASONS.get(head.status, b"")
+    lines = [b"HTTP/1.1 %d " % head.status + reason]
+    for name, value in head.headers:
+        lower = name.lower()
+        if lower not in _HOP_BY_HOP:
+            if lower != b"content-length" or head.status != 204:
+                lines.append(name + b": " + value)
+        elif lower == b"connection" and value.lower() not in _PERSISTENCE:
+            return _without_named(head, lines[0])
+    return lines
+
+
+def response_bytes(lines: list[bytes], request: RequestHead, chunked: bool, keep: bool) -> bytes:
+    """Return a response's head, blank line included, with how its body ends and what is next."""
+    if chunked:
+        lines.append(b"Transfer-Encoding: chunked")
+    if not keep:
+        lines.append(b"Connection: close")
+    elif request.http10:
+        lines.append(b"Connection: keep-alive")
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines)
+
+
+def asked_for(head: ResponseHead, request: RequestHead) -> bool:
+    """Say whether a 101 switches to a protocol that the request asked for."""
+    wanted = {name.strip(b" \t").lower() for name in request.upgrade.split(b",")} - {b""}
+    given = [value for name, value in head.headers if name.lower() == b"upgrade"]
+    return any(value.strip(b" \t").lower() in wanted for value in given)
+
+
+def _without_named(head: ResponseHead, status_line: bytes) -> list[bytes]:
+    """Leave out as well what the Connection header names (RFC 9110, section 7.6.1)."""
+    tokens = b",".join(value for name, value in head.headers if name.lower() == b"connection")
+    named = {token.strip(b" \t").lower() for token in tokens.split(b",")} - _FRAMING | _HOP_BY_HOP
+    kept = [name + b": " + value for name, value in head.headers if name.lower() not in named]
+    return [status_line, *kept]
+
+
+def switch_bytes(head: ResponseHead) -> bytes:
+    """Return the 101 that goes to the client; `head` names the protocol."""
+    named = {name.lower(): value for name, value in head.headers}
+    lines = [*response_lines(head), b"Connection: Upgrade", b"Upgrade: " + named[b"upgrade"]]
+    return b"\r\n".join([*lines, b"\r\n"])
+
+
+def rewrite_location(
+    lines: list[bytes], target: Target, rules: ForwardRules, request: RequestHead
+) -> None:
+    """Point a Location at the client's host or scheme, only if it points at the target."""
+    for index, line in enumerate(lines):
+        if line[:9].lower() == b"location:":
+            lines[index] = b"Location: " + _rewritten(line[9:].strip(), target, rules, request)
+
+
+def _rewritten(location: bytes, target: Target, rules: ForwardRules, request: RequestHead) -> bytes:
+    scheme, mark, rest = location.partition(b"://")
+    authority, slash, path = rest.partition(b"/")
+    if not mark or authority.lower() != target.authority.lower():
+        return location
+    if rules.protocol_rewrite:
+        scheme = rules.protocol_rewrite.encode("latin-1")
+    if rules.auto_rewrite and request.host:
+        authority = request.host
+    return scheme + mark + authority + slash + path

@@ -1,0 +1,56 @@
+"""What an exchange needs of the data plane around it."""
+
+import asyncio
+from typing import Protocol
+
+from hubgate.dataplane.access_log.log import AccessLog
+from hubgate.dataplane.access_log.record import Record
+from hubgate.dataplane.counters import Counters
+from hubgate.dataplane.downstream.connection import DownstreamConnection
+from hubgate.dataplane.error_log import ErrorLog
+from hubgate.dataplane.forwarding.error_pages import ErrorPages
+from hubgate.dataplane.forwarding.match import Matcher
+from hubgate.dataplane.forwarding.request_writer import RequestWriter
+from hubgate.dataplane.forwarding.response_writer import ResponseWriter
+from hubgate.dataplane.forwarding.trust import Trust
+from hubgate.model import Limits, Timeouts
+from hubgate.routing.table import RouteEntry
+from hubgate.upstream.connector import Connector
+from hubgate.upstream.pool import Pool
+
+
+class Services(Protocol):
+    """Who decides, who connects, who is told; a reload may exchange any of them.
+
+    `request_log` is None where no request is logged; `limits_time` says whether any of `timeouts`
+    needs watching from within an exchange.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    timeouts: Timeouts
+    limits: Limits
+    limits_time: bool
+    matcher: Matcher
+    pool: Pool
+    connector: Connector
+    trust: Trust
+    request_writer: RequestWriter
+    response_writer: ResponseWriter
+    error_pages: ErrorPages
+    counters: Counters
+    error_log: ErrorLog
+    request_log: AccessLog | None
+
+    def open_tunnel(
+        self,
+        entry: RouteEntry,
+        client: DownstreamConnection,
+        websocket: bool,
+        target: asyncio.Transport,
+        first: tuple[bytes, bytes],
+        record: Record | None,
+    ) -> None:
+        """Join client and target; `first` are bytes that were already read from them.
+
+        `record`, if there is one, is completed and logged when the tunnel ends.
+        """

@@ -1,0 +1,42 @@
+"""What requests and responses share: how a body is delimited, and how header lines are spelled."""
+
+from collections.abc import Iterable
+from enum import Enum
+from http import HTTPStatus
+
+RawHeaders = list[tuple[bytes, bytes]]
+Bytes = bytes | memoryview
+
+# Where lengths are held in 64 signed bits, a longer one would be negative.
+LONGEST_BODY = (1 << 63) - 1
+
+# A header line that is spelled as we would write it, by its two parts: visible ASCII, one space
+# after the colon and none at the line's end.
+CANONICAL_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+CANONICAL_VALUE = rb": [!-~][\t -~]*+(?<![\t ])"
+
+REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+
+class Body(Enum):
+    """How a message's body is delimited (RFC 9112, section 6.3)."""
+
+    NONE = "none"
+    LENGTH = "length"
+    CHUNKED = "chunked"
+    UNTIL_CLOSE = "until close"
+
+
+# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each message.
+NO_BODY, OF_LENGTH, CHUNKED, UNTIL_CLOSE = Body
+
+
+def split_lines(lines: Iterable[bytes]) -> RawHeaders:
+    """Return header lines that have one space after each colon as (name, value)."""
+    return [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
+
+
+def chunk(data: Bytes, last: bool) -> bytes:
+    """Return `data` in chunked framing (RFC 9112, section 7.1), with the body's end if `last`."""
+    framed = b"".join((b"%x\r\n" % len(data), data, b"\r\n")) if data else b""
+    return framed + b"0\r\n\r\n" if last else framed

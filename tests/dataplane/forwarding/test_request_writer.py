@@ -1,0 +1,93 @@
+"""What was made for one connection's client is never used for another's."""
+
+from hubgate.dataplane.downstream.connection import DownstreamConnection
+from hubgate.http1.request import RequestHead
+from hubgate.model import ForwardRules, Route
+from hubgate.routing.table import RouteEntry
+from tests.dataplane.conftest import StartFront
+from tests.dataplane.peers import ANSWER, Front, Target
+from tests.dataplane.wire import Wire, request
+
+SAME = request("GET", "/lab?x=1", "User-Agent: one browser", "Accept: */*")
+ROUNDS = 4
+
+
+async def said_of(client: Wire, wire: Wire) -> str | None:
+    """Send the same bytes once more; return which address the target is told."""
+    await client.send(SAME)
+    seen = await wire.read_request()
+    await wire.send(ANSWER)
+    assert (await client.read_response()).status == 200
+    return seen.get("x-forwarded-for")
+
+
+async def test_clients_that_send_the_same_bytes_are_told_apart(
+    start_front: StartFront, target: Target
+) -> None:
+    front = await start_front(trusted_peers=())
+    front.route("/", target.url)
+    addresses = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
+    clients = {}
+    for address in addresses * 2:  # two connections from each, so that lines come again
+        clients[address] = await front.client(address=address)
+        await clients[address].send(SAME)
+        wire = target.wires[0] if target.wires else await target.accept()
+        assert (await wire.read_request()).get("x-forwarded-for") == address
+        await wire.send(ANSWER)
+        await clients[address].read_response()
+    for _ in range(ROUNDS):
+        for address, client in clients.items():
+            assert await said_of(client, wire) == address
+
+    # Without a block that they share the test would prove nothing.
+    blocks = {id(block_of(front, address)) for address in addresses}
+    assert len(blocks) == 1
+
+
+def block_of(front: Front, address: str) -> object:
+    """Return the header lines that the latest connection from there goes by."""
+    (client,) = [each for each in downstreams(front) if each.peer == address][-1:]
+    return client._reader._block
+
+
+def downstreams(front: Front) -> list[DownstreamConnection]:
+    return list(front.plane._listener.clients)
+
+
+async def test_a_head_that_was_forwarded_is_as_it_was_read(front: Front, target: Target) -> None:
+    front.route("/", target.url)
+    client = await front.client()
+    await client.send(SAME)
+    wire = await target.accept()
+    (read,) = (each._reader.requests[0].head for each in downstreams(front))
+    assert read is not None
+    before = state(read)
+    await wire.read_request()
+    await wire.send(ANSWER)
+    await client.read_response()
+    assert state(read) == before
+    assert not {"opening", "rests", "written"} & set(RequestHead.__slots__)
+
+
+def state(head: RequestHead) -> dict[str, object]:
+    """Return all that a head says."""
+    caches = ("_fields", "_lines")  # the same lines in two forms, one made of the other
+    names = [name for name in RequestHead.__slots__ if name not in caches]
+    return {name: getattr(head, name) for name in (*names, "lines", "fields")}
+
+
+async def test_of_other_rules_nothing_is_left(start_front: StartFront, target: Target) -> None:
+    front = await start_front()
+    front.route("/", target.url)
+    client = await front.client()
+    await client.send(SAME)
+    wire = await target.accept()
+    assert (await wire.read_request()).get("x-team") is None
+    await wire.send(ANSWER)
+    await client.read_response()
+    (one,) = downstreams(front)
+    block = one._reader._block
+    assert block is not None
+    entry = RouteEntry(Route("/", target.url), 0)
+    block.heads.keep(entry, one.origin, ForwardRules(), b"made")
+    assert block.heads.get(entry, one.origin, ForwardRules()) is None
