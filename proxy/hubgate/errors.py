@@ -69,7 +69,7 @@ class RouteNotFoundError(RouteError):
     status = 404
 
 
-class RouteFixedError(RouteError):
+class FileRouteError(RouteError):
     """The route stands in routes.yaml and cannot be changed through the API."""
 
     status = 409

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 Headers = tuple[tuple[str, str], ...]
@@ -64,20 +65,36 @@ class RouteOptions:
 PLAIN = RouteOptions()
 
 
+class Source(Enum):
+    """Where a route comes from, in order of precedence: of two with one key the first is served.
+
+    Routes of the FILE stand in routes.yaml, those of the API were posted.
+    """
+
+    FILE = "file"
+    API = "api"
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One row of the route table.
 
     `key` is the route's name as the API shows it: `/user/alice`, or with a host in native mode
     `hub.example.org/user/alice` (no leading slash); percent-decoded, without a trailing slash.
-    `data` is what was posted, `target` included; `fixed` routes stand in routes.yaml.
+    `data` is what was posted, `target` included.
     """
 
     key: str
     target: str
     data: Mapping[str, Any] = field(default_factory=dict)
     options: RouteOptions = PLAIN
-    fixed: bool = False
+    source: Source = Source.API
+
+    def __reduce__(self) -> tuple[type["Route"], tuple[object, ...]]:
+        # Workers are sent thousands of these without a source, which costs nothing then; and
+        # one of an older release never meets a source that it does not know.
+        values = (self.key, self.target, self.data, self.options)
+        return Route, values if self.source is Source.API else (*values, self.source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,6 @@ def test_an_access_log_is_named() -> None:
 
 def test_of_many_routes_the_first_are_shown() -> None:
     routes = tuple(Route(f"/{number}", "http://a") for number in range(25))
-    lines = list(summary(Settings(fixed_routes=routes)))
+    lines = list(summary(Settings(file_routes=routes)))
     assert "routes   25 in the file" in lines
     assert lines[-2:] == ["         /19 -> http://a", "         and 5 more"]

@@ -1,10 +1,11 @@
 """Stand-ins for what lies around the routes service: workers and stores that write a log."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 from hubgate.errors import StoreError
 from hubgate.model import Route
+from hubgate.store.base import Written
 from hubgate.store.memory import MemoryStore
 
 Change = tuple[tuple[Route, ...], tuple[str, ...]]
@@ -21,11 +22,14 @@ class RecordingWorkers:
         self.gate.set()
         self.collected = 0
 
-    async def publish(self, put: Sequence[Route], delete: Sequence[str]) -> None:
-        """Note the change, then wait for the gate."""
+    def publish(self, put: Sequence[Route], delete: Sequence[str]) -> Awaitable[None]:
+        """Note the change now; what is returned waits for the gate."""
         self.changes.append((tuple(put), tuple(delete)))
         self.log.append("publish")
         self.published.set()
+        return self._acknowledged()
+
+    async def _acknowledged(self) -> None:
         await self.gate.wait()
         self.log.append("acknowledged")
 
@@ -48,15 +52,15 @@ class RecordingStore(MemoryStore):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def put(self, route: Route) -> float:
+    async def put(self, route: Route) -> Written:
         """Store, or raise StoreError."""
         await self._write("put")
         return await super().put(route)
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str) -> Written:
         """Delete, or raise StoreError."""
         await self._write("delete")
-        await super().delete(key)
+        return await super().delete(key)
 
     def last_activity(self) -> Mapping[str, float]:
         """Return what a test says is known from an earlier life."""

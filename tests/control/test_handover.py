@@ -12,7 +12,7 @@ from hubgate.control.handover import (
     loads,
 )
 from hubgate.errors import UpgradeError
-from hubgate.model import Route, RouteOptions
+from hubgate.model import Route, RouteOptions, Source
 
 ALICE = Route("/user/alice", "http://127.0.0.1:1", {"target": "http://127.0.0.1:1", "user": "ä"})
 DOCS = Route(
@@ -20,7 +20,7 @@ DOCS = Route(
     "http://127.0.0.1:2",
     {"target": "http://127.0.0.1:2"},
     RouteOptions(strip_prefix=True, headers=(("X-Team", "physics"),)),
-    fixed=True,
+    source=Source.FILE,
 )
 ALL = Handover(
     release="0.1.0",

@@ -12,6 +12,7 @@ from hubgate.model import (
     ForwardRules,
     Route,
     ServerTLS,
+    Source,
     Timeouts,
     WorkerConfig,
 )
@@ -22,8 +23,8 @@ from tests.control.slow_backend import slow_backend
 NOBODY_HOME = "http://127.0.0.1:9"
 
 
-def fixed(*keys: str) -> tuple[Route, ...]:
-    return tuple(Route(key, NOBODY_HOME, fixed=True) for key in keys)
+def of_file(*keys: str) -> tuple[Route, ...]:
+    return tuple(Route(key, NOBODY_HOME, source=Source.FILE) for key in keys)
 
 
 WATCHING = replace(SETTINGS, workers=2, config_file=Path("its name is given when it is launched"))
@@ -31,9 +32,9 @@ WATCHING = replace(SETTINGS, workers=2, config_file=Path("its name is given when
 
 @pytest.mark.processes
 async def test_changed_file_is_taken_over(tmp_path: Path) -> None:
-    async with launched(tmp_path, replace(WATCHING, fixed_routes=fixed("/a"))) as hubgate:
+    async with launched(tmp_path, replace(WATCHING, file_routes=of_file("/a"))) as hubgate:
         await hubgate.serving()
-        hubgate.write(replace(WATCHING, fixed_routes=fixed("/b")))
+        hubgate.write(replace(WATCHING, file_routes=of_file("/b")))
         await hubgate.printed("reloaded: routes")
         statuses = [(await hubgate.get(path)).status for path in ("/a", "/b")]
         assert statuses == [404, 503]
@@ -41,13 +42,13 @@ async def test_changed_file_is_taken_over(tmp_path: Path) -> None:
 
 @pytest.mark.processes
 async def test_bad_file_changes_nothing(tmp_path: Path) -> None:
-    async with launched(tmp_path, replace(WATCHING, fixed_routes=fixed("/a"))) as hubgate:
+    async with launched(tmp_path, replace(WATCHING, file_routes=of_file("/a"))) as hubgate:
         await hubgate.serving()
-        hubgate.write(replace(WATCHING, fixed_routes=fixed("/b", "/b")))
+        hubgate.write(replace(WATCHING, file_routes=of_file("/b", "/b")))
         await hubgate.printed("not reloaded, what runs stays as it is: ")
         statuses = [(await hubgate.get(path)).status for path in ("/a", "/b")]
         assert statuses == [503, 404]
-        hubgate.write(replace(WATCHING, fixed_routes=fixed("/b")))
+        hubgate.write(replace(WATCHING, file_routes=of_file("/b")))
         await hubgate.printed("reloaded: routes")
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import json
 
-from hubgate.control.api.posted import read_data, read_options
+from hubgate.control.api.posted import posted_route
 from hubgate.control.api.request_path import decode_route, split_target
 from hubgate.errors import BadRequestError, ConfigError, RouteError
 from hubgate.model import ForwardRules, Route
@@ -14,11 +14,13 @@ from hubgate.settings.routes_yaml.document import parse_document
 from hubgate.settings.routes_yaml.fields import check_headers
 from hubgate.store.records import decode, encode
 
+RULES = ForwardRules(native_routes=True)
+
 
 def paths(data: bytes) -> None:
     """Keys, targets and paths from anywhere give an answer or one of our errors."""
     text = data.decode("utf-8", "surrogateescape")
-    table = RouteTable(ForwardRules(native_routes=True))
+    table = RouteTable(RULES)
     with contextlib.suppress(RouteError):
         key = clean_key(text)
         assert clean_key(key) == key
@@ -37,15 +39,14 @@ def posted(data: bytes) -> None:
     path = split_target(target.decode("latin-1"))
     try:
         key = join_key(path.query.get("host", ""), decode_route(path.route or path.path))
-        given = read_data(body)
-        route = Route(key, given["target"], given, read_options(given))
+        route = posted_route(body, key, RULES)
     except RouteError as error:
         check_line(str(error))
         return
     assert clean_key(key) == key
     assert decode(key, *encode(route)) == route
     assert parse_target(route.target)
-    table = RouteTable(ForwardRules(native_routes=True))
+    table = RouteTable(RULES)
     table.apply([route], ())
     table.apply((), [key])
     assert len(table) == 0

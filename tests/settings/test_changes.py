@@ -11,6 +11,7 @@ from hubgate.model import (
     Limits,
     Route,
     ServerTLS,
+    Source,
     Timeouts,
     WorkerConfig,
 )
@@ -41,7 +42,7 @@ def test_changes_have_the_names_of_the_file() -> None:
         api_token="new",
         workers=2,
         worker=worker,
-        fixed_routes=(Route("/", "http://127.0.0.1:9"),),
+        file_routes=(Route("/", "http://127.0.0.1:9"),),
         log_level="debug",
     )
     assert list(changed(PLAIN, other)) == [
@@ -74,7 +75,7 @@ def test_routes_of_the_command_line_do_not_count() -> None:
 
 # --- what a reload takes over ---
 
-ROUTES = (Route("/", "http://127.0.0.1:9", fixed=True),)
+ROUTES = (Route("/", "http://127.0.0.1:9", source=Source.FILE),)
 
 
 def test_what_a_worker_gets_is_taken_over() -> None:
@@ -88,7 +89,7 @@ def test_what_a_worker_gets_is_taken_over() -> None:
         log_level="debug",
         access_log=AccessLog("access.log"),
     )
-    fresh = Settings(worker=worker, log_level="debug", fixed_routes=ROUTES)
+    fresh = Settings(worker=worker, log_level="debug", file_routes=ROUTES)
     assert taken_over(PLAIN, fresh) == fresh
     assert taken_over(fresh, PLAIN) == PLAIN
 

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from hubgate.model import Address, ClientTLS, ForwardRules, Limits, Route, RouteOptions, Timeouts
+from hubgate.model import (
+    Address,
+    ClientTLS,
+    ForwardRules,
+    Limits,
+    Route,
+    RouteOptions,
+    Source,
+    Timeouts,
+)
 from hubgate.settings import Settings
 from hubgate.settings.load import load
 from hubgate.settings.routes_yaml import schema
@@ -58,9 +67,9 @@ WHOLE_RULES = ForwardRules(
 DOCS = {"target": "http://a", "strip_prefix": True, "headers": {"X-Team": "physics"}}
 DOCS_OPTIONS = RouteOptions(True, (("X-Team", "physics"),))
 WHOLE_ROUTES = (
-    Route("/", "http://127.0.0.1:8081", {"target": "http://127.0.0.1:8081"}, fixed=True),
-    Route("/docs", "http://a", DOCS, DOCS_OPTIONS, fixed=True),
-    Route("hub.example.org/", "http://b", {"target": "http://b"}, fixed=True),
+    Route("/", "http://127.0.0.1:8081", {"target": "http://127.0.0.1:8081"}, source=Source.FILE),
+    Route("/docs", "http://a", DOCS, DOCS_OPTIONS, source=Source.FILE),
+    Route("hub.example.org/", "http://b", {"target": "http://b"}, source=Source.FILE),
 )
 
 
@@ -89,7 +98,7 @@ def test_a_whole_file_becomes_settings(read: Read, tmp_path: Path) -> None:
     )
     assert settings.worker.client_tls == ClientTLS(ca=files.ca, check_hostname=False)
     assert settings.worker.rules == WHOLE_RULES
-    assert settings.fixed_routes == WHOLE_ROUTES
+    assert settings.file_routes == WHOLE_ROUTES
     assert settings.config_file == tmp_path / "routes.yaml"
 
 
@@ -109,7 +118,7 @@ def test_the_file_can_set_all_there_is() -> None:
 
 
 def test_empty_sections_are_the_same_as_none(read: Read) -> None:
-    assert read("routes:\nlisten:\n").fixed_routes == ()
+    assert read("routes:\nlisten:\n").file_routes == ()
     assert read("").listen == (Address("127.0.0.1", 8000),)
 
 
@@ -117,7 +126,7 @@ def test_host_routing_puts_hosts_into_paths(read: Read) -> None:
     settings = read(
         "forward: {host_routing: true}\nroutes: {a.example/: http://a, a.b/c: http://b}"
     )
-    assert [route.key for route in settings.fixed_routes] == ["/a.example", "/a.b/c"]
+    assert [route.key for route in settings.file_routes] == ["/a.example", "/a.b/c"]
     assert settings.worker.rules.host_routing
     assert not settings.worker.rules.native_routes
 

@@ -1,4 +1,5 @@
 import asyncio
+import pickle
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
@@ -6,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from hubgate.model import Report, Route, RouteOptions, ServerTLS, WorkerConfig
+from hubgate.model import Report, Route, RouteOptions, ServerTLS, Source, WorkerConfig
 from hubgate.tasks import spawn
 from hubgate.worker import link as link_module
 from hubgate.worker.link import ROUTES_PER_FRAME, Link, LinkClosedError, encode, parts
@@ -20,6 +21,7 @@ from hubgate.worker.messages import (
     SocketKind,
     Start,
     Table,
+    forwarding,
 )
 
 Pair = tuple[Link, Link]
@@ -44,9 +46,8 @@ def start(size: int) -> Start:
 
 async def test_messages_arrive_whole_and_in_order(pair: Pair) -> None:
     here, there = pair
-    route = Route(
-        "hub.example.org/a", "http://h", {"x": [1]}, RouteOptions(True, (("X-A", "b"),)), True
-    )
+    options = RouteOptions(True, (("X-A", "b"),))
+    route = Route("hub.example.org/a", "http://h", {"x": [1]}, options, Source.FILE)
     tls = ServerTLS("c", "k", passphrase="secret")
     sent: list[Message] = [
         Table(("/a",), ("http://h",), (route,)),
@@ -133,6 +134,19 @@ def test_options_go_along_and_what_was_posted_does_not() -> None:
         *(Route("/a", "http://a"), Route("/b", "http://b", options=options)),
         Route("/c", "http://c"),
     ]
+
+
+def test_a_worker_is_told_nothing_of_a_source() -> None:
+    routes = [Route("/a", "http://a", {"target": "http://a"}, source=each) for each in Source]
+    frames = {encode(Change(1, (forwarding(route),), ())) for route in routes}
+    assert len(frames) == 1
+    assert b"Source" not in frames.pop()
+
+
+@pytest.mark.parametrize("source", Source)
+def test_a_route_keeps_its_source_on_the_way(source: Source) -> None:
+    route = Route("/a", "http://a", {"target": "http://a"}, source=source)
+    assert pickle.loads(pickle.dumps(route)) == route
 
 
 async def test_end_of_the_other_side_ends_the_messages(pair: Pair) -> None:

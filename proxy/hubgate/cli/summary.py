@@ -25,7 +25,7 @@ def summary(settings: Settings) -> Iterator[str]:
     if log := settings.worker.access_log:
         yield f"requests {log.path}, as {log.format}"
     yield f"store    {hide_password(settings.store)}"
-    yield from _routes(settings.fixed_routes)
+    yield from _routes(settings.file_routes)
 
 
 def _places(addresses: tuple[object, ...], scheme: str) -> str:

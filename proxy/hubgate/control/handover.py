@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hubgate.errors import UpgradeError
-from hubgate.model import Route
+from hubgate.model import Route, Source
 from hubgate.store.records import decode, encode
 
 # Raise it when an older release's text, or what its workers say, could not be read any more.
@@ -44,12 +44,12 @@ class HandedRoutes:
     """The routes of the API and of routes.yaml, and when they were active (epoch seconds)."""
 
     stored: tuple[Route, ...] = ()
-    fixed: tuple[Route, ...] = ()
+    file_routes: tuple[Route, ...] = ()
     activity: Mapping[str, float] = field(default_factory=dict)
 
     def changes_to(self, routes: Iterable[Route]) -> tuple[list[Route], list[str]]:
         """Return what to put into a table of these to make it `routes`, and what to delete."""
-        before = {route.key: route for route in (*self.stored, *self.fixed)}
+        before = {route.key: route for route in (*self.stored, *self.file_routes)}
         after = {route.key: route for route in routes}
         put = [route for key, route in after.items() if before.get(key) != route]
         return put, [key for key in before if key not in after]
@@ -100,7 +100,7 @@ def dumps(handover: Handover) -> bytes:
                 for each in handover.workers
             ],
             "stored": _rows(handover.routes.stored),
-            "fixed": _rows(handover.routes.fixed),
+            "fixed": _rows(handover.routes.file_routes),
             "activity": dict(handover.routes.activity),
             "counters": dict(handover.counters),
         }
@@ -128,7 +128,7 @@ def loads(text: bytes) -> Handover:
             ),
             routes=HandedRoutes(
                 _routes(found["stored"]),
-                tuple(replace(route, fixed=True) for route in _routes(found["fixed"])),
+                tuple(replace(route, source=Source.FILE) for route in _routes(found["fixed"])),
                 found["activity"],
             ),
             counters=found["counters"],

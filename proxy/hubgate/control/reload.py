@@ -95,7 +95,7 @@ class Reloader:
         certificates = versions(certificate_files(wanted))
         renewed = certificates != self._certificates
         await asyncio.to_thread(_check_tls, wanted)
-        await self._parts.service.replace_fixed(wanted.fixed_routes)
+        await self._parts.service.replace_file_routes(wanted.file_routes)
         self._parts.guard.replace(wanted.api_token)
         # An access log is opened anew even if nothing has changed: whoever rotates it asks so.
         if renewed or wanted.worker != self._running.worker or wanted.worker.access_log:

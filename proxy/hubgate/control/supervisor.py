@@ -142,9 +142,9 @@ class Supervisor:
         gc.disable()  # a large table is nothing but new objects, none of them garbage
         try:
             if left is None:
-                await service.open(settings.fixed_routes, settings.initial_routes)
+                await service.open(settings.file_routes, settings.initial_routes)
             else:
-                await service.open(settings.fixed_routes, (), left.routes)
+                await service.open(settings.file_routes, (), left.routes)
         finally:
             # Later collections would look at every route again, and the API would wait.
             gc.freeze()
@@ -256,6 +256,8 @@ class Supervisor:
         # In this order: a reload may be among what the API was asked for.
         await asyncio.gather(*(endpoint.suspend() for endpoint in endpoints))
         await self._reloader.finish()
+        # What workers that are given away did not hear of must not be in the table either.
+        await service.stop_following()
         workers = tuple(await pool.hand_over())
         routes = service.hand_over()
         try:

@@ -219,7 +219,7 @@ _TRAFFIC = (
 )
 
 _ROUTES = (
-    Setting("routes", "fixed_routes"),
+    Setting("routes", "file_routes"),
     Setting("", "initial_routes", Counts.AT_START, Unwritten("--default-target")),
 )
 

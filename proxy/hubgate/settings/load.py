@@ -19,7 +19,7 @@ from hubgate.settings.exposure import check_exposure
 from hubgate.settings.layers import Layered, merge
 from hubgate.settings.routes_yaml.document import Document, read_document
 from hubgate.settings.routes_yaml.mistakes import Source, describe
-from hubgate.settings.routes_yaml.resolve import fixed_route, resolve
+from hubgate.settings.routes_yaml.resolve import file_route, resolve
 from hubgate.settings.routes_yaml.schema import File
 from hubgate.settings.token import token_from_environment, token_from_file
 from hubgate.settings.urls import route_key
@@ -59,7 +59,7 @@ def _routes(file: File, source: Source) -> tuple[Route, ...]:
     keys, lines = _route_keys(file.routes, file.forward.host_routing, source)
     if lines:
         raise ConfigError(*lines)
-    return tuple(fixed_route(key, file.routes[text]) for key, text in keys.items())
+    return tuple(file_route(key, file.routes[text]) for key, text in keys.items())
 
 
 def _route_keys(

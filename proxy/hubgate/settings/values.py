@@ -11,7 +11,7 @@ class Settings:
     """All of a running hubgate. Built by `hubgate.settings.load` or the drop-in command.
 
     `api_token_file` is where the token was read from, None if it came from the environment.
-    `fixed_routes` stand in routes.yaml and cannot be changed through the API;
+    `file_routes` stand in routes.yaml and cannot be changed through the API;
     `initial_routes` are ordinary API routes that are there from the start (--default-target).
     `recovery_file` keeps the routes of the store memory: for a successor, should we be killed.
     """
@@ -27,7 +27,7 @@ class Settings:
     recovery_file: Path | None = None
     workers: int = 1
     worker: WorkerConfig = field(default_factory=WorkerConfig)
-    fixed_routes: tuple[Route, ...] = ()
+    file_routes: tuple[Route, ...] = ()
     initial_routes: tuple[Route, ...] = ()
     pid_file: str | None = None
     config_file: Path | None = None

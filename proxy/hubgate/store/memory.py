@@ -4,9 +4,10 @@ import time
 from collections.abc import Mapping
 
 from hubgate.model import Route
+from hubgate.store.base import OwnedStore, Written
 
 
-class MemoryStore:
+class MemoryStore(OwnedStore):
     """Keeps nothing beyond the process; the hub adds its routes again after a restart."""
 
     def __init__(self) -> None:
@@ -22,14 +23,15 @@ class MemoryStore:
         """Return every route stored since this object was made."""
         return list(self._routes.values())
 
-    async def put(self, route: Route) -> float:
+    async def put(self, route: Route) -> Written:
         """Keep `route`, replacing one with the same key; return when that was."""
         self._routes[route.key] = route
-        return time.time()
+        return Written(time.time())
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str) -> Written:
         """Forget the route with that key; none is no error."""
         self._routes.pop(key, None)
+        return Written(time.time())
 
     def last_activity(self) -> Mapping[str, float]:
         """Nothing is known: what was stored before is gone."""

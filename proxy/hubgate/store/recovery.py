@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hubgate.model import Route
+from hubgate.store.base import Written
 from hubgate.store.journal import Journal
 from hubgate.store.memory import MemoryStore
 from hubgate.tasks import spawn
@@ -68,19 +69,20 @@ class RecoveryStore(MemoryStore):
         if self._writer is not None:
             self._active.update(activity)
 
-    async def put(self, route: Route) -> float:
+    async def put(self, route: Route) -> Written:
         """Keep `route`, replacing one with the same key; the file gets it a moment later.
 
         Returns when it was kept.
         """
-        moment = await super().put(route)
-        self._change(route.key, route, moment)
-        return moment
+        written = await super().put(route)
+        self._change(route.key, route, written.moment)
+        return written
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str) -> Written:
         """Forget the route with that key; none is no error."""
-        await super().delete(key)
+        written = await super().delete(key)
         self._change(key, None)
+        return written
 
     async def forget(self) -> None:
         """Remove the file: a clean end. Routes are kept in memory only from here on."""

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from hubgate.errors import StoreError, StoreInUseError
 from hubgate.model import Route
+from hubgate.store.base import OwnedStore, Written
 from hubgate.store.records import decode, encode
 from hubgate.store.sqlite_errors import damaged, store_error
 from hubgate.store.sqlite_file import identity, open_file
@@ -37,7 +38,7 @@ class State(Enum):
     CLOSED = "closed"
 
 
-class SqliteStore:
+class SqliteStore(OwnedStore):
     """Keeps routes in the file at `path`, which is locked from `open()` to `close()`.
 
     All of SQLite happens in one thread of its own: a disk may take its time. A change is on
@@ -86,13 +87,14 @@ class SqliteStore:
         routes, self._known_activity = await self._run(self._load)
         return routes
 
-    async def put(self, route: Route) -> float:
+    async def put(self, route: Route) -> Written:
         """Store `route`, on the disk when this returns; return when that was."""
-        return await self._run(lambda: self._put(route))
+        return Written(await self._run(lambda: self._put(route)))
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str) -> Written:
         """Forget the route with that key; that is on the disk when this returns."""
         await self._run(lambda: self._change("DELETE FROM routes WHERE key = ?", (key,)))
+        return Written(time.time())
 
     def last_activity(self) -> Mapping[str, float]:
         """Return when each route was last active, as of `load()`; adding it counts.

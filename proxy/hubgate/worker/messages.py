@@ -149,7 +149,7 @@ class Drained:
 
 
 def forwarding(route: Route) -> Route:
-    """Return what a worker has to know of `route`: not what was posted with it."""
+    """Return what a worker has to know of `route`: not what was posted with it, nor by whom."""
     return Route(route.key, route.target, options=route.options)
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from hubgate.control.api.posted import MAX_DEPTH, read_data, read_options
+from hubgate.control.api.posted import MAX_DEPTH, posted_route, read_data, read_options
 from hubgate.errors import RouteError
-from hubgate.model import RouteOptions
+from hubgate.model import ForwardRules, Route, RouteOptions, Source
 
 
 def nested(depth: int) -> bytes:
@@ -51,3 +51,27 @@ def test_a_repeated_key_has_its_last_value() -> None:
 )
 def test_targets_of_every_kind_are_taken(target: str) -> None:
     assert read_options({"target": target}) == RouteOptions()
+
+
+@pytest.mark.parametrize("data", [{}, {"target": None}, {"target": 1}, {"target": ["x"]}])
+def test_a_route_needs_a_string_target(data: dict[str, object]) -> None:
+    with pytest.raises(RouteError, match="target"):
+        posted_route(json.dumps(data).encode(), "/a", ForwardRules())
+
+
+def test_a_posted_route_is_the_apis_and_holds_all_that_was_posted() -> None:
+    data = {"target": "http://127.0.0.1:1", "strip_prefix": True, "user": "a"}
+    route = posted_route(json.dumps(data).encode(), "/a", ForwardRules(native_routes=True))
+    options = RouteOptions(strip_prefix=True)
+    assert route == Route("/a", "http://127.0.0.1:1", data, options, Source.API)
+
+
+def test_options_are_data_like_any_other_where_chp_rules_hold() -> None:
+    body = json.dumps({"target": "anything", "strip_prefix": "maybe"}).encode()
+    assert posted_route(body, "/a", ForwardRules()).options == RouteOptions()
+
+
+@pytest.mark.parametrize(("key", "host"), [("/hub.example.org/a", "hub.example.org"), ("/", None)])
+def test_host_routing_notes_the_host(key: str, host: str | None) -> None:
+    route = posted_route(b'{"target": "x"}', key, ForwardRules(host_routing=True))
+    assert route.data.get("host") == host

@@ -10,7 +10,7 @@ import pytest
 from hubgate.control.api import table_json
 from hubgate.control.api.dates import format_moment
 from hubgate.control.api.table_json import ROUTES_PER_SLICE
-from hubgate.control.routes.service import LiveRoute
+from hubgate.control.routes.live_table import LiveRoute
 from hubgate.model import Route
 from tests.control.serving import TARGET, Answer, ask, serving
 

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from hubgate.control.metrics.app import build_metrics_app
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.service import RouteService
-from hubgate.model import Report
+from hubgate.model import Report, Route
 from tests.control.recording import RecordingStore, RecordingWorkers
 from tests.control.serving import TARGET, ask, serve, serving
 
@@ -123,7 +123,7 @@ async def test_the_metrics_port_answers_nothing_but_metrics() -> None:
     workers = RecordingWorkers()
     service = RouteService(RecordingStore(), workers)
     await service.open([], [])
-    await service.add("/a", {"target": TARGET})
+    await service.add(Route("/a", TARGET))
     async with serve(build_metrics_app(service, workers, Metrics())) as port:
         answer = await ask(port, "GET", "/metrics")
         assert answer.status == 200

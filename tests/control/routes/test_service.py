@@ -11,12 +11,11 @@ import pytest
 from hubgate.control.routes.service import RouteService
 from hubgate.errors import (
     ConfigError,
-    RouteError,
-    RouteFixedError,
+    FileRouteError,
     RouteNotFoundError,
     StoreError,
 )
-from hubgate.model import Route, RouteOptions
+from hubgate.model import Route, RouteOptions, Source
 from hubgate.tasks import spawn
 from tests.control.recording import RecordingStore, RecordingWorkers
 
@@ -24,8 +23,8 @@ TARGET = "http://127.0.0.1:9001"
 OTHER = "http://127.0.0.1:9002"
 
 
-def fixed(key: str, target: str = TARGET) -> Route:
-    return Route(key, target, fixed=True)
+def of_file(key: str, target: str = TARGET) -> Route:
+    return Route(key, target, source=Source.FILE)
 
 
 async def opened(
@@ -48,7 +47,7 @@ async def test_an_added_route_is_stored_then_with_every_worker_then_reported() -
     workers = RecordingWorkers(log)
     service = await opened(store=RecordingStore(log), workers=workers)
     workers.gate.clear()
-    adding = spawn(service.add("/user/a", {"target": TARGET}), "add")
+    adding = spawn(service.add(Route("/user/a", TARGET)), "add")
     await workers.published.wait()
     assert not adding.done()
     workers.gate.set()
@@ -61,7 +60,7 @@ async def test_a_removed_route_is_gone_from_the_store_then_from_every_worker() -
     log: list[str] = []
     workers = RecordingWorkers(log)
     service = await opened(store=RecordingStore(log), workers=workers)
-    await service.add("/user/a", {"target": TARGET})
+    await service.add(Route("/user/a", TARGET))
     del log[:], workers.changes[:]
     await service.remove("/user/a/")
     assert log == ["delete", "publish", "acknowledged"]
@@ -72,31 +71,22 @@ async def test_a_removed_route_is_gone_from_the_store_then_from_every_worker() -
 async def test_a_route_keeps_what_was_posted_and_its_options() -> None:
     service = await opened()
     data = {"target": TARGET, "jupyterhub": True, "nested": {"a": [1]}}
-    await service.add("/a", data, RouteOptions(strip_prefix=True))
+    await service.add(Route("/a", TARGET, data, RouteOptions(strip_prefix=True)))
     data["later"] = "not kept"
     route = service.get("/a").route
     assert route.data == {"target": TARGET, "jupyterhub": True, "nested": {"a": [1]}}
     assert route.options.strip_prefix
 
 
-@pytest.mark.parametrize("data", [{}, {"target": None}, {"target": 1}, {"target": ["x"]}])
-async def test_a_route_needs_a_string_target(data: dict[str, object]) -> None:
-    workers = RecordingWorkers()
-    service = await opened(workers=workers)
-    with pytest.raises(RouteError, match="target"):
-        await service.add("/a", data)
-    assert workers.changes == []
-
-
 async def test_a_failing_store_changes_nothing_and_the_service_goes_on() -> None:
     store, workers = RecordingStore(), RecordingWorkers()
     service = await opened(store=store, workers=workers)
-    await service.add("/kept", {"target": TARGET})
+    await service.add(Route("/kept", TARGET))
     before, moment = len(workers.changes), service.get("/kept").last_activity
     store.failing = StoreError("the store is full")
     changes: list[Awaitable[None]] = [
-        service.add("/new", {"target": TARGET}),
-        service.add("/kept", {"target": OTHER}),
+        service.add(Route("/new", TARGET)),
+        service.add(Route("/kept", OTHER)),
         service.remove("/kept"),
     ]
     for change in changes:
@@ -115,7 +105,7 @@ async def test_a_cancelled_caller_leaves_no_change_half_done() -> None:
     store = RecordingStore(log)
     service = await opened(store=store, workers=RecordingWorkers(log))
     store.gate.clear()
-    adding = spawn(service.add("/a", {"target": TARGET}), "add")
+    adding = spawn(service.add(Route("/a", TARGET)), "add")
     await store.reached.wait()
     adding.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -138,7 +128,7 @@ async def test_removing_what_is_not_there_says_so() -> None:
 async def test_routes_of_the_store_are_served_after_a_restart() -> None:
     store = RecordingStore()
     first = await opened(store=store)
-    await first.add("/a", {"target": TARGET, "user": "a"})
+    await first.add(Route("/a", TARGET, {"target": TARGET, "user": "a"}))
     again = await opened(store=store)
     assert again.get("/a").route == first.get("/a").route
 
@@ -146,43 +136,43 @@ async def test_routes_of_the_store_are_served_after_a_restart() -> None:
 async def test_initial_routes_are_ordinary_ones() -> None:
     service = await opened(initial=[Route("/", TARGET)])
     assert service.get("/").route.data == {"target": TARGET}
-    await service.add("/", {"target": OTHER})
+    await service.add(Route("/", OTHER))
     await service.remove("/")
     assert served(service) == {}
 
 
-async def test_an_initial_route_does_not_displace_a_fixed_one() -> None:
-    service = await opened(fixed("/"), initial=[Route("/", OTHER)])
+async def test_an_initial_route_does_not_displace_one_of_the_file() -> None:
+    service = await opened(of_file("/"), initial=[Route("/", OTHER)])
     assert served(service) == {"/": TARGET}
-    await service.replace_fixed([])
+    await service.replace_file_routes([])
     assert served(service) == {}
 
 
-# --- fixed routes ---
+# --- routes of the file ---
 
 
-async def test_a_fixed_route_can_be_neither_replaced_nor_removed() -> None:
+async def test_a_route_of_the_file_can_be_neither_replaced_nor_removed() -> None:
     store, workers = RecordingStore(), RecordingWorkers()
-    service = await opened(fixed("/docs"), store=store, workers=workers)
-    with pytest.raises(RouteFixedError, match=r"/docs stands in routes\.yaml"):
-        await service.add("/docs/", {"target": OTHER})
-    with pytest.raises(RouteFixedError):
+    service = await opened(of_file("/docs"), store=store, workers=workers)
+    with pytest.raises(FileRouteError, match=r"/docs stands in routes\.yaml"):
+        await service.add(Route("/docs/", OTHER))
+    with pytest.raises(FileRouteError):
         await service.remove("/docs")
     assert (store.log, workers.changes) == ([], [])
     assert service.get("/docs").route.data == {"target": TARGET}
 
 
-async def test_a_fixed_route_shadows_a_stored_one_which_returns_after_it() -> None:
+async def test_a_route_of_the_file_shadows_a_stored_one_which_returns_after_it() -> None:
     workers = RecordingWorkers()
     service = await opened(workers=workers)
-    await service.add("/a", {"target": OTHER})
+    await service.add(Route("/a", OTHER))
     del workers.changes[:]
-    await service.replace_fixed([fixed("/a")])
+    await service.replace_file_routes([of_file("/a")])
     assert served(service) == {"/a": TARGET}
     assert len(service) == 1
-    with pytest.raises(RouteFixedError):
+    with pytest.raises(FileRouteError):
         await service.remove("/a")
-    await service.replace_fixed([])
+    await service.replace_file_routes([])
     assert served(service) == {"/a": OTHER}
     assert [[route.target for route in put] for put, _ in workers.changes] == [[TARGET], [OTHER]]
     assert all(delete == () for _, delete in workers.changes)
@@ -193,7 +183,7 @@ async def test_a_change_is_sent_before_the_one_ahead_of_it_is_acknowledged() -> 
     service = await opened(workers=workers)
     workers.gate.clear()
     async with asyncio.TaskGroup() as tasks:
-        adding = [tasks.create_task(service.add(key, {"target": TARGET})) for key in ("/a", "/b")]
+        adding = [tasks.create_task(service.add(Route(key, TARGET))) for key in ("/a", "/b")]
         removing = tasks.create_task(service.remove("/a"))
         async with asyncio.timeout(30):
             while len(workers.changes) < 3:  # noqa: ASYNC110
@@ -204,31 +194,33 @@ async def test_a_change_is_sent_before_the_one_ahead_of_it_is_acknowledged() -> 
     assert sent == [(["/a"], []), (["/b"], []), ([], ["/a"])]
 
 
-async def test_replacing_fixed_routes_publishes_the_differences_as_one_change() -> None:
+async def test_replacing_file_routes_publishes_the_differences_as_one_change() -> None:
     workers = RecordingWorkers()
-    same, moved = fixed("/same"), fixed("/moved")
-    service = await opened(same, moved, fixed("/gone"), workers=workers)
-    await service.replace_fixed([same, fixed("/moved", OTHER), fixed("hub.example.org/new/")])
+    same, moved = of_file("/same"), of_file("/moved")
+    service = await opened(same, moved, of_file("/gone"), workers=workers)
+    await service.replace_file_routes(
+        [same, of_file("/moved", OTHER), of_file("hub.example.org/new/")]
+    )
     ((put, delete),) = workers.changes
     assert {(route.key, route.target) for route in put} == {
         ("/moved", OTHER),
         ("hub.example.org/new", TARGET),
     }
     assert delete == ("/gone",)
-    assert all(route.fixed for route in put)
+    assert all(route.source is Source.FILE for route in put)
 
 
-async def test_replacing_fixed_routes_by_the_same_publishes_nothing() -> None:
+async def test_replacing_file_routes_by_the_same_publishes_nothing() -> None:
     workers = RecordingWorkers()
-    service = await opened(fixed("/a"), fixed("/b"), workers=workers)
-    await service.replace_fixed([fixed("/b/"), fixed("/a")])
+    service = await opened(of_file("/a"), of_file("/b"), workers=workers)
+    await service.replace_file_routes([of_file("/b/"), of_file("/a")])
     assert workers.changes == []
 
 
-async def test_two_spellings_of_one_fixed_route_are_refused_and_nothing_changes() -> None:
-    service = await opened(fixed("/a"))
+async def test_two_spellings_of_one_route_of_the_file_are_refused_and_nothing_changes() -> None:
+    service = await opened(of_file("/a"))
     with pytest.raises(ConfigError, match="twice"):
-        await service.replace_fixed([fixed("/b"), fixed("/b/")])
+        await service.replace_file_routes([of_file("/b"), of_file("/b/")])
     assert served(service) == {"/a": TARGET}
 
 
@@ -238,16 +230,16 @@ async def test_two_spellings_of_one_fixed_route_are_refused_and_nothing_changes(
 async def test_adding_and_replacing_count_as_activity() -> None:
     service = await opened()
     started = time.time()
-    await service.add("/a", {"target": TARGET})
+    await service.add(Route("/a", TARGET))
     first = service.get("/a").last_activity
     assert started <= first <= time.time()
-    await service.add("/a", {"target": OTHER})
+    await service.add(Route("/a", OTHER))
     assert service.get("/a").last_activity > first
 
 
 async def test_the_latest_activity_wins_and_unknown_keys_are_ignored() -> None:
-    service = await opened(fixed("/fixed"))
-    await service.add("/a", {"target": TARGET})
+    service = await opened(of_file("/fixed"))
+    await service.add(Route("/a", TARGET))
     later = time.time() + 100
     service.record({"/a": later, "/fixed": later + 1, "/gone": later})
     service.record({"/a": later - 50})
@@ -260,8 +252,8 @@ async def test_the_latest_activity_wins_and_unknown_keys_are_ignored() -> None:
 async def test_the_store_hears_only_of_newer_activity() -> None:
     store = RecordingStore()
     service = await opened(store=store)
-    await service.add("/a", {"target": TARGET})
-    await service.add("/b", {"target": TARGET})
+    await service.add(Route("/a", TARGET))
+    await service.add(Route("/b", TARGET))
     later = time.time() + 100
     service.record({"/a": later, "/b": 1.0, "/gone": later})
     assert store.noted == [{"/a": later}]
@@ -282,21 +274,21 @@ async def test_activity_from_before_a_restart_holds_unless_a_clock_was_ahead() -
 
 async def test_activity_does_not_outlive_its_route() -> None:
     service = await opened()
-    await service.add("/a", {"target": TARGET})
+    await service.add(Route("/a", TARGET))
     service.record({"/a": time.time() + 1000})
     await service.remove("/a")
-    await service.add("/a", {"target": TARGET})
+    await service.add(Route("/a", TARGET))
     assert service.get("/a").last_activity <= time.time()
 
 
 async def test_a_route_removed_while_all_are_read_is_left_out() -> None:
     service = await opened()
     for name in "abc":
-        await service.add(f"/{name}", {"target": TARGET})
+        await service.add(Route(f"/{name}", TARGET))
     reading = service.all()
     seen = [next(reading).route.key]
     await service.remove("/b")
-    await service.add("/d", {"target": TARGET})
+    await service.add(Route("/d", TARGET))
     assert seen + [live.route.key for live in reading] == ["/a", "/c"]
 
 
@@ -343,7 +335,7 @@ async def test_parallel_changes_leave_every_worker_with_the_same_table() -> None
         for _ in range(12):
             key = f"/user/{chance.randrange(40)}"
             if chance.random() < 0.6:
-                await service.add(key, {"target": f"http://127.0.0.1:{chance.randrange(1, 65536)}"})
+                await service.add(Route(key, f"http://127.0.0.1:{chance.randrange(1, 65536)}"))
             else:
                 with suppress(RouteNotFoundError):
                     await service.remove(key)

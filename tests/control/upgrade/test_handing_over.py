@@ -17,7 +17,9 @@ from hubgate.control.web.guard import Guard
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.settings import Settings
 from tests.control.recording import RecordingStore, RecordingWorkers
+from tests.control.routes.shared_table import SharedStore, SharedTable
 from tests.control.serving import PATIENCE
+from tests.control.waiting import until
 
 SETTINGS = Settings(store="memory:")
 
@@ -66,3 +68,25 @@ async def test_a_reload_that_comes_meanwhile_is_answered(monkeypatch: pytest.Mon
     handover = await asyncio.wait_for(handing, PATIENCE)
     assert endpoint.outcome == Outcome()
     assert handover.revision == 7
+
+
+async def test_workers_are_given_away_only_when_no_change_of_others_can_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(signals, "hold_signals", hold_no_signals)
+    store = SharedStore(SharedTable())
+    service = RouteService(store, RecordingWorkers())
+    await service.open((), ())
+    await until(lambda: store.following)
+
+    class Workers(NoWorkers):
+        async def hand_over(self) -> list[HandedWorker]:
+            assert not store.following
+            return []
+
+    supervisor = Supervisor(SETTINGS, lambda: SETTINGS, cast(Ground, None))
+    pool = cast(WorkerPool, Workers())
+    parts = Parts(service, pool, (), Guard(None))
+    supervisor._reloader = Reloader(SETTINGS, lambda: SETTINGS, parts, {})
+    await supervisor._hand_over(cast(Listeners, NoListeners()), [], pool, service)
+    assert store.closed

@@ -11,7 +11,7 @@ EXAMPLE = Path(__file__).parents[3] / "routes.yaml"
 
 def test_the_example_works() -> None:
     settings = load(EXAMPLE, {}, {})
-    assert [route.key for route in settings.fixed_routes] == ["/"]
+    assert [route.key for route in settings.file_routes] == ["/"]
 
 
 def test_the_example_names_every_key() -> None:

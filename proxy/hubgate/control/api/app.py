@@ -8,18 +8,19 @@ from aiohttp import web
 from hubgate.control.api.access import access_middleware
 from hubgate.control.api.dates import milliseconds, parse_moment
 from hubgate.control.api.openapi import description
-from hubgate.control.api.posted import read_data, read_options
+from hubgate.control.api.posted import posted_route
 from hubgate.control.api.request_path import ApiPath, decode_route, split_target
 from hubgate.control.api.table_json import json_response, shown, table_response
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.freshness import Freshness
-from hubgate.control.routes.service import LiveRoute, RouteService, Workers
+from hubgate.control.routes.live_table import LiveRoute
+from hubgate.control.routes.service import RouteService, Workers
 from hubgate.control.web.guard import Guard
 from hubgate.control.web.pages import Pages, by_method
 from hubgate.control.web.protocol import handler_args
 from hubgate.control.web.responses import Handler, not_allowed, plain
 from hubgate.errors import RouteError
-from hubgate.model import ForwardRules, RouteOptions
+from hubgate.model import ForwardRules
 from hubgate.routing.keys import clean_host, join_key, split_key
 from hubgate.settings import Settings
 
@@ -81,14 +82,10 @@ class RoutesApi:
     async def _post(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
         key = self._key(path, route)
         try:
-            data = read_data(await request.read())
+            body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return plain(413, f"the body is larger than {MAX_BODY} bytes")
-        options = read_options(data) if self._rules.native_routes else RouteOptions()
-        if self._rules.host_routing and key != "/":
-            # CHP shows which host such a route is for.
-            data["host"] = key.split("/")[1]
-        await self._service.add(key, data, options)
+        await self._service.add(posted_route(body, key, self._rules))
         self._metrics.count("api_route_add")
         return plain(201)
 

@@ -5,11 +5,21 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from hubgate.errors import ConfigError, RouteError
-from hubgate.model import Headers, RouteOptions
+from hubgate.model import PLAIN, ForwardRules, Headers, Route, RouteOptions
 from hubgate.settings.urls import check_header, check_target
 
 MAX_DEPTH = 64
 """How deep a route's data may nest: far beyond any use, far below Python's recursion limit."""
+
+
+def posted_route(body: bytes, key: str, rules: ForwardRules) -> Route:
+    """Return the route that `body`, posted for `key`, stands for; raises RouteError."""
+    data = read_data(body)
+    options = read_options(data) if rules.native_routes else PLAIN
+    if rules.host_routing and key != "/":
+        # CHP shows which host such a route is for.
+        data["host"] = key.split("/")[1]
+    return Route(key, data["target"], data, options)
 
 
 def read_data(body: bytes) -> dict[str, Any]:

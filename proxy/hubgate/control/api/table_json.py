@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from hubgate.control.api.dates import format_moment
-from hubgate.control.routes.service import LiveRoute
+from hubgate.control.routes.live_table import LiveRoute
 from hubgate.route_data import RouteData
 
 ROUTES_PER_SLICE = 250

@@ -3,23 +3,23 @@
 import asyncio
 import logging
 import re
-import time
-from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from hubgate.control.handover import HandedRoutes
+from hubgate.control.routes.following import Follower, OwnWrites
+from hubgate.control.routes.live_table import Difference, LiveRoute, LiveTable
 from hubgate.errors import (
     ConfigError,
+    FileRouteError,
     HubgateError,
     RouteError,
-    RouteFixedError,
     RouteNotFoundError,
 )
-from hubgate.model import PLAIN, Route, RouteOptions
+from hubgate.model import PLAIN, Route, Source
 from hubgate.route_data import RouteData
 from hubgate.routing.keys import clean_key
-from hubgate.store.base import RouteStore
+from hubgate.store.base import RouteStore, StoreChange, Written
 from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.routes")
@@ -39,77 +39,79 @@ class Workers(Protocol):
         """Ask every live worker for its report now; return when they are in (1 s at most)."""
 
 
-@dataclass(frozen=True, slots=True)
-class LiveRoute:
-    """A route as it is served now; `last_activity` is in seconds since the epoch."""
-
-    route: Route
-    last_activity: float
-
-
 class RouteService:
     """Holds the current table; every change goes store, then workers, then back to the caller.
 
-    Fixed routes (routes.yaml) shadow stored ones (the API's) with the same key.
+    Routes of the file (routes.yaml) shadow stored ones (the API's) with the same key.
     """
 
     def __init__(self, store: RouteStore, workers: Workers) -> None:
         self._store = store
         self._workers = workers
         self._writing = asyncio.Lock()
-        self._stored: dict[str, Route] = {}
-        self._fixed: dict[str, Route] = {}
-        # Its keys are exactly those of the routes served now.
-        self._activity: dict[str, float] = {}
+        self._table = LiveTable()
+        self._own = OwnWrites()
+        self._follower = Follower(store, self._take)
 
     def __repr__(self) -> str:
-        return f"<RouteService {len(self._stored)} stored, {len(self._fixed)} fixed>"
+        return f"<RouteService {self._table}>"
 
     def __len__(self) -> int:
-        return len(self._activity)
+        return len(self._table)
 
     async def open(
         self,
-        fixed: Iterable[Route],
+        file_routes: Iterable[Route],
         initial: Iterable[Route],
         handed: HandedRoutes = _NOTHING,
     ) -> None:
-        """Load the store, then lay `fixed` over it and add `initial` as the API would.
+        """Load the store, then lay `file_routes` over it and add `initial` as the API would.
 
         What an older release `handed` over was stored, but a store in memory has to be given it
-        again. Nothing is published: no worker lives yet. Raises StoreError and ConfigError.
+        again; in a shared one others may have changed it since. Nothing is published: no worker
+        lives yet. From now on what others change in the store is served too. Raises StoreError
+        and ConfigError.
         """
         await self._store.open()
-        self._stored = {route.key: route for route in await self._store.load()}
-        for route in handed.stored:
-            if self._stored.get(route.key) != route:
+        stored = {route.key: route for route in await self._store.load()}
+        for route in () if self._store.shared else handed.stored:
+            if stored.get(route.key) != route:
                 await self._store.put(route)
-                self._stored[route.key] = route
-        self._fixed = _fixed_table(fixed)
+                stored[route.key] = route
+        of_file = _file_table(file_routes)
         for route in initial:
-            await self._add_initial(replace(_complete(route), key=clean_key(route.key)))
-        now, known = time.time(), {**self._store.last_activity(), **handed.activity}
-        # A clock that was ahead must not keep a route active until it is right.
-        self._activity = {
-            key: min(known.get(key, now), now) for key in [*self._stored, *self._fixed]
-        }
+            row = _row(route, Source.API)
+            if row.key in of_file:
+                log.warning("route %r of the command line is fixed by routes.yaml", row.key)
+                continue
+            await self._put(row)
+            stored[row.key] = row
+        known = {**self._store.last_activity(), **handed.activity}
+        self._table.begin({Source.FILE: of_file, Source.API: stored}, known)
+        self._follower.start()
+
+    async def stop_following(self) -> None:
+        """Take no notice any more of what others change; the next who loads the store does."""
+        await self._follower.stop()
 
     def hand_over(self) -> HandedRoutes:
         """Return all there is, for a newer release."""
-        stored, fixed = tuple(self._stored.values()), tuple(self._fixed.values())
-        return HandedRoutes(stored, fixed, dict(self._activity))
+        table = self._table
+        stored, of_file = (tuple(table.of(each).values()) for each in (Source.API, Source.FILE))
+        return HandedRoutes(stored, of_file, dict(table.activity))
 
     async def close(self) -> None:
         """Wait for the change under way, then release the store; routes can still be read.
 
         To call it again does nothing. Raises StoreError.
         """
+        await self._follower.stop()
         async with self._writing:
             await self._store.close()
 
     def snapshot(self) -> tuple[Route, ...]:
         """Return every route served now; all changes published so far are in it."""
-        return tuple({**self._stored, **self._fixed}.values())
+        return self._table.snapshot()
 
     def all(self) -> Iterator[LiveRoute]:
         """Yield the routes of this moment, each with its latest activity.
@@ -117,130 +119,132 @@ class RouteService:
         The iteration may be spread over many turns of the event loop; a route removed
         meanwhile is left out.
         """
-        return self._live(self.snapshot())
+        return self._table.all()
 
     def get(self, path: str) -> LiveRoute:
         """Return the route with that key; raises RouteNotFoundError, RouteError for a bad key."""
-        key = clean_key(path)
-        route = self._fixed.get(key) or self._stored.get(key)
-        if route is None:
-            raise RouteNotFoundError(f"there is no route {key}")
-        return LiveRoute(route, self._activity[key])
+        return self._table.get(clean_key(path))
 
-    async def add(self, path: str, data: Mapping[str, Any], options: RouteOptions = PLAIN) -> None:
-        """Add or replace a route; it is stored and live in every worker when this returns.
+    async def add(self, route: Route) -> None:
+        """Add or replace a route of the API; it is stored and in every worker when this returns.
 
-        `data` must hold a string `target`. Adding counts as activity. Raises RouteError,
-        RouteFixedError, or StoreError, after which nothing has changed.
+        Adding counts as activity. Raises RouteError for a bad key, FileRouteError, or
+        StoreError, after which nothing has changed.
         """
-        target = data.get("target")
-        if not isinstance(target, str):
-            raise RouteError('a route needs a "target" that is a string, such as http://HOST:PORT')
-        route = Route(clean_key(path), target, RouteData.of(data), _shared(options))
-        await _uncut(self._add(route))
+        await _uncut(self._add(_row(route, Source.API)))
 
     async def remove(self, path: str) -> None:
         """Remove a route; no worker matches it any more when this returns.
 
-        Raises RouteNotFoundError, RouteFixedError, or StoreError, after which nothing has
+        Raises RouteNotFoundError, FileRouteError, or StoreError, after which nothing has
         changed.
         """
         await _uncut(self._remove(clean_key(path)))
 
-    async def replace_fixed(self, routes: Iterable[Route]) -> None:
-        """Make `routes` the fixed ones; only what differs is published, as one change.
+    async def replace_file_routes(self, routes: Iterable[Route]) -> None:
+        """Make `routes` those of the file; only what differs is published, as one change.
 
-        A stored route whose fixed namesake went is served again. Raises ConfigError.
+        A stored route whose namesake in the file went is served again. Raises ConfigError.
         """
-        await _uncut(self._replace_fixed(_fixed_table(routes)))
+        await _uncut(self._replace_file_routes(_file_table(routes).values()))
 
     def record(self, activity: Mapping[str, float]) -> None:
         """Merge activity (key: seconds since the epoch): the latest wins, unknown keys do not."""
-        known = self._activity
-        newer = {key: at for key, at in activity.items() if key in known and at > known[key]}
-        known.update(newer)
-        self._store.note_activity(newer)
+        self._store.note_activity(self._table.record(activity))
 
     async def _add(self, route: Route) -> None:
         async with self._writing:
-            self._refuse_fixed(route.key)
+            self._refuse_file_route(route.key)
+            written = await self._put(route)
+            self._table.change(Source.API, [route], ())
             # Its moment: after a restart a route shows the one it showed before.
-            self._activity[route.key] = await self._store.put(route)
-            self._stored[route.key] = route
-            applied = self._workers.publish([route], [])
+            self._table.touch(route.key, written.moment)
+            applied = self._workers.publish([route], ())
         # The next change may follow on its heels: workers take them in the order they were sent.
         await applied
-        log.info("route added: %r -> %r", route.key, _SECRET.sub("//...@", route.target))
+        log.info("route added: %r -> %r", route.key, _hidden(route.target))
 
     async def _remove(self, key: str) -> None:
         async with self._writing:
-            self._refuse_fixed(key)
-            if key not in self._stored:
+            self._refuse_file_route(key)
+            if key not in self._table.of(Source.API):
                 raise RouteNotFoundError(f"there is no route {key}")
-            await self._store.delete(key)
-            del self._stored[key], self._activity[key]
-            applied = self._workers.publish([], [key])
+            written = await self._store.delete(key)
+            self._own.note(key, written.revision)
+            difference = self._table.change(Source.API, (), [key])
+            applied = self._workers.publish(difference.put, difference.delete)
         await applied
         log.info("route removed: %r", key)
 
-    async def _replace_fixed(self, fixed: dict[str, Route]) -> None:
+    async def _replace_file_routes(self, routes: Collection[Route]) -> None:
         async with self._writing:
-            gone = [key for key in self._fixed if key not in fixed]
-            put = [route for key, route in fixed.items() if self._fixed.get(key) != route]
-            put += [self._stored[key] for key in gone if key in self._stored]
-            delete = [key for key in gone if key not in self._stored]
-            if not put and not delete:
+            difference = self._table.replace(Source.FILE, routes)
+            if not difference:
                 return
-            self._fixed = fixed
-            self._mark(put, delete)
-            applied = self._workers.publish(put, delete)
+            applied = self._workers.publish(difference.put, difference.delete)
         await applied
+        put, delete = difference.put, difference.delete
         log.info("fixed routes: %d put, %d removed", len(put), len(delete))
 
-    def _mark(self, put: Iterable[Route], delete: Iterable[str]) -> None:
-        now = time.time()
-        for route in put:
-            self._activity.setdefault(route.key, now)
-        for key in delete:
-            del self._activity[key]
+    async def _put(self, route: Route) -> Written:
+        written = await self._store.put(route)
+        self._own.note(route.key, written.revision)
+        return written
 
-    async def _add_initial(self, route: Route) -> None:
-        if route.key in self._fixed:
-            log.warning("route %r of the command line is fixed by routes.yaml", route.key)
-            return
-        await self._store.put(route)
-        self._stored[route.key] = route
+    async def _take(self, change: StoreChange) -> None:
+        """Make a change of others ours: in the store it is already."""
+        async with self._writing:
+            if change.whole:
+                routes = await self._store.load()
+                self._own.forget()
+                difference = self._table.replace(Source.API, routes)
+            else:
+                change = self._own.newer(change)
+                difference = self._table.change(Source.API, change.put, change.delete)
+            if not difference:
+                return
+            applied = self._workers.publish(difference.put, difference.delete)
+        # Not awaited here: a worker that hangs would keep the next change from all others.
+        spawn(_taken(applied, difference), "change of others")
 
-    def _refuse_fixed(self, key: str) -> None:
-        if key in self._fixed:
-            raise RouteFixedError(f"route {key} stands in routes.yaml: change it there")
-
-    def _live(self, routes: Iterable[Route]) -> Iterator[LiveRoute]:
-        for route in routes:
-            if (moment := self._activity.get(route.key)) is not None:
-                yield LiveRoute(route, moment)
+    def _refuse_file_route(self, key: str) -> None:
+        if key in self._table.of(Source.FILE):
+            raise FileRouteError(f"route {key} stands in routes.yaml: change it there")
 
 
-def _fixed_table(routes: Iterable[Route]) -> dict[str, Route]:
+def _file_table(routes: Iterable[Route]) -> dict[str, Route]:
     table: dict[str, Route] = {}
     for route in routes:
         try:
-            key = clean_key(route.key)
+            row = _row(route, Source.FILE)
         except RouteError as error:
             raise ConfigError(f"routes: {route.key}: {error}") from None
-        if key in table:
+        if row.key in table:
             raise ConfigError(f"routes: {route.key} is there twice: keep one of them")
-        table[key] = replace(_complete(route), key=key, fixed=True)
+        table[row.key] = row
     return table
 
 
-def _complete(route: Route) -> Route:
-    data = {**route.data, "target": route.target}
-    return replace(route, data=RouteData.of(data), options=_shared(route.options))
+def _row(route: Route, source: Source) -> Route:
+    """Return `route` as the table has it: its data holds the target, and most share options."""
+    data = RouteData.of({**route.data, "target": route.target})
+    options = PLAIN if route.options == PLAIN else route.options
+    return Route(clean_key(route.key), route.target, data, options, source)
 
 
-def _shared(options: RouteOptions) -> RouteOptions:
-    return PLAIN if options == PLAIN else options
+async def _taken(applied: Awaitable[None], difference: Difference) -> None:
+    await applied
+    match difference:
+        case Difference((route,), ()):
+            log.info("route added elsewhere: %r -> %r", route.key, _hidden(route.target))
+        case Difference((), (key,)):
+            log.info("route removed elsewhere: %r", key)
+        case Difference(put, delete):
+            log.info("routes changed elsewhere: %d put, %d removed", len(put), len(delete))
+
+
+def _hidden(target: str) -> str:
+    return _SECRET.sub("//...@", target)
 
 
 async def _uncut(change: Coroutine[Any, Any, None]) -> None:

@@ -13,6 +13,7 @@ from hubgate.model import (
     Route,
     RouteOptions,
     ServerTLS,
+    Source,
     Timeouts,
     WorkerConfig,
 )
@@ -46,14 +47,14 @@ def resolve(
         store=anchor_store(file.store, folder),
         workers=worker_count(file.workers),
         worker=_worker(file, folder, secret),
-        fixed_routes=routes,
+        file_routes=routes,
         pid_file=_at(folder, file.pid_file),
         config_file=path,
         log_level=file.log_level,
     )
 
 
-def fixed_route(key: str, entry: schema.RouteEntry) -> Route:
+def file_route(key: str, entry: schema.RouteEntry) -> Route:
     """Return the route that an entry of routes.yaml stands for."""
     data: dict[str, object] = {"target": entry.target}
     if entry.strip_prefix:
@@ -61,7 +62,7 @@ def fixed_route(key: str, entry: schema.RouteEntry) -> Route:
     if entry.headers:
         data["headers"] = dict(entry.headers)
     options = RouteOptions(entry.strip_prefix, entry.headers)
-    return Route(key, entry.target, data, options, fixed=True)
+    return Route(key, entry.target, data, options, source=Source.FILE)
 
 
 def _listen(listen: schema.Listen, folder: str) -> tuple[Address, ...]:

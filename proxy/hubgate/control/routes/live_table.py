@@ -1,0 +1,136 @@
+"""The current routes of every source, which of them are served, and when they were active."""
+
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+from hubgate.errors import RouteNotFoundError
+from hubgate.model import Route, Source
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRoute:
+    """A route as it is served now; `last_activity` is in seconds since the epoch."""
+
+    route: Route
+    last_activity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a change makes of the routes served: those to put, the keys to delete."""
+
+    put: tuple[Route, ...]
+    delete: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.put or self.delete)
+
+
+class LiveTable:
+    """Every route by source and key; of those with one key, the first source's is served.
+
+    Activity is known for exactly the routes served. Keys are clean already.
+    """
+
+    def __init__(self) -> None:
+        self._routes: dict[Source, dict[str, Route]] = {source: {} for source in Source}
+        self._activity: dict[str, float] = {}
+
+    def __repr__(self) -> str:
+        counts = [f"{len(routes)} {source.value}" for source, routes in self._routes.items()]
+        return f"<LiveTable {len(self)} served: {', '.join(counts)}>"
+
+    def __len__(self) -> int:
+        return len(self._activity)
+
+    def begin(self, routes: Mapping[Source, dict[str, Route]], known: Mapping[str, float]) -> None:
+        """Hold `routes`, by source and key, and nothing else; `known` is their activity so far.
+
+        A clock that was ahead must not keep a route active until it is right.
+        """
+        self._routes = {source: dict(routes.get(source, {})) for source in Source}
+        now = time.time()
+        keys = chain.from_iterable(reversed(self._routes.values()))
+        self._activity = {key: min(known.get(key, now), now) for key in keys}
+
+    @property
+    def activity(self) -> Mapping[str, float]:
+        """When each route was last active, by key, in seconds since the epoch."""
+        return self._activity
+
+    def of(self, source: Source) -> Mapping[str, Route]:
+        """Return the routes of `source`, by key, whether they are served or not."""
+        return self._routes[source]
+
+    def snapshot(self) -> tuple[Route, ...]:
+        """Return every route served."""
+        served: dict[str, Route] = {}
+        for source in reversed(Source):
+            served |= self._routes[source]
+        return tuple(served.values())
+
+    def all(self) -> Iterator[LiveRoute]:
+        """Yield the routes of this moment; one that goes before its turn is left out."""
+        for route in self.snapshot():
+            if (moment := self._activity.get(route.key)) is not None:
+                yield LiveRoute(route, moment)
+
+    def get(self, key: str) -> LiveRoute:
+        """Return the route served under `key`; raises RouteNotFoundError."""
+        route = self._served(key)
+        if route is None:
+            raise RouteNotFoundError(f"there is no route {key}")
+        return LiveRoute(route, self._activity[key])
+
+    def change(self, source: Source, put: Iterable[Route], delete: Iterable[str]) -> Difference:
+        """Delete and put routes of `source`; return what that changes in what is served.
+
+        A route served from now on was active now, unless one with its key was served before.
+        Keys that are not there may be deleted.
+        """
+        routes = self._routes[source]
+        fresh = {route.key: route for route in put}
+        gone = [key for key in delete if key not in fresh and key in routes]
+        before = {key: self._served(key) for key in (*fresh, *gone)}
+        routes.update(fresh)
+        for key in gone:
+            del routes[key]
+        return self._differing(before)
+
+    def replace(self, source: Source, routes: Collection[Route]) -> Difference:
+        """Make `routes` all there is of `source`; return what that changes in what is served."""
+        kept = {route.key for route in routes}
+        return self.change(source, routes, [key for key in self._routes[source] if key not in kept])
+
+    def touch(self, key: str, moment: float) -> None:
+        """Note that a route served was active at `moment`, whatever was known before."""
+        self._activity[key] = moment
+
+    def record(self, activity: Mapping[str, float]) -> dict[str, float]:
+        """Merge `activity`: the latest wins, unknown keys do not; return what was newer."""
+        known = self._activity
+        newer = {key: at for key, at in activity.items() if key in known and at > known[key]}
+        known.update(newer)
+        return newer
+
+    def _served(self, key: str) -> Route | None:
+        for routes in self._routes.values():
+            if (route := routes.get(key)) is not None:
+                return route
+        return None
+
+    def _differing(self, before: Mapping[str, Route | None]) -> Difference:
+        put, delete, now = [], [], time.time()
+        for key, old in before.items():
+            new = self._served(key)
+            if new == old:
+                continue
+            if new is None:
+                del self._activity[key]
+                delete.append(key)
+            else:
+                self._activity.setdefault(key, now)
+                put.append(new)
+        return Difference(tuple(put), tuple(delete))

@@ -1,0 +1,141 @@
+"""A table in memory that several stores share, each with a service of its own."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+
+from hubgate.errors import StoreError
+from hubgate.model import Route
+from hubgate.store.base import StoreChange, Written
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One change of the log, and who is not to be told of it."""
+
+    change: StoreChange
+    writer: "SharedStore | None"
+
+
+class SharedTable:
+    """The routes, and the log of all changes; a revision is a place in it."""
+
+    def __init__(self) -> None:
+        self.routes: dict[str, Route] = {}
+        self.log: list[Entry] = []
+        self.grown = asyncio.Condition()
+
+    async def write(
+        self, writer: "SharedStore | None", put: tuple[Route, ...], delete: tuple[str, ...]
+    ) -> int:
+        """Make a change; return its revision."""
+        for key in delete:
+            self.routes.pop(key, None)
+        self.routes |= {route.key: route for route in put}
+        self.log.append(Entry(StoreChange(len(self.log) + 1, put, delete), writer))
+        revision = len(self.log)
+        async with self.grown:
+            self.grown.notify_all()
+        return revision
+
+
+class SharedStore:
+    """One service's way to the table, with gates where a network would take its time.
+
+    `sent` shut holds writes up before they are in the table, `answered` after that, and
+    `delivered` what others changed. `losing` an answer, a write fails though it is done.
+    """
+
+    shared = True
+
+    def __init__(self, table: SharedTable) -> None:
+        self.table = table
+        self.closed = self.losing = False
+        self.failures: list[Exception] = []
+        self.loading: list[StoreError] = []
+        self.loads = 0
+        self.sent, self.answered, self.delivered = gates = [asyncio.Event() for _ in range(3)]
+        for gate in gates:
+            gate.set()
+        self.reached = asyncio.Event()
+        self.following = False
+        self._at = 0
+
+    async def open(self) -> None:
+        """Nothing to connect to."""
+
+    async def load(self) -> list[Route]:
+        """Return all there is; changes are told from here on."""
+        if self.loading:
+            raise self.loading.pop()
+        self.loads += 1
+        self._at = len(self.table.log)
+        return list(self.table.routes.values())
+
+    async def put(self, route: Route) -> Written:
+        """Write, and answer when the gates let it."""
+        return await self._write((route,), ())
+
+    async def delete(self, key: str) -> Written:
+        """Write, and answer when the gates let it."""
+        return await self._write((), (key,))
+
+    async def _write(self, put: tuple[Route, ...], delete: tuple[str, ...]) -> Written:
+        self.reached.set()
+        await self.sent.wait()
+        revision = await self.table.write(None if self.losing else self, put, delete)
+        await self.answered.wait()
+        if self.losing:
+            raise StoreError("the answer is lost")
+        return Written(time.time(), revision)
+
+    async def changes(self) -> AsyncGenerator[StoreChange, None]:
+        """Yield the log of others from the latest load on; of our own only how far it is."""
+        self.following = True
+        try:
+            while True:
+                if self.failures:
+                    raise self.failures.pop()
+                if self._at < len(self.table.log):
+                    await self.delivered.wait()
+                    entry = self.table.log[self._at]
+                    self._at += 1
+                    own = entry.writer is self
+                    yield StoreChange(entry.change.revision) if own else entry.change
+                    continue
+                async with self.table.grown:
+                    await self.table.grown.wait_for(self._has_news)
+        finally:
+            self.following = False
+
+    def _has_news(self) -> bool:
+        return bool(self.failures) or self._at < len(self.table.log)
+
+    async def skip(self) -> None:
+        """Lose sight of what is in the log by now, as after a lost connection."""
+        self._at = len(self.table.log)
+        self.table.log.append(Entry(StoreChange(len(self.table.log) + 1, whole=True), None))
+        await self.wake()
+
+    async def fail(self, *errors: Exception) -> None:
+        """Have following fail, so many times."""
+        self.failures += errors
+        await self.wake()
+
+    async def wake(self) -> None:
+        """Have the log looked at again."""
+        async with self.table.grown:
+            self.table.grown.notify_all()
+
+    def last_activity(self) -> Mapping[str, float]:
+        """Nothing is known."""
+        return {}
+
+    def note_activity(self, activity: Mapping[str, float]) -> None:
+        """Nothing to keep it for."""
+
+    async def close(self) -> None:
+        """Note it; nobody may still follow."""
+        assert not self.following
+        self.closed = True
