@@ -15,7 +15,7 @@ import pytest
 
 from hubgate import keeper as module
 from hubgate.errors import ConfigError
-from hubgate.keeper import MOST, VARIABLE, Keeper, Ward
+from hubgate.keeper import MAX_DESCRIPTORS, VARIABLE, Keeper, KeeperClient
 from tests.control.waiting import until
 
 
@@ -27,11 +27,11 @@ async def keeper() -> AsyncIterator[Keeper]:
     one.close()
 
 
-async def meet(keeper: Keeper) -> Ward:
+async def meet(keeper: Keeper) -> KeeperClient:
     """Be a proxy, in a thread: the keeper's event loop has to go on."""
-    ward = await asyncio.to_thread(Ward.meet, {VARIABLE: keeper.path or ""})
-    assert ward is not None
-    return ward
+    client = await asyncio.to_thread(KeeperClient.connect, {VARIABLE: keeper.path or ""})
+    assert client is not None
+    return client
 
 
 def inodes(fds: list[int]) -> list[int]:
@@ -40,13 +40,13 @@ def inodes(fds: list[int]) -> list[int]:
 
 async def taken(keeper: Keeper) -> list[int]:
     """Return what a proxy that starts now gets, by inode."""
-    ward = await meet(keeper)
-    fds = ward.take()
+    client = await meet(keeper)
+    fds = client.take()
     found = inodes(fds)
     assert not any(map(os.get_inheritable, fds))
     for fd in fds:
         os.close(fd)
-    ward._connection.close()
+    client._connection.close()
     return found
 
 
@@ -56,7 +56,7 @@ async def test_what_is_entrusted_outlives_the_proxy(keeper: Keeper) -> None:
         socks = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
         expected = inodes([sock.fileno() for sock in socks])
         where = socks[0].getsockname()
-        (await meet(keeper)).entrust(sock.fileno() for sock in socks)
+        (await meet(keeper)).lend(sock.fileno() for sock in socks)
         await until(lambda: keeper.keeps)
     with socket.create_connection(where):
         assert await taken(keeper) == expected
@@ -71,27 +71,27 @@ async def test_what_is_entrusted_later_takes_the_place_of_what_was(keeper: Keepe
     before = len(os.listdir("/dev/fd"))
     for _ in range(5):
         with socket.create_server(("127.0.0.1", 0)) as sock:
-            (await meet(keeper)).entrust([sock.fileno()])
+            (await meet(keeper)).lend([sock.fileno()])
             expected = inodes([sock.fileno()])
             await until(lambda wanted=expected: inodes(keeper._kept) == wanted)  # type: ignore[misc]
-    await until(lambda: not keeper._visitors)
+    await until(lambda: not keeper._clients)
     assert len(os.listdir("/dev/fd")) == before + 1
 
 
 async def test_a_proxy_that_dies_in_between_changes_nothing(keeper: Keeper) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        (await meet(keeper)).entrust([sock.fileno()])
+        (await meet(keeper)).lend([sock.fileno()])
         await until(lambda: keeper.keeps)
         (await meet(keeper))._connection.close()
-        await until(lambda: not keeper._visitors)
+        await until(lambda: not keeper._clients)
         assert await taken(keeper) == inodes([sock.fileno()])
 
 
 async def test_as_many_as_the_kernel_takes(keeper: Keeper) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        (await meet(keeper)).entrust([sock.fileno()] * (MOST + 1))
+        (await meet(keeper)).lend([sock.fileno()] * (MAX_DESCRIPTORS + 1))
         await until(lambda: keeper.keeps)
-        assert len(await taken(keeper)) == MOST
+        assert len(await taken(keeper)) == MAX_DESCRIPTORS
 
 
 async def test_its_folder_is_for_its_user_alone(keeper: Keeper) -> None:
@@ -99,22 +99,22 @@ async def test_its_folder_is_for_its_user_alone(keeper: Keeper) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     keeper.close()
     assert not folder.exists()
-    assert Ward.meet({VARIABLE: str(folder / "keeper.sock")}) is None
+    assert KeeperClient.connect({VARIABLE: str(folder / "keeper.sock")}) is None
 
 
 def test_nobody_keeps_anything() -> None:
-    assert Ward.meet({}) is None
+    assert KeeperClient.connect({}) is None
 
 
 async def test_a_keeper_that_does_not_answer_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    monkeypatch.setattr(module, "TIMEOUT", 0.1)
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "k"))
         silent.listen()
         with pytest.raises(ConfigError, match=r"^HUBGATE_KEEPER: \S+: the hub does not .+$"):
-            Ward.meet({VARIABLE: str(tmp_path / "k")})
+            KeeperClient.connect({VARIABLE: str(tmp_path / "k")})
 
 
 # --- what others left ---

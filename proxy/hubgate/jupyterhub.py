@@ -22,9 +22,9 @@ from hubgate.tasks import spawn
 
 # Seconds a port may stay taken: the workers of a proxy that was killed need a moment to notice,
 # and the hub starts the next proxy at once.
-PORT_PATIENCE = 5.0
+PORT_TIMEOUT = 5.0
 # Seconds a stopped proxy may take: it drains for 10 s by default.
-STOP_PATIENCE = 15.0
+STOP_TIMEOUT = 15.0
 POLL = 0.1
 # After so many starts in a row that failed, its ports are given up.
 FAILED_STARTS = 3
@@ -132,10 +132,10 @@ class HubgateProxy(ConfigurableHTTPProxy):
             self._replacing.cancel()
         self._keeper.close()
         super().stop()  # type: ignore[no-untyped-call]
-        deadline = time.monotonic() + STOP_PATIENCE
+        deadline = time.monotonic() + STOP_TIMEOUT
         while self.proxy_process.poll() is None:
             if time.monotonic() > deadline:
-                self.log.warning("the proxy did not stop in %d s: killing it", STOP_PATIENCE)
+                self.log.warning("the proxy did not stop in %d s: killing it", STOP_TIMEOUT)
                 self.proxy_process.kill()
             await asyncio.sleep(POLL)
 
@@ -197,11 +197,11 @@ class HubgateProxy(ConfigurableHTTPProxy):
 
 
 async def wait_until_free(name: str, url: str) -> None:
-    """Return once nothing listens at `url`; raises ConfigError after `PORT_PATIENCE` seconds.
+    """Return once nothing listens at `url`; raises ConfigError after `PORT_TIMEOUT` seconds.
 
     A hub takes any listener on the port for its own proxy, and would go on without one.
     """
-    deadline = time.monotonic() + PORT_PATIENCE
+    deadline = time.monotonic() + PORT_TIMEOUT
     while (reason := why_taken(url)) is not None:
         if time.monotonic() > deadline:
             raise ConfigError(f"{name} {url}: {reason}")

@@ -1,6 +1,6 @@
 """Listening sockets that outlive the proxy: whoever starts it keeps them, and hands them on.
 
-The proxy opens its sockets itself, with what its settings say, and entrusts them to the keeper;
+The proxy opens its sockets itself, with what its settings say, and lends them to the keeper;
 while nobody accepts on them, connections wait. The next proxy gets them before it opens any.
 Both sides are here. They meet at a unix socket, so that it does not matter how the process was
 started in between, and one that knows nothing of all this opens its sockets as ever.
@@ -25,12 +25,12 @@ from hubgate.errors import ConfigError
 VARIABLE = "HUBGATE_KEEPER"
 
 # The kernel's limit for one message (SCM_MAX_FD); that many sockets need as many workers.
-MOST = 253
+MAX_DESCRIPTORS = 253
 MESSAGE = b"."
-PATIENCE = 10.0  # seconds
+TIMEOUT = 10.0  # seconds
 
 # Where a keeper's door is, in the folder for temporary files.
-_PREFIX, _DOOR = "hubgate-", "keeper.sock"
+_PREFIX, _SOCKET = "hubgate-", "keeper.sock"
 # A keeper needs far less time, in seconds, to be at its door.
 _NEW = 60.0
 
@@ -44,8 +44,8 @@ class Keeper:
     def __init__(self) -> None:
         self.path: str | None = None
         self._kept: list[int] = []
-        self._door: socket.socket | None = None
-        self._visitors: set[socket.socket] = set()
+        self._listener: socket.socket | None = None
+        self._clients: set[socket.socket] = set()
         self._remove_folder: weakref.finalize[..., Keeper] | None = None
 
     def __repr__(self) -> str:
@@ -63,12 +63,12 @@ class Keeper:
         _remove_abandoned()
         folder = tempfile.mkdtemp(prefix=_PREFIX)  # for this user alone
         self._remove_folder = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self._door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._door.setblocking(False)
-        self._door.bind(str(Path(folder, _DOOR)))
-        self._door.listen()
-        asyncio.get_running_loop().add_reader(self._door, self._let_in)
-        self.path = self._door.getsockname()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.setblocking(False)
+        self._listener.bind(str(Path(folder, _SOCKET)))
+        self._listener.listen()
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
+        self.path = self._listener.getsockname()
         return self.path
 
     def release(self) -> None:
@@ -79,36 +79,36 @@ class Keeper:
     def close(self) -> None:
         """Release everything and be gone."""
         self.release()
-        for visitor in list(self._visitors):
-            self._see_off(visitor)
-        if self._door is not None:
-            asyncio.get_running_loop().remove_reader(self._door)
-            self._door.close()
+        for client in list(self._clients):
+            self._disconnect(client)
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
         if self._remove_folder is not None:
             self._remove_folder()
-        self.path = self._door = self._remove_folder = None
+        self.path = self._listener = self._remove_folder = None
 
-    def _let_in(self) -> None:
-        assert self._door is not None
+    def _accept(self) -> None:
+        assert self._listener is not None
         with suppress(OSError):
-            visitor, _ = self._door.accept()
-            visitor.setblocking(False)
-            self._visitors.add(visitor)
-            asyncio.get_running_loop().add_reader(visitor, self._take, visitor)
-            socket.send_fds(visitor, [MESSAGE], self._kept)
+            client, _ = self._listener.accept()
+            client.setblocking(False)
+            self._clients.add(client)
+            asyncio.get_running_loop().add_reader(client, self._take, client)
+            socket.send_fds(client, [MESSAGE], self._kept)
 
-    def _take(self, visitor: socket.socket) -> None:
+    def _take(self, client: socket.socket) -> None:
         with suppress(OSError):
-            message, fds = _receive(visitor)
+            message, fds = _receive(client)
             if message:
                 self._kept, earlier = fds, self._kept
                 _close(earlier)
-        self._see_off(visitor)
+        self._disconnect(client)
 
-    def _see_off(self, visitor: socket.socket) -> None:
-        asyncio.get_running_loop().remove_reader(visitor)
-        self._visitors.discard(visitor)
-        visitor.close()
+    def _disconnect(self, client: socket.socket) -> None:
+        asyncio.get_running_loop().remove_reader(client)
+        self._clients.discard(client)
+        client.close()
 
 
 def _remove_abandoned() -> None:
@@ -117,23 +117,23 @@ def _remove_abandoned() -> None:
         with suppress(OSError):
             found = folder.lstat()
             mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
-            if mine and time.time() - found.st_mtime > _NEW and not _anybody_at(folder / _DOOR):
-                (folder / _DOOR).unlink()
+            if mine and time.time() - found.st_mtime > _NEW and not _listens(folder / _SOCKET):
+                (folder / _SOCKET).unlink()
                 folder.rmdir()
 
 
-def _anybody_at(door: Path) -> bool:
+def _listens(door: Path) -> bool:
     """Say whether a keeper listens there; raises OSError where there never was one."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
-        visitor.settimeout(PATIENCE)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(TIMEOUT)
         try:
-            visitor.connect(str(door))
+            client.connect(str(door))
         except ConnectionRefusedError:
             return False
         return True
 
 
-class Ward:
+class KeeperClient:
     """The side of the proxy: a connection to its keeper, for one exchange."""
 
     def __init__(self, connection: socket.socket, fds: list[int]) -> None:
@@ -141,7 +141,7 @@ class Ward:
         self._connection = connection
 
     @classmethod
-    def meet(cls, environ: Mapping[str, str]) -> "Ward | None":
+    def connect(cls, environ: Mapping[str, str]) -> "KeeperClient | None":
         """Get what the keeper has kept; None if there is no keeper, or not any more.
 
         Raises ConfigError when it does not answer.
@@ -150,7 +150,7 @@ class Ward:
         if not path:
             return None
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(PATIENCE)
+        connection.settimeout(TIMEOUT)
         try:
             connection.connect(path)
         except OSError:  # the hub is gone, and its proxy goes on
@@ -171,15 +171,15 @@ class Ward:
         fds, self._fds = self._fds, []
         return fds
 
-    def entrust(self, fds: Iterable[int]) -> None:
+    def lend(self, fds: Iterable[int]) -> None:
         """Have the keeper keep these, in place of what it had; that ends the exchange."""
         _close(self.take())
         with suppress(OSError), self._connection:
-            socket.send_fds(self._connection, [MESSAGE], list(fds)[:MOST])
+            socket.send_fds(self._connection, [MESSAGE], list(fds)[:MAX_DESCRIPTORS])
 
 
 def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:
-    message, fds, _, _ = socket.recv_fds(connection, len(MESSAGE), MOST, CLOSE_ON_EXEC)
+    message, fds, _, _ = socket.recv_fds(connection, len(MESSAGE), MAX_DESCRIPTORS, CLOSE_ON_EXEC)
     for fd in fds:
         os.set_inheritable(fd, False)
     return message, fds

@@ -62,7 +62,7 @@ class RouteOptions:
 
 
 # Of nearly every route: one object for all of them.
-PLAIN = RouteOptions()
+NO_OPTIONS = RouteOptions()
 
 
 class Source(Enum):
@@ -87,7 +87,7 @@ class Route:
     key: str
     target: str
     data: Mapping[str, Any] = field(default_factory=dict)
-    options: RouteOptions = PLAIN
+    options: RouteOptions = NO_OPTIONS
     source: Source = Source.API
 
     def __reduce__(self) -> tuple[type["Route"], tuple[object, ...]]:

@@ -14,7 +14,7 @@ from hubgate.control.api.operations import reload_page, upgrade_page
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.reload import Outcome
 from hubgate.control.routes.service import RouteService
-from hubgate.control.upgrade.rehearsal import NewCode
+from hubgate.control.upgrade.rehearsal import NewRelease
 from hubgate.control.upgrade.upgrader import Upgrader
 from hubgate.control.web.guard import Guard
 from hubgate.control.web.pages import Pages
@@ -100,7 +100,7 @@ async def _reload() -> Outcome:
     return Outcome(("routes",), ("workers",))
 
 
-async def _rehearse() -> NewCode:
+async def _rehearse() -> NewRelease:
     raise UpgradeError("there is nothing newer")
 
 

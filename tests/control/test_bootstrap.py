@@ -1,4 +1,4 @@
-"""The ground of a start and of an upgrade."""
+"""What a start, or an upgrade, does first."""
 
 import socket
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from hubgate import keeper
 from hubgate.control import bootstrap as bootstrap_module
-from hubgate.control.bootstrap import Ground
+from hubgate.control.bootstrap import Bootstrap
 from hubgate.control.handover import HandedRoutes, Handover
 from hubgate.errors import ConfigError
 from tests.control.launched import SETTINGS
@@ -29,7 +29,7 @@ LEFT = Handover(
 @pytest.fixture
 def silent_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A keeper that lets everybody in and says nothing."""
-    monkeypatch.setattr(keeper, "PATIENCE", 0.1)
+    monkeypatch.setattr(keeper, "TIMEOUT", 0.1)
     monkeypatch.setattr(bootstrap_module, "raise_descriptor_limit", lambda: None)
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "k"))
@@ -40,7 +40,7 @@ def silent_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 @pytest.mark.usefixtures("silent_hub")
 def test_a_hub_that_does_not_answer_ends_no_upgrade(caplog: pytest.LogCaptureFixture) -> None:
-    with closing(Ground(SETTINGS, LEFT)) as upgraded:
+    with closing(Bootstrap(SETTINGS, LEFT)) as upgraded:
         assert len(upgraded.sockets) == SETTINGS.workers
     [line] = caplog.messages
     assert line.startswith("upgrading without the hub: HUBGATE_KEEPER: ")
@@ -49,4 +49,4 @@ def test_a_hub_that_does_not_answer_ends_no_upgrade(caplog: pytest.LogCaptureFix
 @pytest.mark.usefixtures("silent_hub")
 def test_a_hub_that_does_not_answer_ends_a_start() -> None:
     with pytest.raises(ConfigError, match="HUBGATE_KEEPER"):
-        Ground(SETTINGS)
+        Bootstrap(SETTINGS)

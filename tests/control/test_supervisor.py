@@ -43,13 +43,13 @@ supervisor.announce = fail
 A_SIGNAL_AT_EACH_BIRTH = """
 import os, signal
 from hubgate.control import bootstrap as bootstrap_module
-give_birth = bootstrap_module.give_birth
+spawn_worker = bootstrap_module.spawn_worker
 def interrupted(sockets):
-    born = give_birth(sockets)
-    print("born", born.process.pid, flush=True)
+    spawned = spawn_worker(sockets)
+    print("spawned", spawned.process.pid, flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
-    return born
-bootstrap_module.give_birth = interrupted
+    return spawned
+bootstrap_module.spawn_worker = interrupted
 """
 
 
@@ -58,28 +58,28 @@ CHANGED_EARLY = """
 import os, pickle, sys
 from dataclasses import replace
 from pathlib import Path
-from hubgate.control.bootstrap import Ground
-give_birth = Ground.give_birth
+from hubgate.control.bootstrap import Bootstrap
+spawn_workers = Bootstrap.spawn_workers
 def changed(self):
     file = Path(sys.argv[1])
     fresh = file.with_suffix(".new")
     settings = pickle.loads(file.read_bytes())
     fresh.write_bytes(pickle.dumps(replace(settings, log_level="debug")))
     os.replace(fresh, file)
-    give_birth(self)
-Ground.give_birth = changed
+    spawn_workers(self)
+Bootstrap.spawn_workers = changed
 """
 
 # Signals that only mean something to a proxy that serves.
 TOLD_EARLY = """
 import signal
-from hubgate.control.bootstrap import Ground
-give_birth = Ground.give_birth
+from hubgate.control.bootstrap import Bootstrap
+spawn_workers = Bootstrap.spawn_workers
 def told(self):
-    give_birth(self)
+    spawn_workers(self)
     signal.raise_signal(signal.SIGHUP)
     signal.raise_signal(signal.SIGUSR2)
-Ground.give_birth = told
+Bootstrap.spawn_workers = told
 """
 
 
@@ -192,7 +192,7 @@ async def test_what_it_is_told_while_it_starts_is_followed_later(tmp_path: Path)
 async def test_stopping_it_between_two_births_leaves_nothing(tmp_path: Path) -> None:
     async with launched(tmp_path, TWO_WORKERS, A_SIGNAL_AT_EACH_BIRTH) as hubgate:
         assert await hubgate.ended() == 0
-        workers = [int(pid) for pid in re.findall(r"^born (\d+)$", hubgate.output, re.M)]
+        workers = [int(pid) for pid in re.findall(r"^spawned (\d+)$", hubgate.output, re.M)]
         assert len(workers) == 2
         assert all(gone(pid) for pid in workers)
         assert "Traceback" not in hubgate.output

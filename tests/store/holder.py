@@ -11,7 +11,7 @@ CODE = """
 import asyncio, sys
 from hubgate.errors import StoreError
 from hubgate.store import sqlite
-sqlite.PATIENCE = 1.0
+sqlite.LOCK_TIMEOUT = 1.0
 
 if sys.argv[2]:
     print("ready", flush=True)

@@ -105,7 +105,7 @@ def test_a_change_is_synced_when_it_returns_and_nobody_else_gets_in(tmp_path: Pa
 
 
 async def test_a_file_in_use_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "PATIENCE", 0.3)
+    monkeypatch.setattr(sqlite, "LOCK_TIMEOUT", 0.3)
     path = tmp_path / "routes.db"
     with held(path):
         error = await refusal(path)
@@ -131,7 +131,7 @@ async def test_a_killed_holder_leaves_no_lock(
     with held(path) as holder:
         holder.kill()
         holder.wait()
-    monkeypatch.setattr(sqlite, "PATIENCE", 0.0)
+    monkeypatch.setattr(sqlite, "LOCK_TIMEOUT", 0.0)
     await make(path)
 
 

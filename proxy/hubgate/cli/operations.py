@@ -12,7 +12,7 @@ from hubgate.errors import ConfigError
 
 # Seconds: for the rehearsal, then for the new release to be there, looking as often as this.
 PREPARATION = 120.0
-PATIENCE = 120.0
+UPGRADE_TIMEOUT = 120.0
 INTERVAL = 0.2
 
 
@@ -54,7 +54,7 @@ def upgrade(api: Api) -> None:
 
 def _wait_for_successor(api: Api, generation: int) -> str:
     """Return the version that serves when the upgrade is complete."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + UPGRADE_TIMEOUT
     trouble = "its new workers do not start"
     while time.monotonic() < deadline:
         time.sleep(INTERVAL)
@@ -67,7 +67,9 @@ def _wait_for_successor(api: Api, generation: int) -> str:
             return str(now["version"])
         if now["generation"] == generation and now["state"] == "serving":
             raise click.ClickException(f"{api.url}: not upgraded; its log says why")
-    raise click.ClickException(f"not complete after {PATIENCE:g} s: {trouble}; its log says more")
+    raise click.ClickException(
+        f"not complete after {UPGRADE_TIMEOUT:g} s: {trouble}; its log says more"
+    )
 
 
 def _parsed(api: Api, status: int, answer: bytes, expected: int) -> dict[str, Any]:

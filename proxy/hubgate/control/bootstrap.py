@@ -10,44 +10,46 @@ from hubgate.control.handover import Handover
 from hubgate.control.listening import activation
 from hubgate.control.listening.descriptors import raise_descriptor_limit
 from hubgate.control.listening.listeners import Listeners
-from hubgate.control.workers.spawn import Newborn, give_birth
+from hubgate.control.workers.spawn import SpawnedWorker, spawn_worker
 from hubgate.errors import ConfigError
-from hubgate.keeper import Ward
+from hubgate.keeper import KeeperClient
 from hubgate.settings import Settings
 from hubgate.worker.messages import InheritedSocket
 
 log = logging.getLogger("hubgate.supervisor")
 
 
-class Ground:
-    """The open listeners, which sockets each worker inherits, and the workers that are `born`.
+class Bootstrap:
+    """The open listeners, which sockets each worker inherits, and the workers that are `spawned`.
 
     The ports come first: after a crash, browsers wait while the rest is loaded instead of
-    failing. What an older release has `left` in this process goes on. Raises ConfigError.
+    failing. What an older release handed over, `received`, goes on. Raises ConfigError.
     """
 
-    def __init__(self, settings: Settings, left: Handover | None = None) -> None:
+    def __init__(self, settings: Settings, received: Handover | None = None) -> None:
         raise_descriptor_limit()
-        ward = _ward(left)
-        handed = left.listeners if left else activation.inherited(settings, os.environ, ward)
+        keeper = _keeper_client(received)
+        handed = (
+            received.listeners if received else activation.inherited(settings, os.environ, keeper)
+        )
         self.listeners = Listeners(settings, handed)
-        activation.entrust(ward, self.listeners)
+        activation.lend_to_keeper(keeper, self.listeners)
         self.sockets: Sequence[Sequence[InheritedSocket]] = [
             self.listeners.of_worker(index) for index in range(settings.workers)
         ]
-        self.born: dict[int, Newborn] = {}
+        self.spawned: dict[int, SpawnedWorker] = {}
 
     def __repr__(self) -> str:
-        return f"<Ground workers={len(self.sockets)} born={len(self.born)}>"
+        return f"<Bootstrap workers={len(self.sockets)} spawned={len(self.spawned)}>"
 
-    def give_birth(self) -> None:
+    def spawn_workers(self) -> None:
         """Start the workers; from now on a signal ends this process as it ends a supervisor."""
         told: list[int] = []
-        # Not in the midst of a birth: a worker that nobody knows of yet would be left behind.
+        # Not while one is being spawned: a worker that nobody knows of yet would be left behind.
         _on_end(lambda number, _: told.append(number))
         with suppress(OSError):  # the supervisor tries again, and says what is wrong
             for index, sockets in enumerate(self.sockets):
-                self.born[index] = give_birth(sockets)
+                self.spawned[index] = spawn_worker(sockets)
         _on_end(_end)
         if told:
             raise SystemExit(0)
@@ -55,16 +57,16 @@ class Ground:
     def close(self) -> None:
         """Free every port, and end the workers that nobody has taken charge of."""
         self.listeners.close()
-        for born in self.born.values():
-            born.end()
+        for spawned in self.spawned.values():
+            spawned.end()
 
 
-def _ward(left: Handover | None) -> Ward | None:
+def _keeper_client(received: Handover | None) -> KeeperClient | None:
     """Meet the keeper; in an upgrade one that does not answer is no reason to end anything."""
     try:
-        return Ward.meet(os.environ)
+        return KeeperClient.connect(os.environ)
     except ConfigError as error:
-        if left is None:
+        if received is None:
             raise
         log.error("upgrading without the hub: %s", error)
         return None

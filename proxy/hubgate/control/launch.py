@@ -22,36 +22,36 @@ def launch(settings: Settings, reload: Reload, read_since: float) -> int:
     configure_logging(settings.log_level)
     if (fd := succession.rehearsal()) is not None:
         return _rehearse(settings, fd)
-    left = succession.predecessor()
-    if left is None:
+    received = succession.receive_handover()
+    if received is None:
         signals.hold_early_signals()
-    code, supervisor = _run(settings, reload, read_since, left)
-    while supervisor.legacy is not None:
-        succession.succeed(supervisor.legacy)
+    code, supervisor = _run(settings, reload, read_since, received)
+    while supervisor.handover is not None:
+        succession.exec_next_release(supervisor.handover)
         # It could not be replaced: then the same release is its own successor.
-        left = supervisor.legacy.taken_back()
-        code, supervisor = _run(supervisor.settings, reload, read_since, left)
+        received = supervisor.handover.taken_back()
+        code, supervisor = _run(supervisor.settings, reload, read_since, received)
     return code
 
 
 def _run(
-    settings: Settings, reload: Reload, read_since: float, left: Handover | None
+    settings: Settings, reload: Reload, read_since: float, received: Handover | None
 ) -> tuple[int, "Supervisor"]:
     # Imported late: a command line's --help and its mistakes need none of it.
-    from hubgate.control.bootstrap import Ground
+    from hubgate.control.bootstrap import Bootstrap
 
-    ground = Ground(settings, left)
+    bootstrap = Bootstrap(settings, received)
     try:
-        if left is None:  # else the old workers serve, and signals are still held
-            ground.give_birth()
+        if received is None:  # else the old workers serve, and signals are still held
+            bootstrap.spawn_workers()
         import uvloop
 
         from hubgate.control.supervisor import Supervisor
 
-        supervisor = Supervisor(settings, reload, ground, read_since, left)
+        supervisor = Supervisor(settings, reload, bootstrap, read_since, received)
         return uvloop.run(supervisor.run()), supervisor
     finally:
-        ground.close()
+        bootstrap.close()
 
 
 def _rehearse(settings: Settings, fd: int) -> int:

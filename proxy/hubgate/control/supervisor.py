@@ -11,7 +11,7 @@ from hubgate import __version__
 from hubgate.control.announcement import announce
 from hubgate.control.api.app import build_api
 from hubgate.control.api.operations import reload_page, upgrade_page
-from hubgate.control.bootstrap import Ground
+from hubgate.control.bootstrap import Bootstrap
 from hubgate.control.file_watch import versions
 from hubgate.control.handover import Handover
 from hubgate.control.listening.listeners import Listeners
@@ -22,7 +22,7 @@ from hubgate.control.reload import Parts, Reloader
 from hubgate.control.reports import WorkerReports
 from hubgate.control.routes.service import RouteService
 from hubgate.control.upgrade import signals
-from hubgate.control.upgrade.rehearsal import NewCode, rehearse
+from hubgate.control.upgrade.rehearsal import NewRelease, rehearse
 from hubgate.control.upgrade.upgrader import Upgrader
 from hubgate.control.web.endpoint import Endpoint
 from hubgate.control.web.guard import Guard
@@ -46,36 +46,36 @@ class Supervisor:
     Nothing of them was read before `read_since`, epoch seconds: a file that has changed since may
     have been read in its older version.
 
-    `ground` is there already: it closes the listeners, and takes charge of the workers. An older
-    release may have `left` something in this process. When an upgrade was asked for, `run`
-    returns with `legacy` set: what is left for the next one.
+    `bootstrap` has opened the listeners and started the workers. `received` is what an older
+    release handed over in this process. When an upgrade was asked for, `run` returns with
+    `handover` set: what the next release receives.
     """
 
     def __init__(
         self,
         settings: Settings,
         reload: Callable[[], Settings] | None,
-        ground: Ground,
+        bootstrap: Bootstrap,
         read_since: float,
-        left: Handover | None = None,
+        received: Handover | None = None,
     ) -> None:
-        self.legacy: Handover | None = None
-        self._left = left
+        self.handover: Handover | None = None
+        self._received = received
         self._settings = settings
         self._read = reload
-        self._ground = ground
+        self._bootstrap = bootstrap
         # A file may have changed while it was read, or while hubgate starts.
         self._known = versions(watched_files(settings), read_since)
         self._guard = Guard(settings.api_token)
-        self._metrics = Metrics(left.counters if left else None)
+        self._metrics = Metrics(received.counters if received else None)
         self._reloader: Reloader | None = None
-        self._upgrader = Upgrader(self._rehearse, left.generation if left else 0)
+        self._upgrader = Upgrader(self._rehearse, received.generation if received else 0)
         self._store: RouteStore = open_store(settings.store, settings.recovery_file)
         self._main: asyncio.Task[int] | None = None
         self._stop = asyncio.Event()
         self._serving = False
-        self._hung_up = False  # told to reload before it served
-        self._cut_by: signal.Signals | None = None
+        self._reload_pending = False  # told to reload before it served
+        self._cut_short_by: signal.Signals | None = None
 
     @property
     def settings(self) -> Settings:
@@ -84,7 +84,7 @@ class Supervisor:
 
     def __repr__(self) -> str:
         state = "serving" if self._serving else "starting"
-        return f"<Supervisor {'ending' if self._stop.is_set() or self._cut_by else state}>"
+        return f"<Supervisor {'ending' if self._stop.is_set() or self._cut_short_by else state}>"
 
     async def run(self) -> int:
         """Serve until told to stop; return the exit code: 0, or 1 when something broke.
@@ -98,9 +98,9 @@ class Supervisor:
             async with AsyncExitStack() as stack:
                 await self._run(stack)
         except asyncio.CancelledError:
-            if self._cut_by is None:
+            if self._cut_short_by is None:
                 raise
-            return 128 + self._cut_by if self._stop.is_set() else 0
+            return 128 + self._cut_short_by if self._stop.is_set() else 0
         except HubgateError as error:
             if not self._serving:
                 raise
@@ -114,9 +114,9 @@ class Supervisor:
     # --- its phases, in order ---
 
     async def _run(self, stack: AsyncExitStack) -> None:
-        listeners = self._ground.listeners
+        listeners = self._bootstrap.listeners
         stack.callback(listeners.close)
-        pool = WorkerPool(self._settings.worker, self._ground.sockets, self._ground.born)
+        pool = WorkerPool(self._settings.worker, self._bootstrap.sockets, self._bootstrap.spawned)
         service = await self._open_service(pool, stack)
         endpoints = self._build_endpoints(listeners, service, pool)
         stack.push_async_callback(pool.stop)
@@ -130,7 +130,7 @@ class Supervisor:
         if self._stop.is_set():
             await self._drain(listeners, endpoints, pool, service)
         else:
-            self.legacy = await self._hand_over(listeners, endpoints, pool, service)
+            self.handover = await self._hand_over(listeners, endpoints, pool, service)
             # Nothing is undone, then or ever: it is the successor's now.
             stack.pop_all()
 
@@ -138,13 +138,13 @@ class Supervisor:
         service = RouteService(self._store, pool)
         stack.push_async_callback(service.close)
         stack.push_async_callback(self._forget_routes)
-        settings, left = self._settings, self._left
+        settings, received = self._settings, self._received
         gc.disable()  # a large table is nothing but new objects, none of them garbage
         try:
-            if left is None:
+            if received is None:
                 await service.open(settings.file_routes, settings.initial_routes)
             else:
-                await service.open(settings.file_routes, (), left.routes)
+                await service.open(settings.file_routes, (), received.routes)
         finally:
             # Later collections would look at every route again, and the API would wait.
             gc.freeze()
@@ -152,26 +152,28 @@ class Supervisor:
         return service
 
     async def _start_workers(self, pool: WorkerPool, service: RouteService) -> None:
-        reports, left = WorkerReports(service, self._metrics), self._left
-        if left is None:
+        reports, received = WorkerReports(service, self._metrics), self._received
+        if received is None:
             await pool.start(service.snapshot, reports)
             self._upgrader.settled()
             return
-        in_step = left.link_version == LINK_VERSION
-        await pool.adopt(left.workers, left.revision, in_step, reports)
+        in_step = received.link_version == LINK_VERSION
+        await pool.adopt(received.workers, received.revision, in_step, reports)
         pool.begin(service.snapshot, reports)
-        put, delete = left.routes.changes_to(service.snapshot())
+        put, delete = received.routes.changes_to(service.snapshot())
         if put or delete:
             await pool.publish(put, delete)
 
-    async def _relieve(self, pool: WorkerPool) -> None:
+    async def _retire_old_workers(self, pool: WorkerPool) -> None:
         """When the new workers serve, have the older release's accept nothing more."""
-        if self._left is not None:
+        if self._received is not None:
             times = pool.config.timeouts
-            await pool.relieve(times.upgrade, times.drain)
+            await pool.retire_adopted(times.upgrade, times.drain)
             self._upgrader.settled()
             done = (
-                "taken back by" if self._left.failed else f"upgraded from {self._left.release} to"
+                "taken back by"
+                if self._received.failed
+                else f"upgraded from {self._received.release} to"
             )
             text = "%s %s; what is open in old workers has %g seconds more"
             log.info(text, done, __version__, times.upgrade)
@@ -198,12 +200,12 @@ class Supervisor:
         """Wait for the end or an upgrade, reloading meanwhile. Raises what the pool fails of."""
         assert self._reloader is not None
         self._serving = True
-        if self._hung_up:
+        if self._reload_pending:
             self._on_hangup()
         following = spawn(self._reloader.follow(), "follow files")
         stopped = spawn(self._stop.wait(), "stop signal")
         agreed = spawn(self._upgrader.agreed.wait(), "upgrade")
-        relieving = spawn(self._relieve(pool), "relieve old workers")
+        relieving = spawn(self._retire_old_workers(pool), "retire old workers")
         failure = pool.failure
         try:
             await asyncio.wait({stopped, agreed, failure}, return_when=asyncio.FIRST_COMPLETED)
@@ -218,7 +220,7 @@ class Supervisor:
 
     async def _forget_routes(self) -> None:
         """Have no successor find the routes after an end that somebody asked for, as with CHP."""
-        asked_for = self._stop.is_set() or self._cut_by is not None
+        asked_for = self._stop.is_set() or self._cut_short_by is not None
         if asked_for and isinstance(self._store, RecoveryStore):
             await self._store.forget()
 
@@ -279,7 +281,7 @@ class Supervisor:
             counters=dict(self._metrics.totals),
         )
 
-    async def _rehearse(self) -> NewCode:
+    async def _rehearse(self) -> NewRelease:
         return await rehearse(self.settings)
 
     # --- signals ---
@@ -294,12 +296,12 @@ class Supervisor:
 
     def _on_stop(self, number: signal.Signals) -> None:
         # A successor has connections from the first moment, which it must not cut.
-        if (self._serving or self._left is not None) and not self._stop.is_set():
+        if (self._serving or self._received is not None) and not self._stop.is_set():
             log.warning("%s received", number.name)
             self._stop.set()
-        elif self._cut_by is None and self._main is not None:
+        elif self._cut_short_by is None and self._main is not None:
             log.warning("%s received: ending at once", number.name)
-            self._cut_by = number
+            self._cut_short_by = number
             self._main.cancel()
 
     def _on_hangup(self) -> None:
@@ -308,7 +310,7 @@ class Supervisor:
         elif self._serving and self._reloader is not None:
             spawn(self._reloader.reload(), "reload")
         else:
-            self._hung_up = True
+            self._reload_pending = True
 
     def _on_upgrade(self) -> None:
         spawn(self._upgrader.prepare_for_signal(), "upgrade")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from hubgate.errors import RouteError
-from hubgate.model import PLAIN, ForwardRules, Headers, Route
+from hubgate.model import NO_OPTIONS, ForwardRules, Headers, Route
 from hubgate.routing.keys import clean_path
 from hubgate.routing.paths import match_path
 from hubgate.routing.target import Target, parse_target
@@ -104,7 +104,7 @@ class RouteTable:
                 places.discard(path)
         for route in put:
             places, path = self._place(route.key)
-            plain = path == route.key and route.options == PLAIN
+            plain = path == route.key and route.options == NO_OPTIONS
             places[path] = route.target if plain else route
             if (old := self._entries.get(route.key)) is not None:
                 self._enter(places, path).activity = old.activity

@@ -2,7 +2,7 @@
 
 import json
 
-from hubgate.model import PLAIN, Route, RouteOptions
+from hubgate.model import NO_OPTIONS, Route, RouteOptions
 from hubgate.route_data import RouteData
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -12,13 +12,13 @@ def _options_text(options: RouteOptions) -> str:
     return _encode({"strip_prefix": options.strip_prefix, "headers": options.headers})
 
 
-_PLAIN_TEXT = _options_text(PLAIN)
+_PLAIN_TEXT = _options_text(NO_OPTIONS)
 
 
 def encode(route: Route) -> tuple[str, str]:
     """Return the route's data, as it was posted, and its options, both as ASCII JSON."""
     options = route.options
-    text = _PLAIN_TEXT if options is PLAIN else _options_text(options)
+    text = _PLAIN_TEXT if options is NO_OPTIONS else _options_text(options)
     return RouteData.of(route.data).text, text
 
 
@@ -27,7 +27,7 @@ def decode(key: str, data: str, options: str) -> Route:
     posted = json.loads(data)
     try:
         target = posted["target"]
-        known = PLAIN if options == _PLAIN_TEXT else _options(options)
+        known = NO_OPTIONS if options == _PLAIN_TEXT else _options(options)
     except (TypeError, KeyError) as error:
         raise ValueError(f"not a route: {error!r}") from None
     if not isinstance(key, str) or not isinstance(target, str):

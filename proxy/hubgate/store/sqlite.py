@@ -16,20 +16,20 @@ from hubgate.model import Route
 from hubgate.store.base import OwnedStore, Written
 from hubgate.store.records import decode, encode
 from hubgate.store.sqlite_errors import damaged, store_error
-from hubgate.store.sqlite_file import identity, open_file
+from hubgate.store.sqlite_file import file_identity, open_file
 from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.store")
 
 # Seconds: whoever takes over from a hubgate that is just ending waits for it to let go.
-PATIENCE = 5.0
+LOCK_TIMEOUT = 5.0
 BETWEEN_TRIES = 0.1
 ACTIVITY_INTERVAL = 60.0
 
 T = TypeVar("T")
 
 
-class State(Enum):
+class SQLiteState(Enum):
     """Where a store stands."""
 
     NEW = "new"
@@ -53,7 +53,7 @@ class SqliteStore(OwnedStore):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="route store")
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
-        self._state = State.NEW
+        self._state = SQLiteState.NEW
         self._known_activity: dict[str, float] = {}
         self._new_activity: dict[str, float] = {}
         self._keeper: asyncio.Task[None] | None = None
@@ -68,17 +68,17 @@ class SqliteStore(OwnedStore):
         StoreInUseError. Raises StoreError for a file that is damaged, not ours, or not
         writable.
         """
-        deadline = time.monotonic() + PATIENCE
-        while self._state is not State.OPEN:
+        deadline = time.monotonic() + LOCK_TIMEOUT
+        while self._state is not SQLiteState.OPEN:
             try:
                 await self._run(self._open)
-                self._state = State.OPEN
+                self._state = SQLiteState.OPEN
             except StoreInUseError:
                 if time.monotonic() > deadline:
                     raise
-                if self._state is State.NEW:
+                if self._state is SQLiteState.NEW:
                     log.info("waiting for another process to give up %s", self._path)
-                self._state = State.WAITING
+                self._state = SQLiteState.WAITING
                 await asyncio.sleep(BETWEEN_TRIES)
         self._keeper = spawn(self._keep_on(), "activity of routes")
 
@@ -110,9 +110,9 @@ class SqliteStore(OwnedStore):
 
     async def close(self) -> None:
         """Write down the last activity and give the file up, for anyone to use."""
-        if self._state is State.CLOSED:
+        if self._state is SQLiteState.CLOSED:
             return
-        self._state = State.CLOSED
+        self._state = SQLiteState.CLOSED
         if self._keeper is not None:
             self._keeper.cancel()
             await self._keep_activity()
@@ -151,7 +151,7 @@ class SqliteStore(OwnedStore):
 
     def _open(self) -> None:
         self._connection = open_file(self._path)
-        self._identity = identity(self._path)
+        self._identity = file_identity(self._path)
 
     def _load(self) -> tuple[list[Route], dict[str, float]]:
         query = "SELECT key, data, options, CAST(last_activity AS REAL) FROM routes"
@@ -188,7 +188,7 @@ class SqliteStore(OwnedStore):
 
     def _check_place(self) -> None:
         """Refuse to write to a file that has lost its name: no restart would find it."""
-        if identity(self._path) != self._identity:
+        if file_identity(self._path) != self._identity:
             raise StoreError(
                 f"store: {self._path} was removed or replaced under the running hubgate; restart it"
             )

@@ -48,7 +48,7 @@ def open_file(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def identity(path: Path) -> tuple[int, int] | None:
+def file_identity(path: Path) -> tuple[int, int] | None:
     """Return what tells the file at `path` from any other; None when there is none."""
     try:
         found = os.stat(path)

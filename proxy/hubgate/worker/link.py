@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 
-from hubgate.model import PLAIN, Route
+from hubgate.model import NO_OPTIONS, Route
 from hubgate.tasks import spawn
 from hubgate.worker.messages import Message, Start, Table, forwarding
 
@@ -173,7 +173,7 @@ def parts(message: Message) -> Iterator[Message]:
 
 
 def _table(routes: Sequence[Route]) -> Table:
-    plain = [route for route in routes if route.options is PLAIN]
-    others = (forwarding(route) for route in routes if route.options is not PLAIN)
+    plain = [route for route in routes if route.options is NO_OPTIONS]
+    others = (forwarding(route) for route in routes if route.options is not NO_OPTIONS)
     keys, targets = (route.key for route in plain), (route.target for route in plain)
     return Table(tuple(keys), tuple(targets), tuple(others))

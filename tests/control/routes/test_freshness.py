@@ -40,7 +40,7 @@ async def test_a_caller_that_leaves_does_not_end_the_round_of_the_others() -> No
 async def test_workers_that_do_not_report_are_not_waited_for_in_vain(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(freshness, "PATIENCE", 0.05)
+    monkeypatch.setattr(freshness, "REFRESH_TIMEOUT", 0.05)
     workers = RecordingWorkers()
     workers.gate.clear()
     async with asyncio.timeout(30):

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from hubgate.control.bootstrap import Ground
+from hubgate.control.bootstrap import Bootstrap
 from hubgate.control.handover import HandedWorker
 from hubgate.control.listening.listeners import Listeners
 from hubgate.control.reload import Outcome, Parts, Reloader
@@ -56,7 +56,7 @@ async def hold_no_signals() -> None:
 
 async def test_a_reload_that_comes_meanwhile_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "hold_signals", hold_no_signals)
-    supervisor = Supervisor(SETTINGS, lambda: SETTINGS, cast(Ground, None), 0.0)
+    supervisor = Supervisor(SETTINGS, lambda: SETTINGS, cast(Bootstrap, None), 0.0)
     service = RouteService(RecordingStore(), RecordingWorkers())
     await service.open((), ())
     pool = cast(WorkerPool, NoWorkers())
@@ -84,7 +84,7 @@ async def test_workers_are_given_away_only_when_no_change_of_others_can_come(
             assert not store.following
             return []
 
-    supervisor = Supervisor(SETTINGS, lambda: SETTINGS, cast(Ground, None))
+    supervisor = Supervisor(SETTINGS, lambda: SETTINGS, cast(Bootstrap, None), 0.0)
     pool = cast(WorkerPool, Workers())
     parts = Parts(service, pool, (), Guard(None))
     supervisor._reloader = Reloader(SETTINGS, lambda: SETTINGS, parts, {})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hubgate.control.upgrade import rehearsal as rehearsal_module
-from hubgate.control.upgrade.rehearsal import NewCode
+from hubgate.control.upgrade.rehearsal import NewRelease
 from hubgate.control.upgrade.upgrader import Upgrader
 from hubgate.errors import UpgradeError, UpgradeUnderWayError
 from hubgate.model import Address, Timeouts, WorkerConfig
@@ -18,7 +18,7 @@ from hubgate.tasks import spawn
 from tests.control.launched import SETTINGS, Launched, call, launched
 from tests.control.waiting import until
 
-NEW = NewCode("7.7.7", {})
+NEW = NewRelease("7.7.7", {})
 # Old workers are gone as soon as their clients are.
 BRIEF = WorkerConfig(timeouts=Timeouts(keep_alive=1))
 
@@ -26,7 +26,7 @@ BRIEF = WorkerConfig(timeouts=Timeouts(keep_alive=1))
 async def test_one_upgrade_at_a_time() -> None:
     gate = asyncio.Event()
 
-    async def rehearse() -> NewCode:
+    async def rehearse() -> NewRelease:
         await gate.wait()
         return NEW
 
@@ -45,7 +45,7 @@ async def test_one_upgrade_at_a_time() -> None:
 
 
 async def test_after_a_failed_rehearsal_another_may_come() -> None:
-    async def rehearse() -> NewCode:
+    async def rehearse() -> NewRelease:
         raise UpgradeError("it is broken")
 
     upgrader = Upgrader(rehearse, 0)

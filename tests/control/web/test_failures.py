@@ -8,7 +8,7 @@ from hubgate.control.web.failures import (
     LONGEST,
     MOST_PEERS,
     Failures,
-    neighbourhood,
+    client_network,
 )
 
 
@@ -76,4 +76,4 @@ def test_memory_is_bounded_and_the_latest_are_remembered() -> None:
     ],
 )
 def test_an_ipv6_host_has_one_count_for_all_its_addresses(one: str, other: str, same: bool) -> None:
-    assert (neighbourhood(one) == neighbourhood(other)) is same
+    assert (client_network(one) == client_network(other)) is same

@@ -9,7 +9,7 @@ import pytest
 
 from hubgate.control.workers import process as process_module
 from hubgate.control.workers.process import WorkerProcess, WorkerState
-from hubgate.control.workers.spawn import give_birth
+from hubgate.control.workers.spawn import spawn_worker
 from hubgate.model import Report, Route, ServerTLS, WorkerConfig
 from hubgate.tasks import spawn
 from hubgate.worker.messages import Change, InheritedSocket, SocketKind
@@ -22,7 +22,7 @@ TABLE = (Route("/", "http://127.0.0.1:9"),)
 
 
 class Diary:
-    """An overseer that starts every worker with a table and writes down what it hears."""
+    """An observer that starts every worker with a table and writes down what it hears."""
 
     def __init__(self, config: WorkerConfig = DEFAULTS) -> None:
         self.config = config
@@ -54,7 +54,7 @@ class Life:
 
 
 async def begin(diary: Diary, *sockets: InheritedSocket) -> Life:
-    return Life(diary, await WorkerProcess.bring_up(0, give_birth(sockets), sockets, diary))
+    return Life(diary, await WorkerProcess.take_charge(0, spawn_worker(sockets), sockets, diary))
 
 
 @pytest.fixture
@@ -101,14 +101,14 @@ async def test_death_resolves_what_is_awaited(life: Life) -> None:
     await asyncio.wait_for(asyncio.gather(*waiting), 30)
     await life.end
     assert life.worker.state is WorkerState.GONE
-    assert life.worker.fate == "was ended by signal 9"
+    assert life.worker.ending == "was ended by signal 9"
 
 
 async def test_drained_worker_reports_and_ends_well(life: Life) -> None:
     life.worker.drain(5)
     assert life.worker.state is WorkerState.DRAINING
     await life.end
-    assert life.worker.fate == "ended with code 0"
+    assert life.worker.ending == "ended with code 0"
     assert len(life.diary.reports) == 1, "its last words"
 
 
@@ -118,7 +118,7 @@ async def test_worker_that_hangs_is_killed(life: Life) -> None:
     for _ in range(process_module.TICKS_TO_ANSWER + 1):
         life.worker.tick()
     await life.end
-    assert life.worker.fate == "was ended by signal 9"
+    assert life.worker.ending == "was ended by signal 9"
 
 
 async def test_worker_that_owes_nothing_may_be_silent(life: Life) -> None:
@@ -145,7 +145,7 @@ async def test_worker_says_why_it_cannot_start(tmp_path: Path) -> None:
         await life.end
     assert life.worker.failure is not None
     assert "no.pem" in life.worker.failure
-    assert life.worker.fate == "ended with code 1"
+    assert life.worker.ending == "ended with code 1"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -113,7 +113,7 @@ async def test_a_slow_reader_gets_the_end_of_its_answer(unread: tuple[Front, Wir
 
 
 @pytest.mark.real_time
-@pytest.mark.parametrize("unread", [{"SEND_PATIENCE": 0.2}], indirect=True)
+@pytest.mark.parametrize("unread", [{"SEND_TIMEOUT": 0.2}], indirect=True)
 async def test_a_reader_that_stopped_is_cut_off(unread: tuple[Front, Wire]) -> None:
     front, _ = unread
 
@@ -121,7 +121,7 @@ async def test_a_reader_that_stopped_is_cut_off(unread: tuple[Front, Wire]) -> N
 
 
 @pytest.mark.real_time
-@pytest.mark.parametrize("unread", [{"SEND_PATIENCE": 1.5}], indirect=True)
+@pytest.mark.parametrize("unread", [{"SEND_TIMEOUT": 1.5}], indirect=True)
 async def test_a_reader_that_goes_on_is_not_cut_off(unread: tuple[Front, Wire]) -> None:
     _, client = unread
     await client.read_head()

@@ -126,7 +126,7 @@ async def test_a_connection_with_an_unsent_body_is_not_used_again(
 async def test_a_client_that_never_reads_the_end_of_its_answer_is_closed(
     start_front: StartFront, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "SEND_PATIENCE", 0.2)
+    monkeypatch.setattr(connection_module, "SEND_TIMEOUT", 0.2)
     front = await start_front(timeouts=Timeouts(keep_alive=0.2))
     front.route("/", target.url)
     front._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 14)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from hubgate.errors import ConfigError, RouteError
-from hubgate.model import PLAIN, ForwardRules, Headers, Route, RouteOptions
+from hubgate.model import NO_OPTIONS, ForwardRules, Headers, Route, RouteOptions
 from hubgate.settings.urls import check_header, check_target
 
 MAX_DEPTH = 64
@@ -15,7 +15,7 @@ MAX_DEPTH = 64
 def posted_route(body: bytes, key: str, rules: ForwardRules) -> Route:
     """Return the route that `body`, posted for `key`, stands for; raises RouteError."""
     data = read_data(body)
-    options = read_options(data) if rules.native_routes else PLAIN
+    options = read_options(data) if rules.native_routes else NO_OPTIONS
     if rules.host_routing and key != "/":
         # CHP shows which host such a route is for.
         data["host"] = key.split("/")[1]

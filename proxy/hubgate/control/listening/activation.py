@@ -9,7 +9,7 @@ from hubgate.control.handover import HandedListener
 from hubgate.control.listening.listeners import Listeners
 from hubgate.control.listening.sockets import resolve
 from hubgate.errors import ConfigError
-from hubgate.keeper import Ward
+from hubgate.keeper import KeeperClient
 from hubgate.model import Address
 from hubgate.settings import Settings
 from hubgate.settings.catalogue import LISTENERS
@@ -34,22 +34,22 @@ class GivenSocket:
 
 
 def inherited(
-    settings: Settings, environ: MutableMapping[str, str], ward: Ward | None
+    settings: Settings, environ: MutableMapping[str, str], keeper: KeeperClient | None
 ) -> list[HandedListener]:
     """Return what this process was started with, by what it is for. Raises ConfigError."""
-    kept = ward.take() if ward is not None else []
+    kept = keeper.take() if keeper is not None else []
     ours = [GivenSocket(fd, "kept by the hub") for fd in kept]
     return assigned([*from_systemd(environ), *ours], settings)
 
 
-def entrust(ward: Ward | None, listeners: Listeners) -> None:
+def lend_to_keeper(keeper: KeeperClient | None, listeners: Listeners) -> None:
     """Have our keeper keep the ports that browsers know."""
-    if ward is not None:
+    if keeper is not None:
         # A hub removes the file of a unix socket. The API's port has nobody who could not wait,
         # and being able to connect to it is how a hub knows that its proxy is there.
         public = (*listeners.public, *listeners.redirect)
         ours = [each for each in public if each.address.path is None]
-        ward.entrust(sock.fileno() for each in ours for sock in each.sockets)
+        keeper.lend(sock.fileno() for each in ours for sock in each.sockets)
 
 
 def from_systemd(environ: MutableMapping[str, str]) -> list[GivenSocket]:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from hubgate.control.listening.unix_sockets import BACKLOG, identity, unix_listener
+from hubgate.control.listening.unix_sockets import BACKLOG, file_identity, unix_listener
 from hubgate.errors import ConfigError
 from hubgate.model import Address
 
@@ -35,7 +35,7 @@ class Listener:
         self.address = _actual(address, self.sockets[0])
         # Opened by somebody who keeps it open: its file is not ours to remove.
         self.borrowed = borrowed
-        self._file = None if address.path is None or borrowed else identity(address.path)
+        self._file = None if address.path is None or borrowed else file_identity(address.path)
 
     def __repr__(self) -> str:
         return f"<Listener {self.address} sockets={len(self.sockets)}>"
@@ -49,7 +49,7 @@ class Listener:
         close_all(self.sockets)
         path = self.address.path
         # A successor may listen there by now, with a file of its own.
-        if path is not None and self._file is not None and identity(path) == self._file:
+        if path is not None and self._file is not None and file_identity(path) == self._file:
             with suppress(OSError):
                 os.unlink(path)
         self._file = None

@@ -44,9 +44,9 @@ def _remove_stale(path: str) -> None:
             f"cannot listen on unix:{path}: a file is there that is no socket; "
             "give another path or remove it"
         )
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
-        visitor.setblocking(False)
-        if visitor.connect_ex(path) != errno.ECONNREFUSED:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        if probe.connect_ex(path) != errno.ECONNREFUSED:
             raise ConfigError(
                 f"cannot listen on unix:{path}: the socket is in use by another process; "
                 "give another path or stop it"
@@ -55,7 +55,7 @@ def _remove_stale(path: str) -> None:
         os.unlink(path)
 
 
-def identity(path: str) -> tuple[int, ...] | None:
+def file_identity(path: str) -> tuple[int, ...] | None:
     """Return what tells the file at `path` from any other; None when there is none."""
     try:
         found = os.lstat(path)

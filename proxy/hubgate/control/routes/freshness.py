@@ -9,7 +9,7 @@ from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.api")
 
-PATIENCE = 2.0
+REFRESH_TIMEOUT = 2.0
 """Seconds after which an answer goes out with what is known; the workers' own limit is 1 s."""
 
 
@@ -28,7 +28,7 @@ class Freshness:
 
     async def _collect(self) -> None:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(REFRESH_TIMEOUT):
                 await self._workers.collect()
         except Exception as error:
             log.warning("no fresh reports of the workers: %r", error)

@@ -16,7 +16,7 @@ from hubgate.errors import (
     RouteError,
     RouteNotFoundError,
 )
-from hubgate.model import PLAIN, Route, Source
+from hubgate.model import NO_OPTIONS, Route, Source
 from hubgate.route_data import RouteData
 from hubgate.routing.keys import clean_key
 from hubgate.store.base import RouteStore, StoreChange, Written
@@ -228,7 +228,7 @@ def _file_table(routes: Iterable[Route]) -> dict[str, Route]:
 def _row(route: Route, source: Source) -> Route:
     """Return `route` as the table has it: its data holds the target, and most share options."""
     data = RouteData.of({**route.data, "target": route.target})
-    options = PLAIN if route.options == PLAIN else route.options
+    options = NO_OPTIONS if route.options == NO_OPTIONS else route.options
     return Route(clean_key(route.key), route.target, data, options, source)
 
 

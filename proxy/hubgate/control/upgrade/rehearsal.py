@@ -20,7 +20,7 @@ from typing import IO
 from hubgate import __version__
 from hubgate.certificates.contexts import server_context
 from hubgate.control import handover
-from hubgate.control.upgrade.succession import REHEARSAL, command
+from hubgate.control.upgrade.succession import REHEARSAL, restart_command
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.errors import UpgradeError
 from hubgate.settings import Settings
@@ -33,14 +33,14 @@ _PLACE = re.compile(r'^\s*File "(.+)", line (\d+)', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class NewCode:
+class NewRelease:
     """What a rehearsal tells: the release that is installed now, and what it would run on."""
 
     release: str
     pinned: Mapping[str, str]
 
 
-async def rehearse(running: Settings) -> NewCode:
+async def rehearse(running: Settings) -> NewRelease:
     """Start what is installed now, with the settings of now, and end it. Raises UpgradeError."""
     with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as complaints:
         code = await _run(answer, complaints)
@@ -58,7 +58,7 @@ async def rehearse(running: Settings) -> NewCode:
     differing = [name for name, value in found["pinned"].items() if pinned.get(name) != value]
     if differing:
         raise UpgradeError(f"changed, and needs a restart: {', '.join(differing)}")
-    return NewCode(found["release"], found["pinned"])
+    return NewRelease(found["release"], found["pinned"])
 
 
 async def answer(settings: Settings, fd: int) -> None:
@@ -85,7 +85,7 @@ async def answer(settings: Settings, fd: int) -> None:
 async def _run(output: IO[bytes], complaints: IO[bytes]) -> int:
     try:
         process = subprocess.Popen(  # noqa: ASYNC220 - as short as a fork
-            command(),
+            restart_command(),
             env={**os.environ, REHEARSAL: str(output.fileno())},
             stdin=subprocess.DEVNULL,
             stdout=complaints,

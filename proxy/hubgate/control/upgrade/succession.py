@@ -22,7 +22,7 @@ HANDOVER, REHEARSAL = "HUBGATE_HANDOVER_FD", "HUBGATE_REHEARSAL_FD"
 LOOK_AGAIN = 1.0  # seconds
 
 
-def command() -> list[str]:
+def restart_command() -> list[str]:
     """Return the command line that starts what is installed now as this process was started.
 
     Raises UpgradeError where Python cannot tell.
@@ -58,7 +58,7 @@ def read_settings(read: Callable[[], Settings]) -> Settings:
         time.sleep(LOOK_AGAIN)
 
 
-def predecessor() -> Handover | None:
+def receive_handover() -> Handover | None:
     """Return what an older release has left for us in this process, None if there was none.
 
     Raises UpgradeError when it cannot be read.
@@ -74,20 +74,20 @@ def predecessor() -> Handover | None:
     return received
 
 
-def succeed(left: Handover) -> None:
+def exec_next_release(leaving: Handover) -> None:
     """Become the release that is installed now; returns only if that fails, after a log line."""
     try:
         with _anonymous_file() as file:
-            file.write(handover.dumps(left))
+            file.write(handover.dumps(leaving))
             file.flush()
-            fds = [file.fileno(), *left.fds]
+            fds = [file.fileno(), *leaving.fds]
             for fd in fds:
                 os.set_inheritable(fd, True)
-            argv = command()
+            argv = restart_command()
             os.execve(argv[0], argv, {**os.environ, HANDOVER: str(fds[0])})
     except (OSError, UpgradeError) as error:
         log.error("not upgraded, the old release goes on: %s", error)
-    for fd in left.fds:
+    for fd in leaving.fds:
         os.set_inheritable(fd, False)
 
 

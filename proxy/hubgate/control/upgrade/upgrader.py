@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from hubgate import __version__
-from hubgate.control.upgrade.rehearsal import NewCode
+from hubgate.control.upgrade.rehearsal import NewRelease
 from hubgate.errors import UpgradeError, UpgradeUnderWayError
 
 log = logging.getLogger("hubgate.supervisor")
@@ -37,7 +37,7 @@ class UpgradeStatus:
 class Upgrader:
     """Lets one upgrade at a time begin, once a rehearsal went well."""
 
-    def __init__(self, rehearse: Callable[[], Awaitable[NewCode]], generation: int) -> None:
+    def __init__(self, rehearse: Callable[[], Awaitable[NewRelease]], generation: int) -> None:
         self.agreed = asyncio.Event()
         self._rehearse = rehearse
         self._generation = generation
@@ -55,7 +55,7 @@ class Upgrader:
         """All workers are of this release: from now on the next one may be asked for."""
         self._state = UpgradeState.SERVING
 
-    async def prepare(self) -> NewCode:
+    async def prepare(self) -> NewRelease:
         """Rehearse; `agreed` is set when this returns, and the end of this release begins.
 
         Raises UpgradeError, after a line in the log, when everything goes on as it was.

@@ -48,7 +48,7 @@ class Failures:
 
     def note(self, remote: str, now: float) -> Failure:
         """Count a failure of that address; `now` is in seconds of any steady clock."""
-        name = neighbourhood(remote)
+        name = client_network(remote)
         peer = self._peers.setdefault(name, _Peer(0, now))
         self._peers.move_to_end(name)
         if len(self._peers) > MOST_PEERS:
@@ -60,7 +60,7 @@ class Failures:
         return Failure(delay, *_logging(peer, now))
 
 
-def neighbourhood(remote: str) -> str:
+def client_network(remote: str) -> str:
     """Return what stands for everybody at `remote`: an IPv6 host has a whole /64 to itself."""
     try:
         address = ip_address(remote)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from hubgate.control.handover import HandedWorker
 from hubgate.control.workers.process import WorkerProcess, WorkerState
-from hubgate.control.workers.spawn import Newborn, give_birth
+from hubgate.control.workers.spawn import SpawnedWorker, spawn_worker
 from hubgate.errors import WorkerError
 from hubgate.model import Report, Route, WorkerConfig
 from hubgate.tasks import spawn
@@ -42,24 +42,24 @@ class Reports(Protocol):
 class WorkerPool:
     """As many workers as there are sets of sockets, each replaced as soon as it is gone.
 
-    Those that are `born` already, by index, are the first; each is taken out of there.
+    Those that are `spawned` already, by index, are the first; each is taken out of there.
     """
 
     def __init__(
         self,
         config: WorkerConfig,
         sockets: Sequence[Sequence[InheritedSocket]],
-        born: dict[int, Newborn] | None = None,
+        spawned: dict[int, SpawnedWorker] | None = None,
     ) -> None:
         self.replaced = 0
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.config = config
         self._sockets = sockets
-        self._born = born if born is not None else {}
+        self._spawned = spawned if spawned is not None else {}
         self._snapshot: Callable[[], tuple[Route, ...]] = tuple
         self._reports: Reports = _NoReports()
         self._workers: dict[int, WorkerProcess] = {}
-        self._keepers: dict[int, asyncio.Task[None]] = {}
+        self._places: dict[int, asyncio.Task[None]] = {}
         self._ticks: asyncio.Task[None] | None = None
         # Those of an older release, by process id, and the tasks that follow them.
         self._adopted: dict[int, WorkerProcess] = {}
@@ -94,11 +94,11 @@ class WorkerPool:
         """Start every worker as `start` does, and wait for none."""
         self._snapshot = snapshot
         self._reports = reports
-        self._keepers = {
-            index: spawn(self._guard(self._keep(index)), f"keeper of worker {index}")
+        self._places = {
+            index: spawn(self._report_failure(self._fill_place(index)), f"keeper of worker {index}")
             for index in range(len(self._sockets))
         }
-        self._ticks = spawn(self._guard(self._tick_on()), "worker ticks")
+        self._ticks = spawn(self._report_failure(self._tick_on()), "worker ticks")
 
     # --- from release to release ---
 
@@ -107,7 +107,7 @@ class WorkerPool:
     ) -> None:
         """Take over workers that an older release started; before `begin`.
 
-        They serve until `relieve`, and hear of route changes if they are `in_step`, that is,
+        They serve until `retire_adopted`, and hear of route changes if they are `in_step`, that is,
         can read them. As long as any of them accepts connections, nothing that goes wrong with
         the new workers is a reason to end.
         """
@@ -117,10 +117,10 @@ class WorkerPool:
         for handed in workers:
             worker = await WorkerProcess.adopt(handed, self)
             self._adopted[worker.pid] = worker
-            following = self._guard(self._follow(worker))
+            following = self._report_failure(self._follow(worker))
             self._followers[worker.pid] = spawn(following, f"follow worker {worker.pid}")
 
-    async def relieve(self, limit: float, drain: float) -> None:
+    async def retire_adopted(self, limit: float, drain: float) -> None:
         """When all new workers are ready, have the adopted ones accept nothing more.
 
         What is open in them may last `limit` seconds; then they drain, `drain` seconds at most.
@@ -144,7 +144,7 @@ class WorkerPool:
         for index, worker in self._workers.items():
             if worker.state is WorkerState.READY:
                 leaving[worker.pid] = worker
-                self._keepers[index].cancel()
+                self._places[index].cancel()
             else:
                 worker.kill()
         for follower in self._followers.values():
@@ -160,7 +160,7 @@ class WorkerPool:
             await worker.run()  # its last words may still be unread
             self._reports.forget(worker.pid)
             level = logging.INFO if worker.ended_well else logging.ERROR
-            log.log(level, "worker pid %d %s: %s", worker.pid, worker.fate, error)
+            log.log(level, "worker pid %d %s: %s", worker.pid, worker.ending, error)
             return None
 
     # --- what the control plane asks for ---
@@ -227,7 +227,7 @@ class WorkerPool:
 
     # --- keeping each place filled ---
 
-    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _report_failure(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except Exception as error:
@@ -235,7 +235,7 @@ class WorkerPool:
                 self.failure.set_exception(error)
                 self.failure.exception()  # seen: nobody may be waiting for it any more
 
-    async def _keep(self, index: int) -> None:
+    async def _fill_place(self, index: int) -> None:
         """Keep a worker running in place `index` until the pool ends."""
         failed = 0
         while not self._ending.is_set():
@@ -255,10 +255,10 @@ class WorkerPool:
     async def _run_one(self, index: int) -> str | None:
         """Run a worker to its end; return why it never became ready, None if it did."""
         try:
-            born = self._born.pop(index, None) or give_birth(self._sockets[index])
+            spawned = self._spawned.pop(index, None) or spawn_worker(self._sockets[index])
         except OSError as error:
             return error.strerror or str(error)
-        worker = await WorkerProcess.bring_up(index, born, self._sockets[index], self)
+        worker = await WorkerProcess.take_charge(index, spawned, self._sockets[index], self)
         self._workers[index] = worker
         if self._ending.is_set():
             worker.kill()
@@ -267,12 +267,12 @@ class WorkerPool:
         self._reports.forget(worker.pid)
         if worker.was_ready:
             if not self._ending.is_set():
-                log.error("worker %d (pid %d) %s; replacing it", index, worker.pid, worker.fate)
+                log.error("worker %d (pid %d) %s; replacing it", index, worker.pid, worker.ending)
             return None
         if worker.failure and not self._replaceable:
             # It knows why, so it would fail again.
             raise WorkerError(f"worker {index} cannot be started: {worker.failure}")
-        return worker.failure or f"it {worker.fate}"
+        return worker.failure or f"it {worker.ending}"
 
     @property
     def _replaceable(self) -> bool:
@@ -284,7 +284,7 @@ class WorkerPool:
         await worker.run()
         del self._adopted[worker.pid]
         self._reports.forget(worker.pid)
-        log.info("worker pid %d of an earlier release %s", worker.pid, worker.fate)
+        log.info("worker pid %d of an earlier release %s", worker.pid, worker.ending)
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -309,7 +309,7 @@ class WorkerPool:
         return [*self._workers.values(), *self._adopted.values()]
 
     async def _wait_for_end(self, seconds: float | None) -> None:
-        tasks = [*self._keepers.values(), *self._followers.values()]
+        tasks = [*self._places.values(), *self._followers.values()]
         tasks += [self._ticks] if self._ticks is not None else []
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Protocol
 
 from hubgate.control.handover import HandedWorker
-from hubgate.control.workers.spawn import AdoptedProcess, Newborn, Process
+from hubgate.control.workers.spawn import AdoptedProcess, Process, SpawnedWorker
 from hubgate.model import Report, Route, WorkerConfig
 from hubgate.worker.link import Link
 from hubgate.worker.messages import (
@@ -58,7 +58,7 @@ STARTUP = (WorkerState.STARTING, WorkerState.LOADING)
 LIVE = (WorkerState.LOADING, WorkerState.READY, WorkerState.RETIRED, WorkerState.DRAINING)
 
 
-class Overseer(Protocol):
+class WorkerObserver(Protocol):
     """Who hears what a worker says about itself; nothing here may wait."""
 
     def on_hello(self, worker: "WorkerProcess") -> None:
@@ -80,7 +80,7 @@ class WorkerProcess:
         process: Process,
         link: Link,
         sockets: Sequence[InheritedSocket],
-        overseer: Overseer,
+        observer: WorkerObserver,
     ) -> None:
         self.index = index
         self.pid = process.pid
@@ -90,7 +90,7 @@ class WorkerProcess:
         self._process = process
         self._link = link
         self._sockets = tuple(sockets)
-        self._overseer = overseer
+        self._observer = observer
         self._owed: dict[tuple[Answer, int], asyncio.Future[None]] = {}
         self._silent_ticks = 0
 
@@ -98,24 +98,24 @@ class WorkerProcess:
         return f"<WorkerProcess {self.index} pid={self.pid} {self.state.value}>"
 
     @classmethod
-    async def bring_up(
+    async def take_charge(
         cls,
         index: int,
-        born: Newborn,
+        spawned: SpawnedWorker,
         sockets: Sequence[InheritedSocket],
-        overseer: Overseer,
+        observer: WorkerObserver,
     ) -> "WorkerProcess":
         """Take charge of a process that was started with `sockets`."""
-        return cls(index, born.process, await Link.open(born.link), sockets, overseer)
+        return cls(index, spawned.process, await Link.open(spawned.link), sockets, observer)
 
     @classmethod
-    async def adopt(cls, handed: HandedWorker, overseer: Overseer) -> "WorkerProcess":
+    async def adopt(cls, handed: HandedWorker, observer: WorkerObserver) -> "WorkerProcess":
         """Take over a worker of the release that ran before in this process."""
         ours = socket.socket(fileno=handed.link_fd)
         ours.set_inheritable(False)
         ours.setblocking(False)
         link = await Link.open(ours, handed.received)
-        worker = cls(handed.index, AdoptedProcess(handed.pid), link, (), overseer)
+        worker = cls(handed.index, AdoptedProcess(handed.pid), link, (), observer)
         worker.was_ready = True
         worker.state = WorkerState.RETIRED if handed.retired else WorkerState.READY
         return worker
@@ -131,7 +131,7 @@ class WorkerProcess:
         return self.live and self.was_ready
 
     @property
-    def fate(self) -> str:
+    def ending(self) -> str:
         """How the process ended, for a log line."""
         code = self._process.returncode
         if code is None:
@@ -231,14 +231,14 @@ class WorkerProcess:
             case Ack(revision):
                 self._resolve(Ack, revision)
             case Collected(number, report):
-                self._overseer.on_report(self, report)
+                self._observer.on_report(self, report)
                 self._resolve(Collected, number)
             case Configured(number, mistake):
                 if mistake is not None:
                     log.error("worker %d keeps its settings: %s", self.pid, mistake)
                 self._resolve(Configured, number)
             case Hello():
-                self._overseer.on_hello(self)
+                self._observer.on_hello(self)
             case Ready():
                 self._became_ready()
             case Failed(reason):
@@ -252,7 +252,7 @@ class WorkerProcess:
         self.was_ready = True
         if self.state is WorkerState.LOADING:
             self.state = WorkerState.READY
-        self._overseer.on_ready(self)
+        self._observer.on_ready(self)
 
     def _expect(self, answer: Answer, number: int) -> asyncio.Future[None]:
         future = self._owed[answer, number] = asyncio.get_running_loop().create_future()

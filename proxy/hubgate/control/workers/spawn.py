@@ -88,7 +88,7 @@ def start_process(
 
 
 @dataclass(frozen=True)
-class Newborn:
+class SpawnedWorker:
     """A worker's process that has been started, and our end of its link."""
 
     process: subprocess.Popen[bytes]
@@ -101,7 +101,7 @@ class Newborn:
         self.link.close()
 
 
-def give_birth(sockets: Sequence[InheritedSocket]) -> Newborn:
+def spawn_worker(sockets: Sequence[InheritedSocket]) -> SpawnedWorker:
     """Start a worker that inherits `sockets` and one end of a new link.
 
     Raises OSError when the system has no room for it.
@@ -114,4 +114,4 @@ def give_birth(sockets: Sequence[InheritedSocket]) -> Newborn:
             ours.close()
             raise
     ours.setblocking(False)
-    return Newborn(process, ours)
+    return SpawnedWorker(process, ours)

@@ -28,7 +28,7 @@ from hubgate.transport.flow import WRITE_BUFFER, peer_has_closed
 LINGER = 5.0
 # One that does not read the end of its answer gets this long from one byte to the next
 # (nginx: send_timeout).
-SEND_PATIENCE = 60.0
+SEND_TIMEOUT = 60.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _FOREVER = float("inf")
 
@@ -342,7 +342,7 @@ class DownstreamConnection(web.RequestHandler):
     def _wait_for_reader(self) -> None:
         """Give the client time to read what is buffered for it."""
         self._unsent = self.transport.get_write_buffer_size()
-        patience = SEND_PATIENCE if self._unsent else LINGER
+        patience = SEND_TIMEOUT if self._unsent else LINGER
         self.deadline = self._server.loop.time() + patience
 
 
