@@ -1,18 +1,20 @@
-"""Imports flow one way: shared values, then routing, then upstream, then the data plane."""
+"""Imports flow one way, those for type checkers included; no two files import each other."""
 
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "proxy" / "hubgate"
 
-SHARED = {"bounded", "errors", "model", "route_data", "tasks", "logs"}
-LOW = SHARED | {"transport", "routing", "certificates"}
-ALLOWED = {
+VALUES = {"errors", "model", "route_data", "tasks", "logs", "bounded"}
+LOW = VALUES | {"transport", "routing", "certificates"}
+# What each part of the package may import besides itself.
+PARTS: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"cli"},
     "bounded": set(),
@@ -21,14 +23,14 @@ ALLOWED = {
     "route_data": set(),
     "tasks": set(),
     "logs": set(),
-    "transport": SHARED,
-    "routing": SHARED,
-    "certificates": SHARED | {"transport"},
-    "http1": SHARED | {"routing"},
+    "transport": VALUES,
+    "routing": VALUES,
+    "certificates": VALUES | {"transport"},
+    "http1": VALUES | {"routing"},
     "settings": LOW,
     "upstream": LOW | {"http1"},
     "dataplane": LOW | {"http1", "upstream"},
-    "store": SHARED,
+    "store": VALUES,
     "worker": LOW | {"dataplane"},
     "keeper": {"errors"},
     "control": LOW | {"__init__", "settings", "store", "worker", "keeper"},
@@ -36,66 +38,160 @@ ALLOWED = {
     "jupyterhub": {"__init__", "errors", "tasks", "keeper"},
 }
 
+# Within a part: what each of its rooms, a folder or a file, may import of the others.
+ROOMS: dict[str, dict[str, set[str]]] = {
+    "dataplane": {
+        "counters": set(),
+        "error_log": set(),
+        "downstream": set(),
+        "tunnels": set(),
+        "access_log": set(),
+        "forwarding": {"access_log", "counters", "downstream", "error_log"},
+        "plane": {"access_log", "counters", "downstream", "error_log", "forwarding", "tunnels"},
+    },
+    "control": {
+        "handover": set(),
+        "file_watch": set(),
+        "pidfile": set(),
+        "listening": {"handover"},
+        "workers": {"handover"},
+        "routes": {"handover"},
+        "bootstrap": {"handover", "listening", "workers"},
+        "announcement": {"listening", "routes"},
+        "web": {"listening"},
+        "metrics": {"routes", "web"},
+        "reports": {"metrics", "routes"},
+        "upgrade": {"handover", "workers"},
+        "reload": {"file_watch", "routes", "web", "workers"},
+        "api": {"metrics", "reload", "routes", "upgrade", "web"},
+        "supervisor": {
+            *("announcement", "api", "bootstrap", "file_watch", "handover", "listening"),
+            *("metrics", "pidfile", "reload", "reports", "routes", "upgrade", "web", "workers"),
+        },
+        "launch": {"bootstrap", "handover", "supervisor", "upgrade"},
+    },
+}
 
-def part(module: str) -> str:
-    """Return the top-level part of hubgate that a dotted module belongs to."""
-    names = module.split(".")
-    return names[1] if len(names) > 1 else "__init__"
+
+def module_of(source: Path) -> str:
+    """Return the dotted name of a file: `hubgate.routing.trie`."""
+    names = source.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(names[:-1] if names[-1] == "__init__" else names)
+
+
+SOURCES = {module_of(source): source for source in PACKAGE.rglob("*.py")}
 
 
 def imported(source: Path) -> Iterator[str]:
-    """Yield the dotted name of every module of hubgate that a file imports."""
+    """Yield the module of hubgate behind each import of a file, wherever in it that stands."""
     for node in ast.walk(ast.parse(source.read_text())):
+        names: list[str] = []
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names if name.name.startswith("hubgate."))
-        elif isinstance(node, ast.ImportFrom) and node.module == "hubgate":
-            known = {path.stem for path in PACKAGE.iterdir()}
-            yield from (
-                f"hubgate.{one.name}" if one.name in known else "hubgate" for one in node.names
-            )
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hubgate."):
-            yield node.module or ""
+            names = [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            each = [f"{base}.{name.name}" for name in node.names]
+            names = [name if name in SOURCES else base for name in each]
+        yield from (name for name in names if name.split(".")[0] == "hubgate")
 
 
-def test_a_file_imports_only_what_lies_below_it() -> None:
-    wrong = []
-    for source in PACKAGE.rglob("*.py"):
-        here = source.relative_to(PACKAGE).with_suffix("").parts[0]
-        allowed = ALLOWED[here] | {here}
-        wrong += [f"{source}: {name}" for name in imported(source) if part(name) not in allowed]
+IMPORTS = {module: {*imported(source)} - {module} for module, source in SOURCES.items()}
+
+
+def at(module: str, level: int) -> str:
+    """Return the part (level 1) or the room (level 2) that a module stands in."""
+    names = module.split(".")
+    return names[level] if len(names) > level else "__init__"
+
+
+def crossing(
+    level: int, allowed: Mapping[str, set[str]], modules: Iterable[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield each import that goes where it may not."""
+    for module in modules:
+        here = at(module, level)
+        for other in IMPORTS[module]:
+            if at(other, level) not in allowed[here] | {here}:
+                yield module, other
+
+
+def test_a_part_imports_only_what_lies_below_it() -> None:
+    assert not [*crossing(1, PARTS, SOURCES)]
+
+
+@pytest.mark.parametrize("part", ROOMS)
+def test_a_room_imports_only_what_lies_below_it(part: str) -> None:
+    rooms = {"__init__": set(), **ROOMS[part]}
+    inside = [module for module in SOURCES if at(module, 1) == part]
+    wrong = [
+        (module, other) for module, other in crossing(2, rooms, inside) if at(other, 1) == part
+    ]
     assert not wrong
+
+
+@pytest.mark.parametrize("allowed", [PARTS, *ROOMS.values()], ids=["parts", *ROOMS])
+def test_the_plan_itself_has_one_direction(allowed: dict[str, set[str]]) -> None:
+    TopologicalSorter(allowed).prepare()
+
+
+def test_no_files_import_each_other() -> None:
+    try:
+        TopologicalSorter(IMPORTS).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' <- '.join(error.args[1])}")
+
+
+def test_nothing_is_imported_that_is_not_there() -> None:
+    assert not {name for names in IMPORTS.values() for name in names} - SOURCES.keys()
 
 
 def test_no_part_is_imported_relatively() -> None:
     relative = [
         str(source)
-        for source in PACKAGE.rglob("*.py")
+        for source in SOURCES.values()
         for node in ast.walk(ast.parse(source.read_text()))
         if isinstance(node, ast.ImportFrom) and node.level > 0
     ]
     assert not relative
 
 
+# --- what is loaded, and when ------------------------------------------------------------------
+
+
+def loaded(*modules: str) -> set[str]:
+    """Return all that a fresh interpreter has loaded once it has imported these."""
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
 @pytest.mark.parametrize(
     "module", ["hubgate.control.supervisor", "hubgate.cli.main", "hubgate.cli.chp"]
 )
 def test_the_control_plane_never_loads_the_data_plane(module: str) -> None:
-    code = f"import sys, {module}; print(*sys.modules, sep='\\n')"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert module in loaded
+    found = loaded(module)
+    assert module in found
     assert not [
-        name for name in loaded if name.startswith(("hubgate.dataplane", "hubgate.upstream"))
+        name for name in found if name.startswith(("hubgate.dataplane", "hubgate.upstream"))
     ]
 
 
 def test_the_drop_in_listens_before_it_loads_what_takes_long() -> None:
     """Each of these would keep browsers waiting longer after a crash."""
     slow = {"pydantic", "yaml", "cryptography", "aiohttp", "sqlite3", "prometheus_client", "rich"}
-    code = "import sys, hubgate.cli.chp, hubgate.control.bootstrap; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert "hubgate.control.listening.listeners" in loaded
-    assert slow.isdisjoint(loaded)
+    found = loaded("hubgate.cli.chp", "hubgate.control.bootstrap")
+    assert "hubgate.control.listening.listeners" in found
+    assert slow.isdisjoint(found)
+
+
+def early() -> list[str]:
+    """Return what is imported before the ports are open."""
+    listening = [name for name in SOURCES if name.startswith("hubgate.control.listening")]
+    return [*listening, "hubgate.control.workers.spawn", "hubgate.control.bootstrap"]
+
+
+@pytest.mark.parametrize("module", early())
+def test_what_comes_first_loads_nothing_heavy(module: str) -> None:
+    assert {"aiohttp", "pydantic", "cryptography"}.isdisjoint(loaded(module))
