@@ -1,4 +1,4 @@
-"""Memory of what was worked out before, which cannot grow without end."""
+"""A cache of computed values that cannot grow without bound."""
 
 from typing import Generic, TypeVar
 
@@ -7,10 +7,10 @@ V = TypeVar("V")
 
 
 class BoundedDict(dict[K, V], Generic[K, V]):
-    """A dict of at most `most` keys: one more empties it first.
+    """A dict of at most `most` keys: adding one more empties it first.
 
-    Emptying it costs less than keeping track of what was used last, and what is still in use is
-    back at once. Only assignment by key is bounded.
+    Emptying it costs less than tracking what was used last, and what is still in use is soon
+    back. Only assignment by key is bounded.
     """
 
     __slots__ = ("_most",)

@@ -61,14 +61,14 @@ class RouteOptions:
     headers: Headers = ()
 
 
-# Of nearly every route: one object for all of them.
+# Shared by nearly every route.
 NO_OPTIONS = RouteOptions()
 
 
 class Source(Enum):
     """Where a route comes from, in order of precedence: of two with one key the first is served.
 
-    Routes of the FILE stand in routes.yaml, those of the API were posted.
+    FILE routes are listed in routes.yaml, API routes were posted.
     """
 
     FILE = "file"
@@ -91,8 +91,8 @@ class Route:
     source: Source = Source.API
 
     def __reduce__(self) -> tuple[type["Route"], tuple[object, ...]]:
-        # Workers are sent thousands of these without a source, which costs nothing then; and
-        # one of an older release never meets a source that it does not know.
+        # Workers are sent thousands of these without a source, so it costs nothing; and a worker
+        # of an older release never receives a source that it does not know.
         values = (self.key, self.target, self.data, self.options)
         return Route, values if self.source is Source.API else (*values, self.source)
 
@@ -101,7 +101,7 @@ class Route:
 class ForwardRules:
     """How requests are matched and rewritten; the names are those of CHP's flags.
 
-    `trusted_peers` are the networks whose X-Forwarded-* headers are believed; None believes
+    `trusted_peers` are the networks whose X-Forwarded-* headers are trusted; None trusts
     everyone, as CHP does. `native_routes` splits hosts off route keys (`host/path`);
     `host_routing` instead puts the request's host in front of its path, as CHP does.
     """
@@ -128,10 +128,10 @@ class Timeouts:
     a request's body; `request`: no byte either way on a client's connection while its request
     is being served (CHP's --timeout); `response`: the target sends nothing (CHP's
     --proxy-timeout); `total`: from a request's head to its response's end, tunnels apart;
-    `ready`: how long a refused connection is tried again for a safe request or an upgrade;
-    `down`: how long a target that refused is answered for without asking it again;
-    `upstream_idle` and `upstream_age`: how long a kept-alive connection to a target may wait,
-    and live; `upgrade`: how long workers of the release before live on for what is open in them.
+    `ready`: how long a refused connection is retried for a safe request or an upgrade;
+    `down`: how long requests to a target that refused are answered without trying it again;
+    `upstream_idle` and `upstream_age`: how long a kept-alive connection to a target may be idle,
+    and live; `upgrade`: how long the previous release's workers run on for what is open in them.
     """
 
     head: float = 10.0
@@ -151,10 +151,10 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes and counts, each for one worker; None is no limit.
+    """Sizes in bytes and counts, each for one worker; None means no limit.
 
     `headers` counts a request's header lines; `connections` and `address_connections` those
-    open to clients, in all and from one address; `route_requests` and `route_tunnels` what one
+    open to clients, in total and from one address; `route_requests` and `route_tunnels` what one
     route has in flight; `upstream_idle` the connections kept for one target.
     """
 
@@ -170,7 +170,7 @@ class Limits:
 
 
 STDOUT = "-"
-"""What stands for standard output where a path is expected."""
+"""Stands for standard output where a path is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class AccessLog:
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """All a worker needs besides its sockets and the route table."""
+    """Everything a worker needs besides its sockets and the route table."""
 
     rules: ForwardRules = ForwardRules()
     timeouts: Timeouts = Timeouts()
@@ -203,8 +203,8 @@ class Report:
     """What a worker has seen since its last report.
 
     `activity` maps a route's key to its latest activity, seconds since the epoch; `counters`
-    maps a metric's name (with its label's value after a colon, `requests_proxy:200`) to how
-    much it grew; `connections` and `tunnels` are the open ones now.
+    maps a metric's name (with the label value after a colon, `requests_proxy:200`) to its
+    increase; `connections` and `tunnels` count those open now.
     """
 
     activity: Mapping[str, float] = field(default_factory=dict)

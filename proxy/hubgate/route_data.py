@@ -1,4 +1,4 @@
-"""What was posted with a route, kept as text: a list of all routes needs no more than that."""
+"""A route's posted data, kept as text: listing all routes needs no more than that."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,10 +8,10 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class RouteData(Mapping[str, Any]):
-    """A JSON object with at least one member, read anew whenever somebody looks into it.
+    """A JSON object with at least one member, parsed again on each access.
 
-    `text` is ASCII and without white space around it. It takes less memory than the dict
-    does, whose keys would be there for each route.
+    `text` is ASCII, without white space around it. It takes less memory than a dict, which
+    would hold its own keys for each route.
     """
 
     __slots__ = ("text",)
@@ -21,7 +21,7 @@ class RouteData(Mapping[str, Any]):
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "RouteData":
-        """Return `data`, which must be fit for JSON and not empty, as text."""
+        """Return `data`, which must be JSON-serializable and not empty, as text."""
         return data if isinstance(data, RouteData) else cls(_encode(data))
 
     def __getitem__(self, name: str) -> Any:
@@ -38,7 +38,7 @@ class RouteData(Mapping[str, Any]):
             return True
         return isinstance(other, Mapping) and self._read() == dict(other)
 
-    __hash__ = None  # type: ignore[assignment]  # as a dict
+    __hash__ = None  # type: ignore[assignment]  # like a dict
 
     def __repr__(self) -> str:
         return f"RouteData({self.text!r})"

@@ -74,7 +74,7 @@ HEADS = {
     ),
     "headers": (GET + b"X: y\r\n" * 9 + b"\r\n", 431, "more than 8 header lines"),
     "body": (POST + b"Content-Length: 1001\r\n\r\n", 413, "the request's body is over 1000 bytes"),
-    "timeouts.head": (GET, 408, "the request's head did not come in time"),
+    "timeouts.head": (GET, 408, "the request's head did not arrive in time"),
 }
 
 
@@ -103,7 +103,7 @@ def test_a_body_that_stops_coming(tried: Tried) -> None:
     with tried.client(begun) as client, tried.target.accept() as wire:
         assert client.status == 408
         assert wire.ends()
-    assert tried.logged("warning: 408 POST /a the request's body did not come in time")
+    assert tried.logged("warning: 408 POST /a the request's body did not arrive in time")
 
 
 def test_an_idle_connection_ends_without_a_word(tried: Tried) -> None:

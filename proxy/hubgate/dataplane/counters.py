@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 class Counters:
     """One field for each thing counted; `responses` by status, those of tunnels (101) included.
 
-    `match_seconds` is how long routes were searched for.
+    `match_seconds` is the time spent finding routes.
     """
 
     requests_web: int = 0
@@ -18,7 +18,7 @@ class Counters:
     responses: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
     def take(self) -> dict[str, float]:
-        """Return what was counted since the last call, by the names of `model.Report`."""
+        """Return what was counted since the last call, under the names of `model.Report`."""
         counted: dict[str, float] = {
             "requests_web": self.requests_web,
             "requests_ws": self.requests_ws,

@@ -34,14 +34,14 @@ class ErrorLog:
             _log_line(level, f"{error.status} {_asked(head)} {error}", left_out)
 
     def dropped(self, why: str, head: RequestHead, entry: RouteEntry | None) -> None:
-        """Log that a client's connection is dropped without an answer."""
+        """Log that a client's connection is dropped without a response."""
         left_out = self._sampler.admit((why, entry), self._clock())
         if left_out is not None:
             _log_line(logging.WARNING, f"dropped {_asked(head)} {why}", left_out)
 
 
 class Sampler:
-    """Admits one log line per key and second, and counts the ones it keeps back."""
+    """Admits one log line per key and second, and counts the ones it holds back."""
 
     def __init__(self) -> None:
         # When the last line was, and how many have been left out since.
@@ -65,7 +65,7 @@ class Sampler:
 
 
 def _asked(head: RequestHead | None) -> str:
-    """Return what a log line says of a request: nothing of its query, which may hold a token."""
+    """Return a request as it appears in a log line: without its query, which may hold a token."""
     if head is None:
         return "-"
     path = head.target.partition(b"?")[0].decode("latin-1")

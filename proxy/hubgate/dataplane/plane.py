@@ -1,4 +1,4 @@
-"""The data plane of one worker: listeners in front, a pool behind, the table between."""
+"""The data plane of one worker: listeners in front, a pool behind, the table in between."""
 
 import asyncio
 import socket
@@ -34,16 +34,16 @@ from hubgate.upstream.pool import Pool
 _SWEEP_INTERVAL = 0.5
 _RETIRED_INTERVAL = 0.1
 _DRAINING_INTERVAL = 0.02
-# A connection made a moment before gets this long, in seconds, to begin its request.
+# A connection made a moment ago gets this long, in seconds, to begin its request.
 _ARRIVAL = 0.1
-# How often the loop goes round, at most, until connections that were cut off are gone.
+# How many turns of the loop, at most, until connections that were cut off are gone.
 _ROUNDS_TO_CLOSE = 10
 
 
 class DataPlane:
     """Everything between a worker's public sockets and its targets.
 
-    Reads `table`, never writes it. Raises ConfigError when a certificate cannot be used.
+    Reads `table`, never writes it. Raises ConfigError if a certificate cannot be used.
     """
 
     def __init__(self, config: WorkerConfig, table: RouteTable) -> None:
@@ -101,8 +101,8 @@ class DataPlane:
     async def reconfigure(self, config: WorkerConfig) -> None:
         """Serve new requests by `config`, and show new connections its certificate.
 
-        What is open lives on. Raises ConfigError, everything being as before, when a certificate
-        cannot be used. How routes are matched (`host_routing`, `native_routes`) stays.
+        What is open lives on. Raises ConfigError, with nothing changed, if a certificate cannot
+        be used. How routes are matched (`host_routing`, `native_routes`) does not change.
         """
         tls = server_context(config.tls) if config.tls is not None else None
         old = self.connector
@@ -113,15 +113,15 @@ class DataPlane:
         await self.access_log.settle()
 
     async def retire(self, limit: float) -> None:
-        """Stop accepting, while others go on; what is open may take its time, `limit` seconds.
+        """Stop accepting while other workers go on; what is open gets `limit` seconds to end.
 
-        Returns when every connection is closed or the limit has passed; `drain` is to follow.
-        An idle connection is closed no earlier than otherwise, because its client may be about to
-        use it; the next answer on it says that it is the last.
+        Returns when every connection is closed or the limit has passed; call `drain` next. An
+        idle connection is not closed early, because its client may be about to use it; the next
+        response on it announces that it is the last.
         """
         await self._stop_accepting()
         now = self.loop.time()
-        # A connection is among the clients only when its TLS handshake is done.
+        # A connection is among the clients only after its TLS handshake.
         handshakes = now + (self.timeouts.head if self._config.tls is not None else 0)
         deadline = now + limit
         while (self._close_after_responses() or self.loop.time() < handshakes) and (  # noqa: ASYNC110
@@ -130,13 +130,13 @@ class DataPlane:
             await asyncio.sleep(_RETIRED_INTERVAL)
 
     async def _stop_accepting(self) -> None:
-        """Give every socket up, and know of all who were accepted."""
+        """Give every socket up, and wait until all accepted connections are known."""
         for acceptor in self._acceptors:
             acceptor.retire()
         await settle_arrivals()
 
     def _close_after_responses(self) -> bool:
-        """Have every connection close after its next answer; return whether any is open."""
+        """Make every connection close after its next response; return whether any is open."""
         for client in self._listener.clients:
             client.closing = True
         cleartext = any(acceptor.busy for acceptor in self._acceptors)
@@ -145,12 +145,12 @@ class DataPlane:
     async def drain(self, timeout: float) -> None:
         """Stop accepting, let requests finish for `timeout` seconds, close tunnels properly.
 
-        Returns when every connection is closed; what is open after the time is cut off.
+        Returns when every connection is closed; what is still open after the timeout is cut off.
         """
         await self._stop_accepting()
         now = self.loop.time()
         arrived, deadline = now + min(timeout, _ARRIVAL), now + timeout
-        # A handshake of TLS that goes on shows nowhere.
+        # A TLS handshake in progress is not visible in any counter.
         least = arrived if self._config.tls is not None else now
         while (self._finish_up(arrived) or self.loop.time() < least) and (  # noqa: ASYNC110
             self.loop.time() < deadline
@@ -162,9 +162,9 @@ class DataPlane:
         await self._end_log()
 
     def _finish_up(self, arrived: float) -> bool:
-        """Tell every connection and tunnel, new ones as well; return whether there are any.
+        """Make connections and tunnels end, new ones as well; return whether there are any.
 
-        Requests that were sent before have `arrived` by then, in the loop's seconds.
+        `arrived` is when requests that were already sent have arrived, in the loop's seconds.
         """
         all_here = self.loop.time() >= arrived
         for client in self._listener.clients:
@@ -174,7 +174,7 @@ class DataPlane:
                 client.closing = True
         for tunnel in list(self.tunnels):
             tunnel.shut_down()
-        # Those of a cleartext acceptor are closed with it.
+        # Connections of a cleartext acceptor are closed with it.
         cleartext = not all_here and any(acceptor.busy for acceptor in self._acceptors)
         return bool(self._listener.clients or self.tunnels or cleartext)
 
@@ -188,7 +188,7 @@ class DataPlane:
             self._sweeper.cancel()
 
     async def _end_log(self) -> None:
-        """Have the last lines written, also those of what was cut off just now."""
+        """Write the last lines, including those of requests that were just cut off."""
         for _ in range(_ROUNDS_TO_CLOSE):
             if self._listener.clients or self.tunnels:
                 await asyncio.sleep(0)
@@ -212,7 +212,7 @@ class DataPlane:
         first: tuple[bytes, bytes],
         record: Record | None,
     ) -> None:
-        """Join client and target; `first` are bytes that were already read from them.
+        """Join client and target; `first` holds bytes already read from them.
 
         `record`, if there is one, is completed and logged when the tunnel ends.
         """

@@ -1,8 +1,8 @@
 """Requests that need no parser: a whole head, spelled as we would write it.
 
-Most requests are like that, chunked ones and upgrades apart, and a client sends nearly the same
-header lines again and again: what was read from them is kept for as long as it does. Whatever is
-spelled in any other way goes to llhttp; both ways read the same from the same bytes.
+Most requests are like that, except chunked ones and upgrades, and a client sends nearly the same
+header lines again and again: what was read from them is kept for as long as it does. Anything
+spelled differently goes to llhttp; both paths read the same from the same bytes.
 """
 
 import re
@@ -24,7 +24,7 @@ _FIELD = (
     # Without "_": read_head drops what might pass for another name.
     rb"[!#$%&'*+.^`|~0-9A-Za-z-]++" + CANONICAL_VALUE + rb")*+"
 )
-# The header lines of most requests: nothing special in them, and a Host, perhaps persistence.
+# The header lines of most requests: a Host, perhaps keep-alive or close, and nothing special.
 _USUAL = re.compile(
     rb"(" + _FIELD + rb")\r\n[Hh]ost: ([A-Za-z0-9.-]+(?::[0-9]+)?)(" + _FIELD + rb")"
     rb"(?:\r\n[Cc]onnection: ([Kk]eep-[Aa]live|close))?(" + _FIELD + rb")\r\n\r\n"
@@ -32,23 +32,23 @@ _USUAL = re.compile(
 _LINE = re.compile(
     rb"(GET|HEAD|OPTIONS|DELETE|POST|PUT|PATCH) (/[!$&-.0-;=?-Z_a-z|~/%@\[\]]*) HTTP/1\.1"
 )
-# All that may be read without llhttp.
+# Everything that may be read without llhttp.
 _BLOCK = re.compile(rb"(?:\r\n" + CANONICAL_NAME + CANONICAL_VALUE + rb")++\r\n\r\n")
-# What is kept for a connection, in bytes, is bounded by this.
+# Bounds what is kept for one connection, in bytes.
 FAST_PATH_LIMIT = 1 << 13
-# And what is kept for all of them together, likewise.
+# These bound what is kept for all of them together.
 _MOST_KNOWN = 1 << 18
 _MOST_SEEN = 1 << 10
 _MOST_HEADS = 32
 
 
 class HeadCache:
-    """What was made of a block of header lines for its targets, by route and origin.
+    """The heads written for targets from one block of header lines, by route and origin.
 
-    Connections of other clients may send the same lines and share this. What goes to a target also
-    says who asks (the X-Forwarded-* lines), so the origin belongs to the key: nothing that was made
-    for one client's connection is ever used for a connection of another origin. Of other rules
-    than `rules` nothing is left.
+    Other clients' connections may send the same lines and share this. What goes to a target also
+    identifies the client (the X-Forwarded-* lines), so the origin is part of the key: nothing made
+    for one client's connection is ever used for a connection of another origin. When the rules
+    change, the cache is emptied.
     """
 
     __slots__ = ("_made", "_rules")
@@ -73,8 +73,8 @@ class HeadCache:
 class HeaderBlock:
     """The header lines of a plain request, from the request line's end to the blank line.
 
-    `raw` is how they came; `head` is what they say, under no matter which request line; `heads`
-    are what was made of them.
+    `raw` is how they arrived; `head` is what they mean, whatever the request line; `heads` is what
+    was written from them.
     """
 
     __slots__ = ("head", "heads", "raw")
@@ -86,7 +86,7 @@ class HeaderBlock:
 
     @classmethod
     def read(cls, raw: bytes, limits: Limits) -> "HeaderBlock | None":
-        """Read header lines; None when they are not plain, good or bad."""
+        """Read header lines; return None if they are not plain, valid or not."""
         size = len(raw)
         if size > FAST_PATH_LIMIT or size > limits.head:
             return None
@@ -99,10 +99,10 @@ class HeaderBlock:
 
 
 class HeaderBlocks:
-    """The blocks that were read more than once lately under `limits`, whoever sent them.
+    """The blocks recently read more than once under `limits`, from any client.
 
     A client that opens a connection for each request sends the same lines on every one. What
-    comes only once is not kept: memory that is used again at once is in the processor's cache.
+    comes only once is not kept: memory that is reused at once is in the processor's cache.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -134,7 +134,7 @@ class HeaderBlocks:
 
 
 def _read_special(raw: bytes) -> RequestHead | None:
-    """Read header lines among which are some that mean something to a proxy."""
+    """Read header lines, some of which mean something to a proxy."""
     if _BLOCK.fullmatch(raw) is None:
         return None
     lines = raw[2:-4].split(b"\r\n")
@@ -146,7 +146,7 @@ def _read_special(raw: bytes) -> RequestHead | None:
 
 
 def read_line(line: bytes, block: HeaderBlock, limits: Limits) -> RequestHead | None:
-    """Return the head of a request with that request line; None when it is not plain."""
+    """Return the head of a request with that request line, or None if it is not plain."""
     match = _LINE.fullmatch(line)
     if match is None or len(line) > FAST_PATH_LIMIT or len(line) > limits.request_line:
         return None

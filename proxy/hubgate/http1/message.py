@@ -7,11 +7,11 @@ from http import HTTPStatus
 RawHeaders = list[tuple[bytes, bytes]]
 Bytes = bytes | memoryview
 
-# Where lengths are held in 64 signed bits, a longer one would be negative.
+# In a signed 64-bit integer, a longer one would be negative.
 LONGEST_BODY = (1 << 63) - 1
 
-# A header line that is spelled as we would write it, by its two parts: visible ASCII, one space
-# after the colon and none at the line's end.
+# The two parts of a header line spelled as we would write it: visible ASCII, one space after the
+# colon and none at the end of the line.
 CANONICAL_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 CANONICAL_VALUE = rb": [!-~][\t -~]*+(?<![\t ])"
 
@@ -27,7 +27,7 @@ class Body(Enum):
     UNTIL_CLOSE = "until close"
 
 
-# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each message.
+# Python 3.11 looks up an Enum member in a dictionary every time: too slow for each message.
 NO_BODY, OF_LENGTH, CHUNKED, UNTIL_CLOSE = Body
 
 

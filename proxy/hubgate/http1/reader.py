@@ -1,4 +1,4 @@
-"""From a client's bytes to requests: parsing without a socket in sight."""
+"""From a client's bytes to requests: parsing, without a socket."""
 
 from collections import deque
 from typing import cast
@@ -18,18 +18,19 @@ from hubgate.http1.message import NO_BODY, OF_LENGTH, Bytes, RawHeaders
 from hubgate.http1.request import RequestHead, read_head
 from hubgate.model import Limits
 
-# llhttp knows RTSP and ICE besides HTTP and does not tell which one it has read. Where, in what
-# is fed at once, their names are looked for; in bytes.
+# llhttp also accepts RTSP and ICE, and does not report which protocol it has read. How much of
+# what is fed at once is searched for their names, in bytes.
 _PROTOCOL_WITHIN = 8192
 
 
 class IncomingRequest:
     """A request as it arrives.
 
-    `head` is None when it was malformed: `error` then says how. `error` beside a head means
-    that the body went wrong. `leftover` are bytes of the protocol an upgrade asks for. `block` are
-    the header lines it was read from, when they may come again; `opening` is what was made of it
-    last. A reader returns the same object for the same bytes, and never to another connection.
+    `head` is None if it was malformed: `error` then says how. An `error` together with a head
+    means that the body is bad. `leftover` holds bytes of the protocol an upgrade asks for. `block`
+    holds the header lines it was read from, if they may come again; `opening` is the last head
+    written from it. A reader returns the same object for the same bytes, but never to another
+    connection.
     """
 
     __slots__ = ("block", "chunks", "ended", "error", "head", "leftover", "opening")
@@ -44,7 +45,7 @@ class IncomingRequest:
         self.leftover = b""
 
     def take(self) -> Bytes:
-        """Return the body bytes that came since the last call."""
+        """Return the body bytes received since the last call."""
         chunks, self.chunks = self.chunks, []
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
@@ -52,8 +53,8 @@ class IncomingRequest:
 class RequestReader:
     """Feeds bytes to llhttp and queues what comes out in `requests`, oldest first.
 
-    After a malformed byte, `failed` is True and everything further is ignored. `in_head` is
-    True when a request has begun to arrive and its head is not complete. `blocks`, of the same
+    After a malformed byte, `failed` is True and everything after it is ignored. `in_head` is
+    True when a request has begun to arrive and its head is not complete. `blocks`, with the same
     `limits`, may be shared with other readers.
     """
 
@@ -100,7 +101,7 @@ class RequestReader:
         self._begin_head()
 
     def feed(self, data: bytes) -> None:
-        """Read the next bytes; what they complete stands in `requests` afterwards."""
+        """Read the next bytes; what they complete is in `requests` afterwards."""
         if self._current is None:
             if self._closing and not self.failed:
                 self.fail(BadRequestError("malformed request: data after Connection: close"))
@@ -119,7 +120,7 @@ class RequestReader:
                 data = self._count_off(data)
 
     def _read_canonical(self, data: bytes) -> IncomingRequest | None:
-        """Return the request that `data` is, if it is a plain one and nothing else."""
+        """Return the request in `data`, if `data` is one plain request and nothing else."""
         last = self._last
         if last is not None and last[0] == data:
             return last[1]
@@ -205,11 +206,13 @@ class RequestReader:
             self._left = current.head.length - sum(map(len, current.chunks))
             self._parser = None
         elif self._overhead > self._limits.head:
-            # Chunk extensions, or trailers, without end: httptools would hold them all.
-            self.fail(HeadTooLargeError(f"over {self._limits.head} bytes around a body's chunks"))
+            # Endless chunk extensions or trailers: httptools would hold them all.
+            self.fail(
+                HeadTooLargeError(f"over {self._limits.head} bytes of chunk framing or trailers")
+            )
 
     def _after_upgrade(self, rest: bytes) -> bytes:
-        """Set up to go on with `rest`, where llhttp stopped: it ends HTTP at every upgrade."""
+        """Prepare to go on with `rest`, where llhttp stopped: it ends HTTP at every upgrade."""
         current = self._current
         if current is None:
             self._head_bytes = 0
@@ -219,13 +222,13 @@ class RequestReader:
         elif current.head is not None and current.head.body is OF_LENGTH:
             self._left = current.head.length
         else:
-            # A parser that is told of the same chunked body under a head of our own.
+            # A new parser, primed for the same chunked body with a head of our own.
             self._parser = httptools.HttpRequestParser(self)
             self._parser.feed_data(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
         return rest
 
     def fail(self, error: HubgateError) -> None:
-        """Give up: the request that is arriving gets `error`, nothing more is read."""
+        """Give up: the request that is arriving gets `error`, and nothing more is read."""
         self.failed = True
         self.in_head = False
         self._parser = None
@@ -247,7 +250,7 @@ class RequestReader:
                 raise self._error
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Trailers come here too, after the head is complete: they are dropped.
+        # Trailers arrive here too, after the head is complete: they are dropped.
         if self._current is None:
             self._headers.append((name, value))
             if len(self._headers) > self._limits.headers:
@@ -276,7 +279,7 @@ class RequestReader:
         self.requests.append(self._current)
 
     def _check_size(self) -> None:
-        # What was fed bounds the head's size from above, so most heads need no adding up.
+        # What was fed is an upper bound on the head's size, so most heads need no adding up.
         limit = self._limits.head
         if self._fed + self._head_bytes > limit:
             size = sum(len(name) + len(value) + 4 for name, value in self._headers)
@@ -284,12 +287,12 @@ class RequestReader:
                 raise HeadTooLargeError(f"the request's headers are over {limit} bytes")
 
     def _check_protocol(self, method: bytes) -> None:
-        """Refuse RTSP and ICE, whose request lines llhttp reads as if they were HTTP's."""
+        """Refuse RTSP and ICE, whose request lines llhttp reads as if they were HTTP."""
         start = self._start
         if b" RTSP/" not in start and b" ICE/" not in start:
             return
         if method + b" " + self._target + b" HTTP/" not in start:
-            raise VersionNotSupportedError("the request line is not HTTP's")
+            raise VersionNotSupportedError("the request line is not HTTP")
 
     def _too_large(self, size: int) -> bool:
         limit = self._limits.body
@@ -317,10 +320,10 @@ class RequestReader:
         if self._parser.should_upgrade() and (
             current.head.upgrade or current.head.body is not NO_BODY
         ):
-            # llhttp says complete where a tunnel, or an ignored upgrade's body, begins.
+            # llhttp reports completion where a tunnel, or the body of an ignored upgrade, begins.
             current.ended = bool(current.head.upgrade)
             return
         current.ended = True
         self._current = None
-        # The chunks of a body are no part of the next head.
+        # The chunks of a body are not part of the next head.
         self._head_bytes = 0

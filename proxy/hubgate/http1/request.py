@@ -1,4 +1,4 @@
-"""A request's head: what it asks for, how its body is delimited, which headers may cross."""
+"""A request's head: what it asks for, how its body is delimited, which headers go on."""
 
 import re
 from typing import cast
@@ -9,19 +9,19 @@ from hubgate.routing.paths import resolve_dots
 
 _HOST = re.compile(
     rb"[A-Za-z0-9.\-_~!$&'()*+,;=]*(?::\d*)?|\[[0-9A-Fa-f:.%]+\](?::\d*)?"
-    # Over a unix socket there is no host: clients (JupyterHub's is one) name the socket's path.
+    # Over a unix socket there is no host: clients such as JupyterHub's send the socket's path.
     rb"|%2[Ff](?:[A-Za-z0-9.\-_~!$&'()*+,;=]|%[2-9A-Fa-f][0-9A-Fa-f])*"
 )
 
 _HTTP = re.compile(rb"(?:http|h2|h2c.*|h3)(?:/.*)?\Z", re.IGNORECASE)
-# What llhttp knows besides, of other protocols.
+# Methods of other protocols that llhttp also accepts.
 _METHODS_OF_OTHERS = frozenset(
     b"DESCRIBE ANNOUNCE SETUP PLAY PAUSE TEARDOWN GET_PARAMETER SET_PARAMETER REDIRECT RECORD"
     b" FLUSH SOURCE PRI".split()
 )
 
-# Headers that are read here instead of being copied. What belongs to one connection only
-# (RFC 9110, section 7.6.1) is dropped, Trailer because trailers are not forwarded.
+# Headers that are read here instead of being copied. Those of a single connection (RFC 9110,
+# section 7.6.1) are dropped, and Trailer because trailers are not forwarded.
 _COPY, _DROP, _HOST_NAME, _LENGTH, _CODING, _CONNECTION, _UPGRADE, _FORWARDED, _EXPECT = range(9)
 _KINDS = {
     b"keep-alive": _DROP,
@@ -47,12 +47,11 @@ _USUAL_TOKENS = frozenset((b"keep-alive", b"close", b"upgrade", b"te", b""))
 class RequestHead:
     """A checked request head.
 
-    `target` is in origin form, raw but for its dot segments, which are resolved; `lines` are
-    the header lines that cross to the target, without Host, framing and X-Forwarded-*, which
-    are written anew; `upgrade` is the protocol asked for when the request may become a tunnel,
-    else empty; `expects` says that the client waits for 100 Continue; `forwarded` holds what
-    came in of X-Forwarded-* and Forwarded, by lower-case name. Nothing of it changes once it is
-    read.
+    `target` is in origin form, raw except that its dot segments are resolved; `lines` are the
+    header lines that go on to the target, without Host, framing and X-Forwarded-*, which are
+    rewritten; `upgrade` is the protocol asked for if the request may become a tunnel, else
+    empty; `expects` is True if the client waits for 100 Continue; `forwarded` holds the incoming
+    X-Forwarded-* and Forwarded headers, by lower-case name. Nothing changes once it is read.
     """
 
     __slots__ = (
@@ -92,10 +91,10 @@ class RequestHead:
     def usual(
         before: bytes, host: bytes, between: bytes, persistence: bytes | None, after: bytes
     ) -> "RequestHead":
-        """Return the head of a request without a body, with no special headers but two.
+        """Return the head of a bodiless request with no special headers but Host and Connection.
 
-        `before`, `between` and `after` are the other lines, around Host and Connection, each
-        with a line end in front; `persistence` is what Connection says.
+        `before`, `between` and `after` are the other lines, around these two, each preceded by
+        a line end; `persistence` is the value of Connection.
         """
         head = _BARE.again(b"GET", b"/")
         head.keep_alive = persistence != b"close"
@@ -106,14 +105,14 @@ class RequestHead:
 
     @property
     def lines(self) -> list[bytes]:
-        """The header lines that cross to the target, without line ends."""
+        """The header lines that go on to the target, without line ends."""
         if self._lines is None:
             self._lines = cast(bytes, self._fields).split(b"\r\n")[1:]
         return self._lines
 
     @property
     def fields(self) -> bytes:
-        """The same lines, each with a line end in front."""
+        """The same lines, each preceded by a line end."""
         if self._fields is None:
             self._fields = b"".join([b"\r\n" + line for line in self.lines])
         return self._fields
@@ -136,7 +135,7 @@ class RequestHead:
         return head
 
 
-# A head without header lines; not to be changed: what is made of it shares its dictionary.
+# A head without header lines. Never change it: heads made from it share its dictionary.
 _BARE = RequestHead(b"GET", b"/", http10=False)
 
 
@@ -144,12 +143,12 @@ def read_head(method: bytes, target: bytes, version: str, headers: RawHeaders) -
     """Check a parsed head and sort its headers; raises BadRequestError or a subclass of it."""
     if version not in ("1.1", "1.0"):
         if version < "1":
-            raise BadRequestError("the request line names no version of HTTP")
-        raise VersionNotSupportedError(f"HTTP/{version} is not supported here, HTTP/1.1 is")
+            raise BadRequestError("the request line does not name an HTTP version")
+        raise VersionNotSupportedError(f"HTTP/{version} is not supported here; HTTP/1.1 is")
     if method == b"CONNECT":
         raise MethodNotAllowedError("this is not a forward proxy: CONNECT is not allowed")
     if method in _METHODS_OF_OTHERS:
-        raise BadRequestError(f"{method.decode()} is not a method of HTTP/1.1")
+        raise BadRequestError(f"{method.decode()} is not an HTTP/1.1 method")
     head = RequestHead(method, target, version == "1.0")
     connection = b""
     copy = head.lines.append
@@ -183,13 +182,13 @@ def _read_special(head: RequestHead, kind: int, name: bytes, value: bytes) -> No
         digits = value.strip(b" \t")
         significant = digits.lstrip(b"0")
         if not digits.isdigit() or len(significant) > _MOST_DIGITS:
-            raise BadRequestError("the body's length is not a number, or beyond all reason")
+            raise BadRequestError("the body's length is not a number, or is far too large")
         head.body, head.length = OF_LENGTH, int(significant or 0)
         if head.length > LONGEST_BODY:
-            raise BadRequestError("the body's length is beyond all reason")
+            raise BadRequestError("the body's length is far too large")
     elif kind == _CODING:
         if head.http10 or head.body is not NO_BODY or value.strip(b" \t").lower() != b"chunked":
-            raise BadRequestError("the only transfer coding is one 'chunked', in HTTP/1.1")
+            raise BadRequestError("only a single 'chunked' transfer coding is allowed, in HTTP/1.1")
         head.body = CHUNKED
     elif kind == _UPGRADE:
         head.upgrade += b", " + value if head.upgrade else value
@@ -204,7 +203,7 @@ def _read_special(head: RequestHead, kind: int, name: bytes, value: bytes) -> No
 
 
 def _apply_connection(head: RequestHead, connection: bytes) -> None:
-    """Read the Connection header: persistence, upgrade, and which headers end here."""
+    """Read the Connection header: keep-alive, upgrade, and which headers end here."""
     tokens = {token.strip(b" \t") for token in connection.split(b",")}
     if b"close" in tokens:
         head.keep_alive = False
@@ -222,7 +221,7 @@ def _apply_connection(head: RequestHead, connection: bytes) -> None:
 
 
 def _allowed_upgrades(value: bytes) -> bytes:
-    """Leave out HTTP itself: in a tunnel, requests would pass every rule before the target."""
+    """Leave out HTTP itself: requests in a tunnel would bypass every rule."""
     names = [name.strip(b" \t") for name in value.split(b",")]
     return b", ".join(name for name in names if name and not _HTTP.match(name))
 
@@ -231,14 +230,14 @@ def _check_host_and_target(head: RequestHead) -> None:
     if not head.target.startswith(b"/"):
         _absolute_form(head)
     if b"#" in head.target:
-        raise BadRequestError("a fragment (#) does not belong into a request")
+        raise BadRequestError("a fragment (#) is not allowed in a request")
     head.target = resolve_dots(head.target)
     if head.host is None:
         if not head.http10:
-            raise BadRequestError("HTTP/1.1 wants a Host header")
+            raise BadRequestError("HTTP/1.1 requires a Host header")
     elif not _HOST.fullmatch(head.host):
-        raise BadRequestError("the Host header is not a host")
-    # A request is forwarded with a body of no length as it came: POST says so with a zero.
+        raise BadRequestError("the Host header is not a valid host")
+    # An empty body is forwarded as it came: a POST announces it with a zero.
     if head.body is OF_LENGTH and head.length == 0:
         head.body = NO_BODY
         head.lines.append(b"Content-Length: 0")
@@ -252,5 +251,5 @@ def _absolute_form(head: RequestHead) -> None:
     end = min((i for i in (rest.find(b"/"), rest.find(b"?")) if i >= 0), default=len(rest))
     head.host, path = rest[:end], rest[end:]
     if b"@" in head.host or not head.host:
-        raise BadRequestError("the request target names no plain host")
+        raise BadRequestError("the request target does not name a plain host")
     head.target = path if path.startswith(b"/") else b"/" + path

@@ -18,7 +18,7 @@ from hubgate.http1.message import (
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
-# A whole head of such lines, with a plain length and nothing that belongs to one connection only.
+# A whole head of such lines, with a plain length and nothing that belongs to a single connection.
 _HOP = rb"onnection|eep-alive|roxy-connection|e|railer|ransfer-encoding|pgrade|ontent-length"
 _LINE = rb"\r\n(?![CcKkPpTtUu](?i:" + _HOP + rb"):)" + CANONICAL_NAME + CANONICAL_VALUE
 _CANONICAL = re.compile(
@@ -31,8 +31,8 @@ _BODILESS = (204, 304)
 class ResponseHead:
     """Status line and headers of a response; `length` is meaningful for OF_LENGTH only.
 
-    `announced` says that the headers promise a body, whether or not the status allows one.
-    `raw` is the whole head with its blank line when it can go out as it came, else empty.
+    `announced` is True if the headers promise a body, whether or not the status allows one.
+    `raw` is the whole head with its blank line if it can go out as it came, else empty.
     """
 
     __slots__ = ("_headers", "announced", "body", "length", "raw", "reason", "status")
@@ -48,10 +48,10 @@ class ResponseHead:
 
     @classmethod
     def canonical(cls, raw: bytes) -> "ResponseHead | None":
-        """Read a whole head that can go out as it came; None for any other, good or bad.
+        """Read a whole head that can go out as it came; return None for any other, valid or not.
 
-        What is read here means the same to llhttp; most heads are spelled like this, and one
-        match costs a fraction of a callback for each header.
+        llhttp reads the same from it; most heads are spelled like this, and one match costs a
+        fraction of a callback for each header.
         """
         match = _CANONICAL.fullmatch(raw)
         if match is None:
@@ -83,21 +83,21 @@ class ResponseHead:
         self._headers = headers
 
     def delimit(self, bodiless: bool) -> None:
-        """Find out how the body is delimited; raises ValueError for what readers read apart.
+        """Find out how the body is delimited; raises ValueError where parsers would disagree.
 
-        `bodiless`: it answers a HEAD.
+        `bodiless`: this is the response to a HEAD.
         """
         for name, value in self.headers:
             lower = name.lower()
             if lower == b"transfer-encoding":
                 if value.strip().lower() != b"chunked" or self.body is CHUNKED:
-                    raise ValueError("a transfer coding other than one 'chunked'")
+                    raise ValueError("a transfer coding other than a single 'chunked'")
                 self.body = CHUNKED
             elif lower == b"content-length" and self.body is not CHUNKED:
                 self.body = OF_LENGTH
                 self.length = int(value)
                 if self.length > LONGEST_BODY:
-                    raise ValueError("a body beyond all reason")
+                    raise ValueError("a body length that is far too large")
         self.announced = self.body is CHUNKED or self.length > 0
         if (
             bodiless
@@ -108,7 +108,7 @@ class ResponseHead:
 
 
 def stays_open(parser: httptools.HttpResponseParser, head: ResponseHead) -> bool:
-    """Say what llhttp's keep-alive rule would, had it known that there is no body."""
+    """Return what llhttp's keep-alive rule would, had it known that there is no body."""
     tokens = b",".join(v for n, v in head.headers if n.lower() == b"connection").lower()
     if parser.get_http_version() == "1.1":
         return b"close" not in tokens
@@ -116,14 +116,14 @@ def stays_open(parser: httptools.HttpResponseParser, head: ResponseHead) -> bool
 
 
 def printable(reason: bytes) -> bytes:
-    """Return a reason phrase, or nothing when it holds control bytes."""
+    """Return a reason phrase, or nothing if it contains control bytes."""
     return b"" if _CONTROL.search(reason) else reason
 
 
 def without_framing(headers: RawHeaders) -> RawHeaders:
     """Drop a length from a 1xx, which has no body (RFC 9110, section 8.6).
 
-    Raises ValueError when it announces one.
+    Raises ValueError if it announces one.
     """
     kept = []
     for name, value in headers:

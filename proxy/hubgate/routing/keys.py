@@ -12,17 +12,17 @@ def clean_path(path: str) -> str:
     """Return `path` with one leading slash and no trailing one; `/` stays `/`.
 
     CHP trims a single trailing slash, but matches without any, so `/a` and `/a//` would be
-    two rows that fight for one place in the table.
+    two rows competing for one place in the table.
     """
     cleaned = "/" + path.strip("/")
-    # The same object where it can be: of a hundred thousand keys one copy is enough.
+    # The same object where possible: of a hundred thousand keys one copy is enough.
     return path if path == cleaned else cleaned
 
 
 def clean_host(host: str) -> str:
-    """Return a host as requests are matched on it: lower case, no final dot.
+    """Return a host in the form that requests are matched on: lower case, no final dot.
 
-    Raises RouteError for what cannot be a host, a port included.
+    Raises RouteError for anything that is not a host, such as a host with a port.
     """
     cleaned = host.lower().removesuffix(".")
     if _NAME.fullmatch(cleaned):

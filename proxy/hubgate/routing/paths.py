@@ -11,7 +11,7 @@ _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 def match_path(target: str) -> str:
     """Return the percent-decoded path of an origin-form request target, without its query.
 
-    Raises BadRequestError for what cannot be decoded.
+    Raises BadRequestError if it cannot be decoded.
     """
     path = target.partition("?")[0].partition("#")[0]
     if "%" not in path:
@@ -28,7 +28,7 @@ def match_path(target: str) -> str:
 
 
 def _refuse_hidden_dots(decoded: str) -> None:
-    """Refuse dot segments between encoded slashes, which are left after `resolve_dots`.
+    """Refuse dot segments between encoded slashes, which `resolve_dots` leaves in place.
 
     A target that decodes `%2f` before it resolves dots would climb out of the route's prefix.
     """
@@ -65,8 +65,8 @@ def resolve_dots(target: bytes) -> bytes:
 def drop_segments(target: bytes, count: int) -> bytes:
     """Return the raw request target without its first `count` path segments.
 
-    What is left may be empty, or a query alone. Raises BadRequestError when an encoded slash
-    stands in the part to be dropped: it counted when the route was matched.
+    What is left may be empty, or only a query. Raises BadRequestError if the part to be dropped
+    contains an encoded slash: it counted when the route was matched.
     """
     path, mark, query = target.partition(b"?")
     position = 0

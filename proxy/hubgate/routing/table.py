@@ -1,4 +1,4 @@
-"""The worker's copy of the route table: who serves which path, and who was active when."""
+"""The worker's copy of the route table: which target serves which path, and route activity."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ _LONGEST_NAME = 255
 class RouteEntry:
     """One live route. `target` is None when it could not be parsed; `activity` is epoch seconds.
 
-    `segments` is how many path segments the route's prefix has, `headers` the raw header lines
+    `segments` is how many path segments the route's prefix has, `header_lines` are the raw lines
     the route adds to its requests, `requests` and `tunnels` count what is in flight.
     """
 
@@ -56,13 +56,13 @@ class RouteEntry:
         self.activity = time.time()
 
 
-# Of most of a large hub's routes a worker never sees a request. Until it does, a route is only its
-# target, if there is no more to it than that and its key; else it is the Route as it came.
+# For most of a large hub's routes, a worker never sees a request. Until it does, a route is just
+# its target if there is nothing more to it than that and its key; else it is the Route as it came.
 _Place = RouteEntry | Route | str
 
 
 class RouteTable:
-    """Current routes, matched by host and path; changed only by whole, ordered changes.
+    """Current routes, matched by host and path; they change only in whole, ordered steps.
 
     `version` grows with each change.
     """
@@ -80,9 +80,9 @@ class RouteTable:
         return len(self._paths) + len(self._hosts)
 
     def replace(self, routes: Iterable[Route], targets: dict[str, str] | None = None) -> None:
-        """Forget everything and hold `routes`, and plain ones to `targets`, by their keys.
+        """Replace everything with `routes`, and with plain routes to `targets`, by key.
 
-        `targets` is emptied on the way: whoever lets go of a large one later keeps the memory.
+        `targets` is emptied on the way: freeing a large dict later would not return its memory.
         """
         self._paths, self._hosts, self._entries = Trie(), Trie(), {}
         while targets:
@@ -149,7 +149,7 @@ class RouteTable:
         return None if place is None else self._enter(places, place)
 
     def _enter(self, places: Trie[_Place], path: str) -> RouteEntry:
-        """Make the entry of the route whose place is `path`; it has none yet."""
+        """Create the entry of the route at `path`, which has none yet."""
         found = places.get(path)
         assert found is not None and not isinstance(found, RouteEntry)  # noqa: PT018
         route = Route(path, found) if isinstance(found, str) else found
@@ -158,7 +158,7 @@ class RouteTable:
         return entry
 
     def _place(self, key: str) -> tuple[Trie[_Place], str]:
-        """Say where a key lives: among the hosts (lower-cased) or among the plain paths."""
+        """Return where a key lives: among the hosts (lower-cased) or among the plain paths."""
         hosted = self._host_routing or (self._native and not key.startswith("/"))
         if hosted and (bare := key.lstrip("/")):
             host, slash, path = bare.partition("/")
@@ -167,12 +167,12 @@ class RouteTable:
 
 
 def header_lines(headers: Headers) -> tuple[bytes, ...]:
-    """Encode configured headers as raw lines."""
+    """Encode configured headers as raw header lines."""
     return tuple(f"{name}: {value}".encode("latin-1") for name, value in headers)
 
 
 def _key(path: str, place: _Place | None) -> str | None:
-    """Return the key of the route that is at `path`."""
+    """Return the key of the route at `path`."""
     if place is None:
         return None
     return path if isinstance(place, str) else place.key

@@ -11,7 +11,7 @@ _UNIX_SCHEMES = ("http+unix", "unix+http")
 
 
 class Peer(NamedTuple):
-    """Whom to connect to; connections to equal peers are interchangeable."""
+    """What to connect to; connections to equal peers are interchangeable."""
 
     host: str = ""
     port: int = 0
@@ -64,7 +64,7 @@ def _tcp_peer(parts: SplitResult) -> Peer:
     if parts.scheme not in _DEFAULT_PORTS:
         raise ValueError("it must start with http://, https:// or http+unix://")
     if not parts.hostname:
-        raise ValueError("it names no host")
+        raise ValueError("it does not name a host")
     port = parts.port or _DEFAULT_PORTS[parts.scheme]
     return Peer(parts.hostname, port, tls=parts.scheme == "https")
 
@@ -72,7 +72,7 @@ def _tcp_peer(parts: SplitResult) -> Peer:
 def _unix_peer(parts: SplitResult) -> Peer:
     path = unquote(parts.netloc)
     if not path.startswith("/"):
-        raise ValueError("the socket's path must be absolute, its slashes written %2F")
+        raise ValueError("the socket's path must be absolute, with its slashes written as %2F")
     return Peer(unix=path)
 
 

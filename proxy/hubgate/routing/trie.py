@@ -4,11 +4,11 @@ from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
 
-# A node is a dict, from a segment to what is below: another node, or the value alone where no key
-# goes deeper. A hub's users cost no node each, and a lookup ends at the first thing that is none.
+# A node is a dict from a segment to what is below it: another node, or just the value where no key
+# goes deeper. A hub's users do not need a node each, and a lookup ends at the first non-node.
 _Node = dict[str, Any]
 
-# Where a node keeps a value of its own: no segment holds a slash.
+# Where a node keeps its own value: no segment contains a slash.
 _OWN = "/"
 
 
@@ -24,10 +24,10 @@ class Trie(Generic[T]):
     def __init__(self) -> None:
         self._root: _Node = {}
         self._size = 0
-        # No path needs cutting deeper than the deepest key: a request path made of slashes
+        # No path needs splitting deeper than the deepest key: a request path made of slashes
         # costs one split, not one node visit per slash.
         self._split = 2
-        # Where the last value was put: a hub's users come one after the other.
+        # Where the last value was put: a hub's users come one after another.
         self._parent, self._node = "", self._root
 
     def __len__(self) -> int:
@@ -54,7 +54,7 @@ class Trie(Generic[T]):
         return cast(T, found.get(_OWN) if type(found) is dict else found)
 
     def discard(self, path: str) -> None:
-        """Forget the value at exactly `path`, if there is one."""
+        """Remove the value at exactly `path`, if there is one."""
         trail, parts = [self._root], _segments(path)
         for part in parts:
             child = trail[-1].get(part)
@@ -84,7 +84,7 @@ class Trie(Generic[T]):
         return self._passed(parts) if own is None and node is not self._root else own
 
     def _passed(self, parts: list[str]) -> T | None:
-        """Return the last value on the way along `parts`: rarely needed, so not noted on it."""
+        """Return the last value along `parts`: rarely needed, so `match` does not track it."""
         node, best = self._root, None
         for part in parts:
             best = node.get(_OWN, best)
@@ -107,7 +107,7 @@ class Trie(Generic[T]):
         return None if best is None else "/" + "/".join(parts[:best])
 
     def _open(self, path: str) -> None:
-        """Have the node at `path`, made where there is none, ready for what is put into it."""
+        """Make the node at `path`, created if missing, the one that new values go into."""
         node, parts = self._root, path.split("/") if path else []
         self._split = max(self._split, len(parts) + 2)
         for part in parts:
@@ -118,7 +118,7 @@ class Trie(Generic[T]):
         self._parent, self._node = path, node
 
     def _shrink(self, trail: list[_Node], parts: list[str]) -> None:
-        """Leave no node on the way of `trail` and `parts` that is empty or holds but a value."""
+        """Collapse the nodes along `trail` and `parts` that are empty or hold only a value."""
         for depth in range(len(trail) - 1, 0, -1):
             node, parent, part = trail[depth], trail[depth - 1], parts[depth - 1]
             if len(node) > 1 or not node.keys() <= {_OWN}:

@@ -1,9 +1,9 @@
-"""How a worker's memory comes back from large blocks, with glibc's allocator.
+"""How a worker gets the memory of large blocks back, with glibc's allocator.
 
-uvloop keeps a buffer of 256 KiB for every TLS connection. On pages of its own, only what is
-touched of it counts, and all goes back to the system when it is freed. Among other blocks it
-would be in memory that was used before, and what it leaves there is filled with small blocks,
-so that the next one needs room elsewhere.
+uvloop keeps a buffer of 256 KiB for every TLS connection. On its own pages, only the part that
+is touched counts, and all of it goes back to the system when it is freed. Among other blocks it
+would lie in memory that was used before, and the gap it leaves would fill with small blocks, so
+the next buffer would need room elsewhere.
 """
 
 import asyncio
@@ -17,21 +17,21 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 # mallopt(3)'s names for its parameters.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-# A block of this size or more gets pages of its own if no free one is large enough. A read's
-# bytes (250 KiB at most, over TLS 240) stay below: they are used again at once.
+# A block of this size or more gets its own pages if no free block is large enough. The bytes of a
+# read (at most 250 KiB, over TLS 240) stay below: their memory is reused at once.
 _OWN_PAGES = 260_000
-# Free memory at the heap's end up to this size is kept for the next blocks.
+# Free memory at the end of the heap, up to this size, is kept for the next blocks.
 _KEPT = 4 * 1024 * 1024
 _BUFFER = 256 * 1024
-# More free blocks than these are left free; only a buffer's place is at stake.
+# Free blocks beyond this many are not held; only where a buffer lies is at stake.
 _MOST_HELD = 64
-# In the word before a block: it has pages of its own (glibc, malloc.c: IS_MMAPPED).
+# In the word before a block: it has its own pages (glibc, malloc.c: IS_MMAPPED).
 _MAPPED = 2
 
 
 @cache
 def _libc() -> ctypes.CDLL | None:
-    """Return glibc, None where there is another library."""
+    """Return glibc, or None with another C library."""
     if sys.platform != "linux":
         return None
     found = ctypes.CDLL(None)
@@ -45,7 +45,7 @@ def _libc() -> ctypes.CDLL | None:
 
 
 def give_large_blocks_own_pages() -> None:
-    """Tell the allocator so; nothing happens where there is another."""
+    """Configure glibc's allocator to do so; does nothing with another one."""
     if (libc := _libc()) is not None:
         libc.mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT)
@@ -54,8 +54,8 @@ def give_large_blocks_own_pages() -> None:
 def buffer_on_own_pages(factory: Callable[[], P]) -> Callable[[], P]:
     """Return `factory` for uvloop to call before it makes a TLS connection.
 
-    The connection's buffer, which it allocates next, gets pages of its own: until the event loop
-    goes on, all free blocks that are large enough are held.
+    The connection's buffer, which it allocates next, gets its own pages: all free blocks that
+    are large enough are held until the event loop's next turn.
     """
     libc, loop = _libc(), asyncio.get_running_loop()
     if libc is None:

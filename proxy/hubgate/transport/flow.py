@@ -1,22 +1,22 @@
-"""What transports leave to those who use them: a peer's leaving, and being held for real."""
+"""What transports leave to their users: noticing that a peer has left, and really pausing."""
 
 import asyncio
 import select
 from typing import Any, cast
 
-# What may wait to be sent before the other side is slowed down, in bytes: the default of plain
-# transports. Those of TLS would take 512 KiB.
+# What may wait to be sent before the other side is slowed down, in bytes: the default of
+# cleartext transports. TLS transports would take 512 KiB.
 WRITE_BUFFER = 1 << 16
 
-# Linux tells of a peer's end even when bytes wait before it; elsewhere only a reset shows.
+# Linux reports that a peer has ended even if unread bytes precede it; elsewhere only a reset shows.
 _LEFT = getattr(select, "POLLRDHUP", 0)
 
 
 def peer_has_closed(transport: asyncio.Transport) -> bool:
-    """Say whether the peer has sent its last byte, or is gone.
+    """Return whether the peer has sent its last byte, or is gone.
 
-    A transport whose reading is paused hears of neither; one that is read, only when the loop
-    comes to it.
+    A transport that is paused notices neither; one that is reading, only when the loop gets
+    to it.
     """
     raw = transport.get_extra_info("socket")
     if raw is None or raw.fileno() < 0:
@@ -27,25 +27,25 @@ def peer_has_closed(transport: asyncio.Transport) -> bool:
 
 
 def pause_reading(transport: asyncio.Transport) -> None:
-    """Take nothing more from the peer, its end included, until `resume_reading`.
+    """Read nothing more from the peer, not even its end, until `resume_reading`.
 
-    Over TLS, uvloop 0.23 alone goes on to read, as far as its buffer goes; and when the peer ends
-    meanwhile, it drops what is in there (its pull request 661).
+    Over TLS, uvloop 0.23 by itself goes on reading until its buffer is full; and if the peer ends
+    meanwhile, it drops what the buffer holds (uvloop's pull request 661).
     """
     transport.pause_reading()
     _bound_buffer(transport, 1, 0)
 
 
 def resume_reading(transport: asyncio.Transport) -> None:
-    """Go on after `pause_reading`."""
+    """Resume after `pause_reading`."""
     transport.resume_reading()
     if _is_tls(transport):
-        # Not before what is in the buffer was passed on, which is one turn of the loop away.
+        # Not before the buffer's contents have been passed on, one turn of the loop from now.
         asyncio.get_running_loop().call_soon(_read_ahead, transport)
 
 
 def close(transport: asyncio.Transport) -> None:
-    """Close it though it may be paused: the end of TLS takes some reading."""
+    """Close it even if it is paused: ending TLS takes some reading."""
     _bound_buffer(transport)
     transport.close()
 
@@ -56,7 +56,7 @@ def _read_ahead(transport: asyncio.Transport) -> None:
 
 
 def _bound_buffer(transport: asyncio.Transport, *limits: int) -> None:
-    """Bound what TLS reads ahead to `limits`, high and low in bytes, or as it is by default."""
+    """Bound what TLS reads ahead by `limits`, high and low in bytes, or by the default ones."""
     if _is_tls(transport) and not transport.is_closing():
         cast(Any, transport).set_read_buffer_limits(*limits)
 

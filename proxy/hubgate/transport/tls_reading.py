@@ -1,20 +1,20 @@
-"""How decrypted bytes are read from a TLS connection: all there are at once."""
+"""How decrypted bytes are read from a TLS connection: all that are available at once."""
 
 import ssl
 from typing import Any, cast
 
 # The most that TLS sends in one record, in bytes (RFC 8446, section 5.1).
 _RECORD = 1 << 14
-# What all connections of a process read into, one after the other, in bytes.
+# The buffer that all connections of a process read into, one after another, in bytes.
 _ROOM = memoryview(bytearray(240 * 1024))
 
 
 class ReadsAtOnce(ssl.SSLObject):
-    """An SSLObject that gives large bodies in one piece, and takes no more memory than it needs.
+    """An SSLObject that returns large bodies in one piece, and takes no more memory than it needs.
 
-    OpenSSL gives one record at a time. uvloop asks for each with 256 KiB, for which Python makes
-    room before it knows how much comes, and joins them; that room is of the size that has pages
-    of its own (see hubgate/transport/allocator.py), which cost three system calls and a page fault.
+    OpenSSL returns one record at a time. uvloop asks for 256 KiB each time, which Python allocates
+    before it knows how much will come, and joins the records; a block of that size gets its own
+    pages (see hubgate/transport/allocator.py), which cost three system calls and a page fault.
     """
 
     incoming: ssl.MemoryBIO
@@ -40,12 +40,12 @@ class ReadsAtOnce(ssl.SSLObject):
         return bytes(_ROOM[:got])
 
     def pending(self) -> int:
-        """Return how much can be read at once; at the end 1, so that it is read and found."""
+        """Return how much can be read at once; 1 at the end, so that a read finds it."""
         return super().pending() or int(self._ended)
 
 
 class Context(ssl.SSLContext):
-    """A context whose connections read all there is at once."""
+    """A context whose connections read everything available at once."""
 
     sslobject_class = ReadsAtOnce
 

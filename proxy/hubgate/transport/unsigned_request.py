@@ -1,12 +1,12 @@
-"""A request of aiohttp's whose response does not name the software that gives it."""
+"""An aiohttp request whose response does not name the server software."""
 
 from aiohttp import web
 
 
 class UnsignedRequest(web.BaseRequest):
-    """Takes the Server header, in which aiohttp names itself and its version, off the response.
+    """Removes the Server header, in which aiohttp names itself and its version, from the response.
 
-    To use with another request class, name this one first among the bases.
+    To use it with another request class, list this one first among the bases.
     """
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:

@@ -20,9 +20,9 @@ from hubgate.http1.response import ResponseHead, printable, stays_open, without_
 from hubgate.routing.target import Peer
 from hubgate.transport.flow import WRITE_BUFFER
 
-# A response's head, in bytes, is not let grow further than this. (Node: 16 KiB.)
+# A response's head may not grow beyond this, in bytes. (Node: 16 KiB.)
 _HEAD_LIMIT = 1 << 18
-# A body is not copied out of the bytes it came in from this size on.
+# From this size on, a body is not copied out of the bytes it came in.
 _LARGE = 1 << 12
 _READ_AT_ONCE = 1 << 16
 
@@ -36,12 +36,12 @@ class UpstreamState(Enum):
     CLOSED = "closed"
 
 
-# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
+# Python 3.11 looks up an Enum member in a dictionary every time: too slow for each request.
 IDLE, _BUSY = UpstreamState.IDLE, UpstreamState.BUSY
 
 
 class Receiver(Protocol):
-    """Who gets a response: every method is called from the event loop, none may block."""
+    """What receives a response: every method is called from the event loop, none may block."""
 
     def on_informational(self, head: ResponseHead) -> None:
         """A 1xx response other than 101 arrived; the final one is still to come."""
@@ -62,8 +62,8 @@ class Receiver(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """Sends one request after another to a peer and hands each response to its Receiver.
 
-    `served` counts requests begun on it; `reusable` says whether, after a response's end,
-    another request may follow; `home` is the pool that opened it.
+    `served` counts requests begun on it; `reusable` is whether another request may follow once
+    the response has ended; `home` is the pool that opened it.
     """
 
     __slots__ = (
@@ -104,7 +104,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.expires = float("inf")
         self._receiver: Receiver | None = None
         self._parser: httptools.HttpResponseParser | None = None
-        # The head that the target sent last: most are the same again and again.
+        # The last head that the target sent: most are the same again and again.
         self._known: ResponseHead | None = None
         self._head: ResponseHead | None = None
         self._ended = False
@@ -127,7 +127,7 @@ class UpstreamConnection(asyncio.Protocol):
     # --- commands ------------------------------------------------------------------------
 
     def begin(self, receiver: Receiver, head: bytes, bodiless: bool, body: Bytes = b"") -> None:
-        """Send a request's first bytes; `bodiless` says its response has no body (HEAD)."""
+        """Send a request's first bytes; `bodiless` means its response has no body (HEAD)."""
         self._head = None
         self._ended = self._got_bytes = False
         self._left = 0
@@ -146,13 +146,13 @@ class UpstreamConnection(asyncio.Protocol):
         self.state = IDLE
 
     def detach(self) -> asyncio.Transport:
-        """Give the transport away, to a tunnel; this object is finished."""
+        """Hand the transport over to a tunnel; this object is finished."""
         self._receiver = None
         self.state = UpstreamState.DETACHED
         return self.transport
 
     def abort(self) -> None:
-        """Close at once; the receiver hears nothing more."""
+        """Close at once; the receiver is not called again."""
         self._receiver = None
         if self.state is not UpstreamState.CLOSED:
             self.state = UpstreamState.CLOSED
@@ -169,9 +169,8 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if isinstance(exc, OSError) and self._receiver is not None and not self.peer.tls:
             self._read_rest()
-            if (
-                self.state is UpstreamState.DETACHED
-            ):  # a 101 was there; its tunnel must hear of the end
+            if self.state is UpstreamState.DETACHED:
+                # A 101 was read; its tunnel must be notified of the end.
                 cast(asyncio.Protocol, self.transport.get_protocol()).connection_lost(exc)
                 return
         receiver, self._receiver = self._receiver, None
@@ -192,9 +191,9 @@ class UpstreamConnection(asyncio.Protocol):
             )
 
     def _read_rest(self) -> None:
-        """Take what the kernel has: a target may answer (413), and then take no more of a body.
+        """Read what the kernel has: a target may respond (413), and then take no more of a body.
 
-        Writing to it fails, and the loop reads no more, before that answer was read.
+        Writing to it then fails, and the loop stops reading, before that response has been read.
         """
         fd = self.transport.get_extra_info("socket").fileno()
         with suppress(OSError):
@@ -208,7 +207,7 @@ class UpstreamConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         receiver = self._receiver
         if receiver is None:
-            # Nobody asked: whatever this is, no later request may get it as its answer.
+            # Unsolicited: whatever this is, no later request may get it as its response.
             self.abort()
             return
         if not self._got_bytes:
@@ -234,7 +233,7 @@ class UpstreamConnection(asyncio.Protocol):
     # --- receiving -----------------------------------------------------------------------
 
     def _receive_canonical(self, receiver: Receiver, data: bytes) -> bool:
-        """Take a response without llhttp if its whole head is there and can go out as it came."""
+        """Read a response without llhttp if its whole head is there and can go out as it came."""
         head = self._known
         if head is None or not data.startswith(head.raw):
             head = ResponseHead.canonical(data[: data.find(b"\r\n\r\n", 0, _HEAD_LIMIT) + 4])
@@ -269,8 +268,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._overhead += len(data)
         try:
             if not had_head and not self._head_size and data[:1] != b"H":
-                # llhttp would read RTSP and ICE as well, and not tell.
-                raise httptools.HttpParserError("no status line of HTTP")
+                # llhttp would read RTSP and ICE as well, without reporting it.
+                raise httptools.HttpParserError("no HTTP status line")
             parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._switch(receiver, data[upgrade.args[0] :])
@@ -286,14 +285,16 @@ class UpstreamConnection(asyncio.Protocol):
         if self._head is None:
             self._head_size += len(data)
         if max(self._head_size, self._overhead) > _HEAD_LIMIT and not self._ended:
-            self._fail(receiver, ValueError(f"over {_HEAD_LIMIT} bytes of head, or around chunks"))
+            self._fail(
+                receiver, ValueError(f"over {_HEAD_LIMIT} bytes of head, chunk framing or trailers")
+            )
         elif self._head is not None and self._receiver is receiver:
             self._pass_on(receiver, self._head, new=not had_head)
 
     def _look_behind(self, data: bytes) -> None:
-        """Use a connection no more on which a HEAD's answer had more than a head, however little.
+        """Stop reusing a connection if the response to a HEAD is even a byte more than a head.
 
-        What llhttp took for the beginning of a body would be the next request's answer.
+        What llhttp took for the beginning of a body would become the next request's response.
         """
         seen = self._tail + data
         self._tail = seen[-3:]
@@ -306,7 +307,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._chunks = []
         ended = self._ended
         if not ended and head.body is OF_LENGTH:
-            # The rest only needs counting: the next response gets a parser of its own.
+            # The rest only needs counting: the next response gets a new parser.
             self._left = head.length - len(body)
             self._parser = None
         if body or ended or new:
@@ -334,7 +335,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Trailers come here too, after the head is complete: they are dropped.
+        # Trailers arrive here too, after the head is complete: they are dropped.
         if self._head is None:
             self._headers.append((name, value))
 
@@ -343,7 +344,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         status = parser.get_status_code()
         if status < 100 or parser.get_http_version() not in ("1.1", "1.0"):
-            raise ValueError("a status line that is none of HTTP/1.1")
+            raise ValueError("a status line that is not HTTP/1.1")
         self._overhead = 0
         head = ResponseHead(status, printable(self._reason), self._headers)
         if status < 200 and status != 101:
@@ -353,18 +354,18 @@ class UpstreamConnection(asyncio.Protocol):
                 self._receiver.on_informational(head)
             return
         if status == 101 and not parser.should_upgrade():
-            raise ValueError("a 101 that names no protocol")
+            raise ValueError("a 101 that does not name a protocol")
         head.delimit(self._bodiless)
         # RFC 9112, section 9.3: a connection persists unless the message says otherwise.
         self.reusable = parser.should_keep_alive() and head.body is not UNTIL_CLOSE
         if head.announced and (status == 204 or (status == 304 and not head.length)):
-            # It may send that body after all, when another request waits for its answer.
+            # It may send that body after all, while another request waits for its response.
             self.reusable = False
         self._head = head
         if head.body is NO_BODY:
             self._ended = True
         if self._bodiless:
-            # llhttp does not know of HEAD and would wait for the body that the headers announce.
+            # llhttp does not know about HEAD and would wait for the body that the headers announce.
             self.reusable = stays_open(parser, head)
             self._parser = None
 

@@ -15,17 +15,17 @@ from hubgate.upstream.pool import Pool
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 0.25
-# Seconds after which an outage that nobody has asked about is forgotten.
+# Seconds after its last failure until an outage is forgotten.
 _OUTAGE_KEPT = 60.0
-# Attempts that fail one soon after the other, from which on it is a storm.
+# This many failures in quick succession are a storm.
 _STORM = 3
 
 
 class Outage:
     """A target that could not be connected to, again and again.
 
-    From the third failure in a row on, `until` says (loop time) when to ask it again. A person
-    who reloads a page after starting a server is not a storm, and finds it at once.
+    From the third failure in a row on, `until` is when to try it again (loop time). A person
+    who reloads a page after starting a server is not a storm, and reaches it at once.
     """
 
     __slots__ = ("_failures", "_interval", "error", "last", "until")
@@ -38,7 +38,7 @@ class Outage:
         self.until = 0.0
 
     def failed(self, error: ConnectError, now: float) -> None:
-        """Note one more failure."""
+        """Record one more failure."""
         if not self.recent(now):
             self._failures = 0
             self.until = 0.0
@@ -48,15 +48,15 @@ class Outage:
             self.until = now + self._interval
 
     def recent(self, now: float) -> bool:
-        """Say whether the last failure is still worth something."""
+        """Return whether the last failure is recent enough to count."""
         return now - self.last < 2 * self._interval
 
 
 class Connector:
     """Opens connections, keeps them in `pool`, and remembers for a moment which targets are down.
 
-    A storm of requests to a dead target thus costs one attempt in `timeouts.down` seconds, and
-    a notebook that is just starting is waited for: for `timeouts.ready` seconds at most. All
+    A storm of requests to a dead target thus costs one attempt every `timeouts.down` seconds,
+    and a notebook that is just starting is waited for, `timeouts.ready` seconds at most. All
     connections share one TLS identity, `tls`.
     """
 
@@ -72,7 +72,7 @@ class Connector:
         return f"<Connector {len(self._outages)} targets down, {self._pool}>"
 
     async def open(self, peer: Peer) -> UpstreamConnection:
-        """Open a new connection to `peer`, the caller's; raises ConnectError."""
+        """Open a new connection to `peer`, owned by the caller; raises ConnectError."""
         connection = await connect(
             peer,
             lambda: UpstreamConnection(peer, self._pool.forget),
@@ -83,11 +83,11 @@ class Connector:
         return connection
 
     def take(self, peer: Peer) -> UpstreamConnection | None:
-        """Return an idle connection to `peer`, now the caller's, or None."""
+        """Return an idle connection to `peer`, now owned by the caller, or None."""
         return self._pool.take(peer)
 
     def take_verified(self, peer: Peer) -> UpstreamConnection | None:
-        """Return an idle connection to `peer` whose end has not come, though nobody has read it.
+        """Return an idle connection to `peer`, checked not to have ended since the last read.
 
         For a request that cannot be sent twice; it takes a system call more than the pool's `take`.
         """
@@ -98,19 +98,19 @@ class Connector:
         return connection
 
     def give_back(self, connection: UpstreamConnection) -> None:
-        """Have a connection whose response has ended kept, or close it."""
+        """Keep a connection whose response has ended, or close it."""
         if not self._pool.put(connection):
             connection.abort()
 
     def outage(self, peer: Peer) -> ConnectError | None:
-        """Return why `peer` need not be asked, or None when it is worth an attempt."""
+        """Return why `peer` need not be tried, or None if it is worth an attempt."""
         outage = self._outages.get(peer)
         if outage is None or not outage.until:
             return None
         now = self._clock()
         if now < outage.until:
             return outage.error
-        # The caller becomes the one that tries; everybody else still gets the answer.
+        # This caller makes the attempt; all others still get the error.
         outage.until = now + self._timeouts.down
         return None
 
@@ -137,10 +137,10 @@ class Connector:
         return connection
 
     async def _wait_for(self, peer: Peer) -> None:
-        """Return when `peer` accepts connections or the time is over; one poller for all."""
+        """Return when `peer` accepts connections or time is up; one poller for all."""
         poll = self._waits.get(peer)
         if poll is None:
-            # A task of its own: the first one to wait may leave before the others.
+            # Its own task: the first request to wait may leave before the others.
             poll = self._waits[peer] = spawn(self._poll(peer), "wait for a target")
             poll.add_done_callback(lambda _: self._waits.pop(peer))
         await asyncio.shield(poll)
@@ -162,14 +162,14 @@ class Connector:
             return
 
     def sweep(self) -> None:
-        """Close what has been idle for too long; forget outages that nobody has asked about."""
+        """Close what has been idle for too long; forget outages without a recent failure."""
         _close(self._pool.sweep())
         limit = self._clock() - _OUTAGE_KEPT
         for peer in [peer for peer, outage in self._outages.items() if outage.last < limit]:
             del self._outages[peer]
 
     def close(self) -> None:
-        """Close every idle connection, and each that is given back later."""
+        """Close every idle connection, and any that is given back later."""
         _close(self._pool.close())
 
 

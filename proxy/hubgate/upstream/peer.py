@@ -1,4 +1,4 @@
-"""Opening a connection to a peer: TCP, TLS or a unix socket, in a bounded time."""
+"""Opening a connection to a peer: TCP, TLS or a unix socket, in bounded time."""
 
 import asyncio
 import ssl
@@ -17,7 +17,7 @@ async def connect(
 ) -> P:
     """Connect to `peer` within `timeout` seconds and return the protocol `factory` made.
 
-    Raises ConnectError, RefusedError when nothing listens there; its text names the peer and
+    Raises ConnectError, or RefusedError if nothing listens there; its text names the peer and
     the reason.
     """
     loop = asyncio.get_running_loop()

@@ -1,6 +1,6 @@
-"""Kept-alive connections to targets, the most recently used first: decisions, nothing is closed.
+"""Kept-alive connections to targets, the most recently used first: the pool only decides.
 
-What is to be closed is returned, and the caller closes it.
+It returns what is to be closed, and the caller closes it.
 """
 
 from collections import deque
@@ -10,7 +10,7 @@ from hubgate.model import Timeouts
 from hubgate.routing.target import Peer
 from hubgate.upstream.connection import IDLE, UpstreamConnection
 
-# A connection that was used in the last so many seconds is not surplus.
+# A connection used in this many seconds is not surplus.
 _IN_USE = 0.5
 
 
@@ -18,8 +18,8 @@ class Pool:
     """Idle connections keyed by peer; `clock` is the event loop's, in seconds.
 
     What one peer has beyond `max_idle` is kept for as long as it is in use, and is surplus at the
-    next sweep but one: many requests at once find their connections again. With none to be kept,
-    none is. None is kept longer than `timeouts.upstream_age` seconds in all.
+    next sweep but one: a burst of requests finds its connections again. With a `max_idle` of 0,
+    nothing is kept. No connection lives longer than `timeouts.upstream_age` seconds in all.
     """
 
     def __init__(self, timeouts: Timeouts, max_idle: int, clock: Callable[[], float]) -> None:
@@ -32,12 +32,12 @@ class Pool:
         return f"<Pool {sum(map(len, self._idle.values()))} idle>"
 
     def adopt(self, connection: UpstreamConnection) -> None:
-        """Take note of a new connection, the caller's, which may be put into this pool only."""
+        """Register a new connection of the caller's, which may be put into this pool only."""
         connection.home = self
         connection.expires = self._clock() + self._timeouts.upstream_age
 
     def take(self, peer: Peer) -> UpstreamConnection | None:
-        """Return an idle connection to `peer`, now the caller's, or None."""
+        """Return an idle connection to `peer`, now owned by the caller, or None."""
         idle = self._idle.get(peer)
         while idle:
             connection = idle.pop()
@@ -46,11 +46,11 @@ class Pool:
         return None
 
     def put(self, connection: UpstreamConnection) -> bool:
-        """Keep a connection whose response has ended; False when the caller is to close it."""
+        """Keep a connection whose response has ended; False means the caller must close it."""
         now = self._clock()
         if (
             not connection.reusable
-            # One of a pool that was replaced may have another TLS identity than ours.
+            # One from a pool that was replaced may have a different TLS identity.
             or connection.home is not self
             or not self._max_idle
             or connection.expires < now
@@ -68,13 +68,13 @@ class Pool:
         return True
 
     def forget(self, connection: UpstreamConnection) -> None:
-        """Keep `connection` no longer: its target has closed it."""
+        """Drop `connection`: its target has closed it."""
         idle = self._idle.get(connection.peer)
         if idle is not None and connection in idle:
             idle.remove(connection)
 
     def sweep(self) -> list[UpstreamConnection]:
-        """Return what has been idle for too long, and surplus; forget peers without connections."""
+        """Return connections idle for too long, and surplus ones; forget peers without any."""
         now = self._clock()
         limit, unused = now - self._timeouts.upstream_idle, now - _IN_USE
         swept: list[UpstreamConnection] = []
@@ -88,7 +88,7 @@ class Pool:
         return swept
 
     def close(self) -> list[UpstreamConnection]:
-        """Keep none any more; return every idle connection."""
+        """Stop keeping connections; return every idle one."""
         self._max_idle = 0
         kept = [connection for idle in self._idle.values() for connection in idle]
         self._idle.clear()

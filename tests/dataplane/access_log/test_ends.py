@@ -44,7 +44,7 @@ async def test_a_client_that_does_not_wait(
     client.close()
     line = await only(joined, log_text)
     assert has(line, status=499, bytes_out=0, target=target.url)
-    assert line["error"] == "the client's connection ended before the answer did"
+    assert line["error"] == "the client's connection ended before the response did"
 
 
 async def test_a_client_that_leaves_in_the_middle(
@@ -107,7 +107,7 @@ async def test_a_connection_that_is_dropped(
     await client.drain()
     line = await only(front, log_text)
     assert has(line, status=499)
-    assert "nothing moved" in line["error"]
+    assert "was idle for too long" in line["error"]
 
 
 async def test_what_is_cut_off_by_the_end(joined: Front, target: Target, log_text: LogText) -> None:
@@ -203,7 +203,7 @@ async def test_a_switch_that_nobody_asked_for(
     client.close()
     line = await only(joined, log_text)
     assert has(line, status=503)
-    assert "nobody asked for" in line["error"]
+    assert "not requested" in line["error"]
 
 
 async def test_tunnels_closed_by_the_end(joined: Front, target: Target, log_text: LogText) -> None:

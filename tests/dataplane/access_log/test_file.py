@@ -158,7 +158,7 @@ def test_a_line_that_was_cut_off_does_not_run_into_the_next(tmp_path: Path) -> N
     assert done.stdout.split() == ["3", "0"]
     assert done.stderr.splitlines() == [
         f"access log {path}: lines are lost: File too large",
-        f"access log {path}: is written again",
+        f"access log {path}: writing again",
     ]
 
 

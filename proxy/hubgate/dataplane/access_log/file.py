@@ -1,4 +1,4 @@
-"""The file behind the access log: blocks of whole lines go to it, and nobody waits for it."""
+"""The file behind the access log: it takes blocks of whole lines, and no request waits for it."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ from hubgate.model import STDOUT
 
 log = logging.getLogger("hubgate")
 
-# Bytes that may wait to be written; what comes beyond is dropped.
+# Bytes that may wait to be written; anything beyond is dropped.
 MOST_WAITING = 1 << 22
 
 _HOW = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -21,18 +21,18 @@ _MODE = 0o640
 
 
 class LogFile:
-    """Appends to a file, or to standard output, in a thread of its own.
+    """Appends to a file, or to standard output, in its own thread.
 
-    A file that was renamed or removed is made anew before the next block is written. Several
+    A file that was renamed or removed is created again before the next block is written. Several
     processes may share one: lines stay whole, unless its disk is full or on a network (NFS).
-    Raises ConfigError when it cannot be opened.
+    Raises ConfigError if it cannot be opened.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._open()
         self._blocks: SimpleQueue[bytes | None] = SimpleQueue()
-        # Each is written by one thread only, so that none needs a lock.
+        # Each of these is written by one thread only, so none needs a lock.
         self._put = self._put_bytes = self._refused = 0
         self._done = self._done_bytes = self._lost = 0
         self._told = 0
@@ -47,21 +47,21 @@ class LogFile:
 
     @property
     def full(self) -> bool:
-        """Whether so much waits that the next line would be dropped."""
+        """Whether so much is waiting that the next line would be dropped."""
         return self._put_bytes - self._done_bytes >= MOST_WAITING
 
     @property
     def settled(self) -> bool:
-        """Whether all that was put is written, or lost."""
+        """Whether everything that was put is written, or lost."""
         return self._put == self._done
 
     @property
     def closed(self) -> bool:
-        """Whether nothing is done with the file any more."""
+        """Whether the thread has ended, and the file is no longer used."""
         return not self._thread.is_alive()
 
     def put(self, block: bytes) -> None:
-        """Have whole lines written; b"" only looks whether the file is still in its place."""
+        """Queue whole lines to be written; b"" only checks that the file is still in place."""
         self._put += 1
         self._put_bytes += len(block)
         self._blocks.put(block)
@@ -102,24 +102,24 @@ class LogFile:
             raise ConfigError(f"access_log: {name}: cannot be opened: {error.strerror}") from None
         found = os.fstat(self._fd)
         self._identity = found.st_dev, found.st_ino
-        # To anything else than a file, only a short piece goes in one step.
+        # Anything other than a regular file takes only a short piece in one step.
         self._at_once = 0 if stat.S_ISREG(found.st_mode) else LONGEST_LINE
 
     def _follow(self) -> None:
-        """Open the file anew if another one, or none, has its name now."""
+        """Reopen the file if another one, or none, has its name now."""
         try:
             found = os.stat(self._path)
             if (found.st_dev, found.st_ino) == self._identity:
                 self._astray = False
                 return
         except OSError:
-            pass  # none
+            pass  # no file has it
         old = self._fd
         try:
             self._open()
         except ConfigError as error:
             if not self._astray:
-                log.error("%s; lines go to the file that had this name before", error)
+                log.error("%s; lines still go to the file that had this name before", error)
             self._astray = True
         else:
             self._astray = False
@@ -128,7 +128,7 @@ class LogFile:
     def _write(self, block: bytes) -> None:
         lines, start = block.count(b"\n"), 0
         if self._torn and block:
-            # What is left of a line must not run into the next one.
+            # Part of a line was written: it must not run into the next one.
             block = b"\n" + block
         try:
             while start < len(block):
@@ -143,7 +143,7 @@ class LogFile:
                 self._recover()
 
     def _write_some(self, block: bytes, start: int) -> int:
-        """Write what goes in one step; return how much that was."""
+        """Write what goes in one step; return how many bytes that was."""
         if self._at_once:
             end = block.rfind(b"\n", start, start + self._at_once) + 1
             block = block[start:end] if end > start else block[start : start + self._at_once]
@@ -166,4 +166,4 @@ class LogFile:
         self._torn = False
         if self._failing:
             self._failing = False
-            log.warning("access log %s: is written again", self._path)
+            log.warning("access log %s: writing again", self._path)

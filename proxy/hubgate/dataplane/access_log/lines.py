@@ -12,17 +12,17 @@ from hubgate.routing.table import RouteEntry
 K = TypeVar("K", bound=Hashable)
 Escape = Callable[[bytes], str]
 
-# Bytes. A pipe takes so much in one piece (Linux: PIPE_BUF), so that lines of several workers
-# stay whole in it. The parts below fit in together, whatever they hold.
+# Bytes. A pipe takes this much in one piece (Linux: PIPE_BUF), so lines of several workers stay
+# whole in it. The parts below fit in together, whatever they contain.
 LONGEST_LINE = 4096
 _PATH, _HEADER, _NAME, _ERROR = 1280, 320, 192, 256
 
-# What comes again is not written anew; this bounds what is kept for that, of each kind. A client
-# repeats its header lines, and they are then the same object: found without a look at them.
+# Values that come again are not formatted again; this bounds what is kept for that, of each kind. A
+# client repeats its header lines, and they are then the same object, found without comparing them.
 _MOST_KEPT, _LONGEST_KEPT = 1024, 256
 _OF_HEADERS = 512, 1 << 13
 
-# As nginx does: quote, backslash, control bytes, and all beyond ASCII.
+# As nginx does: quote, backslash, control bytes, and everything beyond ASCII.
 _ESCAPES = {code: f"\\x{code:02X}" for code in (*range(32), 34, 92, *range(127, 256))}
 # No escape is longer than this many times what it stands for.
 _WIDEST = 6
@@ -32,16 +32,16 @@ _BELOW_A_SECOND = tuple(f"0.{ms:03}" for ms in range(1000))
 
 
 class Lines(Protocol):
-    """One format."""
+    """One log format."""
 
     def line(self, record: Record, now: float) -> str:
-        """Return the line of a record that ended at `now` (`time.time`): ASCII, with its end."""
+        """Return the line of a record that ended at `now` (`time.time`): ASCII, with a line end."""
 
 
 class Combined:
-    """The format `combined` that Apache and nginx share, with more behind it.
+    """The format `combined` that Apache and nginx share, with more fields at the end.
 
-    That is X-Forwarded-For (as in nginx's `main`), the seconds it took, the route and its target.
+    They are X-Forwarded-For (as in nginx's `main`), the seconds it took, the route and its target.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ _NO_ROUTE = _NO_HEADERS = '"-" "-"'
 
 
 class JSONLines:
-    """An object for each line; what there is none of is null."""
+    """A JSON object on each line; missing values are null."""
 
     def __init__(self) -> None:
         self._paths = Kept[bytes](lambda raw: f'"{within(_PATH, in_json, raw)}"')
@@ -137,9 +137,9 @@ FORMATS: dict[str, Callable[[], Lines]] = {"combined": Combined, "json": JSONLin
 
 
 class Kept(BoundedDict[K, str], Generic[K]):
-    """How a value looks in a line: worked out once, then from memory if it is short.
+    """How a value appears in a line: formatted once, then kept if it is short.
 
-    So many values are kept, of so many bytes each, at most.
+    At most `most` values are kept, of at most `longest` bytes each.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class Kept(BoundedDict[K, str], Generic[K]):
 
 
 class Clock:
-    """The time of day as text in `now`, made once a second; `then` something else is done."""
+    """The time of day as text in `now`, formatted once a second; `then` is called after that."""
 
     def __init__(self, write: Callable[[int], str], then: Callable[[], None] | None = None) -> None:
         self._write = write
@@ -166,7 +166,7 @@ class Clock:
         self.now = ""
 
     def go_on_to(self, moment: float) -> None:
-        """Let it be `moment` (`time.time`)."""
+        """Advance to `moment` (`time.time`)."""
         second = int(moment)
         if second != self._second:
             self._second, self.now = second, self._write(second)
@@ -183,7 +183,7 @@ def escaped(raw: bytes) -> str:
 
 
 def in_json(raw: bytes) -> str:
-    """Write bytes as the inside of a string of JSON, in ASCII."""
+    """Write bytes as the inside of a JSON string, in ASCII."""
     return json.dumps(raw.decode("utf-8", "backslashreplace"))[1:-1]
 
 
@@ -196,14 +196,14 @@ def within(most: int, escape: Escape, raw: bytes) -> str:
 
 
 def _referer_and_agent(fields: bytes, values: Kept[bytes], none: str) -> tuple[str, str]:
-    """Return how both look, `none` for one that is not there."""
+    """Return both as they appear in a line, `none` for a missing one."""
     referer, agent = referer_and_agent(fields)
     return values[bare_url(referer)] if referer else none, values[agent] if agent else none
 
 
 def _names(entry: RouteEntry) -> tuple[bytes, bytes]:
-    """Return a route's key and where it leads."""
-    # Not the target's URL as it was posted: it may hold a query, a user and a password.
+    """Return a route's key and where its requests go."""
+    # Not the target's URL as it was posted: it may contain a query, a user and a password.
     target = "-" if entry.target is None else str(entry.target.peer)
     return entry.key.encode("utf-8", "replace"), target.encode("utf-8", "replace")
 

@@ -1,4 +1,4 @@
-"""The access log of a worker: a line for each request when it has ended."""
+"""A worker's access log: a line for each request when it has ended."""
 
 import asyncio
 import time
@@ -9,12 +9,12 @@ from hubgate.dataplane.access_log.file import LogFile
 from hubgate.dataplane.access_log.lines import FORMATS, Lines
 from hubgate.dataplane.access_log.record import Record
 
-# Lines go out together: after so many seconds, or bytes, whichever comes first.
+# Lines go out together: after this many seconds, or bytes, whichever comes first.
 INTERVAL = 1.0
 BATCH = 1 << 16
-# They are made of so many records at once, which is faster and still far below a millisecond.
+# This many records are formatted at once, which is faster and still takes far under a millisecond.
 RECORDS_AT_ONCE = 64
-# Seconds that the last lines have to get out.
+# Seconds that the last lines have to be written.
 FLUSH_TIMEOUT = 1.0
 
 
@@ -38,7 +38,7 @@ class AccessLog:
     def configure(self, config: model.AccessLog | None) -> None:
         """Write by `config` from now on, the same as before or another; None turns it off.
 
-        Raises ConfigError, all being as before, when the file cannot be opened.
+        Raises ConfigError, with nothing changed, if the file cannot be opened.
         """
         if config == self._config:
             self.flush()
@@ -63,7 +63,7 @@ class AccessLog:
             self._timer = asyncio.get_running_loop().call_later(INTERVAL, self._on_timer)
 
     def flush(self) -> None:
-        """Give all there is to the file."""
+        """Hand everything over to the file."""
         self._make_lines()
         self._hand_over()
 
@@ -93,7 +93,7 @@ class AccessLog:
         return dropped + (self._file.dropped() if self._file is not None else 0)
 
     async def settle(self) -> None:
-        """Wait until what was given to the file is written, not for ever."""
+        """Wait until what was handed to the file is written, for a limited time."""
         file = self._file
         if file is not None:
             await _wait(lambda: file.settled)
@@ -101,8 +101,8 @@ class AccessLog:
     async def close(self) -> None:
         """Write what there is, as far as it can be written now, and end.
 
-        Nobody who calls it returns earlier, nor while a file of before is still written to: the
-        process may end then.
+        Every call waits for that, and for earlier files that are still being written to: the
+        process may exit afterwards.
         """
         self._let_go()
         self._config = self._file = None

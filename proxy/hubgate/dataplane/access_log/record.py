@@ -1,4 +1,4 @@
-"""What the access log tells of a request, and which parts of it are told to nobody."""
+"""What the access log records of a request, and which parts of it are never logged."""
 
 from hubgate.errors import HubgateError
 from hubgate.http1.request import RequestHead
@@ -8,11 +8,11 @@ _FIRST_LETTERS = frozenset(b"UuRr")
 
 
 class Record:
-    """A request; the attributes without a value at first are set when it has ended.
+    """A request; the attributes without an initial value are set when it has ended.
 
-    `begun` and `ended` are in seconds of `time.monotonic`. `head` is None when it
-    was malformed; `forwarded` is X-Forwarded-For as a trusted peer sent it. `sent` and `received`
-    count bytes of the two bodies; of a tunnel, all that passed. `status` 0: has not ended.
+    `begun` and `ended` are in seconds of `time.monotonic`. `head` is None if it was malformed;
+    `forwarded` is X-Forwarded-For as a trusted peer sent it. `sent` and `received` count the
+    bytes of the two bodies; for a tunnel, all that passed. `status` is 0 until it has ended.
     """
 
     __slots__ = (
@@ -45,13 +45,13 @@ class Record:
 
 
 def referer_and_agent(fields: bytes) -> tuple[bytes, bytes]:
-    """Find the values of Referer and User-Agent, b"" each if it is not there.
+    """Return the values of Referer and User-Agent, b"" for a missing one.
 
-    `fields` are header lines, each with a line end in front.
+    `fields` are header lines, each preceded by a line end.
     """
     referer = agent = b""
     for line in fields.split(b"\r\n")[1:]:
-        # Most others are told apart by their first letter alone, in half the time.
+        # The first letter alone rules out most others, in half the time.
         if line[0] in _FIRST_LETTERS:
             if line[:11].lower() == b"user-agent:":
                 agent = line[12:]
@@ -65,7 +65,7 @@ def referer_and_agent(fields: bytes) -> tuple[bytes, bytes]:
 
 
 def bare_url(url: bytes) -> bytes:
-    """Leave out of a URL what may hold a secret: query, fragment, user and password."""
+    """Strip from a URL what may hold a secret: query, fragment, user and password."""
     url = url.partition(b"?")[0].partition(b"#")[0]
     scheme, mark, rest = url.partition(b"//")
     authority, slash, path = rest.partition(b"/")

@@ -1,4 +1,4 @@
-"""One listening socket and who serves it, which may change while connections wait."""
+"""One listening socket and what serves it, which may change while connections wait."""
 
 import asyncio
 import socket
@@ -26,14 +26,14 @@ class Acceptor:
     async def open(self, tls: ssl.SSLContext | None) -> None:
         """Accept with `tls` from now on; connections made before keep what they have.
 
-        An acceptor that was given up stays closed.
+        An acceptor that has given its socket up stays closed.
         """
         if self._given_up:
             return
         loop = asyncio.get_running_loop()
         before, tls = self._accepting, None if self._cleartext else tls
-        # A duplicate, because closing an asyncio server closes its socket: the original goes on
-        # listening, and its queue of waiting connections with it.
+        # A duplicate, because closing an asyncio server closes its socket: the original keeps
+        # listening, and keeps its queue of waiting connections.
         sock = self._sock.dup()
         # Accepted connections inherit it: the kernel notices a client that is gone for good.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -55,7 +55,7 @@ class Acceptor:
 
     @property
     def busy(self) -> bool:
-        """Whether connections are open that only this acceptor knows."""
+        """Whether connections are open that only this acceptor tracks."""
         return self._cleartext and bool(self._server.connections)
 
     def retire(self) -> None:
@@ -66,9 +66,9 @@ class Acceptor:
         self._sock.close()
 
     async def close(self) -> None:
-        """Stop accepting and give the socket up; end connections that only this acceptor knows."""
+        """Stop accepting and give the socket up; end connections that only this acceptor tracks."""
         self.retire()
         if self._cleartext:
-            # aiohttp takes no time at all for all the time in the world.
+            # aiohttp reads a timeout of 0 as "no timeout".
             self._server.pre_shutdown()
             await self._server.shutdown(0.1)

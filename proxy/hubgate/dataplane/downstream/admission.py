@@ -1,4 +1,4 @@
-"""How many connections clients may have open, in all and from one address."""
+"""How many connections clients may have open, in total and from one address."""
 
 from collections import Counter
 
@@ -9,7 +9,7 @@ from hubgate.model import Limits
 class Admission:
     """Counts open connections, tunnels included; `limits` may change while some are open.
 
-    A unix socket's clients have no address and are not counted by it.
+    Clients on a unix socket have no address and are not counted by address.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -23,7 +23,7 @@ class Admission:
         return self._open
 
     def enter(self, address: str) -> BusyError | None:
-        """Count a connection in; return the error it gets when it is one too many."""
+        """Count a connection in; return the error it gets if it is one too many."""
         self._open += 1
         self._by_address[address] += 1
         most, most_of_one = self.limits.connections, self.limits.address_connections

@@ -2,8 +2,8 @@
 
 aiohttp's `web.Server` keeps the connections; `DownstreamConnection` replaces the task, the parser
 and the objects that `web.RequestHandler` spends on every request with callbacks that forward
-straight out of `data_received`. Everything that relies on aiohttp's internals stands in this file
-and is named in tests/dataplane/downstream/test_aiohttp_internals.py.
+straight from `data_received`. Everything that relies on aiohttp's internals is in this file and
+listed in tests/dataplane/downstream/test_aiohttp_internals.py.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ from hubgate.http1.reader import IncomingRequest, RequestReader
 from hubgate.model import Limits, Timeouts
 from hubgate.transport.flow import WRITE_BUFFER, peer_has_closed
 
-# A client that is still sending when its answer is complete gets this long, in seconds, to read
+# A client that is still sending when its response is complete gets this long, in seconds, to read
 # it before the connection is cut (nginx: lingering_timeout).
 LINGER = 5.0
-# One that does not read the end of its answer gets this long from one byte to the next
+# A client that does not read the end of its response gets this long from one byte to the next
 # (nginx: send_timeout).
 SEND_TIMEOUT = 60.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -43,13 +43,13 @@ class DownstreamState(Enum):
     CLOSED = "closed"
 
 
-# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
+# Python 3.11 looks up an Enum member in a dictionary every time: too slow for each request.
 _IDLE, _BUSY = DownstreamState.IDLE, DownstreamState.BUSY
 _SERVING = (_IDLE, _BUSY)
 
 
 class Hold(IntFlag):
-    """Why nothing is read from a client at the moment."""
+    """Why reading from a client is paused."""
 
     NONE = 0
     PIPELINE = 1
@@ -58,7 +58,7 @@ class Hold(IntFlag):
 
 
 class Origin(NamedTuple):
-    """What the forwarding rules go by: the address, whether TLS, whether the peer is believed."""
+    """What the forwarding rules go by: the address, whether TLS, whether the peer is trusted."""
 
     peer: str
     secure: bool
@@ -69,20 +69,20 @@ class Stream(Protocol):
     """What handles one request of a client: the data plane's Exchange."""
 
     def start(self) -> None:
-        """Begin: the request's head is there, perhaps its body."""
+        """Begin: the request's head has arrived, perhaps its body too."""
 
     def on_request_data(self) -> None:
-        """More of the body came, or its end, or its error."""
+        """More of the body arrived, or its end, or its error."""
 
     def on_client_lost(self) -> None:
-        """The client is gone: stop everything, answer nothing."""
+        """The client is gone: stop everything, send nothing."""
 
     def on_client_writable(self, writable: bool) -> None:
         """The client's write buffer passed its high (False) or low (True) mark."""
 
 
 class DownstreamServices(Protocol):
-    """What a connection needs of the data plane."""
+    """What a connection needs from the data plane."""
 
     limits: Limits
     header_blocks: HeaderBlocks
@@ -106,7 +106,7 @@ class DownstreamServer(web.Server):
 
     @property
     def clients(self) -> Sequence["DownstreamConnection"]:
-        """The open connections, tunnels excepted, as a list of its own."""
+        """The open connections, tunnels excepted, as a new list."""
         return cast(Sequence[DownstreamConnection], self.connections)
 
 
@@ -115,7 +115,7 @@ async def _unused_handler(request: web.BaseRequest) -> web.StreamResponse:
 
 
 class DownstreamConnection(web.RequestHandler):
-    """One client's connection: reads its requests and serves them one after the other.
+    """One client's connection: reads its requests and serves them one after another.
 
     `closing` is set when no further request will be served after the current one; `deadline`,
     in the loop's seconds, is when the plane's sweep calls `expire`. `origin` and `forwarded_*`
@@ -189,7 +189,7 @@ class DownstreamConnection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self.state is DownstreamState.DETACHED:
-            # Over TLS, loops settle whom to tell a turn before, when no tunnel was there yet.
+            # Over TLS, loops choose which protocol to notify a turn earlier, before the tunnel.
             cast(BaseProtocol, self.transport.get_protocol()).connection_lost(exc)
             return
         self.state = DownstreamState.CLOSED
@@ -222,7 +222,7 @@ class DownstreamConnection(web.RequestHandler):
     # --- requests ------------------------------------------------------------------------
 
     def _advance(self) -> None:
-        """Hand what was read to the streams, one request after the other, without recursion."""
+        """Hand what was read to the streams, one request after another, without recursion."""
         if self._advancing:
             return
         self._advancing = True
@@ -263,7 +263,7 @@ class DownstreamConnection(web.RequestHandler):
             self._end(linger=not request.ended or reader.failed)
             return
         if self._hold:
-            # Asked first, because Python takes half a microsecond for each operation on flags.
+            # Checked first, because Python takes half a microsecond for each operation on flags.
             self.unhold(Hold.CONNECTING | Hold.UPSTREAM)
         self.state = _IDLE
         self.deadline = self._clock() + self._plane.timeouts.keep_alive
@@ -277,7 +277,7 @@ class DownstreamConnection(web.RequestHandler):
         self._hold |= reason
 
     def unhold(self, reason: Hold) -> None:
-        """Drop a reason; reading goes on when none is left."""
+        """Drop a reason; reading resumes when none is left."""
         if self._hold & reason:
             self._hold &= ~reason
             if not self._hold and self.state is not DownstreamState.CLOSED:
@@ -286,7 +286,7 @@ class DownstreamConnection(web.RequestHandler):
     # --- ending --------------------------------------------------------------------------
 
     def detach(self) -> asyncio.Transport:
-        """Give the transport away, to a tunnel, which goes on being counted as a connection."""
+        """Hand the transport over to a tunnel, which is still counted as a connection."""
         self.state = DownstreamState.DETACHED
         self._server.connection_lost(self, None)
         self._stream = None
@@ -295,7 +295,7 @@ class DownstreamConnection(web.RequestHandler):
         return self.transport
 
     def abort(self) -> None:
-        """Break the connection so that the client cannot take its answer for a whole one."""
+        """Break the connection so that the client cannot take its response for a whole one."""
         if self.state in (DownstreamState.CLOSED, DownstreamState.DETACHED):
             return
         raw = self.transport.get_extra_info("socket")
@@ -305,7 +305,7 @@ class DownstreamConnection(web.RequestHandler):
         self.transport.abort()
 
     def finish_up(self) -> None:
-        """Close now when idle, else after the current answer (draining)."""
+        """Close now if idle, else after the current response (draining)."""
         self.closing = True
         if self.state is DownstreamState.IDLE:
             self._end(linger=False)
@@ -313,13 +313,13 @@ class DownstreamConnection(web.RequestHandler):
     def expire(self) -> None:
         """The deadline has passed: answer what is half sent, close what is idle or lingering."""
         if self.state is DownstreamState.BUSY and (self._hold or self._reader.requests[0].ended):
-            # It is we who do not read: the client gets its time again, if it is still there.
+            # We are the ones not reading: the client gets its time again, if it is still there.
             self.deadline = self._server.loop.time() + self._plane.timeouts.body
             if peer_has_closed(self.transport):
                 self.abort()
         elif self.state is DownstreamState.BUSY or self._reader.in_head:
             what = "body" if self.state is DownstreamState.BUSY else "head"
-            self._reader.fail(RequestTimeoutError(f"the request's {what} did not come in time"))
+            self._reader.fail(RequestTimeoutError(f"the request's {what} did not arrive in time"))
             self._advance()
         elif self.state is DownstreamState.IDLE:
             self._end(linger=False)
@@ -336,7 +336,7 @@ class DownstreamConnection(web.RequestHandler):
             self._hold = Hold.NONE
             self.transport.write_eof()
             self.transport.resume_reading()
-        elif not self.transport.is_closing():  # twice is too much for asyncio's TLS
+        elif not self.transport.is_closing():  # asyncio's TLS cannot be closed twice
             self.transport.close()
 
     def _wait_for_reader(self) -> None:

@@ -1,4 +1,4 @@
-"""The plain-HTTP port that sends everybody to HTTPS."""
+"""The plain-HTTP port that redirects every request to HTTPS."""
 
 import asyncio
 import logging
@@ -15,13 +15,13 @@ _HOST = re.compile(r"[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\]")
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-# aiohttp's lines would quote what strangers send, cookies and all.
+# aiohttp's log lines would quote what strangers send, cookies and all.
 _silent = logging.getLogger("hubgate.redirect")
 _silent.disabled = True
 
 
 def redirect_server(to_port: Callable[[], int | None]) -> web.Server:
-    """Return what serves the redirecting port; unreadable requests get a 400 from aiohttp."""
+    """Return the server of the redirecting port; unreadable requests get a 400 from aiohttp."""
     loop = asyncio.get_running_loop()
 
     def make(
@@ -34,14 +34,15 @@ def redirect_server(to_port: Callable[[], int | None]) -> web.Server:
 
 
 def redirect_handler(to_port: Callable[[], int | None]) -> Handler:
-    """Return a handler that answers 301 to `https://HOST[:port]URL`, without the port 443."""
+    """Return a handler that answers 301 to `https://HOST[:port]URL`, leaving out port 443."""
 
     async def redirect(request: web.BaseRequest) -> web.StreamResponse:
         host = request.headers.get("Host", "")
         name = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
         if not _HOST.fullmatch(name):
             return web.Response(
-                status=400, text="This port only redirects to HTTPS: the request names no Host.\n"
+                status=400,
+                text="This port only redirects to HTTPS: the request has no valid Host.\n",
             )
         port = to_port()
         suffix = "" if port in (None, 443) else f":{port}"

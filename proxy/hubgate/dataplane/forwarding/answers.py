@@ -8,7 +8,7 @@ from hubgate.http1.message import REASONS
 
 _EXPLANATIONS = {
     404: "There is nothing at this address.",
-    503: "The server behind this address does not answer. It may be starting, stopped or gone.",
+    503: "The server behind this address is not responding. It may be starting, stopped or gone.",
 }
 RETRY_AFTER = 1
 
@@ -64,10 +64,10 @@ def json_page(status: int) -> Page:
     return Page(body.encode(), [b"Content-Type: application/json"])
 
 
-# A storm's requests repeat their header lines, and they are then the same object.
+# Requests in a storm repeat their header lines, which are then the same object.
 @lru_cache(512)
 def page_for(status: int, fields: bytes) -> Page:
-    """Return the page for a request with these header lines: JSON when they ask for that only."""
+    """Return the page for a request with these header lines: JSON if they accept nothing else."""
     for line in fields.split(b"\r\n"):
         if line[:7].lower() == b"accept:":
             wants_json = b"application/json" in line and b"text/html" not in line
@@ -77,7 +77,7 @@ def page_for(status: int, fields: bytes) -> Page:
 
 @lru_cache(maxsize=32)
 def whole_response(status: int, page: Page, close: bool, head_only: bool = False) -> bytes:
-    """Return a whole response of our own; without its body when it answers a HEAD."""
+    """Return a whole response of our own; without its body if it is for a HEAD."""
     lines = [b"HTTP/1.1 %d " % status + REASONS.get(status, b"Error"), *page.lines]
     if status == 503:
         lines.append(b"Retry-After: %d" % RETRY_AFTER)

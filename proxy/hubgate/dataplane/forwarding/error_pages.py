@@ -1,4 +1,4 @@
-"""What a client sees when there is no answer from a target."""
+"""What a client sees when there is no response from a target."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from hubgate.upstream.connector import Connector
 
 log = logging.getLogger("hubgate")
 
-# A page of an error target larger than this, in bytes, is not an error page.
+# A larger page from an error target, in bytes, is not taken.
 _PAGE_LIMIT = 1 << 20
 _KEEP_SECONDS = 1.0
 _MOST_KEPT = 256
@@ -39,14 +39,14 @@ class ErrorPages:
         self._kept: BoundedDict[tuple[int, bytes], tuple[float, Page]] = BoundedDict(_MOST_KEPT)
         if rules.error_target:
             self._target = parse_target(rules.error_target)
-        # Pages must be asked for: `fetch` is the call to make.
+        # Pages must be fetched from the error target: call `fetch`.
         self.remote = self._target is not None
 
     def cached(self, status: int, head: RequestHead) -> Page | None:
-        """Return the page for a request if nobody need be asked for it, else None.
+        """Return the page for a request if it need not be fetched, else None.
 
-        One that was asked for a moment ago will do: a storm of requests is not passed on to the
-        server that makes the pages.
+        One that was fetched a moment ago will do: a storm of requests is not passed on to the
+        error target.
         """
         if not self.remote:
             return self.local(status, head)
@@ -109,7 +109,7 @@ class _PageReceiver:
         except asyncio.CancelledError:
             if self._done.cancelled():
                 self._connection.abort()
-            else:  # it has ended just now, and the connection may be another's already
+            else:  # it has just ended, and the connection may already be in use again
                 self._done.exception()
             raise
 

@@ -22,17 +22,17 @@ from hubgate.tasks import spawn
 from hubgate.transport.flow import pause_reading, resume_reading
 from hubgate.upstream.connection import UpstreamConnection
 
-# A client that waits for 100 Continue is let go on after this many seconds: some targets, and
-# all of HTTP/1.0, never say it.
+# A client that waits for 100 Continue is told to go on after this many seconds: some targets, and
+# all HTTP/1.0 ones, never send it.
 _CONTINUE_AFTER = 1.0
 # Methods that change nothing at the target (RFC 9110, section 9.2.1).
 _SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
-# A body is not copied to stand behind its head from this size on.
+# From this size on, a body is not copied to join it with its head.
 _LARGE = 1 << 12
 
 
 class Exchange(FinishPhase):
-    """Forwards one request of a client and brings the response back."""
+    """Forwards one request of a client and returns the response."""
 
     __slots__ = ()
 
@@ -123,7 +123,7 @@ class Exchange(FinishPhase):
                 self._services.loop.call_later(_CONTINUE_AFTER, self._send_continue)
 
     def _body(self) -> Bytes:
-        """Take what arrived of the request's body, in the framing that goes to the target."""
+        """Take what has arrived of the request's body, framed for the target."""
         request = self._request
         data = request.take()
         if data:
@@ -137,7 +137,7 @@ class Exchange(FinishPhase):
         return data
 
     def on_request_data(self) -> None:
-        """Pass on what came of the body."""
+        """Pass on what has arrived of the body."""
         request = self._request
         if request.error is not None:
             self._fail(request.error)
@@ -160,14 +160,14 @@ class Exchange(FinishPhase):
     # --- receive ---------------------------------------------------------------------------
 
     def on_informational(self, head: ResponseHead) -> None:
-        """Pass 1xx on; HTTP/1.0 knows none."""
+        """Pass on a 1xx; HTTP/1.0 has none."""
         if self._head.http10 or (head.status == 100 and self._continued):
             return
         self._continued = self._continued or head.status == 100
         self._client.transport.write(b"\r\n".join([*response_lines(head), b"\r\n"]))
 
     def _send_continue(self) -> None:
-        """Say 100 Continue ourselves to a client whose target does not."""
+        """Send 100 Continue ourselves to a client whose target does not."""
         if self.phase is SEND and not self._continued:
             self._continued = True
             self._client.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -196,8 +196,8 @@ class Exchange(FinishPhase):
         request, services = self._head, self._services
         self._status = head.status
         services.counters.responses[head.status] += 1
-        # After an upgrade that was answered with a response, what follows cannot be told apart;
-        # after a body that nobody waits for, its rest would stand before the next request.
+        # After an upgrade that got a normal response, what follows is ambiguous; after a response
+        # that precedes the end of the body, the rest of the body would precede the next request.
         if request.upgrade or not self._request.ended or self._client.closing:
             self._keep = False
         if head.body is CHUNKED or head.body is UNTIL_CLOSE:
@@ -220,7 +220,7 @@ class Exchange(FinishPhase):
         connection = cast(UpstreamConnection, self._connection)
         request = self._head
         if not asked_for(head, request):
-            self._fail(BadResponseError("the target switched to a protocol nobody asked for"))
+            self._fail(BadResponseError("the target switched to a protocol that was not requested"))
             return
         self._services.counters.responses[101] += 1
         self._client.transport.write(switch_bytes(head))

@@ -1,4 +1,4 @@
-"""The end of a request: completed, failed, answered by us or left by its client; always logged."""
+"""How a request ends: completed, failed, answered by us or left by its client; always logged."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ from hubgate.tasks import spawn
 from hubgate.transport.flow import resume_reading
 from hubgate.upstream.connection import UpstreamConnection
 
-# The status that is logged when the client left before there was an answer: nginx's number, which
+# The status that is logged if the client left before there was a response: nginx's number, which
 # no client ever gets.
 CLIENT_LEFT = 499
 
@@ -27,7 +27,7 @@ CLIENT_LEFT = 499
 class Phase(Enum):
     """Where a request is; FINISH always comes, once.
 
-    ANSWER is the time in which a page of ours is fetched from the error target.
+    ANSWER lasts while an error page is fetched from the error target.
     """
 
     MATCH = "match"
@@ -38,7 +38,7 @@ class Phase(Enum):
     FINISH = "finish"
 
 
-# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each request.
+# Python 3.11 looks up an Enum member in a dictionary every time: too slow for each request.
 MATCH, SEND, RECEIVE, FINISH = Phase.MATCH, Phase.SEND, Phase.RECEIVE, Phase.FINISH
 ANSWER = Phase.ANSWER
 OVER = (ANSWER, FINISH)
@@ -47,8 +47,8 @@ OVER = (ANSWER, FINISH)
 class FinishPhase:
     """What an exchange holds, and how it ends: FINISH is the last phase of every request.
 
-    Every way to end goes through `_finish`, once, which lets go of all it holds and hands the
-    request to the access log.
+    Every way to end goes through `_finish`, once, which releases everything it holds and hands
+    the request to the access log.
     """
 
     __slots__ = (
@@ -100,9 +100,9 @@ class FinishPhase:
         return f"<Exchange {self._request.head} {self.phase.value}>"
 
     def on_client_lost(self) -> None:
-        """Abort the request to the target: nobody waits for its answer."""
+        """Abort the request to the target: its response is no longer wanted."""
         self._abort_upstream()
-        self._give_reason("the client's connection ended before the answer did")
+        self._give_reason("the client's connection ended before the response did")
         self._finish(self._status or CLIENT_LEFT)
 
     def _complete(self) -> None:
@@ -120,10 +120,10 @@ class FinishPhase:
 
     def _on_expired(self, limit: Expired) -> None:
         if limit is Expired.RESPONSE and not self._client.writable:
-            # It is the client that does not read: the target gets its time again.
+            # The client is the one not reading: the target gets its time again.
             cast(TimeLimits, self._time_limits).renew()
         elif limit is Expired.REQUEST:
-            # As a socket's own timeout does: the connection is dropped, not answered.
+            # Like a socket timeout: the connection is dropped, not answered.
             self._services.error_log.dropped(limit.value, self._head, self._entry)
             self._give_reason(limit.value)
             self._client.abort()
@@ -131,7 +131,7 @@ class FinishPhase:
             self._fail(UpstreamTimeoutError(f"{cast(Target, self._target).peer}: {limit.value}"))
 
     def _refuse(self, error: ConnectError) -> None:
-        """Answer for a target that is known to be down: many may ask, so it must cost little."""
+        """Answer for a target known to be down: many requests may come, so it must cost little."""
         page = self._services.error_pages.cached(error.status, self._head)
         if page is None or self._head.upgrade:
             self._fail(error)
@@ -140,7 +140,7 @@ class FinishPhase:
             self._answer(error.status, page)
 
     def _fail(self, error: HubgateError) -> None:
-        """Answer with the error's status if nothing was answered yet, else break off."""
+        """Answer with the error's status if no response has begun, else break off."""
         self._abort_upstream()
         if self.phase in OVER:
             return
@@ -183,7 +183,7 @@ class FinishPhase:
         self._give_reason(error)
 
     def _give_reason(self, error: HubgateError | str) -> None:
-        """Have the access log say why the request ended; the first reason counts."""
+        """Record why the request ended, for the access log; the first reason counts."""
         if self._record is not None and self._record.error is None:
             self._record.error = error
 
@@ -193,7 +193,7 @@ class FinishPhase:
             connection.abort()
 
     def _finish(self, status: int) -> None:
-        """End, with the status the client got; once, however it came about, and log it."""
+        """End with the status the client got, and log it; only the first call counts."""
         if self.phase is FINISH:
             return
         self._leave(FINISH)
@@ -202,7 +202,7 @@ class FinishPhase:
             log.add(self._record)
 
     def _leave(self, phase: Phase) -> None:
-        """Go over to ANSWER or FINISH: the target's part is done."""
+        """Move on to ANSWER or FINISH: the target's part is done."""
         if self._time_limits is not None:
             self._time_limits.cancel()
             self._time_limits = None

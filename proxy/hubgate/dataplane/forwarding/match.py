@@ -1,4 +1,4 @@
-"""Which route a request takes, and whether that route takes one more request."""
+"""Which route a request takes, and whether that route accepts one more request."""
 
 from time import perf_counter
 
@@ -12,13 +12,13 @@ from hubgate.routing.target import Target
 
 Match = tuple[RouteEntry, Target]
 
-# How many answers are remembered, for hosts and paths of at most so many bytes.
+# How many matches are remembered, for a host and path of at most this many bytes.
 _MOST_KNOWN = 4096
 _LONGEST_KNOWN = 256
 
 
 class Matcher:
-    """Finds the route of a request, and remembers the answer while the table stays as it is."""
+    """Finds the route of a request, and remembers it until the table changes."""
 
     def __init__(self, table: RouteTable, counters: Counters) -> None:
         self._table = table
@@ -32,14 +32,14 @@ class Matcher:
     def match(self, head: RequestHead, limits: Limits) -> Match:
         """Return the route for a request and its target.
 
-        Raises NoRouteError, BadTargetError when the target is unusable, BusyError when the route
-        has as much in flight as it may, BadRequestError when the path cannot be decoded.
+        Raises NoRouteError, BadTargetError if the target is unusable, BusyError if the route has
+        as much in flight as it may, BadRequestError if the path cannot be decoded.
         """
         if self._version != self._table.version:
             self._known.clear()
             self._version = self._table.version
         path = head.target.partition(b"?")[0]
-        # A host holds no slash: what is joined can be taken apart in one way only.
+        # A host contains no slash, so the joined key is unambiguous.
         key = path if head.host is None else head.host + path
         match = self._known.get(key)
         if match is None:

@@ -1,4 +1,4 @@
-"""Writing a request's head anew, towards its target."""
+"""Rewriting a request's head for its target."""
 
 from collections.abc import Container, Sequence
 from typing import cast
@@ -15,7 +15,7 @@ from hubgate.routing.target import Target
 
 
 class RequestWriter:
-    """Writes requests' heads by the rules of one configuration."""
+    """Writes request heads by the rules of one configuration."""
 
     def __init__(self, rules: ForwardRules, trust: Trust) -> None:
         self._rules = rules
@@ -31,7 +31,7 @@ class RequestWriter:
     ) -> bytes:
         """Return the head that goes to the target, for a request whose own head was readable.
 
-        Raises BadRequestError when the prefix to be dropped cannot be told for certain.
+        Raises BadRequestError if the prefix to be dropped is ambiguous.
         """
         rules, last = self._rules, request.opening
         if last is not None and last[0] is entry and last[1] is rules:
@@ -56,7 +56,7 @@ def forward_path(
 ) -> bytes:
     """Return the path and query that go to the target.
 
-    Raises BadRequestError when the prefix to be dropped cannot be told for certain.
+    Raises BadRequestError if the prefix to be dropped is ambiguous.
     """
     path = head.target
     if entry.strip_prefix or not rules.include_prefix:
@@ -77,10 +77,10 @@ def request_rest(
 ) -> bytes:
     """Return what goes to the target after method and path, blank line included.
 
-    `forwarding` are the X-Forwarded-* lines; a `configured` header replaces what would go out
-    under its name, and of two of one name the last one wins.
+    `forwarding` are the X-Forwarded-* lines; a `configured` header replaces any other of its
+    name, and of two with one name the last one wins.
     """
-    # HTTP/1.0 knows requests without a Host; HTTP/1.1 does not.
+    # HTTP/1.0 allows requests without a Host; HTTP/1.1 does not.
     host = head.host
     if host is None or rules.change_origin:
         host = target.authority

@@ -1,4 +1,4 @@
-"""Writing a response's head anew, towards the client."""
+"""Rewriting a response's head for the client."""
 
 from hubgate.http1.message import REASONS
 from hubgate.http1.request import RequestHead
@@ -19,12 +19,12 @@ _HOP_BY_HOP = frozenset(
     )
 )
 _PERSISTENCE = frozenset((b"close", b"keep-alive", b"upgrade"))
-# What the message itself hangs on: no Connection header can take it away.
+# The message itself depends on these: no Connection header can remove them.
 _FRAMING = frozenset((b"content-length", b"content-type", b"set-cookie"))
 
 
 class ResponseWriter:
-    """Writes responses' heads by the rules of one configuration."""
+    """Writes response heads by the rules of one configuration."""
 
     def __init__(self, rules: ForwardRules) -> None:
         self._rules = rules
@@ -60,7 +60,7 @@ def response_lines(head: ResponseHead) -> list[bytes]:
 
 
 def response_bytes(lines: list[bytes], request: RequestHead, chunked: bool, keep: bool) -> bytes:
-    """Return a response's head, blank line included, with how its body ends and what is next."""
+    """Return a response's head, blank line included, with its framing and keep-alive headers."""
     if chunked:
         lines.append(b"Transfer-Encoding: chunked")
     if not keep:
@@ -72,14 +72,14 @@ def response_bytes(lines: list[bytes], request: RequestHead, chunked: bool, keep
 
 
 def asked_for(head: ResponseHead, request: RequestHead) -> bool:
-    """Say whether a 101 switches to a protocol that the request asked for."""
+    """Return whether a 101 switches to a protocol that the request asked for."""
     wanted = {name.strip(b" \t").lower() for name in request.upgrade.split(b",")} - {b""}
     given = [value for name, value in head.headers if name.lower() == b"upgrade"]
     return any(value.strip(b" \t").lower() in wanted for value in given)
 
 
 def _without_named(head: ResponseHead, status_line: bytes) -> list[bytes]:
-    """Leave out as well what the Connection header names (RFC 9110, section 7.6.1)."""
+    """Also leave out what the Connection header names (RFC 9110, section 7.6.1)."""
     tokens = b",".join(value for name, value in head.headers if name.lower() == b"connection")
     named = {token.strip(b" \t").lower() for token in tokens.split(b",")} - _FRAMING | _HOP_BY_HOP
     kept = [name + b": " + value for name, value in head.headers if name.lower() not in named]

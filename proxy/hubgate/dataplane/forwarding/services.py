@@ -1,4 +1,4 @@
-"""What an exchange needs of the data plane around it."""
+"""What an exchange needs from the data plane around it."""
 
 import asyncio
 from typing import Protocol
@@ -20,9 +20,9 @@ from hubgate.upstream.pool import Pool
 
 
 class Services(Protocol):
-    """Who decides, who connects, who is told; a reload may exchange any of them.
+    """What decides, connects and records; a reload may replace any of it.
 
-    `request_log` is None where no request is logged; `limits_time` says whether any of `timeouts`
+    `request_log` is None if no request is logged; `limits_time` is whether any of `timeouts`
     needs watching from within an exchange.
     """
 
@@ -50,7 +50,7 @@ class Services(Protocol):
         first: tuple[bytes, bytes],
         record: Record | None,
     ) -> None:
-        """Join client and target; `first` are bytes that were already read from them.
+        """Join client and target; `first` holds bytes already read from them.
 
         `record`, if there is one, is completed and logged when the tunnel ends.
         """

@@ -8,18 +8,18 @@ from hubgate.model import Timeouts
 
 
 class Expired(Enum):
-    """Which limit passed."""
+    """Which limit has passed."""
 
     RESPONSE = "the target sent nothing for too long"
-    REQUEST = "nothing moved on the client's connection for too long"
+    REQUEST = "the client's connection was idle for too long"
     TOTAL = "the request took too long"
 
 
 class TimeLimits:
     """Calls `on_expired` when a configured limit passes; costs nothing until it is armed.
 
-    `moved` notes that something came or went and never touches the timer: that one looks when it
-    fires and sets itself anew.
+    `moved` records traffic and never touches the timer, which checks when it fires and sets
+    itself again.
     """
 
     __slots__ = ("_client", "_handle", "_loop", "_on_expired", "_started", "_timeouts", "_upstream")
@@ -70,5 +70,5 @@ class TimeLimits:
 
 
 def any_time_limit(timeouts: Timeouts) -> bool:
-    """Say whether any limit is configured that TimeLimits must watch."""
+    """Return whether any limit is configured that TimeLimits must watch."""
     return (timeouts.response, timeouts.request, timeouts.total) != (None, None, None)

@@ -1,4 +1,4 @@
-"""Whose X-Forwarded-* headers are believed, and what is sent on."""
+"""Whose X-Forwarded-* headers are trusted, and what is sent on."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from hubgate.http1.request import RequestHead
 
 
 class Trust:
-    """Networks whose peers may say on whose behalf they speak; None trusts every peer.
+    """Networks whose peers may state the client they act for; None trusts every peer.
 
-    A peer on a unix socket is another process of this machine that the socket's permissions
+    A peer on a unix socket is another process on this machine that the socket's permissions
     let in: it is trusted.
     """
 
@@ -20,7 +20,7 @@ class Trust:
         )
 
     def trusts(self, peer: str) -> bool:
-        """Say whether the peer with that address ("" on a unix socket) is believed."""
+        """Return whether the peer with that address ("" on a unix socket) is trusted."""
         if self._networks is None or not peer:
             return True
         address = ipaddress.ip_address(peer.partition("%")[0])
@@ -28,7 +28,7 @@ class Trust:
         return any((mapped or address) in network for network in self._networks)
 
     def origin(self, client: DownstreamConnection) -> Origin:
-        """Return where a connection comes from; whether it is believed is found out once."""
+        """Return where a connection comes from; whether it is trusted is determined once."""
         if client.origin is None:
             client.origin = Origin(client.peer, client.secure, self.trusts(client.peer))
         return client.origin
@@ -40,7 +40,7 @@ class Trust:
             return passed_lines(head, trusted)
         if head.upgrade or (trusted and head.forwarded):
             return forwarded_lines(head, peer, secure, trusted)
-        # The lines depend on nothing but the connection and Host: one connection, one Host.
+        # The lines depend only on the connection and Host, which rarely changes within one.
         if client.forwarded_host != head.host or client.forwarded_lines is None:
             client.forwarded_host = head.host
             client.forwarded_lines = forwarded_lines(head, peer, secure, trusted)
@@ -71,7 +71,7 @@ def forwarded_lines(head: RequestHead, peer: str, secure: bool, trusted: bool) -
 
 
 def passed_lines(head: RequestHead, trusted: bool) -> list[bytes]:
-    """Return what stays of incoming forwarding headers when none are to be added."""
+    """Return what is left of incoming forwarding headers when none are to be added."""
     if not trusted:
         return []
     return [name + b": " + value for name, value in head.forwarded.items()]

@@ -1,4 +1,4 @@
-"""Following a websocket's frames (RFC 6455, section 5.2) without touching a byte of them."""
+"""Following a websocket's frames (RFC 6455, section 5.2) without changing a byte of them."""
 
 CLOSE_GOING_AWAY = b"\x88\x02\x03\xe9"
 # A client's frames are masked (section 5.3); an all-zero mask leaves the payload readable.
@@ -6,7 +6,7 @@ CLOSE_GOING_AWAY_MASKED = b"\x88\x82\x00\x00\x00\x00\x03\xe9"
 
 
 class FrameScanner:
-    """Tells data frames from control frames, and whether the stream stands between two frames."""
+    """Tells data frames from control frames, and whether the stream is between two frames."""
 
     __slots__ = ("_data", "_head", "_left")
 
@@ -24,7 +24,7 @@ class FrameScanner:
         """Read the next bytes; return True when any belong to a data frame."""
         size = len(chunk)
         if size > 3 and not self._left and not self._head:
-            # One whole frame, as most messages come.
+            # One whole frame, as most messages arrive.
             length = chunk[1] & 0x7F
             total = 2 + length if length < 126 else 4 + (chunk[2] << 8 | chunk[3])
             if chunk[1] & 0x80:
@@ -51,7 +51,7 @@ class FrameScanner:
                 head, start = chunk, position
             total = _frame_size(head, start)
             if total is None:
-                # The frame's head is cut: keep what is there until the rest of it comes.
+                # The frame's head is cut: keep what is there until the rest of it arrives.
                 if not self._head:
                     self._head = chunk[position:]
                     position = size
@@ -69,7 +69,7 @@ class FrameScanner:
 
 
 def _head_size(head: bytes) -> int:
-    """Return how long a frame's head is, or how much of it must be there to tell."""
+    """Return how long a frame's head is, or how much of it is needed to tell."""
     if len(head) < 2:
         return 2
     length = head[1] & 0x7F

@@ -8,14 +8,14 @@ from hubgate.dataplane.tunnels.frames import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_
 from hubgate.routing.table import RouteEntry
 from hubgate.transport.flow import close, pause_reading, peer_has_closed, resume_reading
 
-# How long nothing may move, in seconds, after one side has ended; and how long one side may not
-# read before the other one is looked after.
+# How long, in seconds, nothing may move after one side has ended; and how long one side may not
+# read before the other one is checked.
 LINGER = 30.0
 _FOREVER = float("inf")
 
 
 class TunnelState(Enum):
-    """OPEN → (ENDING: one side has ended | LEAVING: we say goodbye) → CLOSED."""
+    """OPEN → (ENDING: one side has ended | LEAVING: we are ending it) → CLOSED."""
 
     OPEN = "open"
     ENDING = "ending"
@@ -23,14 +23,14 @@ class TunnelState(Enum):
     CLOSED = "closed"
 
 
-# Python 3.11 looks an Enum's member up in a dictionary each time: too slow for each message.
+# Python 3.11 looks up an Enum member in a dictionary every time: too slow for each message.
 _OPEN = TunnelState.OPEN
 
 
 class Tunnel:
     """Two ends that write what the other one reads, with back-pressure both ways.
 
-    A websocket's data frames count as activity of the route, its ping and pong do not; of any
+    A websocket's data frames count as activity of the route, its pings and pongs do not; in any
     other protocol every byte counts. With `counts`, the bytes that pass are counted, by side.
     """
 
@@ -68,7 +68,7 @@ class Tunnel:
     def open(
         self, client: asyncio.Transport, target: asyncio.Transport, first: tuple[bytes, bytes]
     ) -> None:
-        """Take both transports over; `first` are bytes already read from client and target."""
+        """Take both transports over; `first` holds bytes already read from client and target."""
         here, there = self._ends
         here.attach(client, there)
         there.attach(target, here)
@@ -77,20 +77,20 @@ class Tunnel:
                 end.data_received(data)
 
     def shut_down(self) -> None:
-        """Say goodbye to both sides: a close frame as soon as a frame's end is reached."""
+        """End both sides; a websocket gets a close frame as soon as its current frame ends."""
         if self.state is TunnelState.OPEN:
             self._linger(TunnelState.LEAVING)
             for end in self._ends:
                 end.leave()
 
     def moved(self, end: "TunnelEnd") -> None:
-        """Something came from `end` though the tunnel is about to close."""
+        """Data came from `end` although the tunnel is about to close."""
         self.deadline = self.loop.time() + LINGER
         if self.state is TunnelState.LEAVING:
             end.leave()
 
     def stalled(self, stalled: bool) -> None:
-        """One side does not read, so that nothing is read from the other; or reads again."""
+        """One side has stopped reading, so the other is not read either; or it reads again."""
         if self.state is TunnelState.OPEN:
             self.deadline = self.loop.time() + LINGER if stalled else _FOREVER
 
@@ -109,7 +109,7 @@ class Tunnel:
             end.transport.abort()
 
     def ended(self, end: "TunnelEnd") -> None:
-        """One side sent its last byte: pass that on, and wait for the other one's."""
+        """One side sent its last byte: pass that on, and wait for the other side's."""
         if self.state is not TunnelState.CLOSED:
             self._linger(TunnelState.ENDING)
             if end.other.ended or end.other.gone or not end.other.finish_writing():
@@ -124,12 +124,12 @@ class Tunnel:
             self._let_go()
         else:
             self._linger(TunnelState.ENDING)
-            # Over TLS, a side that is being closed may go on sending: its target is gone.
+            # Over TLS, a side that is being closed may go on sending: the receiving side is gone.
             end.other.silent = True
             close(end.other.transport)
 
     def _let_go(self) -> None:
-        """Undo the circle of references: over TLS, hundreds of KiB would wait for a collection."""
+        """Break the reference cycle: over TLS, hundreds of KiB would wait for the collector."""
         for end in self._ends:
             del end.other
         self._ends = ()
@@ -140,7 +140,7 @@ class Tunnel:
             close(end.transport)
 
     def left(self) -> None:
-        """One side has heard our goodbye; when both have, nothing more is passed on."""
+        """One direction has ended; once both have, nothing more is passed on."""
         if all(end.silent for end in self._ends):
             self.close()
 
@@ -153,8 +153,8 @@ class Tunnel:
 class TunnelEnd(asyncio.Protocol):
     """One side of a tunnel: what it reads goes to the other side.
 
-    `ended`: it has sent its last byte; `gone`: its connection is closed; `silent`: nothing that
-    it sends is passed on any more; `passed`: how many bytes were, if that is counted.
+    `ended`: it has sent its last byte; `gone`: its connection is closed; `silent`: what it sends
+    is no longer passed on; `passed`: how many bytes were, if that is counted.
     """
 
     __slots__ = (
@@ -195,7 +195,7 @@ class TunnelEnd(asyncio.Protocol):
             tunnel.moved(self)
 
     def leave(self) -> None:
-        """Send the other side a close frame if the stream to it stands between two frames."""
+        """Send the other side a close frame if the stream to it is between two frames."""
         if self._scanner is not None:
             if not self._scanner.at_boundary:
                 return
