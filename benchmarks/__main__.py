@@ -84,7 +84,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a quick look, in three minutes")
     parser.add_argument("--rounds", type=int, help=f"figures per row (default: {FULL.rounds})")
-    parser.add_argument("--seconds", type=float, help=f"per figure (default: {FULL.seconds:g})")
+    parser.add_argument(
+        "--seconds", type=float, help=f"seconds per figure (default: {FULL.seconds:g})"
+    )
     parser.add_argument(
         "--only",
         nargs="+",
