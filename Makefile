@@ -1,11 +1,11 @@
 # make run    a JupyterHub behind hubgate on http://127.0.0.1:8000 (TLS=1 for https, PORT=… for another port)
 # make test   all tests (ARGS='-k tunnel' for some)
-# make test-quick  those that need neither whole proxies nor real seconds: for while you work
+# make test-quick  tests that need neither whole proxies nor real seconds: to run while you work
 # make check  what CI runs: format, lint, types, tests
 # make certs  a development CA and a server certificate in certs/
 # make jupyterhub-suite  JupyterHub's own tests, behind CHP and behind hubgate (ARGS=--help says more)
-# make bench  hubgate beside CHP, nginx, HAProxy and Caddy (make bench-deps installs them)
-# make clean  remove everything made here, certs/ apart
+# make bench  compare hubgate with CHP, nginx, HAProxy and Caddy (make bench-deps installs them)
+# make clean  remove everything created here except certs/
 
 PYTHON   ?= python3
 VENV     := .venv
@@ -15,9 +15,9 @@ PORT     ?= 8000
 API_PORT ?= 8001
 HUB_PORT ?= 8081
 ARGS     ?=
-# Tests wait for a third of their time: three at once keep two cores busy.
+# Tests spend a third of their time waiting: three at once keep two cores busy.
 JOBS     ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 2) * 3 // 2)")
-# Folders whose tests are about whole proxies, hubs and installations.
+# Folders whose tests run whole proxies, hubs and installations.
 WHOLE    := browser contract hostile hub packaging system
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -52,7 +52,7 @@ venv: $(STAMP)
 parts:
 	@scripts/system-parts chromium wrk
 
-# The stamp is older than pyproject.toml exactly when there is something to install.
+# The stamp is older than pyproject.toml only when there is something to install.
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "make: $(PYTHON) is older than 3.11; choose another: make PYTHON=python3.12"; exit 1; }
@@ -60,5 +60,5 @@ $(STAMP): pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $@
 
-# Longer checks, each beside what it runs.
+# Longer checks, each next to what it runs.
 include $(wildcard tests/*/*.mk benchmarks/*.mk)

@@ -1,1 +1,1 @@
-"""What a request costs: hubgate beside the proxies that hubs have today, in one run."""
+"""What a request costs: hubgate compared with the proxies that hubs use today, in one run."""

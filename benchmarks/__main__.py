@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: hubgate beside other proxies, every row, interleaved, several rounds."""
+"""`python -m benchmarks`: hubgate and other proxies, every row, in several interleaved rounds."""
 
 import argparse
 import contextlib
@@ -28,7 +28,7 @@ from hubgate.certificates.authority import make_authority, make_server
 
 @dataclass(frozen=True)
 class Scene:
-    """Rows that are taken together, by `take(context, contender)`; `who` are asked, or all."""
+    """Rows measured together by `take(context, contender)`, for the contenders in `who` or all."""
 
     keys: tuple[str, ...]
     take: Callable[[Context, Contender], None]
@@ -53,7 +53,7 @@ SCENES = (
 
 
 def main() -> int:
-    """Measure, write the JSON after every figure, print the table."""
+    """Measure, write the JSON file after every figure, print the table."""
     asked = _options()
     chosen = [each for each in contenders() if each.present and each.name in asked.contenders]
     keys = [key for key in ROWS if any(fnmatch(key, pattern) for pattern in asked.only)]
@@ -64,7 +64,7 @@ def main() -> int:
     if asked.more and PATH.exists():
         record.go_on_from(json.loads(PATH.read_text()))
         record.forget(_taken_with(keys))
-    # All that is started here inherits it; the contenders get the other core.
+    # Everything started here inherits this; the contenders get the other core.
     os.sched_setaffinity(0, {int(LOAD_CORE)})
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     stopped = False
@@ -82,15 +82,17 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     names = [each.name for each in contenders()]
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a look, in three minutes")
-    parser.add_argument("--rounds", type=int, help=f"figures of each row (default: {FULL.rounds})")
-    parser.add_argument("--seconds", type=float, help=f"of each figure (default: {FULL.seconds:g})")
+    parser.add_argument("--quick", action="store_true", help="a quick look, in three minutes")
+    parser.add_argument("--rounds", type=int, help=f"figures per row (default: {FULL.rounds})")
+    parser.add_argument(
+        "--seconds", type=float, help=f"seconds per figure (default: {FULL.seconds:g})"
+    )
     parser.add_argument(
         "--only",
         nargs="+",
         default=["*"],
         metavar="PATTERN",
-        help="only these rows and what is taken with them; of " + ", ".join(ROWS),
+        help="only these rows and those measured with them; from " + ", ".join(ROWS),
     )
     parser.add_argument("--contenders", nargs="+", choices=names, default=names)
     parser.add_argument("--more", action="store_true", help="keep the last run's other rows")
@@ -98,7 +100,7 @@ def _options() -> argparse.Namespace:
 
 
 def _taken_with(keys: Sequence[str]) -> list[str]:
-    """Return these rows and all others that are taken together with one of them."""
+    """Return these rows and all others that are measured together with any of them."""
     others = [key for scene in SCENES if set(scene.keys) & set(keys) for key in scene.keys]
     return [*keys, *others]
 
@@ -145,7 +147,7 @@ def _site(folder: Path) -> Iterator[Site]:
     port = free_port()
     command = [sys.executable, str(Path(__file__).with_name("backend.py")), str(port)]
     with socket.socket() as down, running(command, folder, [port], core=LOAD_CORE):
-        down.bind(("127.0.0.1", 0))  # and does not listen: nobody else can
+        down.bind(("127.0.0.1", 0))  # bound but not listening, so that no other program can listen
         yield Site(port, down.getsockname()[1], folder, cert, key)
 
 

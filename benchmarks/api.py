@@ -1,4 +1,4 @@
-"""The REST API of routes, as hubgate and configurable-http-proxy have it."""
+"""The REST API for routes that hubgate and configurable-http-proxy share."""
 
 import http.client
 import json
@@ -15,18 +15,18 @@ class Api:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
 
     def call(self, method: str, path: str = "", target: str | None = None) -> bytes:
-        """Call the API; raise when it refuses."""
+        """Call the API; raise RuntimeError if it refuses."""
         body = None if target is None else json.dumps({"target": target})
         self._connection.request(method, f"/api/routes{path}", body, _HEADERS)
-        answer = self._connection.getresponse()
-        data = answer.read()
-        if answer.status >= 300:
-            raise RuntimeError(f"{method} {path}: {answer.status} {data[:200]!r}")
+        response = self._connection.getresponse()
+        data = response.read()
+        if response.status >= 300:
+            raise RuntimeError(f"{method} {path}: {response.status} {data[:200]!r}")
         return data
 
 
 def fill(port: int, target: str, count: int, threads: int = 4) -> None:
-    """Add routes `/user/somebody-0` and so on."""
+    """Add `count` routes: `/user/somebody-0` and so on."""
 
     def add(numbers: range) -> None:
         api = Api(port)

@@ -17,9 +17,9 @@ _numbers = itertools.count()
 
 
 class Backend(asyncio.Protocol):
-    """Answers `/small`, `/page`, `/big?BYTES`, `/unlike/…` and uploads, echoes a websocket's bytes.
+    """Serves `/small`, `/page`, `/big?BYTES`, `/unlike/…` and uploads, echoes a websocket's bytes.
 
-    Reads no more of a request than these need: what is measured is the proxy in front.
+    Reads only as much of a request as these need: the benchmark measures the proxy in front.
     """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -93,7 +93,7 @@ class Backend(asyncio.Protocol):
 
 
 def _unlike() -> bytes:
-    """Return header lines that no other answer has."""
+    """Return header lines that no other response has."""
     number = next(_numbers)
     return b'ETag: "%x"\r\nX-Request-ID: 0123456789abcdef-%d\r\n' % (number, number)
 
@@ -101,7 +101,7 @@ def _unlike() -> bytes:
 def _unmasked(data: bytes) -> bytes:
     """Return a client's frames as a server's: the load masks with zeros, so only the head differs.
 
-    A chunk that begins inside a frame goes back as it came.
+    A chunk that begins inside a frame is returned unchanged.
     """
     if len(data) < 2 or data[0] != 0x82 or not data[1] & 0x80:
         return data

@@ -1,13 +1,13 @@
-# make bench-deps  the other proxies, the load generator and what draws the pictures
+# make bench-deps  install the other proxies, the load generator and the plotting library
 # make bench       the comparison of docs/benchmarks.md, 25 minutes (ARGS=--quick: 3; ARGS=--help)
-#                  BEFORE=../old puts another checkout (after its own `make venv`) beside this one
-# make bench-page  its figures and pictures into docs/
+#                  BEFORE=../old compares another checkout (after its own `make venv`) with this one
+# make bench-page  put its figures and pictures into docs/
 
 BENCH_STAMP := $(VENV)/.bench
 
 .PHONY: bench bench-deps bench-programs bench-page
 
-# Whatever cannot be had is left out of the table.
+# Programs that cannot be installed are left out of the table.
 bench-deps: bench-programs $(BENCH_STAMP)
 	-@[ -x "$$(command -v npm)" ] && $(MAKE) --no-print-directory $(CHP)
 

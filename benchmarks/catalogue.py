@@ -1,20 +1,20 @@
-"""The rows of the table: what is measured, in which unit, and what is wanted of hubgate."""
+"""The rows of the table: what is measured, in which unit, and the goal for hubgate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 HUBGATE = "hubgate"
-# Another checkout of hubgate, to be compared with this one.
+# Another checkout of hubgate, to compare with this one.
 BEFORE = "before"
 ORDER = (HUBGATE, BEFORE, "CHP", "Caddy", "nginx", "HAProxy")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The largest ratio of hubgate's figure to that of `of`, which is a contender.
+    """The largest acceptable ratio of hubgate's figure to that of the contender `of`.
 
-    Or it is what the page calls hubgate's own figure in another row, `row`.
+    With `row`, the ratio is to hubgate's own figure in that row, which the page calls `of`.
     """
 
     ratio: float
@@ -26,7 +26,7 @@ class Wanted:
 class Row:
     """`key` names the row in the results, `name` on the page; smaller is always better.
 
-    `most` is the largest figure wanted of hubgate. `name` may show counts of the run's scale.
+    `most` is the largest acceptable figure for hubgate. `name` may show counts of the run's scale.
     """
 
     key: str
@@ -36,7 +36,7 @@ class Row:
     most: float | None = None
 
     def title(self, scale: Mapping[str, Any]) -> str:
-        """Return the name with the counts of `scale`."""
+        """Return the name with the counts of `scale` filled in."""
         return self.name.format_map(scale)
 
 
@@ -47,7 +47,7 @@ def _of(**ratios: float) -> tuple[Wanted, ...]:
 TRAFFIC = (
     Row("small", "small GET, browser headers, keep-alive, 32 connections", "µs",
         _of(CHP=1 / 6, Caddy=1 / 2, nginx=2)),
-    Row("unlike", "small GET, no two requests and no two answers alike", "µs"),
+    Row("unlike", "small GET, every request and response different", "µs"),
     Row("many", "small GET, 512 connections", "µs"),
     Row("page", "64 KiB page", "µs", _of(CHP=1 / 5, nginx=1)),
     Row("connect", "new connection per request", "µs", _of(CHP=1 / 5, Caddy=1)),
@@ -60,7 +60,7 @@ TRAFFIC = (
     Row("tls", "small GET over TLS", "µs", _of(CHP=1 / 5, nginx=2)),
 )  # fmt: skip
 OPTIONS = (
-    Row("plain", "small GET, beside the next two rows", "µs"),
+    Row("plain", "small GET, baseline for the next two rows", "µs"),
     Row("metrics", "small GET, metrics on and scraped once a second", "µs"),
     Row("access-log", "small GET, with access logs", "µs", (Wanted(1.15, "without", "plain"),)),
     Row("workers-1", "small GET, 64 connections, 1 worker", "µs"),
@@ -69,7 +69,7 @@ OPTIONS = (
 )
 MEMORY = (
     Row("memory-base", "memory after start", "MiB"),
-    Row("memory-worker", "memory of each further worker", "MiB"),
+    Row("memory-worker", "memory per additional worker", "MiB"),
     Row("memory-connection", "memory per idle keep-alive connection, {idle:,} more", "KiB"),
     Row("memory-tunnel", "memory per idle tunnel, {idle:,} more", "KiB", most=12),
     Row("memory-tunnels", "memory per idle tunnel, {tunnels:,} open", "KiB", most=12),
@@ -79,7 +79,7 @@ LATENCY = (
     Row("p99-alone", "99th percentile of a small GET, alone", "ms"),
     Row("p99-crowd", "99th percentile of a small GET, beside {crowd_tunnels:,} idle tunnels and "
         "{crowd_heads:,} slow heads", "ms", (Wanted(3, "alone", "p99-alone"),)),
-    Row("first-byte", "small GET, median, while {readers} readers are slow", "ms"),
+    Row("first-byte", "small GET, median, beside {readers} slow readers", "ms"),
 )  # fmt: skip
 TABLES = (
     Row("routes-few", "small GET, one route in the table", "µs"),
@@ -87,12 +87,13 @@ TABLES = (
     Row("memory-route", "memory per route, {routes:,} routes", "bytes"),
     Row("list", "listing {routes:,} routes", "ms"),
     Row("p99-table", "99th percentile of a small GET, {routes:,} routes", "ms"),
-    Row("p99-list", "99th percentile of a small GET while they are listed", "ms"),
+    Row("p99-list", "99th percentile of a small GET during listing", "ms"),
     Row("add-1", "adding a route, 1 at a time", "ms"),
     Row("add-50", "adding a route, 50 at a time", "ms"),
     Row("remove-1", "removing a route, 1 at a time", "ms"),
     Row("remove-50", "removing a route, 50 at a time", "ms"),
-    Row("replaced", "from SIGKILL of the worker to the first answer", "ms"),
-    Row("replaced-many", "from SIGKILL of the worker to the first answer, {routes:,} routes", "ms"),
-)
+    Row("replaced", "from SIGKILL of the worker to the first response", "ms"),
+    Row("replaced-many", "from SIGKILL of the worker to the first response, {routes:,} routes",
+        "ms"),
+)  # fmt: skip
 ROWS = {row.key: row for row in (*TRAFFIC, *OPTIONS, *MEMORY, *LATENCY, *TABLES)}

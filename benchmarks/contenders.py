@@ -1,4 +1,4 @@
-"""The proxies that are compared, each started with what it needs to forward to one backend."""
+"""The proxies that are compared, each started with the settings to forward to one backend."""
 
 import contextlib
 import os
@@ -19,18 +19,18 @@ from benchmarks.processes import free_port, running
 
 CHP = Path("build/chp-5.3.0/node_modules/configurable-http-proxy/bin/configurable-http-proxy")
 DROP_IN = Path(sys.executable).with_name("configurable-http-proxy")
-# The environment names the folder of another checkout of hubgate, which has its own `.venv`.
+# This variable names the folder of another checkout of hubgate, which has its own `.venv`.
 OTHER_CHECKOUT = "BEFORE"
-# A tunnel takes two descriptors; a few are for other things.
+# A tunnel takes two descriptors; a few are for other uses.
 OPEN_FILES = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 TUNNELS_PER_PROCESS = (OPEN_FILES - 400) // 2
 
 
 @dataclass(frozen=True)
 class Site:
-    """What a contender forwards to and with: the backend's port, a folder, a certificate.
+    """What every contender gets: the backend's port, a folder, a certificate.
 
-    On the port `down` nothing listens, and nothing ever will.
+    Nothing listens on the port `down`, at any time.
     """
 
     backend: int
@@ -47,7 +47,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Setup:
-    """How a contender is started; what it does not know of this it is started without."""
+    """How a contender is started; it ignores what it does not support."""
 
     tls: bool = False
     workers: int = 1
@@ -63,7 +63,7 @@ class Running:
     api_port: int = 0
 
     def api(self) -> Api:
-        """Return a connection to its API of routes."""
+        """Return a connection to its API for routes."""
         return Api(self.api_port)
 
 
@@ -72,10 +72,10 @@ Start = Callable[[Site, Setup], AbstractContextManager[Running]]
 
 @dataclass(frozen=True)
 class Contender:
-    """`start` runs it; `present` says whether it is installed.
+    """`start` runs it; `present` is whether it is installed.
 
-    `has_api`: it has the API of routes. `shares`: it can be several processes on one port, so
-    that together they may open more files than one.
+    `has_api`: it has the API for routes. `shares`: it can run several processes on one port,
+    which together may open more files than one.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Contender:
     shares: bool = False
 
     def tunnels(self, wanted: int) -> int:
-        """Return how many of that many tunnels it can hold."""
+        """Return how many of the `wanted` tunnels it can hold."""
         return wanted if self.shares else min(wanted, TUNNELS_PER_PROCESS)
 
 
@@ -94,7 +94,7 @@ class Contender:
 def _nginx(site: Site, setup: Setup) -> Iterator[Running]:
     port = free_port()
     ssl = f"ssl_certificate {site.cert}; ssl_certificate_key {site.key};" if setup.tls else ""
-    # Each worker a socket of its own, else the first one would take nearly all connections.
+    # Each worker gets its own socket, else the first one would take nearly all connections.
     options = f"{'ssl' if setup.tls else ''} {'reuseport' if setup.workers > 1 else ''}"
     config = site.folder / f"nginx-{port}.conf"
     config.write_text(f"""
@@ -172,7 +172,7 @@ def _caddy(site: Site, setup: Setup) -> Iterator[Running]:
 }}
 """)
     command = ["caddy", "run", "--adapter", "caddyfile", "--config", str(config)]
-    # One core, as all the others: Go would start a thread on each.
+    # One core, like all the others: Go would start a thread on each.
     env = {"GOMAXPROCS": "1", "XDG_DATA_HOME": str(site.folder), "HOME": str(site.folder)}
     with running(command, site.folder, [port], env) as process:
         yield Running(process, port)
@@ -189,7 +189,7 @@ def _configurable(command: list[str], has_workers: bool) -> Start:
             flags += ["--workers", str(setup.workers)]
         if setup.tls:
             flags += ["--ssl-cert", str(site.cert), "--ssl-key", str(site.key)]
-        # A state folder of our own: a killed run must not leave routes for a real one.
+        # Its own state folder: a killed run must not leave routes for a real proxy.
         env = {"CONFIGPROXY_AUTH_TOKEN": TOKEN, "XDG_STATE_HOME": str(site.folder)}
         with running([*command, *flags], site.folder, [port, api_port], env) as process:
             started = Running(process, port, api_port)

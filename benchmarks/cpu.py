@@ -13,9 +13,9 @@ _IDLE = (3, 4)  # columns of /proc/stat: idle, iowait
 class Meter:
     """Counts the CPU time that a process and its descendants use from now on.
 
-    Read from each process's own clock, which counts nanoseconds and threads that have ended;
-    ticks of /proc/PID/stat are 10 ms. A process that ends takes its time with it: then there is
-    no figure.
+    Reads each process's own clock, which counts nanoseconds and includes threads that have ended;
+    the ticks of /proc/PID/stat are 10 ms. A process that ends takes its time with it, which makes
+    reading an error.
     """
 
     def __init__(self, process: psutil.Process) -> None:
@@ -25,7 +25,10 @@ class Meter:
         self._wall = time.perf_counter()
 
     def read(self) -> tuple[float, float]:
-        """Return the seconds of CPU time and of real time since the start."""
+        """Return CPU time and real time since the start, in seconds.
+
+        Raises RuntimeError if a process has ended meanwhile.
+        """
         wall = time.perf_counter() - self._wall
         now = _clocks(self._process)
         if gone := self._begun.keys() - now.keys():
@@ -40,7 +43,7 @@ class Meter:
 
     @property
     def others(self) -> float:
-        """The share of the proxy's core that others have used since the start, 0 to 1."""
+        """The share of the proxy's core that other processes used since the start, 0 to 1."""
         used, wall = self.read()
         return max(0.0, self._core.busy - used / wall)
 
@@ -56,12 +59,12 @@ def _clocks(process: psutil.Process) -> dict[int, int]:
 
 
 def clock_of(pid: int) -> int:
-    """Return what clock_getcpuclockid(3) gives for a process: Linux makes it from its id."""
+    """Return what clock_getcpuclockid(3) gives for a process: Linux derives it from the pid."""
     return (~pid << 3) | 2
 
 
 class CoreWatch:
-    """How busy a core is from now on, whoever uses it."""
+    """How busy a core is from now on, whichever process uses it."""
 
     def __init__(self, core: str = LOAD_CORE) -> None:
         self._core = core
@@ -69,7 +72,7 @@ class CoreWatch:
 
     @property
     def busy(self) -> float:
-        """The share of time in which the core was not idle, 0 to 1."""
+        """The share of time during which the core was not idle, 0 to 1."""
         idle, total = (now - then for now, then in zip(self._ticks(), self._begun, strict=True))
         return 1 - idle / total if total else 0.0
 

@@ -1,10 +1,10 @@
-"""Many clients that are just there: `crowd.py PORT KIND COUNT [KIND COUNT…]`.
+"""Many clients that stay connected: `crowd.py PORT KIND COUNT [KIND COUNT…]`.
 
-Kinds: `tunnel` (an idle websocket), `kept` (a kept-alive connection after one answer), `head`
-(a byte of a request's head every three seconds, again and again; 200 of them come in a second, so
-that a proxy gives up a few at a time and not all at once), `reader` (takes 1 KiB of a
-long answer twenty times a second). Says `open COUNT…` when they are; on a line on stdin how many
-still are, and ends.
+Kinds: `tunnel` (an idle websocket), `kept` (a kept-alive connection after one response), `head`
+(a byte of a request's head every three seconds, again and again; 200 of them connect per second,
+so that a proxy drops a few at a time and not all at once), `reader` (reads 1 KiB of a long
+response twenty times a second). Prints `open COUNT…` when they are open; after a line on stdin,
+prints how many are still open, and exits.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _numbers = itertools.count()
 
 
 class Member(asyncio.Protocol):
-    """One connection: sends `request`, and is there when `sign` has come back."""
+    """One connection: sends `request`, and counts as open once `sign` has been received."""
 
     sign = b""
     per_second = 0
@@ -37,7 +37,7 @@ class Member(asyncio.Protocol):
         self.opened = asyncio.get_running_loop().create_future()
 
     def request(self) -> bytes:
-        """Return what is sent at once."""
+        """Return what to send on connecting."""
         return b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -64,7 +64,7 @@ class Member(asyncio.Protocol):
 
 
 class Tunnel(Member):
-    """An idle websocket; they are spread over a few routes, as those of users are."""
+    """An idle websocket; they are spread over a few routes, as with real users."""
 
     sign = b" 101 "
 
@@ -77,7 +77,7 @@ class Tunnel(Member):
 
 
 class Kept(Member):
-    """A connection that had its answer and may have more."""
+    """A connection that has had one response and is kept alive."""
 
     sign = b"hello world\n" * 10
 
@@ -86,12 +86,12 @@ class Kept(Member):
 
 
 class SlowHead(Member):
-    """A request's head, a byte at a time; it begins again when the proxy gives up."""
+    """A request's head, a byte at a time; it reconnects when the proxy closes the connection."""
 
     per_second = HEADS_PER_SECOND
 
     def request(self) -> bytes:
-        # Not all at the same moment.
+        # Spread them out in time.
         first = HEAD_PAUSE * (next(_numbers) % 1000) / 1000
         self._next = asyncio.get_running_loop().call_later(first, self._send)
         return b"GET /small HTTP/1.1\r\nHost: 127.0.0.1\r\nX: "
@@ -116,7 +116,7 @@ class SlowHead(Member):
 
 
 class Reader:
-    """Reads a long answer slowly, through a small buffer."""
+    """Reads a long response slowly, through a small buffer."""
 
     def __init__(self) -> None:
         self._sock = socket.socket()
@@ -151,7 +151,7 @@ async def _open(kind: str, count: int) -> list[Member] | list[Reader]:
         if member.per_second:
             await asyncio.sleep(number / member.per_second)
         async with turns:
-            with suppress(OSError):  # a timeout is one
+            with suppress(OSError):  # includes TimeoutError
                 async with asyncio.timeout(OPEN_LIMIT):
                     await asyncio.get_running_loop().create_connection(lambda: member, *_place)
                     await member.opened

@@ -1,4 +1,4 @@
-"""Many connections at once: their memory, and what the others notice of them."""
+"""Many connections at once: their memory, and their effect on other clients."""
 
 import statistics
 import time
@@ -12,15 +12,15 @@ from benchmarks.traffic import Context, take_p99, wait_and_warm_up
 
 KIB = 1 << 10
 MIB = 1 << 20
-# Open before the first measurement: what is allocated once is not the later ones' cost.
+# Opened before the first measurement, so that one-time allocations are not counted.
 FIRST = 300
 LARGE_WORKERS = 2
 
 
 def take_memory_of_idle(context: Context, contender: Contender) -> None:
-    """Take what one more idle connection costs, and one more idle tunnel, each freshly started.
+    """Measure the memory of one more idle connection and tunnel, each on a fresh proxy.
 
-    Fresh, because memory that earlier load has left free would be used again.
+    Fresh, because memory freed after an earlier load would be reused.
     """
     for key, kind in (("memory-connection", "kept"), ("memory-tunnel", "tunnel")):
         for _ in range(min(2, context.scale.repeats)):
@@ -36,7 +36,7 @@ def take_memory_of_idle(context: Context, contender: Contender) -> None:
 
 
 def take_tunnels(context: Context, contender: Contender) -> None:
-    """Hold as many tunnels as a large hub has, or as a contender may; take their memory."""
+    """Hold as many tunnels as a large hub has, or as a contender can; measure their memory."""
     wanted = contender.tunnels(context.scale.tunnels)
     needs_more = 2 * wanted + 400 > OPEN_FILES
     workers = LARGE_WORKERS if contender.shares and needs_more else 1
@@ -58,7 +58,7 @@ def take_tunnels(context: Context, contender: Contender) -> None:
 
 
 def take_latency_beside(context: Context, contender: Contender) -> None:
-    """Take one client's latency alone, then beside idle tunnels and slow heads."""
+    """Measure one client's latency alone, then beside idle tunnels and slow heads."""
     kinds = {"tunnel": context.scale.crowd_tunnels, "head": context.scale.crowd_heads}
     kinds["tunnel"] = min(kinds["tunnel"], contender.tunnels(kinds["tunnel"] + kinds["head"]))
     with contender.start(context.site, Setup()) as started:
@@ -85,7 +85,7 @@ def _say_who_came(
 
 
 def take_first_byte(context: Context, contender: Contender) -> None:
-    """Take one client's latency while many read long answers slowly."""
+    """Measure one client's latency while many others read long responses slowly."""
     with contender.start(context.site, Setup()) as started:
         wait_and_warm_up(context, started)
         with crowd(started.port, {"reader": context.scale.readers}):

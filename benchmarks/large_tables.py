@@ -1,7 +1,7 @@
-"""`python -m benchmarks.large_tables`: what hubgate alone makes of a large route table.
+"""`python -m benchmarks.large_tables`: how hubgate alone handles a large route table.
 
-A start with the table in sqlite, a killed worker, memory per route in either process, lists, and
-how long others wait meanwhile. Each route has a target of its own and what JupyterHub posts.
+A start with the table in SQLite, a killed worker, memory per route in either process, lists, and
+how long other requests wait meanwhile. Each route has its own target and the data JupyterHub posts.
 """
 
 import argparse
@@ -69,15 +69,15 @@ def _measure(folder: Path, backend: int, count: int, rounds: int) -> None:
         bare = [_memory(each) for each in (proxy.process, proxy.worker)]
     begun = time.perf_counter()
     with _started(folder, full) as proxy:
-        _show("start to first answer of port and API", time.perf_counter() - begun, "s")
+        _show("start to first response of port and API", time.perf_counter() - begun, "s")
         for what, process, before in zip(
             ("supervisor", "worker"), (proxy.process, proxy.worker), bare, strict=True
         ):
             _show(f"memory per route, {what}", (_memory(process) - before) / count, "bytes")
-        _show("killed worker to first answer", _replacements(proxy, rounds), "s")
+        _show("killed worker to first response", _replacements(proxy, rounds), "s")
         _while(proxy, "a worker is replaced", lambda: _replace(proxy), rounds, ("api",))
         lister = http.client.HTTPConnection("127.0.0.1", proxy.api_port, timeout=60)
-        for name, query in (("list", ""), ("list of idle ones", "?inactiveSince=2001-01-01")):
+        for name, query in (("list", ""), ("list of idle routes", "?inactiveSince=2001-01-01")):
             times = [_timed(lambda: _get(lister, "/api/routes" + query)) for _ in range(rounds)]  # noqa: B023
             _show(f"{name}", statistics.median(times) * 1000, "ms")
         everything = ("api", "port")
@@ -85,9 +85,7 @@ def _measure(folder: Path, backend: int, count: int, rounds: int) -> None:
         for what, process, before in zip(
             ("supervisor", "worker"), (proxy.process, proxy.worker), bare, strict=True
         ):
-            _show(
-                f"memory per route, {what}, at last", (_memory(process) - before) / count, "bytes"
-            )
+            _show(f"memory per route, {what}, at end", (_memory(process) - before) / count, "bytes")
 
 
 def _fill(path: Path, backend: int, count: int) -> None:
@@ -124,7 +122,7 @@ def _started(folder: Path, store: Path) -> Iterator[Proxy]:
 
 
 def _answer(proxy: Proxy) -> None:
-    """Return when the public port has answered for a user's route."""
+    """Return once the public port has responded for a user's route."""
     while True:
         try:
             connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
@@ -138,10 +136,10 @@ def _answer(proxy: Proxy) -> None:
 
 def _get(connection: http.client.HTTPConnection, path: str) -> bytes:
     connection.request("GET", path, headers=TOKEN)
-    answer = connection.getresponse()
-    data = answer.read()
-    if answer.status != 200:
-        raise RuntimeError(f"GET {path}: {answer.status} {data[:200]!r}")
+    response = connection.getresponse()
+    data = response.read()
+    if response.status != 200:
+        raise RuntimeError(f"GET {path}: {response.status} {data[:200]!r}")
     return data
 
 
@@ -167,7 +165,7 @@ def _timed(work: Callable[[], object]) -> float:
 def _while(
     proxy: Proxy, what: str, work: Callable[[], object], rounds: int, asked: tuple[str, ...]
 ) -> None:
-    """Show how long others wait while `work` is done again and again."""
+    """Show how long other requests wait while `work` is repeated."""
     places = {
         "api": (proxy.api_port, "/api/routes/user/first"),
         "port": (proxy.port, "/user/first/small"),

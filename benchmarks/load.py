@@ -1,4 +1,4 @@
-"""Load that is not wrk's: websockets, crowds that are just there, one client's latency."""
+"""Load that wrk cannot produce: websockets, crowds of connections, one client's latency."""
 
 import contextlib
 import socket
@@ -33,7 +33,7 @@ def _script(name: str, *arguments: object) -> Iterator["Script"]:
 
 
 class Script:
-    """A load in a process of its own: lines in, lines out."""
+    """A load in its own process, controlled by lines on stdin and stdout."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -43,12 +43,12 @@ class Script:
         self._stdout: IO[str] = process.stdout
 
     def tell(self, line: str) -> None:
-        """Write a line."""
+        """Send it a line."""
         self._stdin.write(f"{line}\n")
         self._stdin.flush()
 
     def hear(self) -> str:
-        """Return its next line; raise when it has ended."""
+        """Return its next line; raise RuntimeError if it has ended."""
         line = self._stdout.readline().strip()
         if not line:
             raise RuntimeError(f"the load ended early, code {self._process.wait(10)}")
@@ -57,21 +57,21 @@ class Script:
 
 @contextlib.contextmanager
 def tunnels(port: int, count: int, size: int) -> Iterator[Script]:
-    """Hold tunnels open that make round trips of `size` bytes when `trips` says so."""
+    """Hold tunnels open; `trips` makes them do round trips of `size` bytes."""
     with _script("tunnels.py", port, count, size) as script:
         script.hear()
         yield script
 
 
 def trips(script: Script, seconds: float) -> int:
-    """Let open tunnels run; return how many round trips they made."""
+    """Run the open tunnels for that long; return how many round trips they made."""
     script.tell(str(seconds))
     return int(script.hear())
 
 
 @contextlib.contextmanager
 def crowd(port: int, kinds: Mapping[str, int]) -> Iterator[dict[str, int]]:
-    """Have crowds there (see crowd.py); yields how many of each kind came."""
+    """Keep crowds connected (see crowd.py); yield how many of each kind connected."""
     with _script("crowd.py", port, *(word for pair in kinds.items() for word in pair)) as script:
         came = dict(zip(kinds, map(int, script.hear().split()[1:]), strict=True))
         time.sleep(SETTLE)
@@ -79,15 +79,15 @@ def crowd(port: int, kinds: Mapping[str, int]) -> Iterator[dict[str, int]]:
         script.tell("")
         left = dict(zip(kinds, map(int, script.hear().split()[1:]), strict=True))
         for kind, number in left.items():
-            # Slow heads are cut off and come again.
+            # Slow heads are cut off and reconnect.
             if number < came[kind] * (0.8 if kind == "head" else 0.99):
                 raise RuntimeError(f"of {came[kind]} ({kind}) only {number} stayed")
 
 
 def latencies(port: int, count: int, most_seconds: float = 5.0) -> list[float]:
-    """Return the seconds that each of so many GETs took, on one kept-alive connection.
+    """Return the seconds that each of `count` GETs took, on one kept-alive connection.
 
-    There are fewer when they take longer than `most_seconds` in all.
+    Returns fewer if they would take longer than `most_seconds` in total.
     """
     request = _REQUEST % (b"/small", b"")
     times: list[float] = []
@@ -102,7 +102,7 @@ def latencies(port: int, count: int, most_seconds: float = 5.0) -> list[float]:
 
 
 def first_answer(port: int, patience: float = 30.0) -> None:
-    """Return when a GET has been answered by 200; connections that break are tried again."""
+    """Return once a GET gets a 200; retry when the connection breaks, for `patience` seconds."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         with (
@@ -130,11 +130,11 @@ def _read_answer(sock: socket.socket) -> None:
 def _some(sock: socket.socket) -> bytes:
     data = sock.recv(65536)
     if not data:
-        raise ConnectionError("the connection ended before the answer did")
+        raise ConnectionError("the connection ended before the response did")
     return data
 
 
 def percentile(values: list[float], share: float) -> float:
-    """Return the value that `share` (0 to 1) of all do not exceed."""
+    """Return the value that a `share` (0 to 1) of all values does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

@@ -1,4 +1,4 @@
-"""On what a run was made: the machine, and the programs' versions."""
+"""What a run was made on: the machine, and the programs' versions."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ from benchmarks.contenders import Contender
 
 
 def machine() -> dict[str, str]:
-    """Return what the figures depend on."""
+    """Return the machine's properties that the figures depend on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return {
@@ -26,7 +26,7 @@ def machine() -> dict[str, str]:
 
 
 def versions(contenders: Iterable[Contender]) -> dict[str, str]:
-    """Return each contender's version, and Node's below CHP."""
+    """Return each contender's version; CHP's names Node's as well."""
     found = {each.name: _said(each.version()) for each in contenders}
     if "CHP" in found:
         found["CHP"] += f" on Node {_said(['node', '--version'])}"
@@ -41,6 +41,6 @@ def _said(command: list[str]) -> str:
 
 
 def number_in(text: str) -> str:
-    """Return the first thing in a program's words that looks like a version."""
+    """Return the first thing in a program's output that looks like a version."""
     found = re.search(r"\d+(\.\d+)+", text)
     return found[0] if found else "unknown"

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.matching`: nanoseconds that finding a request's route takes."""
+"""`python -m benchmarks.matching`: how many nanoseconds it takes to find a request's route."""
 
 import sys
 import timeit
@@ -17,7 +17,7 @@ HOST = "hub.example.org:8000"
 
 
 def tables() -> dict[str, RouteTable]:
-    """Return what is measured: tables as hubs have them, by name."""
+    """Return the tables to measure, by name; they are like those of real hubs."""
     users = [f"/user/somebody-{number}" for number in range(ROUTES)]
     native = ["hub.example.org/docs", *(f"team-{number}.example.org/" for number in range(ROUTES))]
     return {

@@ -1,4 +1,4 @@
-"""What an option of hubgate costs: started with and without it, side by side, taken in turns."""
+"""What an option of hubgate costs: started with and without it, and measured in turns."""
 
 import contextlib
 import statistics
@@ -20,7 +20,7 @@ WORKERS = (1, 2, 4)
 
 
 def take_plain_and_options(context: Context, contender: Contender) -> None:
-    """Take small GETs with metrics scraped, with access logs, and with neither."""
+    """Measure small GETs with metrics scraped, with access logs, and with neither."""
     port = free_port()
     setups = {"plain": Setup(), "metrics": Setup(flags=("--metrics-port", str(port)))}
     if contender.name == HUBGATE:
@@ -35,13 +35,13 @@ def take_plain_and_options(context: Context, contender: Contender) -> None:
 
 @cache
 def knows(flag: str) -> bool:
-    """Say whether hubgate's drop-in command has that flag."""
+    """Return whether hubgate's drop-in command has that flag."""
     done = subprocess.run([DROP_IN, "--help"], capture_output=True, text=True, check=True)
     return f"{flag} " in done.stdout
 
 
 def take_workers(context: Context, contender: Contender) -> None:
-    """Take small GETs with several workers, and the memory of each."""
+    """Measure small GETs with several workers, and the memory of each worker."""
     setups = {f"workers-{count}": Setup(workers=count) for count in WORKERS}
     load = Load("/small", connections=64)
     memory = _in_turns(context, contender, setups, load)
@@ -57,9 +57,9 @@ def _in_turns(
     load: Load,
     scraped: Mapping[str, str] | None = None,
 ) -> dict[str, int]:
-    """Take one row for each setup; return the memory of each in bytes, before its traffic.
+    """Measure one row per setup; return the memory of each in bytes, before its traffic.
 
-    All are started at once: those that have nothing to do cost the others nothing.
+    All are started at once: an idle one costs the others nothing.
     """
     with contextlib.ExitStack() as stack:
         started: dict[str, Running] = {}
@@ -77,7 +77,7 @@ def _in_turns(
 
 @contextlib.contextmanager
 def _scraping(url: str | None) -> Iterator[None]:
-    """Fetch `url` once a second, as Prometheus would do more seldom."""
+    """Fetch `url` once a second, more often than Prometheus would."""
     if url is None:
         yield
         return
@@ -105,7 +105,7 @@ def _scrape(url: str, stop: threading.Event, failed: Callable[[Exception], None]
 
 
 def take_memory_at_start(context: Context, contender: Contender) -> None:
-    """Take the memory of a contender that has answered one request."""
+    """Measure the memory of a contender that has just started."""
     taken = []
     for _ in range(min(2, context.scale.repeats)):
         with contender.start(context.site, Setup()) as started:

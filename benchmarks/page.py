@@ -1,4 +1,4 @@
-"""`python -m benchmarks.page`: the last run's figures in docs/, with pictures."""
+"""`python -m benchmarks.page`: put the last run's figures and pictures into docs/."""
 
 import json
 import statistics
@@ -24,11 +24,11 @@ PERFORMANCE = Path("docs/performance.md")
 PICTURES = Path("docs/pictures")
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 SECTIONS = (
-    ("Traffic", TRAFFIC, "CPU time of the proxy's processes for one unit of work.",
+    ("Traffic", TRAFFIC, "CPU time of the proxy's processes per unit of work.",
      ("requests.png", "ratio.png")),
     ("Options and workers", OPTIONS, "", ("workers.png",)),
-    ("Memory", MEMORY, "Proportional set size of all processes of the proxy, freshly started; what"
-     " the kernel holds for sockets is not in it.", ("tunnels.png",)),
+    ("Memory", MEMORY, "Proportional set size of all the proxy's processes, freshly started; the"
+     " kernel's memory for sockets is not included.", ("tunnels.png",)),
     ("Latency", LATENCY, "One client on one kept-alive connection.", ()),
     ("Routes", TABLES, "", ("routes.png",)),
 )  # fmt: skip
@@ -39,7 +39,7 @@ PICTURED = {
     "tunnels.png": "Memory of idle tunnels, and latency beside them",
     "routes.png": "Changing and listing routes",
 }
-# What an operator reckons with.
+# The costs that an operator plans with.
 COSTS = (
     "small", "many", "page", "connect", "upload", "download", "ws-small", "ws-large", "tls",
     "down", "routes-many", "memory-base", "memory-worker", "memory-connection", "memory-tunnel",
@@ -48,8 +48,8 @@ COSTS = (
 
 
 def main() -> None:
-    """Put the figures between the pages' marks, and draw them."""
-    # Only here: reading a page's text needs nothing that draws.
+    """Put the figures between the pages' marks, and draw the pictures."""
+    # Imported here, so that the text can be made without matplotlib.
     from benchmarks.plots import draw_all
 
     result = json.loads(PATH.read_text())
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def between_marks(text: str, figures: str) -> str:
-    """Return a page's text with `figures` between its two marks; raises ValueError without."""
+    """Return a page's text with `figures` between its two marks; raise ValueError without them."""
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
@@ -94,19 +94,19 @@ def _about(result: Mapping[str, Any]) -> str:
     return (
         f"Measured on {machine['date']}: {machine['cpu']}, {machine['cores']} cores, Linux"
         f" {machine['kernel']}, Python {machine['python']}; {versions}. Median of"
-        f" {_rounds(result)} rounds, {scale['seconds']:g} s for each figure of traffic.{noise}"
-        f" Of {known} figures that have a target, {reached} reach it.\n\n"
+        f" {_rounds(result)} rounds, {scale['seconds']:g} s per traffic figure.{noise}"
+        f" Of {known} figures with a goal, {reached} reach it.\n\n"
     )
 
 
 def _rounds(result: Mapping[str, Any]) -> int:
-    """Return how often each figure of traffic was taken, at least."""
+    """Return how many times each traffic figure was measured, at least."""
     rows = [result["figures"].get(row.key, {}) for row in TRAFFIC]
     return min((len(values) for taken in rows for values in taken.values()), default=0)
 
 
 def _cores(result: Mapping[str, Any]) -> str:
-    """Return how busy the cores were in the first row that tells."""
+    """Return how busy the cores were during small GETs."""
     taken = result.get("cores", {}).get("small", {})
     lines = [
         [name, *(_middle(values, part, form) for part, form in _CORES)]

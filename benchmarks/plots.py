@@ -1,4 +1,4 @@
-"""The figures of a run as pictures."""
+"""A run's figures as pictures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ REQUESTS = tuple(row.key for row in TRAFFIC if row.unit == "µs")
 
 
 def draw_all(result: Mapping[str, Any], folder: Path) -> None:
-    """Draw every picture for which there are figures."""
+    """Draw every picture that has figures."""
     middle, scale = medians(result["figures"]), result["scale"]
     pictures = {
         "requests": (_requests, 6.5),
@@ -47,7 +47,7 @@ def draw_all(result: Mapping[str, Any], folder: Path) -> None:
 def _requests(figure: Any, middle: Medians, scale: Mapping[str, Any]) -> bool:
     axes = figure.subplots()
     axes.set_xscale("log")
-    axes.set_xlabel("CPU µs for one, logarithmic: shorter is better")
+    axes.set_xlabel("CPU µs per unit, logarithmic: shorter is better")
     return _bars(axes, middle, REQUESTS, scale)
 
 
@@ -64,7 +64,7 @@ def _ratio(figure: Any, middle: Medians, scale: Mapping[str, Any]) -> bool:
         if wanted.of == "CHP"
     ]
     places, ratios = zip(*aims, strict=True) if aims else ((), ())
-    axes.plot(ratios, places, "|", color="black", markersize=17, mew=2, label="wanted: at most")
+    axes.plot(ratios, places, "|", color="black", markersize=17, mew=2, label="goal: at most")
     axes.axvline(1, color=COLOURS["CHP"], label="CHP")
     axes.set_yticks(range(len(keys)), [_title(key, scale) for key in keys])
     axes.set_xlim(0, max([1.0, *shares]) * 1.1)
@@ -109,8 +109,8 @@ def _routes(figure: Any, middle: Medians, scale: Mapping[str, Any]) -> bool:
     large = {
         "list": "list all",
         "p99-table": "p99 of a GET",
-        "p99-list": "p99 of a GET\nduring lists",
-        "replaced-many": "worker killed:\nfirst answer",
+        "p99-list": "p99 of a GET\nduring listing",
+        "replaced-many": "worker killed:\nfirst response",
     }
     left.set_title("changes", fontsize="medium")
     right.set_title(f"with {scale['routes']:,} routes", fontsize="medium")
@@ -121,7 +121,7 @@ def _routes(figure: Any, middle: Medians, scale: Mapping[str, Any]) -> bool:
 def _workers(figure: Any, middle: Medians, scale: Mapping[str, Any]) -> bool:
     left, right = figure.subplots(1, 2)
     for axes in (left, right):
-        axes.set_xlabel("CPU µs for a small GET")
+        axes.set_xlabel("CPU µs per small GET")
     workers = {f"workers-{count}": f"{count} worker{'s'[: count - 1]}" for count in (1, 2, 4)}
     options = {"plain": "plain", "metrics": "metrics scraped", "access-log": "access logs"}
     left.set_title("workers on one core", fontsize="medium")
@@ -137,7 +137,7 @@ def _bars(
     scale: Mapping[str, Any],
     titles: Mapping[str, str] | None = None,
 ) -> bool:
-    """Draw a group of bars for each row, one for each contender; return whether there are any."""
+    """Draw a group of bars per row, one bar per contender; return whether there are any."""
     keys = [key for key in keys if middle.get(key)]
     names = contenders_of(middle, [ROWS[key] for key in keys])
     height = 0.8 / max(1, len(names))
@@ -164,7 +164,7 @@ def _finish(axes: Axes) -> None:
 
 
 def _legend(figure: Any) -> None:
-    """Say above the whole picture what the colours mean."""
+    """Put a legend of the colours above the whole picture."""
     known = [axes.get_legend_handles_labels() for axes in figure.axes]
     shown = {
         label: handle
@@ -178,7 +178,7 @@ def _legend(figure: Any) -> None:
 
 
 def _title(key: str, scale: Mapping[str, Any]) -> str:
-    """Return a row's name in lines short enough for an axis."""
+    """Return a row's name, wrapped for an axis."""
     words, lines = ROWS[key].title(scale).split(), [""]
     for word in words:
         if len(lines[-1]) + len(word) > 30:

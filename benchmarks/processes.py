@@ -1,4 +1,4 @@
-"""Processes on one core, and that they end."""
+"""Run processes on one core, and make sure that they end."""
 
 import contextlib
 import os
@@ -35,10 +35,10 @@ def running(
     env: Mapping[str, str] | None = None,
     core: str = PROXY_CORE,
 ) -> Iterator[psutil.Process]:
-    """Run `command` on `core` until the block ends; entered when all `ports` accept."""
+    """Run `command` on `core` until the block ends; enter it once all `ports` accept."""
     name = Path(command[0]).name
     with (folder / f"{name}-{time.monotonic_ns()}.log").open("wb") as log:
-        # A group of its own: Ctrl-C is ours alone, and whatever it leaves can be found by it.
+        # Its own group: only we get Ctrl-C, and processes it leaves behind can be found.
         process = psutil.Popen(
             pinned(core, command),
             cwd=folder,
@@ -57,7 +57,7 @@ def running(
 
 
 def end(process: psutil.Popen) -> None:
-    """End the leader of a process group, politely at first, and then all of the group."""
+    """Terminate the leader of a process group, then kill the whole group."""
     tree = family(process)
     with contextlib.suppress(psutil.NoSuchProcess):
         process.terminate()
@@ -78,7 +78,7 @@ def family(process: psutil.Process) -> list[psutil.Process]:
 def memory_bytes(process: psutil.Process) -> int:
     """Return the proportional set size of the process and its descendants.
 
-    The kernel's own memory for sockets is not in it; it is the same for everyone.
+    The kernel's own memory for sockets is not included; it is the same for every proxy.
     """
     total = 0
     for each in family(process):

@@ -1,4 +1,4 @@
-"""What has been measured so far, on the disk after every figure."""
+"""The figures measured so far, written to disk after each one."""
 
 import contextlib
 import json
@@ -15,9 +15,9 @@ PATH = Path("build/bench/results.json")
 
 
 class Record:
-    """Figures, row → contender → values; `notes` says what a reader must know about them.
+    """Figures, row → contender → values; `notes` has what a reader must know about them.
 
-    A run that is stopped leaves what it had.
+    A run that is stopped keeps its figures so far.
     """
 
     def __init__(self, about: Mapping[str, Any], path: Path = PATH) -> None:
@@ -26,18 +26,18 @@ class Record:
         self._begun = time.monotonic()
 
     def go_on_from(self, earlier: Mapping[str, Any]) -> None:
-        """Keep an earlier run's rows until they are measured anew."""
+        """Keep an earlier run's rows until they are measured again."""
         for part in ("figures", "notes", "cores"):
             self.result[part] = {**earlier.get(part, {})}
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Drop what an earlier run said of these rows."""
+        """Drop an earlier run's results for these rows."""
         for key in keys:
             for part in ("figures", "notes", "cores"):
                 self.result[part].pop(key, None)
 
     def add(self, key: str, contender: str, value: float) -> None:
-        """Keep one more figure."""
+        """Add a figure."""
         taken = self.result["figures"].setdefault(key, {}).setdefault(contender, [])
         taken.append(value)
         row = ROWS[key]
@@ -47,11 +47,11 @@ class Record:
         self.write()
 
     def add_cores(self, key: str, contender: str, cores: Mapping[str, float]) -> None:
-        """Keep how busy the cores were while a figure was taken, and how much was done."""
+        """Add how busy the cores were while a figure was measured, and how much was done."""
         self.result["cores"].setdefault(key, {}).setdefault(contender, []).append(dict(cores))
 
     def note(self, key: str, contender: str, text: str) -> None:
-        """Keep a remark, once."""
+        """Add a remark, once."""
         notes = self.result["notes"].setdefault(key, {}).setdefault(contender, [])
         if text not in notes:
             notes.append(text)
@@ -59,7 +59,7 @@ class Record:
 
     @contextlib.contextmanager
     def attempt(self, keys: Iterable[str], contender: str) -> Iterator[None]:
-        """Let whatever fails inside cost no more than these figures."""
+        """Turn a failure inside into a note on these figures, so that the run goes on."""
         try:
             yield
         except Exception as error:
@@ -69,7 +69,7 @@ class Record:
             self.write()
 
     def write(self) -> None:
-        """Put everything on the disk."""
+        """Write everything to disk."""
         self.result["minutes"] = round((time.monotonic() - self._begun) / 60, 1)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_suffix(".part")
@@ -78,5 +78,5 @@ class Record:
 
 
 def say(text: str) -> None:
-    """Tell whoever watches the run."""
+    """Print progress to stderr."""
     print(text, file=sys.stderr, flush=True)

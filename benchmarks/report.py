@@ -1,4 +1,4 @@
-"""The figures of a run as a table, for a terminal and for a page."""
+"""A run's figures as a table, for a terminal and for a page."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ def medians(figures: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, d
 
 
 def table(result: Mapping[str, Any], rows: Iterable[Row]) -> tuple[list[str], list[list[str]]]:
-    """Return the heading and the lines of these rows: figures, what is wanted, what is reached."""
+    """Return the heading and the lines of these rows: figures, goals, and what was reached."""
     rows = [row for row in rows if row.key in result["figures"]]
     middle = medians(result["figures"])
     names = contenders_of(middle, rows)
@@ -34,17 +34,17 @@ def table(result: Mapping[str, Any], rows: Iterable[Row]) -> tuple[list[str], li
         wanted = ", ".join(each.wanted for each in found)
         reached = ", ".join(each.reached for each in found)
         lines.append([row.title(result["scale"]), row.unit, *cells, wanted, reached])
-    return ["work", "unit", *names, "wanted of hubgate", "reached"], lines
+    return ["work", "unit", *names, "goal for hubgate", "reached"], lines
 
 
 def contenders_of(middle: Medians, rows: Iterable[Row]) -> list[str]:
-    """Return who has figures in these rows."""
+    """Return the contenders that have figures in these rows."""
     found = {name for row in rows for name in middle.get(row.key, {})}
     return [name for name in ORDER if name in found]
 
 
 def remarks(result: Mapping[str, Any], rows: Iterable[Row]) -> list[str]:
-    """Return what must be known about the figures of these rows, a line for each of them."""
+    """Return the remarks on the figures of these rows, a line per row."""
     lines = []
     for row in rows:
         noted = result.get("notes", {}).get(row.key, {})
@@ -56,7 +56,7 @@ def remarks(result: Mapping[str, Any], rows: Iterable[Row]) -> list[str]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is wanted, what is reached, and whether that is enough (None: not measured)."""
+    """The goal, what was reached, and whether that is enough (None: not measured)."""
 
     wanted: str
     reached: str
@@ -64,7 +64,7 @@ class Verdict:
 
 
 def verdicts(row: Row, middle: Medians) -> list[Verdict]:
-    """Return what is wanted of hubgate in this row, each with what was reached."""
+    """Return hubgate's goals in this row, each with what was reached."""
     own = middle.get(row.key, {}).get(HUBGATE)
     found = [_verdict(own, row, wanted, middle) for wanted in row.wanted]
     if row.most is not None:
@@ -89,7 +89,7 @@ def fraction(ratio: float) -> str:
 
 
 def ratio_to(own: float, row: Row, wanted: Wanted, middle: Medians) -> float | None:
-    """Return the ratio of hubgate's figure to the one it is compared with, None without one."""
+    """Return the ratio of hubgate's figure to the one it is compared with, or None without one."""
     if wanted.row:
         other = middle.get(wanted.row, {}).get(HUBGATE)
     else:
@@ -103,14 +103,14 @@ def mark(enough: bool | None) -> str:
 
 
 def rounded(value: float) -> str:
-    """Return a figure with about three digits."""
+    """Return a figure rounded to about three digits."""
     size = abs(value)
     digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
     return f"{value:,.{digits}f}"
 
 
 def spread(result: Mapping[str, Any]) -> float | None:
-    """Return how far rounds lie apart, in shares of the median: half of all figures do less."""
+    """Return the median spread of a figure between rounds, as a share of the figure's median."""
     shares = [
         (max(values) - min(values)) / statistics.median(values)
         for taken in result["figures"].values()
@@ -121,11 +121,11 @@ def spread(result: Mapping[str, Any]) -> float | None:
 
 
 def show(result: Mapping[str, Any]) -> None:
-    """Print the table, and what must be known about it."""
+    """Print the table and the remarks on it."""
     heading, lines = table(result, ROWS.values())
     grid = Table(title="CPU time, memory, latency: smaller is better")
     for name in heading:
-        left = name in ("work", "reached", "wanted of hubgate")
+        left = name in ("work", "reached", "goal for hubgate")
         grid.add_column(name, justify="left" if left else "right")
     for line in lines:
         grid.add_row(*line)

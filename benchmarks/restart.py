@@ -1,6 +1,6 @@
-"""How long a proxy takes to answer: from its start, and under a hub from its being killed.
+"""How long a proxy takes to respond after a start, and under a hub after it was killed.
 
-`python -m benchmarks.restart [ROUNDS]`; it takes a few seconds a round.
+`python -m benchmarks.restart [ROUNDS]`; a round takes a few seconds.
 """
 
 import os
@@ -18,7 +18,7 @@ from tests.browser import hub as hubs
 from tests.contract.ports import free_ports
 
 REQUEST = b"GET /_chp_healthz HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n"
-PAUSE = 3.0  # seconds in which the machine comes to rest
+PAUSE = 3.0  # seconds for the machine to settle
 STEP = 0.002
 
 
@@ -26,8 +26,8 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        show("start to first answer", (start(folder) for _ in range(rounds)))
-        show("kill to first answer", kills(folder, rounds))
+        show("start to first response", (start(folder) for _ in range(rounds)))
+        show("kill to first response", kills(folder, rounds))
 
 
 def show(what: str, times: Iterable[float]) -> None:
@@ -37,7 +37,7 @@ def show(what: str, times: Iterable[float]) -> None:
 
 
 def start(folder: Path) -> float:
-    """Start the drop-in command as a hub does; return the seconds until it has answered."""
+    """Start the drop-in command as a hub does; return the seconds until its first response."""
     port, api_port = free_ports()
     command = [
         *(sys.executable, "-P", "-m", "hubgate.cli.chp", "--ip", "127.0.0.1", "--port", str(port)),
@@ -55,7 +55,7 @@ def start(folder: Path) -> float:
 
 
 def kills(folder: Path, rounds: int) -> Iterable[float]:
-    """Run a hub, and kill its proxy again and again."""
+    """Run a hub and kill its proxy `rounds` times; yield the seconds until the next response."""
     hub = hubs.start(folder, tls=False)
     port = int(hub.url.rpartition(":")[2])
     try:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 class Scale:
     """Counts, and seconds; `warm_up` precedes every figure and is not counted.
 
-    `first_warm_up` is for what has just been started: code that is compiled as it runs takes long.
+    `first_warm_up` is for a proxy that has just started: code compiled at run time needs longer.
 
-    `rounds` is how often each row of traffic is taken, `repeats` how often all else is; `idle`
-    tunnels tell what one costs, `tunnels` is how many a large hub has; `crowd_tunnels` and
-    `crowd_heads` are who is there when a normal client's latency is taken.
+    `rounds` is how often each traffic row is measured, `repeats` how often all others are; `idle`
+    tunnels show what one costs, `tunnels` is how many a large hub has; `crowd_tunnels` and
+    `crowd_heads` are connected while a normal client's latency is measured.
     """
 
     rounds: int = 5

@@ -32,7 +32,7 @@ LARGE_KEYS = (
 
 
 def take_large_table(context: Context, contender: Contender) -> None:
-    """Fill a table, once, and take all that depends on its size."""
+    """Fill a table, once, and measure everything that depends on its size."""
     routes, record = context.scale.routes, context.record
     with contender.start(context.site, Setup()) as started:
         wait_and_warm_up(context, started)
@@ -59,7 +59,7 @@ def _take_lists(context: Context, name: str, started: Running) -> None:
         text = api.call("GET")
         context.record.add("list", name, (time.perf_counter() - begun) * 1000)
         if len(json.loads(text)) < context.scale.routes:
-            raise RuntimeError("the list lacks routes")
+            raise RuntimeError("routes are missing from the list")
     for _ in range(context.scale.repeats):
         take_p99(context, "p99-table", name, started)
         with _keep_listing(started):
@@ -85,7 +85,7 @@ def _keep_listing(started: Running) -> Iterator[None]:
 
 
 def take_changes(context: Context, contender: Contender) -> None:
-    """Take the median time of adding and of removing routes, one and many at a time."""
+    """Measure the median time of adding and removing routes, one and many at a time."""
     with contender.start(context.site, Setup()) as started:
         fill(started.api_port, context.site.target, 50)
         for _ in range(context.scale.repeats):
@@ -97,7 +97,7 @@ def take_changes(context: Context, contender: Contender) -> None:
 
 
 def _change(context: Context, started: Running, method: str, at_once: int) -> list[float]:
-    """Make changes `at_once` at a time, each on a connection of its own; return their seconds."""
+    """Make changes, `at_once` at a time on separate connections; return the seconds of each."""
     target = context.site.target if method == "POST" else None
     count = context.scale.changes
     apis = [started.api() for _ in range(at_once)]
@@ -116,7 +116,7 @@ def _change(context: Context, started: Running, method: str, at_once: int) -> li
 
 
 def take_replacement(context: Context, contender: Contender) -> None:
-    """Take how long a client waits for an answer when the worker is killed."""
+    """Measure how long a client waits for a response when the worker is killed."""
     with contender.start(context.site, Setup()) as started:
         wait_and_warm_up(context, started)
         _take_replacement(context, "replaced", started)
@@ -135,7 +135,7 @@ def _take_replacement(context: Context, key: str, started: Running) -> None:
 
 
 def _worker(started: Running) -> psutil.Process:
-    # Another checkout may call the package by another name.
+    # Another checkout may have another name for the package.
     (worker,) = (
         child
         for child in started.process.children()

@@ -1,4 +1,4 @@
-"""Kinds of traffic: CPU time of the proxy's processes for one unit of work."""
+"""Kinds of traffic: CPU time of the proxy's processes per unit of work."""
 
 import subprocess
 import time
@@ -14,7 +14,7 @@ from benchmarks.scale import Scale
 from benchmarks.wrk import SCRIPTS, Load, put, warm_up
 
 GIB = 1 << 30
-# Interrupts that nobody is charged for are a few hundredths of a core.
+# Interrupts that are charged to no process take a few hundredths of a core.
 TOLERATED = 0.15
 ATTEMPTS = 4
 
@@ -54,16 +54,16 @@ def take_wrk(context: Context, key: str, name: str, started: Running, load: Load
 
 
 def note_others(context: Context, key: str, name: str, others: float) -> None:
-    """Say so when other programs have kept the proxy from its core, for that share of the time."""
+    """Note it if other programs used the proxy's core for a share `others` that is too large."""
     if others > TOLERATED:
-        context.record.note(key, name, "while others used its core")
+        context.record.note(key, name, "while other programs used its core")
 
 
 def take_p99(context: Context, key: str, name: str, started: Running) -> None:
     """Record the 99th percentile of a client's small GETs in ms.
 
-    What was taken while others used the proxy's core is taken again, a few times: unlike CPU
-    time, it would be theirs.
+    Repeats a measurement during which others used the proxy's core, a few times: unlike CPU time,
+    it would show their load.
     """
     for _ in range(ATTEMPTS):
         meter = Meter(started.process)
@@ -92,7 +92,7 @@ def _fetch(started: Running, size: int) -> None:
     command = ["curl", "-s", "-m", "120", "-o", "/dev/null", "-w", "%{size_download}", url]
     done = subprocess.run(pinned(LOAD_CORE, command), capture_output=True, text=True, check=True)
     if int(done.stdout) != size:
-        raise RuntimeError(f"{done.stdout} bytes came of {size}")
+        raise RuntimeError(f"{done.stdout} bytes arrived of {size}")
 
 
 def _trips(size: int) -> Callable[[Context, str, str, Running], None]:
@@ -110,7 +110,7 @@ SMALL = Load("/small")
 _UNLIKE = Load("/unlike/", flags=("-s", str(SCRIPTS / "unlike.lua")))
 _CONNECT = Load("/small", flags=("-H", "Connection: close"))
 _UPLOAD = Load("/upload", flags=("-s", str(SCRIPTS / "upload.lua")))
-# The first requests wait for the target to come up; after three it is known to be down.
+# The first requests wait for the target to come up; after three seconds it is known to be down.
 _DOWN = Load("/down/lab", refused=True, settles=3.0)
 KINDS = (
     Kind("small", _wrk(SMALL)),
@@ -128,7 +128,7 @@ KINDS = (
 
 
 def wait_and_warm_up(context: Context, started: Running, tls: bool = False) -> None:
-    """Wait for the first answer, then let everything run for a while: code is loaded by then."""
+    """Wait for the first response, then put load on it for a while, so that all code is loaded."""
     url = f"{'https' if tls else 'http'}://127.0.0.1:{started.port}/small"
     command = ["curl", "-sfk", "--retry", "5", "--retry-connrefused", "-o", "/dev/null", url]
     subprocess.run(command, check=True, timeout=60)
@@ -136,7 +136,7 @@ def wait_and_warm_up(context: Context, started: Running, tls: bool = False) -> N
 
 
 def take_round(context: Context, contender: Contender, keys: Iterable[str]) -> None:
-    """Take one figure of one contender for each of these rows of traffic."""
+    """Measure one figure of one contender for each of these traffic rows."""
     for tls in (False, True):
         kinds = [
             kind

@@ -1,7 +1,7 @@
-"""Load on websockets: `tunnels.py PORT COUNT SIZE`, round trips as fast as they go.
+"""Load on websockets: `tunnels.py PORT COUNT SIZE`, round trips as fast as possible.
 
-Says `open` when all are. For each line with a number of seconds on stdin it lets them run for
-that long and prints how many round trips there were; it ends with stdin.
+Prints `open` when all are open. For each line on stdin, a number of seconds, it runs them for
+that long and prints how many round trips they made; it exits when stdin closes.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ _REQUEST = (
 
 
 def frame(size: int) -> bytes:
-    """Return a masked binary frame whose mask is zero, with `size` bytes in it."""
+    """Return a binary frame of `size` bytes, masked with zeros."""
     if size < 126:
         head = bytes([0x82, 0x80 | size])
     elif size < 65536:
@@ -27,11 +27,11 @@ def frame(size: int) -> bytes:
 
 
 class Client(asyncio.Protocol):
-    """Opens a tunnel; while it runs, sends `message` again each time all of its echo is back."""
+    """Opens a tunnel; while it runs, sends `message` again whenever the whole echo has arrived."""
 
     def __init__(self, message: bytes) -> None:
         self.message = message
-        self.echo = len(message) - 4  # what comes back is not masked
+        self.echo = len(message) - 4  # the echo is not masked
         self.runs = False
         self.trips = 0
         self.got = 0
@@ -63,13 +63,13 @@ class Client(asyncio.Protocol):
                 self.back.set()
 
     def start(self) -> None:
-        """Begin to send."""
+        """Start sending."""
         self.runs, self.trips = True, 0
         self.back.clear()
         self.transport.write(self.message)
 
     async def stop(self) -> int:
-        """Send no more; return the number of round trips when the last echo is back."""
+        """Stop sending; return the number of round trips once the last echo has arrived."""
         self.runs = False
         await self.back.wait()
         return self.trips

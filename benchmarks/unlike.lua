@@ -1,4 +1,4 @@
--- No two requests alike: the path, a cookie and a request's id change every time.
+-- Every request is different: the path, a cookie and the request ID change each time.
 local number = 0
 local parts = {}
 

@@ -1,4 +1,4 @@
-"""Load on HTTP by wrk, and what it says about it."""
+"""HTTP load by wrk, and how its output is read."""
 
 import re
 import signal
@@ -25,10 +25,10 @@ SCRIPTS = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Load:
-    """What to ask for: a path, over how many connections, with which further flags of wrk.
+    """What to request: a path, over how many connections, with which other wrk flags.
 
-    `refused`: every answer is an error, as it should be. `settles` is the number of seconds
-    after which the proxy has got used to it, if that is longer than a warm-up.
+    `refused`: every response is an error, as expected. `settles` is the number of seconds until
+    the proxy has adapted to the load, if that is longer than a warm-up.
     """
 
     path: str
@@ -41,7 +41,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Done:
-    """What wrk counted: answers, those among them that are errors, connections that broke."""
+    """What wrk counted: responses, those of them that are errors, broken connections."""
 
     answers: int
     errors: int
@@ -49,7 +49,7 @@ class Done:
 
 
 def parse(text: str) -> Done:
-    """Read wrk's output; raises ValueError when it is none."""
+    """Read wrk's output; raise ValueError if there are no counts in it."""
     answers = re.search(r"^\s*(\d+) requests in ", text, re.MULTILINE)
     if answers is None:
         raise ValueError(f"wrk counted nothing: {text.strip()[-200:]!r}")
@@ -63,13 +63,13 @@ def parse(text: str) -> Done:
 
 
 def check(done: Done, load: Load) -> None:
-    """Raise RuntimeError when the answers are not what the load is about."""
+    """Raise RuntimeError if the responses are not what the load expects."""
     if not done.answers:
         raise RuntimeError(f"no answer for {load.path}")
     if load.refused and done.errors != done.answers:
         raise RuntimeError(f"{done.answers - done.errors} of {done.answers} were served")
     if not load.refused and done.errors:
-        raise RuntimeError(f"{done.errors} of {done.answers} answers were errors")
+        raise RuntimeError(f"{done.errors} of {done.answers} responses were errors")
 
 
 def warm_up(load: Load, port: int, seconds: float) -> None:
@@ -78,7 +78,7 @@ def warm_up(load: Load, port: int, seconds: float) -> None:
 
 
 def put(load: Load, port: int, seconds: float) -> Done:
-    """Put the load on a port; raise RuntimeError when the answers are not what it is about."""
+    """Put the load on a port; raise RuntimeError if the responses are not what it expects."""
     done = parse(_run(load, port, seconds))
     check(done, load)
     return done
@@ -92,7 +92,7 @@ def _run(load: Load, port: int, seconds: float) -> str:
 
 
 def _interrupted(command: Sequence[str], seconds: float) -> str:
-    """Run wrk for a time that may be a fraction of a second, which its own option may not."""
+    """Run wrk for a time that may include a fraction of a second, unlike its own option."""
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as process:

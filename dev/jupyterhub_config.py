@@ -1,7 +1,7 @@
-"""A JupyterHub to try hubgate with: anyone logs in, users are folders, all state in one place.
+"""A JupyterHub to try hubgate with: anyone can log in, users are folders, all state in one place.
 
 Not for production: every user runs as the account that started the hub. `dev/run.py` starts it
-and says through the environment which ports to use and where to keep the state.
+and sets the ports and the state folder through the environment.
 """
 
 import os
@@ -34,15 +34,15 @@ c.JupyterHub.cookie_secret_file = str(state / "jupyterhub_cookie_secret")
 c.HubgateProxy.pid_file = str(state / "jupyterhub-proxy.pid")
 c.SimpleLocalProcessSpawner.home_dir_template = str(state / "home" / "{username}")
 
-# The interpreter, not a name on PATH: the demo works without activating its environment.
+# The interpreter, not a name on PATH: the demo works without its environment being activated.
 c.Spawner.cmd = [sys.executable, "-P", "-m", "jupyterhub.singleuser"]
 c.Spawner.default_url = "/lab"
 c.Spawner.start_timeout = 180
 c.Spawner.http_timeout = 180
-# Now and then a notebook server hangs when it is told to stop.
+# A notebook server sometimes hangs when it is told to stop.
 c.LocalProcessSpawner.interrupt_timeout = 4
 c.LocalProcessSpawner.term_timeout = 3
-# The control panel offers a start while a stop that takes longer than this (10 s) still goes on.
+# While a stop takes longer than this (default 10 s), the control panel offers a start.
 c.JupyterHub.tornado_settings = {"slow_stop_timeout": 120}
-# Servers that ask the internet for nothing, and that start for root too.
+# Servers that make no requests to the internet, and that also start as root.
 c.Spawner.environment = {"JUPYTER_CONFIG_PATH": str(Path(__file__).parent / "jupyter")}

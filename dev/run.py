@@ -1,4 +1,4 @@
-"""Start the demo hub of `make run`, say when it is ready, stop all of it on Ctrl-C."""
+"""Start the demo hub of `make run`, report when it is ready, stop everything on Ctrl-C."""
 
 import argparse
 import os
@@ -23,7 +23,7 @@ def main() -> int:
     if taken := {name: port for name, port in ports.items() if busy(port)}:
         numbers = " and ".join(map(str, taken.values()))
         others = " ".join(f"{name}={port + 100}" for name, port in taken.items())
-        return fail(f"in use: port {numbers}; stop what listens there, or: make run {others}")
+        return fail(f"in use: port {numbers}; stop what uses it, or: make run {others}")
     options.state.mkdir(parents=True, exist_ok=True)
     if options.tls and not make_certificate(options.certs):
         return 1
@@ -32,9 +32,9 @@ def main() -> int:
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__, epilog="Other options go to jupyterhub.")
-    parser.add_argument("--port", type=int, default=8000, help="where browsers go")
-    parser.add_argument("--api-port", type=int, default=8001, help="the proxy's API")
-    parser.add_argument("--hub-port", type=int, default=8081, help="the hub itself")
+    parser.add_argument("--port", type=int, default=8000, help="the port for browsers")
+    parser.add_argument("--api-port", type=int, default=8001, help="the port of the proxy's API")
+    parser.add_argument("--hub-port", type=int, default=8081, help="the hub's own port")
     parser.add_argument("--state", type=Path, default=ROOT / "state", help="a folder for all state")
     parser.add_argument("--certs", type=Path, default=ROOT / "certs", help="for --tls")
     parser.add_argument("--tls", action="store_true", help="https, with a certificate made here")
@@ -42,9 +42,9 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
 
 
 def busy(port: int) -> bool:
-    """True if something listens on that port of the loopback interface."""
+    """Return whether that port is in use on the loopback interface."""
     with socket.socket() as probe:
-        # Without it, a port whose last connections are in TIME_WAIT would count as taken.
+        # Without this, a port whose last connections are in TIME_WAIT would count as in use.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -54,7 +54,7 @@ def busy(port: int) -> bool:
 
 
 def make_certificate(folder: Path) -> bool:
-    """Make a certificate unless there is one; what is wrong with it, proxyctl says itself."""
+    """Create a certificate unless there is one; proxyctl itself prints any error."""
     command = [str(Path(sys.executable).with_name("proxyctl")), "certs", "--dir", str(folder)]
     return subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
 
@@ -74,7 +74,7 @@ def fail(message: str) -> int:
 
 
 class Demo:
-    """The hub's process, from its start to the end of everything it started."""
+    """The hub's process, from its start until everything it started has ended."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.state: Path = options.state.resolve()
@@ -86,7 +86,7 @@ class Demo:
             "DEMO_PORT": str(options.port),
             "DEMO_API_PORT": str(options.api_port),
             "DEMO_HUB_PORT": str(options.hub_port),
-            # Where a proxy that is killed leaves its routes for the next one.
+            # Where a killed proxy leaves its routes for the next one.
             "XDG_STATE_HOME": str(self.state),
             "DEMO_TLS_CERT": str(certs / "hub.pem") if options.tls else "",
             "DEMO_TLS_KEY": str(certs / "hub-key.pem") if options.tls else "",
@@ -94,12 +94,12 @@ class Demo:
         self.hub: subprocess.Popen[bytes] | None = None
 
     def run(self, hub_options: list[str]) -> int:
-        """Run the hub until it ends or is told to; return its exit code."""
+        """Run the hub until it ends or is stopped; return its exit code."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self.stop)
         config = ROOT / "dev" / "jupyterhub_config.py"
         command = [sys.executable, "-P", "-m", "jupyterhub", "--config", str(config), *hub_options]
-        # A session of its own: Ctrl-C reaches the hub once, as our SIGTERM, not twice.
+        # In its own session, Ctrl-C reaches the hub once, as our SIGTERM, not twice.
         self.hub = subprocess.Popen(
             command, cwd=self.state, env=self.environment, start_new_session=True
         )
@@ -113,7 +113,7 @@ class Demo:
             self.hub.send_signal(signal.SIGTERM)
 
     def announce(self) -> None:
-        """Wait until the hub answers through the proxy, then say where it is."""
+        """Wait until the hub responds through the proxy, then print its URL."""
         assert self.hub is not None
         while self.hub.poll() is None and not self.healthy():
             time.sleep(POLL)
@@ -132,10 +132,10 @@ class Demo:
             return False
 
     def stop_leftover_proxy(self) -> None:
-        """End a proxy whose hub was stopped before it could do so itself.
+        """Stop a proxy whose hub was stopped before it could do so itself.
 
-        The hub handles signals only once it is up; told to stop earlier, it leaves the proxy
-        behind, and its pid file.
+        The hub handles signals only once it is up; if stopped earlier, it leaves the proxy and
+        its pid file behind.
         """
         pid_file = self.state / "jupyterhub-proxy.pid"
         with suppress(FileNotFoundError, ValueError, ProcessLookupError):

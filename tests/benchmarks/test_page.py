@@ -35,7 +35,7 @@ def test_the_figures_say_what_they_were_taken_on() -> None:
 
 def test_the_figures_say_how_many_targets_are_reached() -> None:
     # Of small GETs one of CHP's and nginx's; a 503; tunnels. Caddy was not measured.
-    assert "Of 4 figures that have a target, 4 reach it" in figures_of(RESULT)
+    assert "Of 4 figures with a goal, 4 reach it" in figures_of(RESULT)
 
 
 def test_sections_without_figures_are_left_out() -> None:

@@ -62,7 +62,7 @@ def test_the_ratio_of_nothing_is_unknown() -> None:
 
 def test_the_table_has_the_contenders_of_its_rows_in_order() -> None:
     heading, lines = table(RESULT, [ROWS["small"], ROWS["down"], ROWS["page"]])
-    assert heading == ["work", "unit", "hubgate", "CHP", "nginx", "wanted of hubgate", "reached"]
+    assert heading == ["work", "unit", "hubgate", "CHP", "nginx", "goal for hubgate", "reached"]
     assert [line[2:5] for line in lines] == [["20.0", "150", "15.0"], ["8.00", "700", ""]]
     assert lines[1][-1] == "0.40 ✓"
 

@@ -36,7 +36,7 @@ def test_anything_else_is_not_taken_for_figures() -> None:
     ("done", "refused", "why"),
     [
         (Done(0, 0, 0), False, "no answer"),
-        (Done(10, 1, 0), False, "1 of 10 answers were errors"),
+        (Done(10, 1, 0), False, "1 of 10 responses were errors"),
         (Done(10, 9, 0), True, "1 of 10 were served"),
     ],
 )

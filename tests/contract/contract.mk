@@ -1,5 +1,5 @@
-# make contract      the contract of configurable-http-proxy, held by hubgate's drop-in command
-# make contract-chp  the same tests on the real one, so that nothing else gets into the contract
+# make contract      test hubgate's drop-in command against configurable-http-proxy's contract
+# make contract-chp  the same tests against the real CHP, to keep anything else out of the contract
 
 CHP_VERSION := 5.3.0
 CHP_FOLDER  := build/chp-$(CHP_VERSION)

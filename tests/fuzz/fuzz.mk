@@ -1,5 +1,5 @@
-# make fuzz        look for bytes that break something, FUZZ_SECONDS for each of the targets
-# make fuzz-merge  keep what covers something new in tests/fuzz/corpus/TARGET.txt
+# make fuzz        look for bytes that break something, FUZZ_SECONDS per target
+# make fuzz-merge  keep inputs that add coverage in tests/fuzz/corpus/TARGET.txt
 
 FUZZ_SECONDS ?= 120
 FUZZ_TARGETS ?= request forwarding response reuse paths posted frames settings

@@ -1,5 +1,5 @@
-# make hostile      the corpus of hostile messages against hubgate
-# make hostile-chp  the same against the real configurable-http-proxy; compares in docs/security.md
+# make hostile      run the corpus of hostile messages against hubgate
+# make hostile-chp  also against the real configurable-http-proxy; updates docs/security.md
 
 HOSTILE := build/hostile
 

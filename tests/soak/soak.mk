@@ -1,4 +1,4 @@
-# make soak  mixed traffic for SOAK_SECONDS; at the end nothing may have grown
+# make soak  mixed traffic for SOAK_SECONDS; fails if anything has grown at the end
 
 SOAK_SECONDS ?= 600
 
