@@ -130,6 +130,6 @@ def test_certificates_that_cannot_be_used(
     assert line.endswith("the key is encrypted; set CONFIGPROXY_SSL_KEY_PASSPHRASE")
     pair = ["--ssl-cert", files.cert, "--ssl-key", files.key]
     (line,) = refused(capfd, monkeypatch, *pair, "--ssl-ciphers", "RC4")
-    assert line.startswith("--ssl-*: the cipher list 'RC4' selects none")
+    assert line.startswith("--ssl-*: the cipher list 'RC4' matches no cipher")
     (line,) = refused(capfd, monkeypatch, *pair, "--ssl-dhparam", files.cert)
-    assert line.startswith(f"--ssl-dhparam: {files.cert}: holds no PEM DH parameters")
+    assert line.startswith(f"--ssl-dhparam: {files.cert}: contains no PEM DH parameters")

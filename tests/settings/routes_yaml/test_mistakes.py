@@ -55,7 +55,7 @@ from tests.settings.reading import Read, lines_of
         ),
         (
             "listen: {tls: {cert: a.pem, key: b.pem}}",
-            "line 1: listen.tls.cert: a.pem: no such file; `proxyctl certs` makes some to try with",
+            "line 1: listen.tls.cert: a.pem: no such file; `proxyctl certs` makes some for testing",
         ),
         ("metrics: {host: 127.0.0.1}", "line 1: metrics: has no port and no socket;"),
         ("workers: many", "line 1: workers: 'many' is no number of workers; write 1 to 256, or"),
