@@ -242,7 +242,8 @@ def test_check_names_every_mistake(tmp_path: Path) -> None:
     assert said.returncode == 1
     assert said.stdout == ""
     assert said.stderr == (
-        "proxyctl: my.yaml, line 1: workers: 'x' is no number of workers; write 1 to 256, or auto\n"
+        "proxyctl: my.yaml, line 1: workers: 'x' is not a valid number of workers;"
+        " write 1 to 256, or auto\n"
         "proxyctl: my.yaml, line 3: routes.a/b: 'a/b' does not start with a slash; write /a/b\n"
     )
 
