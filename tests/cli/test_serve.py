@@ -102,18 +102,18 @@ def test_what_the_api_refuses_is_one_line(ask: Ask) -> None:
     assert ask("remove", "/none") == (
         1,
         "",
-        "/none: there is no such route; see `proxyctl list`",
+        "/none: no such route; see `proxyctl list`",
     )
-    assert ask("get", "/")[2] == "/: there is no such route; see `proxyctl list`"
+    assert ask("get", "/")[2] == "/: no such route; see `proxyctl list`"
     code, _, line = ask("add", "/fixed", "http://b")
     assert code == 1
     assert line.startswith("/fixed: ")
     assert "routes.yaml" in line
     code, _, line = ask("list", token="wrong")
     assert code == 1
-    assert line.endswith("wants another token; set HUBGATE_TOKEN or give --token-file")
+    assert line.endswith("needs another token; set HUBGATE_TOKEN or give --token-file")
     assert ask("list", token="")[2].endswith(
-        "wants a token; set HUBGATE_TOKEN or give --token-file"
+        "needs a token; set HUBGATE_TOKEN or give --token-file"
     )
 
 
