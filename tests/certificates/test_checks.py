@@ -35,33 +35,33 @@ def test_a_pair_is_fine(files: Files, tmp_path: Path) -> None:
 def test_missing_and_unreadable_files(files: Files, tmp_path: Path) -> None:
     tls = ServerTLS(str(tmp_path / "none"), str(tmp_path), ca=str(tmp_path / "no-ca"))
     assert server_lines(tls, tmp_path) == [
-        "--cert: none: no such file; `proxyctl certs` makes some to try with",
+        "--cert: none: no such file; `proxyctl certs` makes some for testing",
         f"--key: {tmp_path}: cannot be read: Is a directory",
-        "--ca: no-ca: no such file; `proxyctl certs` makes some to try with",
+        "--ca: no-ca: no such file; `proxyctl certs` makes some for testing",
     ]
 
 
 def test_files_that_hold_something_else(files: Files, tmp_path: Path) -> None:
     swapped = ServerTLS(files.key, files.cert, ca=files.key, dhparam=files.cert)
     assert server_lines(swapped, tmp_path) == [
-        "--cert: hub-key.pem: holds no PEM certificate; it holds a private key",
-        "--key: hub.pem: holds no PEM private key; it holds a certificate",
-        "--ca: hub-key.pem: holds no PEM certificate; it holds a private key",
-        "--dhparam: hub.pem: holds no PEM DH parameters; make some: openssl dhparam 2048",
+        "--cert: hub-key.pem: contains no PEM certificate; it contains a private key",
+        "--key: hub.pem: contains no PEM private key; it contains a certificate",
+        "--ca: hub-key.pem: contains no PEM certificate; it contains a private key",
+        "--dhparam: hub.pem: contains no PEM DH parameters; make some with openssl dhparam 2048",
     ]
     (tmp_path / "junk").write_bytes(b"\0\1\2")
     (tmp_path / "empty").write_bytes(b"")
     junk = ServerTLS(str(tmp_path / "junk"), str(tmp_path / "empty"))
     assert server_lines(junk, tmp_path) == [
-        "--cert: junk: holds no PEM certificate; it starts with -----BEGIN",
-        "--key: empty: holds no PEM private key; it starts with -----BEGIN",
+        "--cert: junk: contains no PEM certificate; PEM starts with -----BEGIN",
+        "--key: empty: contains no PEM private key; PEM starts with -----BEGIN",
     ]
 
 
 def test_a_key_that_does_not_belong(files: Files, tmp_path: Path) -> None:
     other = make_files(tmp_path, "other")
     assert server_lines(ServerTLS(files.cert, other.key), tmp_path) == [
-        "--key: other-key.pem: is not the key of hub.pem; name the two made together"
+        "--key: other-key.pem: is not the key of hub.pem; give a pair made together"
     ]
 
 
@@ -70,7 +70,7 @@ def test_an_encrypted_key_needs_its_passphrase(files: Files, tmp_path: Path) -> 
     key = "hub-secret-key.pem"
     assert server_lines(tls, tmp_path) == [f"--key: {key}: the key is encrypted; set SECRET"]
     assert server_lines(replace(tls, passphrase="wrong"), tmp_path) == [
-        f"--key: {key}: the passphrase in SECRET does not fit"
+        f"--key: {key}: the passphrase in SECRET is wrong"
     ]
     assert server_lines(replace(tls, passphrase="open"), tmp_path) == []
 
@@ -82,7 +82,9 @@ def test_a_needless_passphrase_is_no_mistake(files: Files, tmp_path: Path) -> No
 def test_openssl_has_the_last_word(files: Files, tmp_path: Path) -> None:
     bad = replace(tls_of(files), ciphers="NONSENSE")
     (line,) = server_lines(bad, tmp_path)
-    assert line.startswith("--tls: the cipher list 'NONSENSE' selects none; write OpenSSL names")
+    assert line.startswith(
+        "--tls: the cipher list 'NONSENSE' matches no cipher; write OpenSSL names"
+    )
 
 
 def test_client_files(files: Files, tmp_path: Path) -> None:
@@ -96,7 +98,7 @@ def test_client_files(files: Files, tmp_path: Path) -> None:
         "--key: hub-secret-key.pem: the key is encrypted; use one that is not"
     ]
     assert lines(ClientTLS(ca=files.key)) == [
-        "--ca: hub-key.pem: holds no PEM certificate; it holds a private key"
+        "--ca: hub-key.pem: contains no PEM certificate; it contains a private key"
     ]
 
 
@@ -138,4 +140,4 @@ def test_a_key_too_short_is_refused(tmp_path: Path) -> None:
     )
     files = make_files(tmp_path)
     (line,) = server_lines(ServerTLS(files.cert, str(path)), tmp_path)
-    assert line == "--key: short.pem: is not the key of hub.pem; name the two made together"
+    assert line == "--key: short.pem: is not the key of hub.pem; give a pair made together"

@@ -39,7 +39,7 @@ def test_nothing_is_replaced_without_force(files: PairFiles) -> None:
     first, second = make_authority(), make_authority()
     write_pair(files, first, force=False)
     before = files.key.read_bytes(), files.cert.read_bytes()
-    with pytest.raises(ConfigError, match="is there already; --force replaces it"):
+    with pytest.raises(ConfigError, match="already exists; --force replaces it"):
         write_pair(files, second, force=False)
     assert (files.key.read_bytes(), files.cert.read_bytes()) == before
     write_pair(files, second, force=True)

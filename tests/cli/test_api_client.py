@@ -67,17 +67,20 @@ def test_no_such_host_and_no_such_socket() -> None:
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        (b"", "is no route API: it does not answer as one; http instead of https, or reversed?"),
-        (b"SSH-2.0-x\r\n", "is no route API: it does not answer as one"),
-        (response("200 OK", b"<html>"), "is no route API: its answer is no JSON object"),
-        (response("200 OK", b"[]"), "is no route API: its answer is no JSON object"),
-        (response("200 OK", b"\xff"), "is no route API: its answer is no JSON object"),
-        (response("302 Found"), "is no route API: it answers 302 (check --api-url)"),
-        (response("404 Not Found"), "is no route API: it answers 404 (check --api-url)"),
-        (response("405 No"), "is no route API: it answers 405 (check --api-url)"),
-        (response("403 Forbidden"), "wants a token; set HUBGATE_TOKEN or give --token-file"),
-        (response("503 No", b"the store is\naway"), "failed: the store is away; its log says more"),
-        (response("500 No"), "failed: 500; its log says more"),
+        (
+            b"",
+            "is not a route API: it does not respond like one; http for https, or vice versa?",
+        ),
+        (b"SSH-2.0-x\r\n", "is not a route API: it does not respond like one"),
+        (response("200 OK", b"<html>"), "is not a route API: its response is not a JSON object"),
+        (response("200 OK", b"[]"), "is not a route API: its response is not a JSON object"),
+        (response("200 OK", b"\xff"), "is not a route API: its response is not a JSON object"),
+        (response("302 Found"), "is not a route API: it returned 302 (check --api-url)"),
+        (response("404 Not Found"), "is not a route API: it returned 404 (check --api-url)"),
+        (response("405 No"), "is not a route API: it returned 405 (check --api-url)"),
+        (response("403 Forbidden"), "needs a token; set HUBGATE_TOKEN or give --token-file"),
+        (response("503 No", b"the store is\naway"), "failed: the store is away; see its log"),
+        (response("500 No"), "failed: 500; see its log"),
     ],
 )
 def test_something_else_there(raw: bytes, words: str) -> None:
@@ -88,7 +91,7 @@ def test_something_else_there(raw: bytes, words: str) -> None:
 @pytest.mark.parametrize(
     ("raw", "line"),
     [
-        (response("404 Not Found"), "/a: there is no such route; see `proxyctl list`"),
+        (response("404 Not Found"), "/a: no such route; see `proxyctl list`"),
         (response("400 Bad", b"a bad\ttarget"), "/a: a bad target"),
         (response("409 Conflict", b"stands in routes.yaml"), "/a: stands in routes.yaml"),
         (response("413 Too Large"), "/a: refused with 413"),

@@ -121,20 +121,20 @@ def test_force_replaces_the_certificate_and_keeps_the_authority(
 @pytest.mark.parametrize(
     ("spoil", "line"),
     [
-        ("rm hub.pem", "certs/hub-key.pem: is there without its other half; --force makes both"),
-        ("rm hub-key.pem", "certs/hub.pem: is there without its other half; --force makes both"),
-        ("rm ca-key.pem", "certs/ca.pem: is there without its other half; --force makes both"),
-        ("rm ca.pem ca-key.pem", "certs/hub.pem: is there, but not from this CA; --force makes"),
+        ("rm hub.pem", "certs/hub-key.pem: exists without its other half; --force makes both"),
+        ("rm hub-key.pem", "certs/hub.pem: exists without its other half; --force makes both"),
+        ("rm ca-key.pem", "certs/ca.pem: exists without its other half; --force makes both"),
+        ("rm ca.pem ca-key.pem", "certs/hub.pem: exists, but is not from this CA; --force makes"),
         ("cp hub.pem ca.pem", "certs/ca-key.pem: is not the key of certs/ca.pem; --force makes"),
         ("cp other.pem hub.pem", "certs/hub-key.pem: is not the key of certs/hub.pem; --force"),
-        ("cp other-key.pem hub.pem", "certs/hub.pem: cannot be read; --force makes it anew"),
+        ("cp other-key.pem hub.pem", "certs/hub.pem: cannot be read; --force replaces it"),
         (
             "cp other.pem hub.pem; cp other-key.pem hub-key.pem",
-            "certs/hub.pem: is there, but not from this CA; --force makes a new one",
+            "certs/hub.pem: exists, but is not from this CA; --force makes a new one",
         ),
         (
             "cp other.pem ca.pem; cp other-key.pem ca-key.pem",
-            "certs/ca.pem: is no certificate authority; --force makes a new CA",
+            "certs/ca.pem: is not a certificate authority; --force makes a new CA",
         ),
     ],
 )
@@ -164,7 +164,7 @@ def test_a_certificate_for_other_hosts_is_not_touched(certs: Certs) -> None:
     certs()
     (line,) = certs("--host", "hub.example.org", "--host", "localhost", code=1)
     assert line == (
-        "proxyctl: certs/hub.pem: is there, but not for hub.example.org; --force makes a new one"
+        "proxyctl: certs/hub.pem: exists, but is not for hub.example.org; --force makes a new one"
     )
 
 
@@ -172,7 +172,7 @@ def test_an_authority_that_ends_too_soon_is_not_used(certs: Certs) -> None:
     certs()
     (line,) = certs("--days", "3650", code=1)
     assert "certs/ca.pem: valid until " in line
-    assert line.endswith(", less than --days 3650; --force makes a new CA")
+    assert line.endswith(", short of --days 3650; --force makes a new CA")
 
 
 def test_an_expired_authority_is_not_used(certs: Certs, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_link_in_the_way_is_not_followed(certs: Certs, tmp_path: Path) -> None
     (tmp_path / "certs").mkdir()
     (tmp_path / "certs" / "hub-key.pem").symlink_to(tmp_path / "elsewhere")
     (line,) = certs(code=1)
-    assert line == "proxyctl: certs/hub-key.pem: is there already; --force replaces it"
+    assert line == "proxyctl: certs/hub-key.pem: already exists; --force replaces it"
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -201,7 +201,7 @@ def test_a_bad_host_is_a_mistake(certs: Certs, tmp_path: Path, host: str) -> Non
 def test_a_folder_that_cannot_be_made_is_a_mistake(certs: Certs, tmp_path: Path) -> None:
     (tmp_path / "certs").write_text("a file")
     (line,) = certs(code=1)
-    assert line == "proxyctl: certs: cannot be made a folder: File exists"
+    assert line == "proxyctl: certs: cannot be created as a folder: File exists"
 
 
 def test_serve_takes_what_certs_makes(tmp_path: Path) -> None:

@@ -34,10 +34,19 @@ def refused(
         ("--bogus", "No such option '--bogus'."),
         ("extra", "Got unexpected extra argument (extra)"),
         ("--port", "Option '--port' requires an argument."),
-        ("--port x", "Invalid value for '--port': 'x' is no port; write a whole number, 0 to"),
-        ("--port 65536", "Invalid value for '--port': '65536' is no port; write a whole number,"),
-        ("--port 65535", "--port: 65535 leaves no port for the API after it; give --api-port"),
-        ("--timeout -1", "Invalid value for '--timeout': '-1' is no time in milliseconds; write"),
+        (
+            "--port x",
+            "Invalid value for '--port': 'x' is not a valid port; write a whole number, 0 to",
+        ),
+        (
+            "--port 65536",
+            "Invalid value for '--port': '65536' is not a valid port; write a whole number,",
+        ),
+        ("--port 65535", "--port: 65535 leaves no port after it for the API; give --api-port"),
+        (
+            "--timeout -1",
+            "Invalid value for '--timeout': '-1' is not a valid time in milliseconds; write",
+        ),
         ("--log-level loud", "Invalid value for '--log-level': 'loud' is not one of 'debug', "),
         ("--socket s --port 1", "--socket cannot be used with --port; drop one"),
         ("--socket s --ip a", "--socket cannot be used with --ip; drop one"),
@@ -45,24 +54,36 @@ def refused(
         ("--api-socket s --api-ip a", "--api-socket cannot be used with --api-ip; drop one"),
         ("--metrics-socket s --metrics-port 1", "--metrics-socket cannot be used with --metrics-"),
         ("--metrics-socket s --metrics-ip a", "--metrics-socket cannot be used with --metrics-ip"),
-        ("--ip 1.2.3", "--ip: '1.2.3' is no IPv4 address; write four numbers, each 0 to 255"),
+        ("--ip 1.2.3", "--ip: '1.2.3' is not an IPv4 address; write four numbers, each 0 to 255"),
         ("--api-port 8000", "--api-port: localhost:8000 is taken by --port; give one of them"),
         ("--error-target http://a --error-path .", "Cannot specify both --error-target and --err"),
         ("--error-target a", "--error-target: 'a' has no scheme; write http://a"),
-        ("--error-path none", "--error-path: none: no such folder; make it or name another"),
+        ("--error-path none", "--error-path: none: no such folder; create it or give another"),
         ("--redirect-port 80", "--redirect-port needs TLS; give --ssl-cert and --ssl-key"),
         ("--custom-header nocolon", "A colon was expected in custom header: nocolon"),
         ("--custom-header :v", "A colon was expected in custom header: :v"),
         ("--custom-header Connection:x", "--custom-header: 'Connection' is set by the proxy itse"),
         ("--default-target h:1", "--default-target: 'h:1' has no scheme; write http://h:1"),
-        ("--protocol-rewrite ws", "--protocol-rewrite: 'ws' is no scheme; write http or https"),
-        ("--storage-backend chp-redis", "--storage-backend: 'chp-redis' is a module for Node.js,"),
-        ("--storage-backend x:y", "--storage-backend: 'x:y' is no store; write memory: or sqlite:"),
-        ("--storage-backend redis://h", "--storage-backend: 'redis://h': routes in Redis are not"),
-        ("--workers none", "--workers: 'none' is no number of workers; write 1 to 256, or auto"),
+        (
+            "--protocol-rewrite ws",
+            "--protocol-rewrite: 'ws' is not a valid scheme; write http or https",
+        ),
+        ("--storage-backend chp-redis", "--storage-backend: 'chp-redis' is a Node.js module,"),
+        (
+            "--storage-backend x:y",
+            "--storage-backend: 'x:y' is not a store; write memory: or sqlite:",
+        ),
+        ("--storage-backend redis://h", "--storage-backend: 'redis://h': Redis is not supported"),
+        (
+            "--workers none",
+            "--workers: 'none' is not a valid number of workers; write 1 to 256, or auto",
+        ),
         ("--access-log no/a", "--access-log: "),
         ("--access-log .", "--access-log: "),
-        ("--access-log-format xml", "--access-log-format: 'xml' is no format; write combined or"),
+        (
+            "--access-log-format xml",
+            "--access-log-format: 'xml' is not a format; write combined or",
+        ),
         ("--ssl-key k", "--ssl-key needs --ssl-cert; give both"),
         ("--client-ssl-key k", "--client-ssl-key needs --client-ssl-cert; give both"),
         ("--api-ssl-key k", "--api-ssl-key needs --api-ssl-cert; give both"),
@@ -96,9 +117,9 @@ def test_a_mistake_is_one_line_and_exit_1(
 @pytest.mark.parametrize(
     ("name", "value", "line"),
     [
-        ("HUBGATE_WORKERS", "x", "HUBGATE_WORKERS: 'x' is no number of workers;"),
-        ("HUBGATE_STORE", "x", "HUBGATE_STORE: 'x' is no store;"),
-        ("HUBGATE_DRAIN_TIMEOUT", "x", "HUBGATE_DRAIN_TIMEOUT: 'x' is no time;"),
+        ("HUBGATE_WORKERS", "x", "HUBGATE_WORKERS: 'x' is not a valid number of workers;"),
+        ("HUBGATE_STORE", "x", "HUBGATE_STORE: 'x' is not a store;"),
+        ("HUBGATE_DRAIN_TIMEOUT", "x", "HUBGATE_DRAIN_TIMEOUT: 'x' is not a valid time;"),
         ("CONFIGPROXY_AUTH_TOKEN", "open sesame", "CONFIGPROXY_AUTH_TOKEN: the token must be one"),
     ],
 )
@@ -130,6 +151,6 @@ def test_certificates_that_cannot_be_used(
     assert line.endswith("the key is encrypted; set CONFIGPROXY_SSL_KEY_PASSPHRASE")
     pair = ["--ssl-cert", files.cert, "--ssl-key", files.key]
     (line,) = refused(capfd, monkeypatch, *pair, "--ssl-ciphers", "RC4")
-    assert line.startswith("--ssl-*: the cipher list 'RC4' selects none")
+    assert line.startswith("--ssl-*: the cipher list 'RC4' matches no cipher")
     (line,) = refused(capfd, monkeypatch, *pair, "--ssl-dhparam", files.cert)
-    assert line.startswith(f"--ssl-dhparam: {files.cert}: holds no PEM DH parameters")
+    assert line.startswith(f"--ssl-dhparam: {files.cert}: contains no PEM DH parameters")

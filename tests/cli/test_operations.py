@@ -62,7 +62,7 @@ def test_every_mistake_is_a_line(proxy: Proxy, tmp_path: Path) -> None:
 def test_reload_needs_the_token(proxy: Proxy) -> None:
     done = operate(proxy, "reload", token="guess")
     assert done.returncode == 1
-    assert "wants another token" in done.stderr
+    assert "needs another token" in done.stderr
 
 
 def test_where_there_is_no_file_there_is_nothing_to_reload(tmp_path: Path) -> None:
@@ -71,5 +71,5 @@ def test_where_there_is_no_file_there_is_nothing_to_reload(tmp_path: Path) -> No
     with running(tmp_path, DROP_IN, *flags, env=token) as proxy:
         done = operate(proxy, "reload")
     assert done.returncode == 1
-    assert "it runs without files that could be read again" in done.stderr
+    assert "it has no files to read again" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -102,18 +102,18 @@ def test_what_the_api_refuses_is_one_line(ask: Ask) -> None:
     assert ask("remove", "/none") == (
         1,
         "",
-        "/none: there is no such route; see `proxyctl list`",
+        "/none: no such route; see `proxyctl list`",
     )
-    assert ask("get", "/")[2] == "/: there is no such route; see `proxyctl list`"
+    assert ask("get", "/")[2] == "/: no such route; see `proxyctl list`"
     code, _, line = ask("add", "/fixed", "http://b")
     assert code == 1
     assert line.startswith("/fixed: ")
     assert "routes.yaml" in line
     code, _, line = ask("list", token="wrong")
     assert code == 1
-    assert line.endswith("wants another token; set HUBGATE_TOKEN or give --token-file")
+    assert line.endswith("needs another token; set HUBGATE_TOKEN or give --token-file")
     assert ask("list", token="")[2].endswith(
-        "wants a token; set HUBGATE_TOKEN or give --token-file"
+        "needs a token; set HUBGATE_TOKEN or give --token-file"
     )
 
 
@@ -242,7 +242,8 @@ def test_check_names_every_mistake(tmp_path: Path) -> None:
     assert said.returncode == 1
     assert said.stdout == ""
     assert said.stderr == (
-        "proxyctl: my.yaml, line 1: workers: 'x' is no number of workers; write 1 to 256, or auto\n"
+        "proxyctl: my.yaml, line 1: workers: 'x' is not a valid number of workers;"
+        " write 1 to 256, or auto\n"
         "proxyctl: my.yaml, line 3: routes.a/b: 'a/b' does not start with a slash; write /a/b\n"
     )
 

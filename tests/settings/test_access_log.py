@@ -56,15 +56,15 @@ def test_nothing_is_created(read: Read, tmp_path: Path) -> None:
     [
         (
             "access_log: logs/access.log",
-            "routes.yaml, line 1: access_log.path: logs: no such folder; make it or name another",
+            "routes.yaml, line 1: access_log.path: logs: no such folder; create it or give another",
         ),
         (
             "\naccess_log: .",
-            "routes.yaml, line 2: access_log.path: .: is a folder; name a file in it",
+            "routes.yaml, line 2: access_log.path: .: is a folder; give a file in it",
         ),
         (
             "access_log: {path: access.log, format: common}",
-            "routes.yaml, line 1: access_log.format: 'common' is none of its values;"
+            "routes.yaml, line 1: access_log.format: 'common' is not a valid value;"
             " write 'combined' or 'json'",
         ),
         (
@@ -79,7 +79,7 @@ def test_nothing_is_created(read: Read, tmp_path: Path) -> None:
         ),
         (
             "access_log: {path: 7}",
-            "routes.yaml, line 1: access_log.path: 7 is no path;"
+            "routes.yaml, line 1: access_log.path: 7 is not a path;"
             " write logs/access.log, - (standard output) or off",
         ),
         (
@@ -96,7 +96,7 @@ def test_mistakes(read: Read, tmp_path: Path, text: str, line: str) -> None:
 def test_mistakes_of_flags_and_the_environment(read: Read, tmp_path: Path) -> None:
     path = str(tmp_path / "none" / "access.log")
     (line,) = lines_of(lambda: read("", {}, access_log=path), tmp_path)
-    assert line == "--access-log: none: no such folder; make it or name another"
+    assert line == "--access-log: none: no such folder; create it or give another"
     (line,) = lines_of(lambda: read("", {"HUBGATE_ACCESS_LOG": path}), tmp_path)
     assert line.startswith("HUBGATE_ACCESS_LOG: none: ")
     (line,) = lines_of(lambda: read("", {}, access_log_format="json"), tmp_path)
@@ -114,5 +114,5 @@ def test_a_folder_that_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     # Who runs tests as root may write everywhere.
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert access_log_mistake(str(tmp_path / "access.log")) == (
-        f"{tmp_path}: no file can be made there; change who may, or name another"
+        f"{tmp_path}: cannot create files here; change its permissions or give another"
     )

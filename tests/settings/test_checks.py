@@ -13,7 +13,7 @@ def test_a_mistake_says_where_it_was_given() -> None:
     with pytest.raises(ConfigError) as raised:
         stated(check_seconds, "soon", "--drain-timeout")
     assert raised.value.lines == (
-        "--drain-timeout: 'soon' is no time; write seconds above 0, such as 75 or 0.5",
+        "--drain-timeout: 'soon' is not a valid time; write seconds above 0, such as 75 or 0.5",
     )
 
 
@@ -22,4 +22,4 @@ def test_a_folder_has_to_be_there(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for name in ("file", "none"):
         path = f"{tmp_path}/./{name}"
-        assert folder_mistake(path) == f"{path}: no such folder; make it or name another"
+        assert folder_mistake(path) == f"{path}: no such folder; create it or give another"

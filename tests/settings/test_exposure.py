@@ -56,7 +56,7 @@ def test_unwise_settings_are_warned_about() -> None:
     assert exposure_warnings(Settings()) == ["REST API is not authenticated."]
     assert exposure_warnings(Settings(api_token="t")) == []
     assert exposure_warnings(Settings(listen=PUBLIC, api=PUBLIC, api_token="t")) == [
-        "No TLS on the public address 0.0.0.0:8000; it must end in front of the proxy.",
+        "No TLS on the public address 0.0.0.0:8000; it must terminate in front of the proxy.",
         "The API's token crosses the network unencrypted: no TLS on 0.0.0.0:8000.",
     ]
 

@@ -25,9 +25,9 @@ def test_a_file_holds_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "is empty; write the token there"),
+        (b"", "is empty; put the token there"),
         (b"one two", "the token must be one word of plain ASCII, without spaces"),
-        ("schlüssel".encode(), "the token has characters beyond ASCII"),
+        ("schlüssel".encode(), "the token has non-ASCII characters"),
     ],
 )
 def test_what_can_be_no_token(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -40,7 +40,7 @@ def test_what_can_be_no_token(tmp_path: Path, content: bytes, reason: str) -> No
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="none: no such file; write the token there"):
+    with pytest.raises(ConfigError, match="none: no such file; put the token there"):
         token_from_file(str(tmp_path / "none"))
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         token_from_file(str(tmp_path))

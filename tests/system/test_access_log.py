@@ -166,7 +166,7 @@ async def test_reload_turns_it_on_over_and_off(target: str, tmp_path: Path) -> N
         await asyncio.to_thread(ask, served.port, "/3")
         said = await reload("access_log: no/access.log", code=1)
         assert "line 2: access_log.path: " in said
-        assert "no such folder; make it or name another" in said
+        assert "no such folder; create it or give another" in said
         await asyncio.to_thread(ask, served.port, "/4")
         await reload("")
         await asyncio.to_thread(ask, served.port, "/5")
@@ -218,7 +218,7 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         done = run([PROXYCTL, command], "--access-log", "no/such", cwd=tmp_path)
         assert done.returncode == 1
         assert done.stderr == (
-            f"proxyctl: --access-log: {tmp_path}/no: no such folder; make it or name another\n"
+            f"proxyctl: --access-log: {tmp_path}/no: no such folder; create it or give another\n"
         )
     done = run([PROXYCTL, "check"], "--access-log", "access.log", cwd=tmp_path)
     assert f"requests {tmp_path}/access.log, as combined\n" in done.stdout

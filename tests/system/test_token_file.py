@@ -102,8 +102,8 @@ def test_a_signal_has_it_read_too(guarded: Guarded) -> None:
 @pytest.mark.parametrize(
     ("harm", "line"),
     [
-        (lambda it: it.write(""), "is empty; write the token there"),
-        (lambda it: it.write("\n\n"), "is empty; write the token there"),
+        (lambda it: it.write(""), "is empty; put the token there"),
+        (lambda it: it.write("\n\n"), "is empty; put the token there"),
         (lambda it: it.write("two words"), "must be one word of plain ASCII"),
         (lambda it: os.replace(it.link_to_folder(), it.file), "cannot be read: Is a directory"),
     ],
@@ -132,4 +132,4 @@ def test_a_file_that_everybody_can_read_is_a_warning(guarded: Guarded) -> None:
     guarded.write(SECOND, 0o644)
     assert eventually(lambda: guarded.status(SECOND) == 200, 60)
     (line,) = guarded.lines("warning", str(guarded.file))
-    assert "everybody on this machine can read the token; chmod 600" in line
+    assert "anyone on this machine can read the token; chmod 600" in line

@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 CA_NAME = "hubgate development CA"
 CA_DAYS = 3650
-# A certificate that begins now is not yet valid for whoever's clock is a little behind.
+# A certificate valid from now is not yet valid for a client whose clock is a little behind.
 _SLACK = timedelta(hours=1)
 
 
@@ -38,7 +38,7 @@ class Pair:
 
 
 def make_authority() -> Pair:
-    """Make a new authority, valid for ten years; it signs servers, no further authorities."""
+    """Make a new authority, valid for ten years; it may sign servers, but not other authorities."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(CA_NAME)
     builder = (
@@ -68,7 +68,7 @@ def make_server(authority: Pair, hosts: Sequence[str], days: int) -> Pair:
 
 
 def general_name(host: str) -> x509.GeneralName:
-    """Return `host` as a certificate names it."""
+    """Return `host` as it appears in a certificate."""
     try:
         return x509.IPAddress(ip_address(host))
     except ValueError:
@@ -76,10 +76,10 @@ def general_name(host: str) -> x509.GeneralName:
 
 
 def signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    """Say whether `authority` has signed `certificate`."""
+    """Return whether `authority` signed `certificate`."""
     try:
         certificate.verify_directly_issued_by(authority)
-    except Exception:  # whatever the library dislikes about a foreign pair, it is no signature
+    except Exception:  # any complaint about a foreign pair means: not signed by it
         return False
     return True
 

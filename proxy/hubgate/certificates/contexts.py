@@ -6,16 +6,16 @@ from hubgate.errors import ConfigError
 from hubgate.model import ClientTLS, ServerTLS
 from hubgate.transport.tls_reading import Context
 
-# TLS 1.2: forward secrecy and authenticated encryption only (RFC 9325, section 4.2). DHE counts
-# only where dhparam is given. TLS 1.3 has a list of its own, sound throughout.
+# TLS 1.2: forward secrecy and authenticated encryption only (RFC 9325, section 4.2). DHE is used
+# only with dhparam. TLS 1.3 has its own list, all of it sound.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:!aNULL:!PSK:!SRP"
 
 
 def server_context(tls: ServerTLS) -> ssl.SSLContext:
-    """Return the context of a listener.
+    """Return the context of a listener. Raises ConfigError.
 
-    A certificate that is requested but not required may be left out by the client; one that is
-    sent must verify, as Python's ssl cannot let an unverified one through. Raises ConfigError.
+    A client may omit a certificate that is requested but not required; one that it sends must
+    verify, as Python's ssl cannot let an unverified one through.
     """
     context = Context(ssl.PROTOCOL_TLS_SERVER)
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
@@ -32,16 +32,16 @@ def server_context(tls: ServerTLS) -> ssl.SSLContext:
 
 
 def renew_pair(context: ssl.SSLContext, tls: ServerTLS) -> None:
-    """Read certificate and key again, for the connections to come.
+    """Reread certificate and key for new connections.
 
-    Raises ConfigError, the context being as before, when they cannot be used.
+    Raises ConfigError, and leaves the context unchanged, if they cannot be used.
     """
     _load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tls.cert, tls.key, tls.passphrase)
     _load_pair(context, tls.cert, tls.key, tls.passphrase)
 
 
 def client_context(tls: ClientTLS) -> ssl.SSLContext:
-    """Return the context towards targets. Raises ConfigError.
+    """Return the context for targets. Raises ConfigError.
 
     A target's certificate must be from `ca`, else from an authority this machine trusts, and
     name the host of the target's URL. (CHP compares with the browser's Host header; a hub with
@@ -71,14 +71,14 @@ def _set_ciphers(context: ssl.SSLContext, ciphers: str) -> None:
         context.set_ciphers(ciphers)
     except ssl.SSLError:
         raise ConfigError(
-            f"the cipher list {ciphers!r} selects none; write OpenSSL names such as"
+            f"the cipher list {ciphers!r} matches no cipher; write OpenSSL names such as"
             " ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256"
         ) from None
 
 
 def _load_pair(context: ssl.SSLContext, cert: str, key: str, passphrase: str | None) -> None:
     try:
-        # A function even for no passphrase: OpenSSL would ask on the terminal.
+        # A function even without a passphrase, else OpenSSL would ask on the terminal.
         context.load_cert_chain(cert, key, lambda: passphrase or "")
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot use certificate {cert} with key {key}: {_why(error)}") from None
@@ -98,7 +98,7 @@ def _load_authorities(context: ssl.SSLContext, ca: str | None, purpose: ssl.Purp
     try:
         context.load_verify_locations(ca)
     except OSError as error:
-        raise ConfigError(f"cannot use authorities {ca}: {_why(error)}") from None
+        raise ConfigError(f"cannot use CA certificates {ca}: {_why(error)}") from None
 
 
 def _why(error: Exception) -> str:

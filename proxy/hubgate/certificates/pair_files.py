@@ -1,4 +1,4 @@
-"""A certificate and its key as two files: read, kept for as long as they will do, written."""
+"""A certificate and its key as two files: reading, writing, and reusing them while valid."""
 
 import os
 from dataclasses import dataclass
@@ -22,44 +22,44 @@ class PairFiles:
 
 
 def read_pair(files: PairFiles) -> Pair | None:
-    """Return the pair in `files`, None if neither is there. Raises ConfigError."""
+    """Return the pair in `files`, None if neither file exists. Raises ConfigError."""
     there = [path for path in (files.cert, files.key) if path.exists()]
     if not there:
         return None
     if len(there) == 1:
-        raise ConfigError(f"{there[0]}: is there without its other half; --force makes both anew")
+        raise ConfigError(f"{there[0]}: exists without its other half; --force makes both again")
     try:
         certificate = x509.load_pem_x509_certificate(files.cert.read_bytes())
         key = serialization.load_pem_private_key(files.key.read_bytes(), None)
     except (ValueError, TypeError):
-        raise ConfigError(f"{files.cert}: cannot be read; --force makes it anew") from None
+        raise ConfigError(f"{files.cert}: cannot be read; --force replaces it") from None
     except OSError as error:
         raise ConfigError(f"{error.filename}: cannot be read: {error.strerror}") from None
     if certificate.public_key() != key.public_key():
-        raise ConfigError(f"{files.key}: is not the key of {files.cert}; --force makes both anew")
+        raise ConfigError(f"{files.key}: is not the key of {files.cert}; --force makes both again")
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise ConfigError(f"{files.key}: is neither an EC nor an RSA key; --force makes it anew")
+        raise ConfigError(f"{files.key}: is neither an EC nor an RSA key; --force replaces it")
     return Pair(certificate, key)
 
 
 def write_pair(files: PairFiles, pair: Pair, force: bool) -> None:
-    """Write both files, in place of what is there only with `force`. Raises ConfigError."""
+    """Write both files; only `force` overwrites existing ones. Raises ConfigError."""
     folder = files.cert.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{folder}: cannot be made a folder: {error.strerror}") from None
+        raise ConfigError(f"{folder}: cannot be created as a folder: {error.strerror}") from None
     try:
         _write_file(files.key, pair.key_pem(), 0o600, force)
         _write_file(files.cert, pair.certificate_pem(), 0o644, force)
     except FileExistsError as error:
-        raise ConfigError(f"{error.filename}: is there already; --force replaces it") from None
+        raise ConfigError(f"{error.filename}: already exists; --force replaces it") from None
     except OSError as error:
         raise ConfigError(f"{error.filename}: cannot be written: {error.strerror}") from None
 
 
 def _write_file(path: Path, data: bytes, mode: int, force: bool) -> None:
-    # Created with its mode, never narrowed later; O_EXCL follows no link someone has put there.
+    # Created with its mode, never narrowed later; O_EXCL does not follow a planted link.
     place = path.with_name(f".{path.name}.{os.getpid()}") if force else path
     descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
@@ -69,9 +69,9 @@ def _write_file(path: Path, data: bytes, mode: int, force: bool) -> None:
 
 
 def existing_authority(files: PairFiles, days: int, force: bool) -> Pair | None:
-    """Return the authority in `files` if it will do for `days` more, None if there is none.
+    """Return the authority in `files` if it is valid for `days` more, None if there is none.
 
-    Raises ConfigError for one that will not; with `force` that is the same as none.
+    Raises ConfigError for an unusable one; with `force`, returns None instead.
     """
     try:
         pair = read_pair(files)
@@ -89,23 +89,23 @@ def existing_server(
 ) -> Pair | None:
     """Return the server's pair in `files` if it is for `hosts`, None if there is none.
 
-    Raises ConfigError for one that `authority` has not signed, or that will not do.
+    Raises ConfigError for one that `authority` did not sign, or that is unusable.
     """
     pair = read_pair(files)
     if pair is None:
         return None
     again = "--force makes a new one"
     if authority is None or not signed_by(pair.certificate, authority.certificate):
-        raise ConfigError(f"{files.cert}: is there, but not from this CA; {again}")
+        raise ConfigError(f"{files.cert}: exists, but is not from this CA; {again}")
     if pair.certificate.not_valid_after_utc <= datetime.now(UTC):
         raise ConfigError(f"{files.cert}: has expired; {again}")
     if missing := [host for host in hosts if general_name(host) not in _names(pair)]:
-        raise ConfigError(f"{files.cert}: is there, but not for {', '.join(missing)}; {again}")
+        raise ConfigError(f"{files.cert}: exists, but is not for {', '.join(missing)}; {again}")
     return pair
 
 
 def validity(pair: Pair) -> str:
-    """Say until when a pair is valid."""
+    """Return until when a pair is valid."""
     return f"valid until {pair.certificate.not_valid_after_utc:%Y-%m-%d}"
 
 
@@ -117,9 +117,9 @@ def _check_authority(pair: Pair, files: PairFiles, days: int) -> None:
     except x509.ExtensionNotFound:
         is_authority = False
     if not is_authority:
-        raise ConfigError(f"{files.cert}: is no certificate authority; {again}")
+        raise ConfigError(f"{files.cert}: is not a certificate authority; {again}")
     if pair.certificate.not_valid_after_utc < datetime.now(UTC) + timedelta(days=days):
-        raise ConfigError(f"{files.cert}: {validity(pair)}, less than --days {days}; {again}")
+        raise ConfigError(f"{files.cert}: {validity(pair)}, short of --days {days}; {again}")
 
 
 def _names(pair: Pair) -> list[x509.GeneralName]:

@@ -1,4 +1,4 @@
-"""Talking to the REST API of a running hubgate, one plain request at a time."""
+"""A client for a running hubgate's REST API: one request per connection."""
 
 import json
 import socket
@@ -18,7 +18,7 @@ TIMEOUT = 30.0  # seconds; a POST waits for every worker
 
 @dataclass(frozen=True)
 class Api:
-    """Where the API is and how to be let in."""
+    """Where the API is, and what to authenticate with."""
 
     url: str
     token: str | None = field(default=None, repr=False)
@@ -29,7 +29,7 @@ class Api:
         found = self._get(key)
         if key is None or key.partition("/")[2]:
             return found
-        # A GET of / is the whole table (of one host, if one is named): the route is in there.
+        # GET / returns the whole table (of one host, if one is named), the route included.
         route = found.get(key)
         if not isinstance(route, dict):
             raise self._refusal(404, key, b"")
@@ -42,11 +42,11 @@ class Api:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise self._stranger("its answer is no JSON object")
+            raise self._stranger("its response is not a JSON object")
         return found
 
     def put(self, key: str, data: dict[str, Any]) -> None:
-        """Add or replace a route; every worker serves it on return."""
+        """Add or replace a route; every worker serves it when this returns."""
         self._call("POST", key, json.dumps(data).encode())
 
     def delete(self, key: str) -> None:
@@ -54,23 +54,23 @@ class Api:
         self._call("DELETE", key, None)
 
     def operate(self, method: str, path: str, timeout: float = TIMEOUT) -> tuple[int, bytes]:
-        """Ask for something else than a route, for `timeout` seconds; return status and body.
+        """Send a request that is not about a route; return its status and body.
 
-        Raises click.ClickException when there is no answer, or 403.
+        Raises click.ClickException for 403, or without a response within `timeout` seconds.
         """
-        status, answer = self._exchange(method, path, None, self._headers(), timeout)
+        status, reply = self._exchange(method, path, None, self._headers(), timeout)
         if status == 403:
-            raise self._refusal(status, None, answer)
-        return status, answer
+            raise self._refusal(status, None, reply)
+        return status, reply
 
     def _call(self, method: str, key: str | None, body: bytes | None) -> bytes:
         headers = self._headers()
         if body is not None:
             headers["Content-Type"] = "application/json"
-        status, answer = self._exchange(method, _path(key), body, headers)
+        status, reply = self._exchange(method, _path(key), body, headers)
         if status not in (200, 201, 204):
-            raise self._refusal(status, key, answer)
-        return answer
+            raise self._refusal(status, key, reply)
+        return reply
 
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json"}
@@ -94,7 +94,7 @@ class Api:
         except ssl.SSLCertVerificationError as error:
             raise click.ClickException(
                 f"{self.url}: its certificate is not trusted ({error.verify_message});"
-                " name its authority with --ca"
+                " give its CA with --ca"
             ) from None
         except (OSError, HTTPException) as error:
             raise self._unreachable(error) from None
@@ -114,29 +114,29 @@ class Api:
         if isinstance(error, TimeoutError):
             return click.ClickException(f"{self.url}: no answer within {TIMEOUT:g} s; try again")
         if isinstance(error, (HTTPException, ssl.SSLError, ConnectionResetError)):
-            return self._stranger("it does not answer as one; http instead of https, or reversed?")
+            return self._stranger("it does not respond like one; http for https, or vice versa?")
         reason = getattr(error, "strerror", None) or str(error)
         return click.ClickException(
             f"{self.url}: no API there ({reason}); start `proxyctl serve`, or give --api-url"
         )
 
     def _stranger(self, what: str) -> click.ClickException:
-        return click.ClickException(f"{self.url}: is no route API: {what} (check --api-url)")
+        return click.ClickException(f"{self.url}: is not a route API: {what} (check --api-url)")
 
     def _refusal(self, status: int, key: str | None, answer: bytes) -> click.ClickException:
         said = " ".join(answer.decode("utf-8", "replace").split())[:300]
         if status == 403:
             way = "another token" if self.token else "a token"
             return click.ClickException(
-                f"{self.url}: wants {way}; set HUBGATE_TOKEN or give --token-file"
+                f"{self.url}: needs {way}; set HUBGATE_TOKEN or give --token-file"
             )
         if status == 404 and key is not None:
-            return click.ClickException(f"{key}: there is no such route; see `proxyctl list`")
+            return click.ClickException(f"{key}: no such route; see `proxyctl list`")
         if status in (400, 409, 413):
             return click.ClickException(f"{key}: {said or f'refused with {status}'}")
         if status >= 500:
-            return click.ClickException(f"{self.url}: failed: {said or status}; its log says more")
-        return self._stranger(f"it answers {status}")
+            return click.ClickException(f"{self.url}: failed: {said or status}; see its log")
+        return self._stranger(f"it returned {status}")
 
 
 class _UnixConnection(HTTPConnection):
@@ -153,7 +153,7 @@ class _UnixConnection(HTTPConnection):
 
 
 def check_api_url(url: str) -> str:
-    """Return `url` if the API can be there. Raises ConfigError."""
+    """Return `url` if it can be the API's. Raises ConfigError."""
     try:
         return check_target(url).rstrip("/")
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""How a command finds the API of a running hubgate, and is let in."""
+"""The options by which a command finds a running hubgate's API and authenticates."""
 
 import functools
 import os
@@ -21,15 +21,17 @@ _OPTIONS = (
         show_default=True,
         help="The API; also https:// and http+unix://%2Fpath.  [HUBGATE_API_URL]",
     ),
-    click.option("--token-file", metavar="FILE", help="Holds the token; else HUBGATE_TOKEN does."),
-    click.option("--ca", metavar="FILE", help="Authority of the API's certificate."),
-    click.option("--cert", metavar="FILE", help="Certificate to show to the API."),
+    click.option(
+        "--token-file", metavar="FILE", help="File with the token (default: HUBGATE_TOKEN)."
+    ),
+    click.option("--ca", metavar="FILE", help="CA that signed the API's certificate."),
+    click.option("--cert", metavar="FILE", help="Client certificate for the API."),
     click.option("--key", metavar="FILE", help="Its private key."),
 )
 
 
 def with_api(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the API's options, and the API they name as its first argument."""
+    """Add the API's options to a command, and pass the API they name as its first argument."""
 
     @functools.wraps(command)
     def connected(

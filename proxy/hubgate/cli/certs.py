@@ -33,7 +33,7 @@ DEFAULT_HOSTS = ("localhost", "127.0.0.1", "::1")
     metavar="HOST",
     multiple=True,
     default=DEFAULT_HOSTS,
-    help="Name or address the server is reached by; may be repeated (localhost, 127.0.0.1, ::1).",
+    help="Name or address of the server; may be repeated (localhost, 127.0.0.1, ::1).",
 )
 @click.option(
     "--days",
@@ -42,12 +42,12 @@ DEFAULT_HOSTS = ("localhost", "127.0.0.1", "::1")
     type=click.IntRange(1, 3650),
     help="How long the server's certificate is valid (365).",
 )
-@click.option("--force", is_flag=True, help="Replace a server certificate that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing server certificate.")
 def certs(folder: Path, hosts: tuple[str, ...], days: int, force: bool) -> None:
-    """Make a development CA and a server certificate that it signs.
+    """Make a development CA and a server certificate signed by it.
 
-    Writes ca.pem, ca-key.pem, hub.pem and hub-key.pem. A valid CA that is there is used again,
-    so a browser that trusts it need not be told twice; nothing is overwritten without --force.
+    Writes ca.pem, ca-key.pem, hub.pem and hub-key.pem. An existing valid CA is reused, so a
+    browser that trusts it still does; nothing is overwritten without --force.
     """
     for host in hosts:
         stated(check_host, host.removeprefix("*."), "--host")
@@ -62,7 +62,7 @@ def certs(folder: Path, hosts: tuple[str, ...], days: int, force: bool) -> None:
     if authority is None:
         authority = make_authority()
         write_pair(authority_files, authority, force)
-        click.echo(f"made {authority_files.cert}, {validity(authority)}; trust it where you browse")
+        click.echo(f"made {authority_files.cert}, {validity(authority)}; trust it in your browser")
     else:
         click.echo(f"kept {authority_files.cert}, {validity(authority)}")
     server = make_server(authority, hosts, days)

@@ -10,7 +10,7 @@ from hubgate.cli.api_client import Api
 from hubgate.cli.api_options import with_api
 from hubgate.errors import ConfigError
 
-# Seconds: for the rehearsal, then for the new release to be there, looking as often as this.
+# Seconds: for the rehearsal, for the new release to take over, and between two polls.
 PREPARATION = 120.0
 UPGRADE_TIMEOUT = 120.0
 INTERVAL = 0.2
@@ -19,16 +19,16 @@ INTERVAL = 0.2
 @click.command()
 @with_api
 def reload(api: Api) -> None:
-    """Have a running hubgate read routes.yaml and its certificates again.
+    """Make a running hubgate reread routes.yaml and its certificates.
 
-    Prints one line for each mistake and exits 1 if there is any: then all stays as it was.
+    Prints one line for each mistake and exits 1 if there is any; then nothing changes.
     """
     status, answer = api.operate("POST", "/api/reload")
     if status == 422:
         raise ConfigError(*answer.decode("utf-8", "replace").splitlines())
     if status == 404:
         raise click.ClickException(
-            f"{api.url}: it runs without files that could be read again; restart it with others"
+            f"{api.url}: it has no files to read again; restart it to change its settings"
         )
     outcome = _parsed(api, status, answer, 200)
     changed, left = outcome.get("changed"), outcome.get("needs_restart")
@@ -40,10 +40,10 @@ def reload(api: Api) -> None:
 @click.command()
 @with_api
 def upgrade(api: Api) -> None:
-    """Have a running hubgate go over to the release that is installed now.
+    """Move a running hubgate to the release that is installed now.
 
-    No request is lost. Tunnels (websockets) stay with the old workers until they close, or
-    timeouts.upgrade has passed. When the new release cannot start, nothing changes: the reason is
+    No request is lost. Tunnels (websockets) stay with the old workers until they close or
+    timeouts.upgrade has passed. If the new release cannot start, nothing changes: the reason is
     printed, and the exit code is 1.
     """
     status, answer = api.operate("POST", "/api/upgrade", PREPARATION)
@@ -53,9 +53,9 @@ def upgrade(api: Api) -> None:
 
 
 def _wait_for_successor(api: Api, generation: int) -> str:
-    """Return the version that serves when the upgrade is complete."""
+    """Wait until the upgrade is complete; return the version that serves then."""
     deadline = time.monotonic() + UPGRADE_TIMEOUT
-    trouble = "its new workers do not start"
+    trouble = "its new workers have not started"
     while time.monotonic() < deadline:
         time.sleep(INTERVAL)
         try:
@@ -66,10 +66,8 @@ def _wait_for_successor(api: Api, generation: int) -> str:
         if now["generation"] > generation and now["state"] == "serving":
             return str(now["version"])
         if now["generation"] == generation and now["state"] == "serving":
-            raise click.ClickException(f"{api.url}: not upgraded; its log says why")
-    raise click.ClickException(
-        f"not complete after {UPGRADE_TIMEOUT:g} s: {trouble}; its log says more"
-    )
+            raise click.ClickException(f"{api.url}: not upgraded; see its log")
+    raise click.ClickException(f"not complete after {UPGRADE_TIMEOUT:g} s: {trouble}; see its log")
 
 
 def _parsed(api: Api, status: int, answer: bytes, expected: int) -> dict[str, Any]:
@@ -79,5 +77,5 @@ def _parsed(api: Api, status: int, answer: bytes, expected: int) -> dict[str, An
         found = None
     if not isinstance(found, dict):
         said = " ".join(answer.decode("utf-8", "replace").split())[:1000]
-        raise click.ClickException(f"{api.url}: {said or f'it answers {status}'}")
+        raise click.ClickException(f"{api.url}: {said or f'it returned {status}'}")
     return found

@@ -1,4 +1,4 @@
-"""How a command ends: one line per mistake on stderr, never a traceback."""
+"""How a command ends: one line for each mistake on stderr, never a traceback."""
 
 import sys
 from collections.abc import Sequence

@@ -31,9 +31,9 @@ _path = click.argument("path", metavar="PATH", callback=_argument(route_key))
 @click.command()
 @_path
 @click.argument("target", metavar="TARGET", callback=_argument(check_target))
-@click.option("--strip-prefix", is_flag=True, help="Cut PATH off what the target sees.")
+@click.option("--strip-prefix", is_flag=True, help="Remove PATH from what the target sees.")
 @click.option("--header", "headers", metavar="NAME:VALUE", multiple=True, help="Header to add.")
-@click.option("--data", metavar="JSON", help="More data to keep with the route: an object.")
+@click.option("--data", metavar="JSON", help="Extra data to keep with the route, an object.")
 @with_api
 def add(
     api: Api, path: str, target: str, strip_prefix: bool, headers: tuple[str, ...], data: str | None
@@ -52,7 +52,7 @@ def add(
 @_path
 @with_api
 def remove(api: Api, path: str) -> None:
-    """Remove the route PATH; requests that are under way finish."""
+    """Remove the route PATH; requests in progress finish."""
     api.delete(path)
     click.echo(f"removed {path}")
 
@@ -61,7 +61,7 @@ def remove(api: Api, path: str) -> None:
 @_as_json
 @with_api
 def list_routes(api: Api, as_json: bool) -> None:
-    """List all routes: a table on a terminal, else path, target and activity with tabs."""
+    """List all routes: a table on a terminal, else tab-separated path, target and activity."""
     routes = api.get()
     if as_json:
         click.echo(json.dumps(routes, indent=2, sort_keys=True))
@@ -88,7 +88,7 @@ def _data(text: str | None) -> dict[str, Any]:
     except ValueError as error:
         raise click.BadParameter(f"is not JSON: {error}", param_hint="--data") from None
     if not isinstance(data, dict):
-        raise click.BadParameter('is no object; write {"key": "value"}', param_hint="--data")
+        raise click.BadParameter('is not an object; write {"key": "value"}', param_hint="--data")
     return data
 
 

@@ -1,4 +1,4 @@
-"""Routes on a terminal, or plain for a pipe."""
+"""Printing routes: a table on a terminal, plain lines in a pipe."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def print_routes(routes: Mapping[str, Any]) -> None:
-    """Print the route table: for people on a terminal, with tabs and no heading in a pipe."""
+    """Print the route table; in a pipe, tab-separated and without a heading."""
     rows = sorted((key, data if isinstance(data, dict) else {}) for key, data in routes.items())
     if not sys.stdout.isatty():
         for key, data in rows:
@@ -22,7 +22,7 @@ def print_routes(routes: Mapping[str, Any]) -> None:
 
 
 def _print_table(rows: list[tuple[str, dict[str, Any]]]) -> None:
-    # Imported late: a tenth of a second that a pipe need not wait.
+    # Imported late: it takes a tenth of a second, and a pipe does not need it.
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -33,7 +33,7 @@ def _print_table(rows: list[tuple[str, dict[str, Any]]]) -> None:
     table.add_column("Active", justify="right", no_wrap=True)
     now = datetime.now(UTC)
     for key, data in rows:
-        # As Text: what looks like markup in a route's name is its name.
+        # As Text: a route's name is never markup, even if it looks like it.
         active = ago(str(data.get("last_activity", "")), now)
         table.add_row(Text(key), Text(str(data.get("target", ""))), active)
     console = Console()
@@ -41,7 +41,7 @@ def _print_table(rows: list[tuple[str, dict[str, Any]]]) -> None:
 
 
 def print_route(data: Mapping[str, Any]) -> None:
-    """Print one route's data, a line for each key."""
+    """Print one route's data, one line per key."""
     for key, value in sorted(data.items()):
         click.echo(f"{key}\t{value if isinstance(value, str) else json.dumps(value)}")
 

@@ -1,4 +1,4 @@
-"""`proxyctl serve` and `proxyctl check`: hubgate on routes.yaml, the environment and flags."""
+"""`proxyctl serve` and `proxyctl check`: run or check routes.yaml, environment and flags."""
 
 import logging
 import os
@@ -51,17 +51,17 @@ _file = click.argument(
 @_file
 @_setting_options
 def serve(file: Path | None, **options: Any) -> int:
-    """Run the proxy on ROUTES.YAML (./routes.yaml if it is there), until it is told to stop.
+    """Run the proxy on ROUTES.YAML (./routes.yaml if it is there), until it is stopped.
 
-    Flags beat the environment (the names in brackets), which beats the file. The file and the
-    token's are read again when they change, and on SIGHUP.
+    Flags beat the environment (the names in brackets), which beats the file. This file and the
+    token file are reread when they change, and on SIGHUP.
 
-    Without TLS the proxy listens on 127.0.0.1 and refuses any address that others can reach,
-    unless --no-ssl says that TLS ends elsewhere; with TLS or --no-ssl it listens on all
-    interfaces. The API's token comes from HUBGATE_TOKEN, CONFIGPROXY_AUTH_TOKEN or a file.
+    Without TLS the proxy listens on 127.0.0.1 and refuses any address that other machines can
+    reach, unless --no-ssl says that TLS terminates elsewhere; with TLS or --no-ssl it listens on
+    all interfaces. The API's token comes from HUBGATE_TOKEN, CONFIGPROXY_AUTH_TOKEN or a file.
     """
     read = _reader(file, options)
-    configure_logging("info")  # until the settings say
+    configure_logging("info")  # until the settings are read
     read_since = time.time()
     settings = read_settings(read)
     configure_logging(settings.log_level)
@@ -81,7 +81,7 @@ def check(file: Path | None, **options: Any) -> None:
     Takes the flags of `serve`. Prints one line for each mistake and exits 1 if there is any.
     """
     settings = _reader(file, options)()
-    # Only built, not opened: whether its server answers now says little about later.
+    # Only built, not opened: whether its server responds now says little about later.
     open_store(settings.store)
     if dates := certificate_dates(tls_sides(settings)):
         raise ConfigError(*dates)

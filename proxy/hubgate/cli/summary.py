@@ -1,4 +1,4 @@
-"""What a running hubgate would do, in a few plain lines."""
+"""What hubgate would do with these settings, in a few lines."""
 
 from collections.abc import Iterator
 

@@ -1,8 +1,8 @@
-"""Every setting, once: where it is given, what it becomes, and when a change of it counts.
+"""Every setting, once: where it is given, what it becomes, and when a change takes effect.
 
-A new setting is added here; `tests/settings/test_catalogue.py` then asks for the rest: its key in
-`routes_yaml.schema` and its field in `values` or `hubgate.model`. Light, because every start
-waits for it.
+A new setting is added here; `tests/settings/test_catalogue.py` then demands the rest: its key in
+`routes_yaml.schema` and its field in `values` or `hubgate.model`. Lightweight, because every
+start waits for it.
 """
 
 from hubgate.settings.setting import Counts, Flag, Kind, Setting, Unwritten
@@ -12,12 +12,12 @@ TEXT, PATH = Kind.TEXT, Kind.PATH
 
 
 def _alike(section: str, owner: str, names: str, counts: Counts = RELOAD) -> tuple[Setting, ...]:
-    """Return settings whose keys in a section and whose fields have the same names."""
+    """Return settings whose keys in a section have the same names as their fields."""
     return tuple(Setting(f"{section}.{name}", f"{owner}.{name}", counts) for name in names.split())
 
 
 def _more_tls(section: str, owner: str, counts: Counts, variable: str) -> tuple[Setting, ...]:
-    """Return what a listener's TLS has beside its certificate and key."""
+    """Return a listener's TLS settings other than its certificate and key."""
     return (
         *_alike(section, owner, "min_version ca ciphers dhparam", counts),
         Setting(
@@ -27,7 +27,7 @@ def _more_tls(section: str, owner: str, counts: Counts, variable: str) -> tuple[
             also=f"{owner}.reject_unauthorized",
         ),
         Setting("", f"{owner}.passphrase", counts, Unwritten(f"{section}.passphrase", (variable,))),
-        # Only CHP's --ssl-protocol knows it.
+        # Only CHP's --ssl-protocol sets it.
         Setting("", f"{owner}.max_version", counts, Unwritten(f"{section}.max_version")),
     )
 
@@ -37,7 +37,7 @@ _LISTEN = (
         "listen.host",
         "listen",
         RESTART,
-        Flag("--host", "HOST", "Address to listen on; '*' is all."),
+        Flag("--host", "HOST", "Address to listen on; '*' for all."),
     ),
     Setting(
         "listen.port",
@@ -68,19 +68,19 @@ _LISTEN = (
         "listen.no_ssl",
         "listen",
         RESTART,
-        Flag("--no-ssl", "", "TLS ends elsewhere.", Kind.SWITCH),
+        Flag("--no-ssl", "", "TLS terminates elsewhere.", Kind.SWITCH),
     ),
     Setting(
         "listen.redirect_port",
         "redirect",
         RESTART,
-        Flag("--redirect-port", "PORT", "HTTP to HTTPS from here.", TEXT, "redirect"),
+        Flag("--redirect-port", "PORT", "Redirect HTTP here to HTTPS.", TEXT, "redirect"),
     ),
     Setting(
         "listen.redirect_to",
         "worker.redirect_to",
         RELOAD,
-        Flag("--redirect-to", "PORT", "Port that redirects name."),
+        Flag("--redirect-to", "PORT", "Port redirects point to."),
     ),
 )
 
@@ -107,7 +107,7 @@ _API = (
         "api.token_file",
         "api_token_file",
         RELOAD,
-        Flag("--token-file", "FILE", "Holds the API's token.", PATH),
+        Flag("--token-file", "FILE", "File with the API's token.", PATH),
     ),
     Setting(
         "",
@@ -136,7 +136,7 @@ _METRICS = (
         "metrics.socket",
         "metrics",
         RESTART,
-        Flag("--metrics-socket", "PATH", "Or a unix socket.", PATH),
+        Flag("--metrics-socket", "PATH", "Unix socket of the metrics.", PATH),
     ),
 )
 
@@ -158,13 +158,13 @@ _PROCESS = (
         "timeouts.drain",
         "worker.timeouts.drain",
         RELOAD,
-        Flag("--drain-timeout", "SECONDS", "Time to finish at the end (10)."),
+        Flag("--drain-timeout", "SECONDS", "Time to finish requests at exit (10)."),
     ),
     Setting(
         "pid_file",
         "pid_file",
         RESTART,
-        Flag("--pid-file", "FILE", "Write the process id there.", PATH),
+        Flag("--pid-file", "FILE", "File for the process id.", PATH),
     ),
     Setting(
         "log_level",
@@ -177,7 +177,7 @@ _PROCESS = (
         "access_log.path",
         "worker.access_log.path",
         RELOAD,
-        Flag("--access-log", "PATH", "Requests; - is stdout.", Kind.OUTPUT),
+        Flag("--access-log", "PATH", "Log of requests; - is stdout.", Kind.OUTPUT),
     ),
     Setting(
         "access_log.format",
@@ -208,7 +208,7 @@ _TRAFFIC = (
         " trusted_peers error_target error_path",
     ),
     Setting("forward.headers", "worker.rules.custom_headers"),
-    # The routes that run were entered by it.
+    # The routes in use were entered under it.
     Setting(
         "forward.host_routing",
         "worker.rules.host_routing",
@@ -229,14 +229,14 @@ SETTINGS: tuple[Setting, ...] = (*_LISTEN, *_API, *_METRICS, *_PROCESS, *_TRAFFI
 FLAGS: dict[Flag, Setting] = {
     setting.given: setting for setting in SETTINGS if isinstance(setting.given, Flag)
 }
-"""What a flag and a variable can give."""
+"""The settings that a flag and a variable can give."""
 
 LISTENERS: dict[str, Flag] = {
     setting.becomes: flag for flag, setting in FLAGS.items() if flag.descriptor
 }
-"""The fields of `Settings` with addresses to listen on, and the flag a person changes each with."""
+"""The fields of `Settings` with addresses to listen on, each with the flag that changes it."""
 
 
 def variables_of(field: str) -> tuple[str, ...]:
-    """Return the variables of the environment that decide a field of `Settings`."""
+    """Return the environment variables that decide a field of `Settings`."""
     return tuple(name for each in SETTINGS if field in each.fields for name in each.variables)

@@ -1,4 +1,4 @@
-"""What differs between two readings of the settings, and what a running hubgate makes of it."""
+"""What differs between two readings of the settings, and which of it a running hubgate adopts."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -11,17 +11,17 @@ from hubgate.settings.values import Settings
 COUNTS: dict[str, Counts] = {
     field: setting.counts for setting in SETTINGS for field in setting.fields
 }
-"""When a change of a field of `Settings` counts."""
+"""When a change of a field of `Settings` takes effect."""
 
 
 def part_of(field: str) -> str:
-    """Return which part of `Settings` a field is in; what workers get has parts of its own."""
+    """Return the part of `Settings` a field is in; `worker` is split into its own parts."""
     owner, _, rest = field.partition(".")
     return f"{owner}.{rest.partition('.')[0]}" if owner == "worker" else owner
 
 
 def _names() -> Iterator[tuple[str, str]]:
-    """Yield each part of `Settings`, and what the keys that decide it have in common."""
+    """Yield each part of `Settings` with the common prefix of the keys that decide it."""
     for part in dict.fromkeys(map(part_of, COUNTS)):
         deciding = [each for each in SETTINGS if part in map(part_of, each.fields)]
         places = [each.place for each in deciding if each.place]
@@ -40,11 +40,11 @@ NAMES: dict[str, str] = dict(_names())
 PINNED: dict[str, str] = {
     field: NAMES[field] for field, counts in COUNTS.items() if counts is Counts.AT_RESTART
 }
-"""Fields of `Settings`, as wholes, that only a restart takes over, and what messages call them."""
+"""Whole fields of `Settings` that only a restart changes, and what messages call them."""
 
 
 def changed(old: Settings, new: Settings) -> Iterator[str]:
-    """Yield what differs, under the names that routes.yaml has for it."""
+    """Yield what differs, by its names in routes.yaml."""
     for field in _changed(old, new, ""):
         part = part_of(field)
         yield NAMES[part] + field.removeprefix(part)
@@ -53,7 +53,7 @@ def changed(old: Settings, new: Settings) -> Iterator[str]:
 def taken_over(running: Settings, fresh: Settings) -> Settings:
     """Return `running` with what a reload takes over from `fresh`.
 
-    An API that has a token is never left without.
+    An API that has a token never loses it.
     """
     taken: Settings = _taken_over(running, fresh, "")
     if fresh.api_token is not None:

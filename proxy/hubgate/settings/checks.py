@@ -1,4 +1,4 @@
-"""What single values have to be, whoever gives them; light, because every start waits for it."""
+"""Checks of single values, wherever they come from. Lightweight: every start waits for it."""
 
 import os
 from collections.abc import Callable
@@ -10,16 +10,16 @@ from hubgate.settings.urls import check_host, hide_password
 
 T = TypeVar("T")
 
-# What has these names in routes.yaml has them as options of CHP, too.
+# The values are the same in routes.yaml and in CHP's options.
 Level = Literal["debug", "info", "warn", "error"]
 LogFormat = Literal["combined", "json"]
 Scheme = Literal["http", "https"]
 
 
 def stated(check: Callable[[Any], T], value: Any, origin: str) -> T:
-    """Return what `check` makes of `value`, which was given as `origin`.
+    """Return `check(value)`; `origin` is where the value was given.
 
-    Raises its ConfigError, `origin` in front.
+    Raises the check's ConfigError with `origin` in front.
     """
     try:
         return check(value)
@@ -28,15 +28,15 @@ def stated(check: Callable[[Any], T], value: Any, origin: str) -> T:
 
 
 def whole_number(value: Any, what: str, low: int, high: int) -> int:
-    """Return `value`, a number or digits, as an int. Raises ConfigError."""
+    """Return `value`, an int or a string of digits, as an int. Raises ConfigError."""
     number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
     if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
-        raise ConfigError(f"{value!r} is no {what}; write a whole number, {low} to {high}")
+        raise ConfigError(f"{value!r} is not a valid {what}; write a whole number, {low} to {high}")
     return number
 
 
 def number_or_less(value: Any) -> float:
-    """Return `value` as a float, -1 for what is no number."""
+    """Return `value` as a float, -1 if it is not a number."""
     try:
         return -1.0 if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
@@ -46,16 +46,18 @@ def number_or_less(value: Any) -> float:
 def check_seconds(value: Any) -> float:
     """Return a positive number of seconds. Raises ConfigError."""
     number = number_or_less(value)
-    # Timers hold nothing longer, and a NaN compares false with everything.
+    # Timers allow nothing longer (a year), and a NaN compares false with everything.
     if not 0 < number <= 31_536_000:
-        raise ConfigError(f"{value!r} is no time; write seconds above 0, such as 75 or 0.5")
+        raise ConfigError(
+            f"{value!r} is not a valid time; write seconds above 0, such as 75 or 0.5"
+        )
     return number
 
 
 def check_listen_host(value: Any) -> str:
     """Return a host to listen on; `*` and "" are all interfaces. Raises ConfigError."""
     if not isinstance(value, str):
-        raise ConfigError(f"{value!r} is no host; write an address such as 127.0.0.1 or '*'")
+        raise ConfigError(f"{value!r} is not a host; write an address such as 127.0.0.1 or '*'")
     host = value.strip().removeprefix("[").removesuffix("]")
     return "" if host in ("", "*") else check_host(host)
 
@@ -70,19 +72,17 @@ def check_store(value: Any) -> str:
     scheme, _, rest = text.partition(":")
     shown = repr(hide_password(text) if text else value)
     if scheme in ("redis", "rediss", "redis+unix"):
-        raise ConfigError(
-            f"{shown}: routes in Redis are not available yet; write {_STORES} instead"
-        )
+        raise ConfigError(f"{shown}: Redis is not supported yet; write {_STORES} instead")
     if scheme == "sqlite" and rest.startswith(("//", ":")):
         raise ConfigError(f"{shown}: the file comes right after sqlite: as in {_SQLITE}")
     if text == "memory:" or (scheme == "sqlite" and rest and "\0" not in rest):
         return text
-    raise ConfigError(f"{shown} is no store; write {_STORES}")
+    raise ConfigError(f"{shown} is not a store; write {_STORES}")
 
 
 def folder_mistake(path: str | Path) -> str | None:
-    """Return why there can be no files in `path`, None if it is a folder."""
-    return None if Path(path).is_dir() else f"{path}: no such folder; make it or name another"
+    """Return why `path` cannot hold files, None if it is a folder."""
+    return None if Path(path).is_dir() else f"{path}: no such folder; create it or give another"
 
 
 def check_workers(value: Any) -> int | str:
@@ -92,11 +92,13 @@ def check_workers(value: Any) -> int | str:
     try:
         return whole_number(value, "number of workers", 1, 256)
     except ConfigError:
-        raise ConfigError(f"{value!r} is no number of workers; write 1 to 256, or auto") from None
+        raise ConfigError(
+            f"{value!r} is not a valid number of workers; write 1 to 256, or auto"
+        ) from None
 
 
 def worker_count(workers: int | str) -> int:
-    """Return how many workers `workers` means; "auto" is one for each core we may use."""
+    """Return how many workers `workers` means; "auto" is one per core we may use."""
     if isinstance(workers, int):
         return workers
     if hasattr(os, "sched_getaffinity"):

@@ -1,4 +1,4 @@
-"""Two of our own listeners on one place: seen here, not as "address in use" later."""
+"""Two of our own listeners on the same address, found here, not later as "address in use"."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from hubgate.settings.values import Settings
 
 
 def clashes(settings: Settings, names: Sequence[str] = tuple(LISTENERS)) -> list[str]:
-    """Return a line for each pair of listeners that cannot both be, called by `names`."""
+    """Return a line for each pair of listeners that clash; `names` is what messages call them."""
     named = [
         (name, address)
         for name, field in zip(names, LISTENERS, strict=True)

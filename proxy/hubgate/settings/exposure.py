@@ -1,4 +1,4 @@
-"""Who could reach us: what may listen beyond this machine, and what must not."""
+"""Who can reach us: what may listen beyond this machine, and what must not."""
 
 import stat
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from hubgate.settings.values import Settings
 
 
 def is_public(address: Address) -> bool:
-    """Say whether anyone beyond this machine can reach `address`; no name is looked up."""
+    """Return whether other machines can reach `address`; names are not looked up."""
     if address.path is not None or address.host.lower() == "localhost":
         return False
     try:
@@ -21,15 +21,15 @@ def is_public(address: Address) -> bool:
 
 
 def check_exposure(settings: Settings, no_ssl: bool) -> None:
-    """Refuse plain HTTP on a public address, and a public API without a guard.
+    """Refuse plain HTTP on a public address, and a public API without authentication.
 
-    `no_ssl` says that TLS ends elsewhere. Raises ConfigError with a line for each.
+    `no_ssl` says that TLS terminates elsewhere. Raises ConfigError with a line for each.
     """
     lines = []
     if settings.worker.tls is None and not no_ssl and (open_to := _public(settings.listen)):
         lines.append(
             f"listen: {open_to} is a public address without TLS; give listen.tls (--tls-cert,"
-            " --tls-key), or --no-ssl if TLS ends elsewhere"
+            " --tls-key), or --no-ssl if TLS terminates elsewhere"
         )
     if not is_guarded(settings) and (open_to := _public(settings.api)):
         lines.append(
@@ -44,10 +44,14 @@ def exposure_warnings(settings: Settings) -> list[str]:
     """Return what is allowed but unwise, one line each."""
     lines = []
     if settings.worker.tls is None and (open_to := _public(settings.listen)):
-        lines.append(f"No TLS on the public address {open_to}; it must end in front of the proxy.")
+        lines.append(
+            f"No TLS on the public address {open_to}; it must terminate in front of the proxy."
+        )
     if not is_guarded(settings):
         open_to = _public(settings.api)
-        who = f" Whoever reaches {open_to} can change the routes; set a token." if open_to else ""
+        who = (
+            f" Anyone who reaches {open_to} can change the routes; set a token." if open_to else ""
+        )
         lines.append(f"REST API is not authenticated.{who}")
     if settings.api_tls is None and settings.api_token and (open_to := _public(settings.api)):
         lines.append(f"The API's token crosses the network unencrypted: no TLS on {open_to}.")
@@ -55,16 +59,16 @@ def exposure_warnings(settings: Settings) -> list[str]:
 
 
 def token_file_warnings(settings: Settings) -> list[str]:
-    """Return a line if everybody on this machine can read the token."""
+    """Return a line if anyone on this machine can read the token."""
     file = settings.api_token_file
-    with suppress(OSError):  # gone since it was read
+    with suppress(OSError):  # removed since it was read
         if file is not None and file.stat().st_mode & stat.S_IROTH:
-            return [f"{file}: everybody on this machine can read the token; chmod 600 {file}"]
+            return [f"{file}: anyone on this machine can read the token; chmod 600 {file}"]
     return []
 
 
 def is_guarded(settings: Settings) -> bool:
-    """Say whether the API asks for a token or for a verified client certificate."""
+    """Return whether the API requires a token or a verified client certificate."""
     tls = settings.api_tls
     return settings.api_token is not None or (
         tls is not None and tls.request_cert and tls.reject_unauthorized

@@ -1,4 +1,4 @@
-"""The files that settings are read from, and those that they name."""
+"""The files that settings are read from, and those that settings name."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ def watched_files(settings: Settings) -> list[Path]:
 
 
 def certificate_files(settings: Settings) -> list[Path]:
-    """Return every file of a certificate, a key or an authority."""
+    """Return every certificate, key and CA file."""
     names = [name for each in tls_sides(settings) for name in (each.cert, each.key, each.ca)]
     return [Path(name) for name in dict.fromkeys(names) if name]
 
 
 def tls_sides(settings: Settings) -> list[ServerTLS | ClientTLS]:
-    """Return all places where hubgate speaks TLS, or would towards an https target."""
+    """Return every side on which hubgate speaks TLS, or would with an https target."""
     sides = (settings.worker.tls, settings.api_tls, settings.worker.client_tls)
     return [side for side in sides if side is not None]

@@ -1,4 +1,4 @@
-"""Flags over the environment over the file: what each may set, and who set what."""
+"""Flags over the environment over the file: merging them, and recording which set what."""
 
 import os
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from hubgate.settings.checks import anchor_store
 from hubgate.settings.setting import Flag, Kind, Place
 
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
-# What a higher layer sets makes the other ways to say it, in lower layers, void.
+# A setting from a higher layer voids its alternatives in lower layers.
 _EXCLUDES: dict[Place, tuple[Place, ...]] = {
     **{
         (section, name): ((section, "socket"),)
@@ -30,7 +30,7 @@ _EXCLUDES: dict[Place, tuple[Place, ...]] = {
 
 @dataclass(frozen=True)
 class Layered:
-    """The merged settings; `origins` names the flag or variable that gave a place its value."""
+    """The merged settings; `origins` maps a place to the flag or variable that set it."""
 
     data: dict[str, Any]
     origins: dict[Place, str] = field(default_factory=dict)
@@ -41,10 +41,10 @@ def merge(data: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[st
 
     Raises ConfigError for a switch in the environment that is neither on nor off.
     """
-    # `routes:` with everything under it commented out is no mistake.
+    # `routes:` with everything under it commented out is not a mistake.
     merged = Layered({key: value for key, value in data.items() if value is not None})
     if (log := merged.data.get("access_log")) is False or isinstance(log, str):
-        # Spelled out, so that a flag can take the place of a part. YAML reads `off` as false.
+        # Spelled out, so that a flag can replace part of it. YAML reads `off` as false.
         merged.data["access_log"] = {"path": log or OFF}
     given = {flag: environ[flag.variable] for flag in FLAGS if environ.get(flag.variable)}
     _lay(merged, {flag: (flag.variable, value) for flag, value in given.items()})
@@ -58,7 +58,7 @@ def _lay(merged: Layered, layer: Mapping[Flag, tuple[str, Any]]) -> None:
         FLAGS[flag].place: _read(flag.kind, origin, value)
         for flag, (origin, value) in layer.items()
     }
-    # All of a layer's exclusions first: a conflict inside one layer is to be seen.
+    # All of a layer's exclusions first, so that a conflict within one layer is reported.
     for place, value in values.items():
         if value is not False:
             for excluded in _EXCLUDES.get(place, ()):
@@ -74,7 +74,7 @@ def _read(kind: Kind, origin: str, value: Any) -> Any:
             raise ConfigError(f"{origin}: {value!r} is neither on nor off; write 1 or 0")
         return value.lower() in _YES
     if kind is Kind.PATH:
-        # A file's own paths are relative to the file; these are relative to who typed them.
+        # A file's own paths are relative to the file; these are relative to the working directory.
         return os.path.abspath(value)
     if kind is Kind.OUTPUT:
         return anchor_log(value, os.getcwd())
@@ -88,7 +88,7 @@ def _put(data: dict[str, Any], place: Place, value: Any) -> None:
         section[name] = dict(inner) if isinstance(inner := section.get(name, {}), dict) else inner
         section = section[name]
         if not isinstance(section, dict):
-            return  # The file's mistake; it is reported as such.
+            return  # The file's mistake, reported later.
     section[place[-1]] = value
 
 

@@ -29,7 +29,7 @@ from hubgate.settings.values import Settings
 def load(path: Path | None, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     """Read the file at `path` (None: no file) under the environment and `flags`.
 
-    `flags` is what stood on the command line: {"--port": "8000"}. May be called again for a
+    `flags` is what was given on the command line: {"--port": "8000"}. May be called again for a
     reload. Raises ConfigError with a line for each mistake.
     """
     document = read_document(path) if path else Document()
@@ -49,7 +49,7 @@ def _checked(layered: Layered, source: Source) -> File:
         return File.model_validate(layered.data)
     except ValidationError as error:
         lines = describe(error, source)
-    # Keys are looked at too: whoever mends a file wants to hear everything at once.
+    # Keys are checked too, so that one run reports every mistake in the file.
     routes = layered.data.get("routes")
     keys = [key for key in routes if isinstance(key, str)] if isinstance(routes, dict) else []
     raise ConfigError(*lines, *_route_keys(keys, False, source)[1])
@@ -65,7 +65,7 @@ def _routes(file: File, source: Source) -> tuple[Route, ...]:
 def _route_keys(
     texts: Iterable[str], host_routing: bool, source: Source
 ) -> tuple[dict[str, str], list[str]]:
-    """Return ({key: what the file calls it}, mistakes)."""
+    """Return ({key: its text in the file}, mistakes)."""
     keys: dict[str, str] = {}
     lines = []
     for text in texts:
@@ -76,7 +76,7 @@ def _route_keys(
             lines.append(f"{where}: {error}")
             continue
         if host_routing and not key.startswith("/"):
-            # With CHP's host routing the host is the first segment of the path.
+            # With CHP's host routing, the host is the first path segment.
             key = "/" + key.rstrip("/")
         if key in keys:
             lines.append(f"{where}: is the same route as {keys[key]!r}; keep one")

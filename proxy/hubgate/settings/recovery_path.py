@@ -1,4 +1,4 @@
-"""Which file keeps the API's routes for the case that the proxy is killed."""
+"""Which file keeps the API's routes in case the proxy is killed."""
 
 import hashlib
 import hmac
@@ -16,9 +16,9 @@ def recovery_path(
 ) -> Path | None:
     """Return the file that belongs to `token` and the API's addresses, None if there is none.
 
-    It stands in `$XDG_STATE_HOME/hubgate`, else `~/.local/state/hubgate`. Only who knows the
-    token finds its name, and the name does not tell the token. Without a token everybody would
-    have the same file, and with a port that the kernel chooses no successor could have it.
+    It is in `$XDG_STATE_HOME/hubgate`, else `~/.local/state/hubgate`. Its name can be found only
+    with the token, and does not reveal it. Without a token everyone would share one file; with a
+    port that the kernel chooses, no successor could find it.
     """
     home = _state_home(environ)
     if not token or home is None or any(not each.path and not each.port for each in api):
@@ -29,7 +29,7 @@ def recovery_path(
 
 
 def _state_home(environ: Mapping[str, str]) -> Path | None:
-    # The XDG Base Directory Specification: a relative path is to be ignored.
+    # The XDG Base Directory Specification: a relative path must be ignored.
     given = environ.get("XDG_STATE_HOME", "")
     if os.path.isabs(given):
         return Path(given)

@@ -1,14 +1,14 @@
-"""What can be said about one setting; light, because every start waits for it."""
+"""The description of one setting. Lightweight: every start waits for it."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 Place = tuple[str | int, ...]
-"""Where a value stands in routes.yaml: ("listen", "tls", "cert")."""
+"""Where a value is in routes.yaml: ("listen", "tls", "cert")."""
 
 
 class Kind(Enum):
-    """How the text of a flag or a variable is read."""
+    """How the text of a flag or variable is read."""
 
     TEXT = "text"
     PATH = "path"
@@ -18,7 +18,7 @@ class Kind(Enum):
 
 
 class Counts(Enum):
-    """What a running hubgate needs at least to go by a setting that has changed."""
+    """The least that makes a running hubgate adopt a changed setting."""
 
     AT_RELOAD = "a reload takes it over"
     AT_UPGRADE = "an upgrade takes it over, or a restart"
@@ -28,7 +28,7 @@ class Counts(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A flag of `proxyctl serve`, and with it a variable of the environment.
+    """A flag of `proxyctl serve`, with its environment variable.
 
     `descriptor` is what a systemd unit may call a socket for this port (FileDescriptorName=).
     """
@@ -41,15 +41,15 @@ class Flag:
 
     @property
     def variable(self) -> str:
-        """The environment's name: `--api-port` is HUBGATE_API_PORT."""
+        """The environment variable: HUBGATE_API_PORT for `--api-port`."""
         return "HUBGATE_" + self.name[2:].upper().replace("-", "_")
 
 
 @dataclass(frozen=True, slots=True)
 class Unwritten:
-    """What no file says: its `name` in messages, and the `variables` it comes from, if any.
+    """A setting that is not in any file: its `name` in messages, and its `variables`, if any.
 
-    Of the variables the first that is set counts.
+    Of the variables, the first that is set counts.
     """
 
     name: str
@@ -61,8 +61,8 @@ class Setting:
     """One setting.
 
     `key` is its place in routes.yaml, with dots: "listen.tls.cert"; "" for none. `becomes` is the
-    field of `Settings` that it decides, alone or with others, likewise: "worker.tls.cert"; `also`
-    is another. `given` says how else it is given.
+    field of `Settings` that it decides, alone or with others, also with dots: "worker.tls.cert";
+    `also` is another. `given` is the other way to give it.
     """
 
     key: str
@@ -73,7 +73,7 @@ class Setting:
 
     @property
     def place(self) -> Place:
-        """Where it stands in routes.yaml."""
+        """Where it is in routes.yaml."""
         return tuple(self.key.split(".")) if self.key else ()
 
     @property
@@ -83,7 +83,7 @@ class Setting:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The variables of the environment that give it."""
+        """The environment variables that give it."""
         if isinstance(self.given, Flag):
             return (self.given.variable,)
         return self.given.variables if self.given else ()

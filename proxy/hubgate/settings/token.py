@@ -1,4 +1,4 @@
-"""The API's token, from the environment or a file; it stands in no message."""
+"""The API's token, from the environment or a file; no message contains it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,20 +27,20 @@ def token_from_file(path: str) -> str:
     try:
         text = Path(path).read_text(encoding="ascii").strip()
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; write the token there") from None
+        raise ConfigError(f"{path}: no such file; put the token there") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: the token has characters beyond ASCII") from None
+        raise ConfigError(f"{path}: the token has non-ASCII characters") from None
     if not text:
         raise ConfigError(
-            f"{path}: is empty; write the token there, such as `openssl rand -hex 32`"
+            f"{path}: is empty; put the token there, such as one from `openssl rand -hex 32`"
         )
     return _checked(text, path)
 
 
 def _checked(token: str, where: str) -> str:
-    # It goes into `Authorization: token SECRET`: one word of visible ASCII.
+    # It is sent as `Authorization: token SECRET`: one word of visible ASCII.
     if not all("!" <= char <= "~" for char in token):
         raise ConfigError(f"{where}: the token must be one word of plain ASCII, without spaces")
     return token

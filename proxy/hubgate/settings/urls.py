@@ -1,6 +1,6 @@
-"""What a person writes as a target, a route's key or a header: checked, with what would be right.
+"""Checks of targets, route keys and headers, as a person writes them.
 
-Everything here raises ConfigError with the reason alone; the caller knows where it stood.
+Everything here raises ConfigError with the reason and what would be right; the caller adds where.
 """
 
 import re
@@ -14,7 +14,7 @@ _SCHEMES = ("http", "https", *_UNIX_SCHEMES)
 _HOST_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL_OR_SPACE = re.compile(r"[\x00-\x20\x7f]")
-# RFC 9110, section 5.6.2: what a header's name may consist of.
+# RFC 9110, section 5.6.2: the characters of a header name.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 # sun_path of struct sockaddr_un holds 108 bytes on Linux and 104 on macOS, a final NUL included.
@@ -22,21 +22,21 @@ _UNIX_PATH_BYTES = 103
 
 
 def hide_password(url: str) -> str:
-    """Return `url` without what stands in front of an @, a password more often than not."""
+    """Return `url` without what precedes an @, which is usually a password."""
     return re.sub(r"^(\w[\w+.-]*://)?.*@", r"\1...@", url)
 
 
 def check_target(url: str) -> str:
-    """Return `url` if a route can go there: http, https or a unix socket."""
+    """Return `url` if it can be a route's target: http, https or a unix socket."""
     shown = repr(hide_password(url))
     if "@" in url.rpartition("://")[2].partition("/")[0]:
-        raise ConfigError(f"{shown} has a user or password; a target goes without user:password@")
+        raise ConfigError(f"{shown} has a user or password; drop user:password@")
     if _CONTROL_OR_SPACE.search(url):
         raise ConfigError(f"{shown} contains a space or a control character; write %20 for a space")
     if "://" not in url:
         raise ConfigError(f"{shown} has no scheme; write http://{url.lstrip('/') or 'HOST:PORT'}")
     if "#" in url:
-        raise ConfigError(f"{shown} has a fragment; a target ends with its path or query")
+        raise ConfigError(f"{shown} has a fragment; drop the # and what follows it")
     try:
         parts = urlsplit(url)
         _check_parts(parts, parts.port)
@@ -62,7 +62,7 @@ def _check_parts(parts: SplitResult, port: int | None) -> None:
 def _check_scheme(parts: SplitResult) -> None:
     if parts.scheme in ("ws", "wss"):
         right = "https" if parts.scheme == "wss" else "http"
-        raise ConfigError(f"is a websocket URL; write {right}://, websockets go there too")
+        raise ConfigError(f"is a websocket URL; write {right}://, it serves websockets too")
     if parts.scheme not in _SCHEMES:
         raise ConfigError(f"has scheme {parts.scheme!r}; write http://, https:// or http+unix://")
 
@@ -80,7 +80,7 @@ def _check_socket_authority(netloc: str) -> None:
     path = _decode(netloc)
     if not path.startswith("/"):
         raise ConfigError(
-            "names no socket; write its absolute path, each slash as %2F:"
+            "does not name a socket; write its absolute path, each slash as %2F:"
             " http+unix://%2Frun%2Fapp.sock"
         )
     check_socket_path(path)
@@ -102,23 +102,23 @@ def check_socket_path(path: str) -> str:
         raise ConfigError(f"{path!r} cannot name a unix socket; write a path such as /run/hub.sock")
     if (length := len(path.encode())) > _UNIX_PATH_BYTES:
         raise ConfigError(
-            f"{path!r} is {length} bytes long; a unix socket's path has at most {_UNIX_PATH_BYTES}"
+            f"{path!r} is {length} bytes long; a socket path has at most {_UNIX_PATH_BYTES}"
         )
     return path
 
 
 def check_host(host: str) -> str:
-    """Return `host`, a name or an address without brackets, as it is."""
+    """Return `host` unchanged if it is a name or an address without brackets."""
     try:
         ip_address(host)
     except ValueError:
         labels = host.removesuffix(".").split(".")
         if not all(_HOST_LABEL.fullmatch(label) for label in labels) or len(host) > 253:
             raise ConfigError(
-                f"{host!r} is no host; write a name such as hub.example.org or an address"
+                f"{host!r} is not a host; write a name such as hub.example.org or an address"
             ) from None
         if labels[-1].isdigit():
-            reason = f"{host!r} is no IPv4 address; write four numbers, each 0 to 255"
+            reason = f"{host!r} is not an IPv4 address; write four numbers, each 0 to 255"
             raise ConfigError(reason) from None
     return host
 
@@ -126,11 +126,11 @@ def check_host(host: str) -> str:
 def route_key(text: str) -> str:
     """Return the key of the route that `text`, `/path` or `host/path`, names.
 
-    Percent-decoded, the host in lower case, without a trailing slash (`/` itself apart).
+    Percent-decoded, the host in lower case, without a trailing slash (except `/` itself).
     """
     for mark in "?#":
         if mark in text:
-            raise ConfigError(f"{text!r} has a {mark!r}; routes are chosen by host and path alone")
+            raise ConfigError(f"{text!r} has a {mark!r}; routes match on host and path alone")
     host, slash, path = text.partition("/")
     if host and not slash:
         raise ConfigError(f"{text!r} has no path; write /{text} for a path, {text}/ for a host")
@@ -139,12 +139,14 @@ def route_key(text: str) -> str:
 
 def _route_host(text: str, host: str) -> str:
     if "://" in text:
-        raise ConfigError(f"{text!r} is a URL; write the path /user/alice or hub.example.org/")
+        raise ConfigError(
+            f"{text!r} is a URL; write a path such as /user/alice or hub.example.org/"
+        )
     host = host.lower().removesuffix(".")
     if host.startswith("[") and host.endswith("]"):
         return f"[{_ipv6(text, host[1:-1])}]"
     if re.search(r":\d*$", host):
-        raise ConfigError(f"{text!r}: a route's host goes without a port")
+        raise ConfigError(f"{text!r}: a route's host cannot have a port")
     try:
         check_host(host)
     except ConfigError as error:
@@ -167,7 +169,7 @@ def _route_path(text: str, path: str) -> str:
         raise ConfigError(f"{text!r} has a bare %; write %25 for a percent sign")
     decoded = _decode(path)
     if any(segment in (".", "..") for segment in decoded.split("/")):
-        raise ConfigError(f"{text!r} has a . or .. in its path; write the path they lead to")
+        raise ConfigError(f"{text!r} has a . or .. in its path; write the path it resolves to")
     if re.search(r"[\x00-\x1f\x7f]", decoded):
         raise ConfigError(f"{text!r} contains a control character")
     return "/" + decoded.strip("/")
@@ -181,9 +183,9 @@ def _decode(text: str) -> str:
 
 
 def check_header(name: str, value: str) -> tuple[str, str]:
-    """Return the header as a pair; the value without surrounding white space."""
+    """Return the header as a pair, with white space around the value removed."""
     if not _TOKEN.fullmatch(name):
-        raise ConfigError(f"{name!r} is no header name; write letters, digits and dashes")
+        raise ConfigError(f"{name!r} is not a header name; write letters, digits and dashes")
     if name.lower() in _OURS:
         raise ConfigError(f"{name!r} is set by the proxy itself; drop it")
     value = value.strip()
@@ -192,7 +194,7 @@ def check_header(name: str, value: str) -> tuple[str, str]:
     return name, value
 
 
-# Framing and hop-by-hop headers: one of these added to a request changes where it ends.
+# Framing and hop-by-hop headers: adding one to a request changes where it ends.
 _OURS = frozenset(
     ("connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")
 )

@@ -1,4 +1,4 @@
-"""What the supervisor runs on: every setting resolved and checked, from whatever source."""
+"""What the supervisor runs on: every setting resolved and checked, whatever its source."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,12 +8,12 @@ from hubgate.model import Address, Route, ServerTLS, WorkerConfig
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All of a running hubgate. Built by `hubgate.settings.load` or the drop-in command.
+    """All settings of a running hubgate. Built by `hubgate.settings.load` or the drop-in command.
 
     `api_token_file` is where the token was read from, None if it came from the environment.
-    `file_routes` stand in routes.yaml and cannot be changed through the API;
-    `initial_routes` are ordinary API routes that are there from the start (--default-target).
-    `recovery_file` keeps the routes of the store memory: for a successor, should we be killed.
+    `file_routes` are those of routes.yaml and cannot be changed through the API;
+    `initial_routes` are ordinary API routes that exist from the start (--default-target).
+    `recovery_file` keeps the routes of the memory: store for a successor if we are killed.
     """
 
     listen: tuple[Address, ...] = (Address("127.0.0.1", 8000),)

@@ -29,13 +29,13 @@ def test_nothing_is_no_settings(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("a: 1\nb: 2\na: 3\n", "f, line 3: a: is there twice, first on line 1; keep one"),
+        ("a: 1\nb: 2\na: 3\n", "f, line 3: a: appears twice, first on line 1; keep one"),
         (
             "routes:\n  /a: x\n  /a: y\n",
-            "f, line 3: routes./a: is there twice, first on line 2; keep one",
+            "f, line 3: routes./a: appears twice, first on line 2; keep one",
         ),
-        ("- a\n", "f: holds no settings; write keys such as listen: and routes:"),
-        ("just text", "f: holds no settings; write keys such as listen: and routes:"),
+        ("- a\n", "f: contains no settings; write keys such as listen: and routes:"),
+        ("just text", "f: contains no settings; write keys such as listen: and routes:"),
         (
             "a: 1\n\tb: 2\n",
             "f, line 2: found character '\\t' that cannot start any token; indent with spaces",
@@ -76,7 +76,7 @@ def test_deep_nesting_is_a_mistake_and_no_crash() -> None:
 
 
 def test_unreadable_files_are_explained(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none.yaml: no such file; write it, or name another"):
+    with pytest.raises(ConfigError, match=r"none.yaml: no such file; create it or give another"):
         read_document(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match=r"cannot be read: Is a directory"):
         read_document(tmp_path)

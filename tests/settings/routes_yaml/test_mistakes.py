@@ -17,15 +17,18 @@ from tests.settings.reading import Read, lines_of
             "limits: {zzz: 1}",
             "line 1: limits.zzz: unknown key; the keys here are request_line, head, headers,",
         ),
-        ("\nlisten:\n  port: x", "line 3: listen.port: 'x' is no port; write a whole number,"),
-        ("listen: {port: 70000}", "line 1: listen.port: 70000 is no port;"),
-        ("listen: {port: yes}", "line 1: listen.port: True is no port;"),
+        (
+            "\nlisten:\n  port: x",
+            "line 3: listen.port: 'x' is not a valid port; write a whole number,",
+        ),
+        ("listen: {port: 70000}", "line 1: listen.port: 70000 is not a valid port;"),
+        ("listen: {port: yes}", "line 1: listen.port: True is not a valid port;"),
         ("listen: 8000", "line 1: listen: is a single value, not a mapping; write {port: 8000}"),
-        ("listen: {host: 300.1.1.1}", "line 1: listen.host: '300.1.1.1' is no IPv4 address;"),
-        ("listen: {host: 7}", "line 1: listen.host: 7 is no host; write one address or a list"),
+        ("listen: {host: 300.1.1.1}", "line 1: listen.host: '300.1.1.1' is not an IPv4 address;"),
+        ("listen: {host: 7}", "line 1: listen.host: 7 is not a host; write one address or a list"),
         (
             "listen: {socket: a.sock, port: 1}",
-            "line 1: listen: has a socket beside a host or port; keep one of the two",
+            "line 1: listen: has both a socket and a host or port; keep one",
         ),
         (
             "listen: {redirect_port: 80}",
@@ -33,7 +36,7 @@ from tests.settings.reading import Read, lines_of
         ),
         (
             "listen: {no_ssl: true, tls: {cert: a, key: b}}",
-            "line 1: listen: has tls beside no_ssl; keep one of the two",
+            "line 1: listen: has both tls and no_ssl; keep one",
         ),
         (
             "listen: {tls: {cert: a}}",
@@ -42,31 +45,34 @@ from tests.settings.reading import Read, lines_of
         ),
         (
             "listen: {tls: {cert: a, key: b, client_certificates: maybe}}",
-            "line 1: listen.tls.client_certificates: 'maybe' is none of its values;"
+            "line 1: listen.tls.client_certificates: 'maybe' is not a valid value;"
             " write 'ignore', 'request' or 'require'",
         ),
         (
             "listen: {tls: {cert: a, key: b, client_certificates: require}}",
-            "line 1: listen.tls: client_certificates needs ca; name the file with the authorities",
+            "line 1: listen.tls: client_certificates needs ca; give a file of CA certificates",
         ),
         (
             "listen: {tls: {cert: a, key: b, min_version: '1.1'}}",
-            "line 1: listen.tls.min_version: '1.1' is none of its values; write '1.2' or '1.3'",
+            "line 1: listen.tls.min_version: '1.1' is not a valid value; write '1.2' or '1.3'",
         ),
         (
             "listen: {tls: {cert: a.pem, key: b.pem}}",
-            "line 1: listen.tls.cert: a.pem: no such file; `proxyctl certs` makes some to try with",
+            "line 1: listen.tls.cert: a.pem: no such file; `proxyctl certs` makes some for testing",
         ),
         ("metrics: {host: 127.0.0.1}", "line 1: metrics: has no port and no socket;"),
-        ("workers: many", "line 1: workers: 'many' is no number of workers; write 1 to 256, or"),
-        ("workers: 0", "line 1: workers: 0 is no number of workers;"),
+        (
+            "workers: many",
+            "line 1: workers: 'many' is not a valid number of workers; write 1 to 256, or",
+        ),
+        ("workers: 0", "line 1: workers: 0 is not a valid number of workers;"),
         (
             "store: mysql://x",
-            "line 1: store: 'mysql://x' is no store; write memory: or sqlite:state/routes.db",
+            "line 1: store: 'mysql://x' is not a store; write memory: or sqlite:state/routes.db",
         ),
         (
             "store: 'redis://:secret@h:6379/0'",
-            "line 1: store: 'redis://...@h:6379/0': routes in Redis are not available yet;"
+            "line 1: store: 'redis://...@h:6379/0': Redis is not supported yet;"
             " write memory: or sqlite:state/routes.db instead",
         ),
         (
@@ -75,36 +81,54 @@ from tests.settings.reading import Read, lines_of
             " as in sqlite:state/routes.db",
         ),
         ("store: 'sqlite::memory:'", "line 1: store: 'sqlite::memory:': the file comes right"),
-        ("store: 'sqlite:'", "line 1: store: 'sqlite:' is no store; write memory: or sqlite:sta"),
-        ('store: "sqlite:a\\0b"', "line 1: store: 'sqlite:a\\x00b' is no store; write memory: or"),
+        (
+            "store: 'sqlite:'",
+            "line 1: store: 'sqlite:' is not a store; write memory: or sqlite:sta",
+        ),
+        (
+            'store: "sqlite:a\\0b"',
+            "line 1: store: 'sqlite:a\\x00b' is not a store; write memory: or",
+        ),
         (
             "log_level: loud",
-            "line 1: log_level: 'loud' is none of its values;"
+            "line 1: log_level: 'loud' is not a valid value;"
             " write 'debug', 'info', 'warn' or 'error'",
         ),
-        ("pid_file: 7", "line 1: pid_file: 7 is no text; write some, in quotes if need be"),
-        ("timeouts: {drain: 0}", "line 1: timeouts.drain: 0 is no time; write seconds above 0,"),
-        ("timeouts: {drain: .nan}", "line 1: timeouts.drain: nan is no time;"),
-        ("timeouts: {drain: .inf}", "line 1: timeouts.drain: inf is no time;"),
-        ("timeouts: {drain: true}", "line 1: timeouts.drain: True is no time;"),
-        ("timeouts: {ready: -1}", "line 1: timeouts.ready: -1 is no time;"),
-        ("limits: {connections: 0}", "line 1: limits.connections: 0 is no count; write a whole"),
-        ("limits: {head: 1}", "line 1: limits.head: 1 is no size in bytes; write a whole number,"),
+        ("pid_file: 7", "line 1: pid_file: 7 is not text; write some, in quotes if needed"),
+        (
+            "timeouts: {drain: 0}",
+            "line 1: timeouts.drain: 0 is not a valid time; write seconds above 0,",
+        ),
+        ("timeouts: {drain: .nan}", "line 1: timeouts.drain: nan is not a valid time;"),
+        ("timeouts: {drain: .inf}", "line 1: timeouts.drain: inf is not a valid time;"),
+        ("timeouts: {drain: true}", "line 1: timeouts.drain: True is not a valid time;"),
+        ("timeouts: {ready: -1}", "line 1: timeouts.ready: -1 is not a valid time;"),
+        (
+            "limits: {connections: 0}",
+            "line 1: limits.connections: 0 is not a valid count; write a whole",
+        ),
+        (
+            "limits: {head: 1}",
+            "line 1: limits.head: 1 is not a valid size in bytes; write a whole number,",
+        ),
         (
             "forward: {x_forward: maybe}",
             "line 1: forward.x_forward: 'maybe' is neither true nor false; write one of them",
         ),
         (
             "forward: {protocol_rewrite: gopher}",
-            "line 1: forward.protocol_rewrite: 'gopher' is none of its values;"
+            "line 1: forward.protocol_rewrite: 'gopher' is not a valid value;"
             " write 'http' or 'https'",
         ),
         (
             "forward: {headers: x}",
-            "line 1: forward.headers: is no mapping of headers; write {X-Team: physics}",
+            "line 1: forward.headers: is not a mapping of headers; write {X-Team: physics}",
         ),
-        ("forward: {headers: {X: [1]}}", "line 1: forward.headers: 'X' holds no text; put it in"),
-        ("forward: {headers: {a b: c}}", "line 1: forward.headers: 'a b' is no header name;"),
+        (
+            "forward: {headers: {X: [1]}}",
+            "line 1: forward.headers: the value of 'X' is not text; put",
+        ),
+        ("forward: {headers: {a b: c}}", "line 1: forward.headers: 'a b' is not a header name;"),
         (
             "forward: {trusted_peers: 10.0.0.0/8}",
             "line 1: forward.trusted_peers: '10.0.0.0/8': write a list of networks such as",
@@ -115,19 +139,19 @@ from tests.settings.reading import Read, lines_of
         ),
         (
             "forward: {trusted_peers: [me]}",
-            "line 1: forward.trusted_peers: 'me' is no network; write a network such as",
+            "line 1: forward.trusted_peers: 'me' is not a network; write a network such as",
         ),
         (
             "forward: {error_target: 'http://a', error_path: e}",
-            "line 1: forward: has error_target beside error_path; keep one of the two",
+            "line 1: forward: has both error_target and error_path; keep one",
         ),
         (
             "forward: {error_path: none}",
-            "line 1: forward.error_path: none: no such folder; make it or name another",
+            "line 1: forward.error_path: none: no such folder; create it or give another",
         ),
         (
             "upstream: {tls: {cert: a}}",
-            "line 1: upstream.tls: has one of cert and key; write both or neither",
+            "line 1: upstream.tls: has only one of cert and key; write both or neither",
         ),
         (
             "upstream: {tls: {ca: none.pem}}",
@@ -149,7 +173,7 @@ from tests.settings.reading import Read, lines_of
         ("routes: {/a: [x]}", "line 1: routes./a: is a list, not a mapping; write http://127.0.0"),
         ("routes: {/a: }", "line 1: routes./a: is empty, not a mapping; write http://127.0.0.1"),
         ("routes: [/a]", "line 1: routes: is a list, not a mapping; write {listen:"),
-        ("routes: {7: 'http://a'}", "line 1: routes.7: 7 is no text; put the key in quotes"),
+        ("routes: {7: 'http://a'}", "line 1: routes.7: 7 is not text; put the key in quotes"),
         ("routes: {a/b: 'http://a'}", "line 1: routes.a/b: 'a/b' does not start with a slash;"),
         (
             "routes:\n  /a%20b: http://a\n  /a b/: http://b",
@@ -159,7 +183,7 @@ from tests.settings.reading import Read, lines_of
             "routes: {/a: {target: 'http://a', headers: {Connection: close}}}",
             "line 1: routes./a.headers: 'Connection' is set by the proxy itself; drop it",
         ),
-        ("listen: {port: 1, port: 2}", "line 1: listen.port: is there twice, first on line 1;"),
+        ("listen: {port: 1, port: 2}", "line 1: listen.port: appears twice, first on line 1;"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line(
@@ -173,23 +197,38 @@ def test_a_mistake_in_the_file_is_one_line(
 @pytest.mark.parametrize(
     ("text", "environ", "flags", "line"),
     [
-        ("", {}, {"port": "x"}, "--port: 'x' is no port; write a whole number, 0 to 65535"),
-        ("", {"HUBGATE_PORT": "x"}, {}, "HUBGATE_PORT: 'x' is no port; write a whole number,"),
+        (
+            "",
+            {},
+            {"port": "x"},
+            "--port: 'x' is not a valid port; write a whole number, 0 to 65535",
+        ),
+        (
+            "",
+            {"HUBGATE_PORT": "x"},
+            {},
+            "HUBGATE_PORT: 'x' is not a valid port; write a whole number,",
+        ),
         ("", {"HUBGATE_NO_SSL": "2"}, {}, "HUBGATE_NO_SSL: '2' is neither on nor off; write 1"),
-        ("", {}, {"socket": "s", "port": "1"}, "--port, --socket: has a socket beside a host"),
-        ("", {}, {"store": "x"}, "--store: 'x' is no store;"),
-        ("", {"HUBGATE_STORE": "redi://:pw@h"}, {}, "HUBGATE_STORE: 'redi://...@h' is no store;"),
+        ("", {}, {"socket": "s", "port": "1"}, "--port, --socket: has both a socket and a host"),
+        ("", {}, {"store": "x"}, "--store: 'x' is not a store;"),
+        (
+            "",
+            {"HUBGATE_STORE": "redi://:pw@h"},
+            {},
+            "HUBGATE_STORE: 'redi://...@h' is not a store;",
+        ),
         ("listen: 3", {}, {"port": "1"}, "routes.yaml, line 1: listen: is a single value, not a"),
         ("", {}, {"tls_cert": "/x"}, "listen.tls.key: is missing;"),
         ("", {}, {"tls_cert": "/x", "tls_key": "/y"}, "--tls-cert: /x: no such file;"),
-        ("", {}, {"token_file": "/x/t"}, "--token-file: /x/t: no such file; write the token there"),
+        ("", {}, {"token_file": "/x/t"}, "--token-file: /x/t: no such file; put the token there"),
         ("", {"HUBGATE_TOKEN": "a b"}, {}, "HUBGATE_TOKEN: the token must be one word of plain"),
         (
             "",
             {},
             {"host": "0.0.0.0"},
             "listen: 0.0.0.0:8000 is a public address without TLS; give listen.tls (--tls-cert,"
-            " --tls-key), or --no-ssl if TLS ends elsewhere",
+            " --tls-key), or --no-ssl if TLS terminates elsewhere",
         ),
         (
             "",

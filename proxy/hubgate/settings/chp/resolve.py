@@ -29,12 +29,12 @@ from hubgate.settings.urls import check_header, check_socket_path, check_target
 
 Options = Mapping[str, Any]
 
-# The hub sets CHP's for its proxy; ours may be there for somebody else.
+# The hub sets CHP's variable for its proxy; ours may be set for another program.
 _TOKENS = tuple(reversed(variables_of("api_token")))
 
 
 def build(options: Options, environ: Mapping[str, str]) -> Settings:
-    """Return the settings that CHP's `options` mean. Raises ConfigError."""
+    """Return the settings that CHP's `options` stand for. Raises ConfigError."""
     _check_conflicts(options)
     level = log_level(options["log_level"])
     api, store = (_api(options),), _store(options, environ)
@@ -69,13 +69,13 @@ def build(options: Options, environ: Mapping[str, str]) -> Settings:
 
 
 def log_level(name: str) -> str:
-    """Return our name of a log level; Python's names are known too."""
+    """Return our name for a log level; Python's names are accepted too."""
     name = name.lower()
     return {"warning": "warn", "critical": "error"}.get(name, name)
 
 
 def warnings(options: Options) -> list[str]:
-    """Return what these options ask for in vain, one line each."""
+    """Return a line for each option that has no effect."""
     if options["ssl_allow_rc4"]:
         return ["--ssl-allow-rc4 has no effect: RC4 is broken (RFC 7465) and not offered."]
     return []
@@ -110,7 +110,7 @@ def _api(options: Options) -> Address:
     if port is None:
         port = options["port"] + 1 if options["port"] else 8001
     if port > 65535:
-        raise ConfigError("--port: 65535 leaves no port for the API after it; give --api-port")
+        raise ConfigError("--port: 65535 leaves no port after it for the API; give --api-port")
     return Address(_host(options, "api_ip", "localhost"), port)
 
 
@@ -148,7 +148,9 @@ def _rules(options: Options) -> ForwardRules:
         raise ConfigError(f"--error-path: {mistake}")
     scheme = options["protocol_rewrite"]
     if scheme not in (None, *get_args(Scheme)):
-        raise ConfigError(f"--protocol-rewrite: {scheme!r} is no scheme; write http or https")
+        raise ConfigError(
+            f"--protocol-rewrite: {scheme!r} is not a valid scheme; write http or https"
+        )
     return ForwardRules(
         x_forward=not options["no_x_forward"],
         prepend_path=not options["no_prepend_path"],
@@ -179,7 +181,7 @@ def _custom_headers(texts: tuple[str, ...]) -> Headers:
 def _timeouts(options: Options, environ: Mapping[str, str]) -> Timeouts:
     variable = variables_of("worker.timeouts.drain")[0]
     drain = environ.get(variable)
-    # For CHP, 0 is the same as not given.
+    # CHP treats 0 as not given.
     return Timeouts(
         keep_alive=(options["keep_alive_timeout"] or 0) / 1000 or Timeouts().keep_alive,
         request=(options["timeout"] or 0) / 1000 or None,
@@ -199,7 +201,7 @@ def _store(options: Options, environ: Mapping[str, str]) -> str:
     address = options["storage_backend"]
     if address and ":" not in address:
         raise ConfigError(
-            f"--storage-backend: {address!r} is a module for Node.js, which is not used here;"
+            f"--storage-backend: {address!r} is a Node.js module, which hubgate cannot load;"
             " write memory: or sqlite:FILE"
         )
     variable = variables_of("store")[0]
@@ -218,7 +220,7 @@ def _access_log(options: Options, environ: Mapping[str, str]) -> AccessLog | Non
     field = "worker.access_log.format"
     kind_origin, kind = _given("access_log_format", field, options, environ)
     if kind not in (None, *get_args(LogFormat)):
-        raise ConfigError(f"{kind_origin}: {kind!r} is no format; write combined or json")
+        raise ConfigError(f"{kind_origin}: {kind!r} is not a format; write combined or json")
     path = anchor_log(stated(check_log_path, given, origin), str(Path.cwd())) if given else OFF
     if path == OFF:
         return None
@@ -230,7 +232,7 @@ def _access_log(options: Options, environ: Mapping[str, str]) -> AccessLog | Non
 def _given(
     name: str, field: str, options: Options, environ: Mapping[str, str]
 ) -> tuple[str, str | None]:
-    """Return what a flag, else the environment, says, after the name of which of them it was."""
+    """Return the name of the flag, else of the variable, and its value (None if not set)."""
     if options[name]:
         return _flag(name), options[name]
     variable = variables_of(field)[0]

@@ -1,4 +1,4 @@
-"""The TLS options of configurable-http-proxy, and what Node calls the versions of TLS."""
+"""The TLS options of configurable-http-proxy, and Node's names for TLS versions."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _BROKEN = {"SSLv2": "RFC 6176", "SSLv3": "RFC 7568", "TLSv1": "RFC 8996", "TLSv1
 
 
 def protocol_versions(name: str | None) -> tuple[str, str | None]:
-    """Return (lowest, highest) of `ssl.TLSVersion` for one of Node's names. Raises ConfigError."""
+    """Return the (lowest, highest) `ssl.TLSVersion` for one of Node's names. Raises ConfigError."""
     if name is None:
         return _VERSIONS["TLS"]
     plain = re.sub(r"(_server|_client)?_method$", "", name.replace(".", "_"))
@@ -36,7 +36,7 @@ def protocol_versions(name: str | None) -> tuple[str, str | None]:
 
 
 def server_tls(options: Options, environ: Mapping[str, str], side: str) -> ServerTLS | None:
-    """Return a listener's TLS: `side` is "" for the public one, "api_" for the API's.
+    """Return a listener's TLS; `side` is "" for the public one, "api_" for the API's.
 
     Raises ConfigError for files that cannot be used.
     """
@@ -50,12 +50,12 @@ def server_tls(options: Options, environ: Mapping[str, str], side: str) -> Serve
     secret = f"CONFIGPROXY_{side.upper()}SSL_KEY_PASSPHRASE"
     tls = ServerTLS(
         cert=cert,
-        # A certificate's file may hold the key as well.
+        # A certificate file may hold the key as well.
         key=key or cert,
         ca=options[f"{side}ssl_ca"],
         request_cert=asks,
-        # Node refuses whoever is not verified as soon as it asks at all, whether or not
-        # --ssl-reject-unauthorized says so (tried with CHP 5.3 on Node 20).
+        # Once Node asks for a certificate it refuses unverified clients, whether or not
+        # --ssl-reject-unauthorized is given (tried with CHP 5.3 on Node 20).
         reject_unauthorized=asks,
         passphrase=environ.get(secret) or None,
         min_version=lowest,
@@ -68,10 +68,9 @@ def server_tls(options: Options, environ: Mapping[str, str], side: str) -> Serve
 
 
 def client_tls(options: Options) -> ClientTLS:
-    """Return our side of TLS towards targets. Raises ConfigError for unusable files.
+    """Return our side of TLS with targets. Raises ConfigError for unusable files.
 
-    `--insecure` keeps the promise that CHP 5.3 only makes: there, https targets are checked
-    all the same.
+    `--insecure` does what it says; CHP 5.3 verifies https targets regardless.
     """
     cert, key = options["client_ssl_cert"], options["client_ssl_key"]
     if key and not cert:

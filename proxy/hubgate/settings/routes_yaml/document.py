@@ -1,4 +1,4 @@
-"""routes.yaml as plain data, and the line each of its values stands on."""
+"""routes.yaml as plain data, with the line of each value."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ def read_document(path: Path) -> Document:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; write it, or name another") from None
+        raise ConfigError(f"{path}: no such file; create it or give another") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -34,7 +34,7 @@ def read_document(path: Path) -> Document:
 
 
 def parse_document(text: str, name: str) -> Document:
-    """Parse YAML `text`, called `name` in errors. Raises ConfigError."""
+    """Parse YAML `text`; errors call it `name`. Raises ConfigError."""
     try:
         return _parse(yaml.SafeLoader(text), name)
     except yaml.YAMLError as error:
@@ -49,7 +49,9 @@ def _parse(loader: yaml.SafeLoader, name: str) -> Document:
         if node is None or node.tag == "tag:yaml.org,2002:null":
             return Document()
         if not isinstance(node, MappingNode):
-            raise ConfigError(f"{name}: holds no settings; write keys such as listen: and routes:")
+            raise ConfigError(
+                f"{name}: contains no settings; write keys such as listen: and routes:"
+            )
         lines: dict[Place, int] = {}
         mistakes = list(_walk(node, (), lines, set()))
         if mistakes:
@@ -60,7 +62,7 @@ def _parse(loader: yaml.SafeLoader, name: str) -> Document:
 
 
 def _walk(node: Node, place: Place, lines: dict[Place, int], seen: set[int]) -> Iterator[str]:
-    """Note where each value stands; yield what YAML allows and we do not."""
+    """Record the line of each value; yield what YAML allows and we do not."""
     lines[place] = node.start_mark.line + 1
     # An alias shows the same node again; walking it twice can take exponential time.
     if id(node) in seen:
@@ -81,14 +83,14 @@ def _walk_mapping(
         name, line = str(key.value), key.start_mark.line + 1
         if name in first:
             where = dotted((*place, name))
-            yield f"line {line}: {where}: is there twice, first on line {first[name]}; keep one"
+            yield f"line {line}: {where}: appears twice, first on line {first[name]}; keep one"
         first.setdefault(name, line)
         yield from _walk(value, (*place, name), lines, seen)
         lines[*place, name] = line
 
 
 def dotted(place: Place) -> str:
-    """Return a place as a person reads it: `routes./user/alice.target`, `listen.host[1]`."""
+    """Return a place as a person would write it: `routes./user/alice.target`, `listen.host[1]`."""
     text = ""
     for part in place:
         text += f"[{part}]" if isinstance(part, int) else f".{part}"

@@ -1,4 +1,4 @@
-"""Kinds of values in routes.yaml: each says in its own words what would be right."""
+"""The kinds of values in routes.yaml, each with its own message about what would be right."""
 
 from collections.abc import Callable
 from ipaddress import ip_network
@@ -31,7 +31,7 @@ PRIVATE_NETWORKS = (
 
 
 def _checked(check: Callable[[Any], Any]) -> BeforeValidator:
-    """Let pydantic hear a ConfigError: it takes only ValueError as a verdict."""
+    """Turn a ConfigError into a ValueError, the only one of the two that pydantic collects."""
 
     def validate(value: Any) -> Any:
         try:
@@ -48,7 +48,7 @@ def _seconds_or_zero(value: Any) -> float:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ConfigError(f"{value!r} is no text; write some, in quotes if need be")
+        raise ConfigError(f"{value!r} is not text; write some, in quotes if needed")
     return value.strip()
 
 
@@ -57,9 +57,9 @@ def _hosts(value: Any) -> tuple[str, ...]:
         # Flags and the environment have no lists.
         value = value.split(",")
     if not isinstance(value, list) or not value:
-        raise ConfigError(f"{value!r} is no host; write one address or a list of them")
+        raise ConfigError(f"{value!r} is not a host; write one address or a list of them")
     hosts = tuple(dict.fromkeys(check_listen_host(host) for host in value))
-    # One socket serves all interfaces of both families; any other beside it would be in its way.
+    # One socket serves all interfaces of both families; a second one would clash with it.
     return ("",) if "" in hosts or {"0.0.0.0", "::"} <= set(hosts) else hosts
 
 
@@ -77,7 +77,7 @@ def _networks(value: Any) -> tuple[str, ...]:
     try:
         return (str(ip_network(value if isinstance(value, str) else "?")),)
     except ValueError as error:
-        reason = str(error) if "host bits" in str(error) else f"{value!r} is no network"
+        reason = str(error) if "host bits" in str(error) else f"{value!r} is not a network"
         raise ConfigError(f"{reason}; write a network such as 10.0.0.0/8, or private") from None
 
 
@@ -85,10 +85,10 @@ def check_headers(value: Any) -> tuple[tuple[str, str], ...]:
     """Return a mapping of headers as pairs. Raises ConfigError."""
     if not isinstance(value, dict):
         # The value is not repeated: headers hold secrets.
-        raise ConfigError("is no mapping of headers; write {X-Team: physics}")
+        raise ConfigError("is not a mapping of headers; write {X-Team: physics}")
     for name, text in value.items():
         if not isinstance(text, (str, int, float)) or isinstance(text, bool):
-            raise ConfigError(f"{name!r} holds no text; put it in quotes")
+            raise ConfigError(f"the value of {name!r} is not text; put it in quotes")
     return tuple(check_header(str(name), str(text)) for name, text in value.items())
 
 

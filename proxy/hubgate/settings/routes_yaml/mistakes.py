@@ -1,4 +1,4 @@
-"""Pydantic's findings as lines a person can act on: where, what is wrong, what would be right."""
+"""Pydantic's errors as lines a person can act on: where, what is wrong, what would be right."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ from hubgate.settings.setting import Place
 
 @dataclass(frozen=True)
 class Source:
-    """Where settings came from: the file's name and lines, and who overrode what."""
+    """Where settings came from: the file's name and lines, and what overrode them."""
 
     file: str | None = None
     lines: Mapping[Place, int] = field(default_factory=dict)
     origins: Mapping[Place, str] = field(default_factory=dict)
 
     def where(self, place: Place) -> str:
-        """Say where `place` was set: `routes.yaml, line 3: listen.port`, or `--port`."""
+        """Return where `place` was set: `routes.yaml, line 3: listen.port`, or `--port`."""
         if origin := self.origins.get(place):
             return origin
         inside = [name for known, name in self.origins.items() if known[: len(place)] == place]
@@ -36,7 +36,7 @@ class Source:
 
 
 def describe(error: ValidationError, source: Source) -> list[str]:
-    """Return one line for each of pydantic's findings."""
+    """Return one line for each of pydantic's errors."""
     return [_line(finding, source) for finding in error.errors(include_url=False)]
 
 
@@ -44,7 +44,7 @@ def _line(finding: ErrorDetails, source: Source) -> str:
     place = finding["loc"]
     if place[-1:] == ("[key]",):
         where = source.where((*place[:-2], str(place[-2])))
-        return f"{where}: {finding['input']!r} is no text; put the key in quotes"
+        return f"{where}: {finding['input']!r} is not text; put the key in quotes"
     return f"{source.where(place)}: {_reason(finding, place)}"
 
 
@@ -61,7 +61,7 @@ def _reason(finding: ErrorDetails, place: Place) -> str:
     if kind.startswith("bool"):
         return f"{_shown(value)} is neither true nor false; write one of them"
     if kind == "literal_error":
-        return f"{_shown(value)} is none of its values; write {finding['ctx']['expected']}"
+        return f"{_shown(value)} is not a valid value; write {finding['ctx']['expected']}"
     return f"{_shown(value)}: {finding['msg']}"
 
 
@@ -80,7 +80,7 @@ def _missing(place: Place) -> str:
 
 
 def _section(place: Place) -> type[Section]:
-    """Return the model that describes the mapping at `place`, or the last one on the way."""
+    """Return the model of the mapping at `place`, or the last one found on the way to it."""
     model: type[Section] = File
     for name in place:
         if model is File and name == "routes":

@@ -33,7 +33,7 @@ def resolve(
     path: Path | None,
     environ: Mapping[str, str],
 ) -> Settings:
-    """Return the settings that `file`, read from `path`, stands for; no token yet."""
+    """Return the settings that `file`, read from `path`, stands for, without the token."""
     folder = str(path.parent) if path and path.parent != Path() else ""
     secret, api_secret = (
         environ.get(variables_of(f"{side}.passphrase")[0]) for side in ("worker.tls", "api_tls")
@@ -66,7 +66,7 @@ def file_route(key: str, entry: schema.RouteEntry) -> Route:
 
 
 def _listen(listen: schema.Listen, folder: str) -> tuple[Address, ...]:
-    # Without TLS, being reachable from outside is something to ask for.
+    # Without TLS, being reachable from outside must be asked for.
     hosts = EVERYWHERE if listen.tls or listen.no_ssl else LOOPBACK
     return _addresses(listen, folder, hosts, 8000)
 

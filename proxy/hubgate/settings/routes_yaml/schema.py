@@ -1,4 +1,4 @@
-"""The shape of routes.yaml: what keys there are and what they hold."""
+"""The schema of routes.yaml: its keys and their values."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -44,7 +44,7 @@ class Section(BaseModel):
 
 
 class TLS(Section):
-    """The certificate a listener shows and what it asks of clients."""
+    """The certificate a listener presents, and what it asks of clients."""
 
     example: ClassVar[str] = "{cert: certs/hub.pem, key: certs/hub-key.pem}"
     cert: FilePath
@@ -58,12 +58,12 @@ class TLS(Section):
     @model_validator(mode="after")
     def _needs_authority(self) -> "TLS":
         if self.client_certificates != "ignore" and self.ca is None:
-            raise ValueError("client_certificates needs ca; name the file with the authorities")
+            raise ValueError("client_certificates needs ca; give a file of CA certificates")
         return self
 
 
 class Place(Section):
-    """Where something listens: host and port, or a unix socket."""
+    """Where to listen: host and port, or a unix socket."""
 
     example: ClassVar[str] = "{port: 8000}"
     host: Hosts | None = None
@@ -73,7 +73,7 @@ class Place(Section):
     @model_validator(mode="after")
     def _one_kind(self) -> "Place":
         if self.socket is not None and (self.host is not None or self.port is not None):
-            raise ValueError("has a socket beside a host or port; keep one of the two")
+            raise ValueError("has both a socket and a host or port; keep one")
         return self
 
 
@@ -88,13 +88,13 @@ class Listen(Place):
     @model_validator(mode="after")
     def _fits_together(self) -> "Listen":
         if self.tls is not None and self.no_ssl:
-            raise ValueError("has tls beside no_ssl; keep one of the two")
+            raise ValueError("has both tls and no_ssl; keep one")
         if self.redirect_port is not None and self.tls is None:
             raise ValueError("redirect_port needs tls: without it there is nothing to redirect to")
         if self.redirect_to is not None and self.redirect_port is None:
             raise ValueError("redirect_to needs redirect_port; write both or neither")
         if self.redirect_port is not None and self.socket and not self.redirect_to:
-            raise ValueError("redirect_port needs redirect_to: a socket has no port to name")
+            raise ValueError("redirect_port needs redirect_to: a socket has no port")
         return self
 
 
@@ -119,7 +119,7 @@ class Metrics(Place):
 
 
 class Times(Section):
-    """Seconds; a null waits for ever where that makes sense. See `hubgate.model.Timeouts`."""
+    """Seconds; null means no timeout, where that makes sense. See `hubgate.model.Timeouts`."""
 
     example: ClassVar[str] = "{keep_alive: 75}"
     head: Seconds = TIMES.head
@@ -138,7 +138,7 @@ class Times(Section):
 
 
 class Sizes(Section):
-    """Bytes and counts; a null is no limit where that makes sense. See `hubgate.model.Limits`."""
+    """Bytes and counts; null means no limit, where that makes sense. See `hubgate.model.Limits`."""
 
     example: ClassVar[str] = "{head: 65536}"
     request_line: HeadBytes = SIZES.request_line
@@ -171,12 +171,12 @@ class Forward(Section):
     @model_validator(mode="after")
     def _one_source(self) -> "Forward":
         if self.error_target is not None and self.error_path is not None:
-            raise ValueError("has error_target beside error_path; keep one of the two")
+            raise ValueError("has both error_target and error_path; keep one")
         return self
 
 
 class UpstreamTLS(Section):
-    """TLS towards https targets."""
+    """TLS with https targets."""
 
     example: ClassVar[str] = "{ca: certs/ca.pem}"
     ca: FilePath | None = None
@@ -188,19 +188,19 @@ class UpstreamTLS(Section):
     @model_validator(mode="after")
     def _pair(self) -> "UpstreamTLS":
         if (self.cert is None) != (self.key is None):
-            raise ValueError("has one of cert and key; write both or neither")
+            raise ValueError("has only one of cert and key; write both or neither")
         return self
 
 
 class Upstream(Section):
-    """Towards the targets."""
+    """How to reach the targets."""
 
     example: ClassVar[str] = "{tls: {ca: certs/ca.pem}}"
     tls: UpstreamTLS = UpstreamTLS()
 
 
 class AccessLog(Section):
-    """A line for each request; a bare path is short for it, `-` is standard output."""
+    """The log of requests; a bare path is short for it, `-` is standard output."""
 
     example: ClassVar[str] = "logs/access.log or {path: logs/access.log, format: json}"
     path: LogPath
