@@ -44,14 +44,14 @@ class Bootstrap:
 
     def spawn_workers(self) -> None:
         """Start the workers; from now on a signal ends this process as it would a supervisor."""
-        told: list[int] = []
+        pending: list[int] = []
         # Not while one is being spawned: a worker not yet recorded would be left behind.
-        _on_end(lambda number, _: told.append(number))
+        _on_end(lambda number, _: pending.append(number))
         with suppress(OSError):  # the supervisor tries again, and reports what is wrong
             for index, sockets in enumerate(self.sockets):
                 self.spawned[index] = spawn_worker(sockets)
         _on_end(_end)
-        if told:
+        if pending:
             raise SystemExit(0)
 
     def close(self) -> None:

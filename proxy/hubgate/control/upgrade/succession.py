@@ -44,16 +44,16 @@ def read_settings(read: Callable[[], Settings]) -> Settings:
     But after an older release, whose workers serve for as long as this process lives, it reads
     again every second until there are no mistakes, or a signal asks it to stop.
     """
-    said: tuple[str, ...] = ()
+    logged: tuple[str, ...] = ()
     while True:
         try:
             return read()
         except ConfigError as error:
             if HANDOVER not in os.environ or signal.sigpending() & {signal.SIGINT, signal.SIGTERM}:
                 raise
-            if error.lines != said:
-                said = error.lines
-                for line in said:
+            if error.lines != logged:
+                logged = error.lines
+                for line in logged:
                     log.error("the upgrade waits until this is fixed: %s", line)
         time.sleep(LOOK_AGAIN)
 
