@@ -113,7 +113,7 @@ async def test_a_keeper_that_does_not_answer_is_one_line(
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "k"))
         silent.listen()
-        with pytest.raises(ConfigError, match=r"^HUBGATE_KEEPER: \S+: the hub does not .+$"):
+        with pytest.raises(ConfigError, match=r"^HUBGATE_KEEPER: \S+: the hub did not .+$"):
             KeeperClient.connect({VARIABLE: str(tmp_path / "k")})
 
 

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 
 class HubgateError(Exception):
-    """Root of the tree; `str(error)` is one line fit for a person to read.
+    """Root of the tree; `str(error)` is one human-readable line.
 
     `keeps_client` says whether the client's connection can serve its next request.
     """
@@ -16,8 +16,8 @@ class HubgateError(Exception):
 class ConfigError(HubgateError):
     """A person's mistake in a flag, a file or the environment.
 
-    Each of `lines` is one mistake: where it is, what is wrong, what would be right. The text
-    is the first of them, and how many more there are.
+    Each of `lines` is one mistake: where it is, what is wrong, what would be right. The text is
+    the first of them, with the number of others.
     """
 
     def __init__(self, line: str, *more: str) -> None:
@@ -27,17 +27,17 @@ class ConfigError(HubgateError):
 
 
 class StoreError(HubgateError):
-    """The route store did not answer, or holds something unreadable."""
+    """The route store did not respond, or contains something unreadable."""
 
 
 class StoreUnavailableError(StoreError):
-    """The store is sound but cannot take a change now: a full disk, one that is read-only."""
+    """The store is intact but cannot take a change now: the disk is full, or read-only."""
 
     status = 503
 
 
 class StoreInUseError(StoreUnavailableError):
-    """Another process has the store."""
+    """Another process is using the store."""
 
 
 class WorkerError(HubgateError):
@@ -45,11 +45,11 @@ class WorkerError(HubgateError):
 
 
 class UpgradeError(HubgateError):
-    """The newly installed release cannot take over; everything goes on as it was."""
+    """The newly installed release cannot take over; nothing has changed."""
 
 
 class UpgradeUnderWayError(UpgradeError):
-    """One upgrade at a time."""
+    """Another upgrade is in progress."""
 
     status = 409
 
@@ -58,24 +58,24 @@ class UpgradeUnderWayError(UpgradeError):
 
 
 class RouteError(HubgateError):
-    """A route that cannot be: a bad path, a bad target."""
+    """An invalid route: a bad path or target."""
 
     status = 400
 
 
 class RouteNotFoundError(RouteError):
-    """There is no route under that path."""
+    """There is no route for that path."""
 
     status = 404
 
 
 class FileRouteError(RouteError):
-    """The route stands in routes.yaml and cannot be changed through the API."""
+    """The route is set in routes.yaml and cannot be changed through the API."""
 
     status = 409
 
 
-# --- downstream: what a client sent, or did not ----------------------------------------------
+# --- downstream: what a client sent, or did not send ------------------------------------------
 
 
 class BadRequestError(HubgateError):
@@ -92,13 +92,13 @@ class RequestTimeoutError(BadRequestError):
 
 
 class MethodNotAllowedError(BadRequestError):
-    """The request's method has no meaning here."""
+    """The request's method is not supported here."""
 
     status = 405
 
 
 class VersionNotSupportedError(BadRequestError):
-    """The request is in another version of HTTP than 1.0 or 1.1."""
+    """The request's HTTP version is neither 1.0 nor 1.1."""
 
     status = 505
 
@@ -116,7 +116,7 @@ class HeadTooLargeError(BadRequestError):
 
 
 class BadTargetError(HubgateError):
-    """The matching route's target is not a URL that can be forwarded to."""
+    """The matching route's target is not a URL we can forward to."""
 
 
 class BodyTooLargeError(BadRequestError):
@@ -126,7 +126,7 @@ class BodyTooLargeError(BadRequestError):
 
 
 class BusyError(HubgateError):
-    """A limit on connections, requests or tunnels is reached; later is better."""
+    """A limit on connections, requests or tunnels is reached; a later attempt may succeed."""
 
     status = 503
 
@@ -141,17 +141,17 @@ class NoRouteError(HubgateError):
 
 
 class UpstreamError(HubgateError):
-    """The target refused, reset, timed out or answered what is not HTTP."""
+    """The target refused, reset, timed out, or sent something that is not HTTP."""
 
     status = 503
 
 
 class ConnectError(UpstreamError):
-    """No connection to the target: nothing was sent, so a retry is safe."""
+    """No connection to the target could be made: nothing was sent, so a retry is safe."""
 
 
 class RefusedError(ConnectError):
-    """Nothing listens at the target's address: perhaps not yet, perhaps no more."""
+    """Nothing listens at the target's address: perhaps not yet, perhaps no longer."""
 
 
 class StaleConnectionError(UpstreamError):
@@ -167,4 +167,4 @@ class UpstreamTimeoutError(UpstreamError):
 
 
 class BadResponseError(UpstreamError):
-    """The target's answer is not well-formed HTTP/1.x."""
+    """The target's response is not well-formed HTTP/1.x."""

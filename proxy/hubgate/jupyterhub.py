@@ -1,4 +1,4 @@
-"""hubgate as JupyterHub's proxy: `c.JupyterHub.proxy_class = "hubgate"` is all a hub needs."""
+"""hubgate as JupyterHub's proxy; a hub only needs `c.JupyterHub.proxy_class = "hubgate"`."""
 
 import asyncio
 import errno
@@ -20,22 +20,22 @@ from hubgate.errors import ConfigError
 from hubgate.keeper import VARIABLE, Keeper
 from hubgate.tasks import spawn
 
-# Seconds a port may stay taken: the workers of a proxy that was killed need a moment to notice,
-# and the hub starts the next proxy at once.
+# Seconds a port may stay taken: the workers of a killed proxy need a moment to notice, and the
+# hub starts the next proxy at once.
 PORT_TIMEOUT = 5.0
 # Seconds a stopped proxy may take: it drains for 10 s by default.
 STOP_TIMEOUT = 15.0
 POLL = 0.1
-# After so many starts in a row that failed, its ports are given up.
+# After this many failed starts in a row, its ports are closed.
 FAILED_STARTS = 3
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class HubgateProxy(ConfigurableHTTPProxy):
-    """Starts hubgate beside the hub and drives it through the API it shares with CHP.
+    """Starts hubgate next to the hub and controls it through the same API as CHP's.
 
-    What is set for `c.ConfigurableHTTPProxy` holds here too; `c.HubgateProxy` goes first.
+    Settings for `c.ConfigurableHTTPProxy` apply here too; `c.HubgateProxy` takes precedence.
     """
 
     command = Command(  # type: ignore[no-untyped-call]
@@ -47,7 +47,7 @@ class HubgateProxy(ConfigurableHTTPProxy):
         [Integer(min=1), CaselessStrEnum(["auto"])],
         default_value=1,
         config=True,
-        help="""How many processes forward traffic; "auto" is one for each core.
+        help="""How many processes forward traffic; "auto" is one per core.
 
         Only used by the default command.""",
     )
@@ -55,14 +55,14 @@ class HubgateProxy(ConfigurableHTTPProxy):
     access_log = Unicode(
         "",
         config=True,
-        help="""A file that gets a line for each request; "-" is standard output, "" is none.
+        help="""A file that gets one line per request; "-" is standard output, "" is none.
 
         Only used by the default command.""",
     )
 
     @default("command")
     def _own_command(self) -> list[str]:
-        # The hub's interpreter, so that neither PATH nor a CHP installed beside it matters.
+        # The hub's interpreter, so that neither PATH nor an installed CHP matters.
         command = [sys.executable, "-P", "-m", "hubgate.cli.chp", "--workers", str(self.workers)]
         return [*command, "--access-log", self.access_log] if self.access_log else command
 
@@ -82,10 +82,10 @@ class HubgateProxy(ConfigurableHTTPProxy):
         self._replacing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start the proxy, unless it runs, and wait until it listens, or say why it cannot.
+        """Start the proxy, unless it is running, and wait until it listens, or log why it cannot.
 
-        Raises SystemExit if this is the hub's first start, as the hub itself does; later, what
-        went wrong is raised, and the hub tries again at its next check.
+        Raises SystemExit on the hub's first start, as the hub itself does; later, the error is
+        raised, and the hub tries again at its next check.
         """
         async with self._starting:
             if self.proxy_process is None or self.proxy_process.poll() is not None:
@@ -100,13 +100,13 @@ class HubgateProxy(ConfigurableHTTPProxy):
             self.log.critical("hubgate cannot start: %s", error)
             self._failed_starts += 1
             if earlier_check is None or self._failed_starts >= FAILED_STARTS:
-                # Nobody comes to accept: better refused than kept waiting.
+                # No proxy will accept them: better refused than kept waiting.
                 self._keeper.close()
             if earlier_check is None:
                 raise SystemExit(1) from error
             raise
         self._failed_starts = 0
-        # The hub starts one more check at every restart; two at once would start two proxies.
+        # The hub adds another check at every restart; two at once would start two proxies.
         if earlier_check is not None:
             earlier_check.stop()
         self._watch_process()
@@ -121,12 +121,12 @@ class HubgateProxy(ConfigurableHTTPProxy):
             await super().start()  # type: ignore[no-untyped-call]
 
     async def check_running(self) -> None:
-        """Start another proxy if this one has ended; never two at once."""
+        """Start a new proxy if this one has ended; never two at once."""
         if not self._starting.locked():
             await super().check_running()  # type: ignore[no-untyped-call]
 
     async def stop(self) -> None:
-        """Stop the proxy and wait until it has ended, so that a hub that is gone left nothing."""
+        """Stop the proxy and wait until it has ended, so that the hub leaves nothing running."""
         self._unwatch_process()
         if self._replacing is not None:
             self._replacing.cancel()
@@ -139,11 +139,11 @@ class HubgateProxy(ConfigurableHTTPProxy):
                 self.proxy_process.kill()
             await asyncio.sleep(POLL)
 
-    # --- its ports, which stay open while it is replaced ---
+    # --- ports, which stay open while the proxy is replaced ---
 
     @contextmanager
     def _keeper_in_environment(self) -> Iterator[None]:
-        """Tell the proxy, which the hub gives its own environment, where its keeper is."""
+        """Put the keeper's path in the hub's environment, which the proxy inherits."""
         try:
             os.environ[VARIABLE] = self._keeper.open()
         except OSError as error:
@@ -154,10 +154,10 @@ class HubgateProxy(ConfigurableHTTPProxy):
         finally:
             os.environ.pop(VARIABLE, None)
 
-    # --- its end, which is noticed at once ---
+    # --- the process's end, which is noticed at once ---
 
     def _watch_process(self) -> None:
-        """Have the kernel say when the process ends; where it cannot, the hub's check finds out."""
+        """Get the process's end from the kernel; where it cannot, the hub's check notices."""
         self._unwatch_process()
         if not hasattr(os, "pidfd_open"):
             return
@@ -180,7 +180,7 @@ class HubgateProxy(ConfigurableHTTPProxy):
             await self.check_running()
         except Exception as error:
             interval = self.check_running_interval
-            self.log.error("the proxy is not replaced: %s; next attempt in %d s", error, interval)
+            self.log.error("the proxy was not replaced: %s; next attempt in %d s", error, interval)
 
     def _require_command(self) -> None:
         program = self.command[0]
@@ -191,7 +191,7 @@ class HubgateProxy(ConfigurableHTTPProxy):
             )
 
     def _end_failed_process(self) -> None:
-        # The proxy has a session of its own and would outlive a hub that gives up.
+        # The proxy has its own session and would outlive a hub that gives up.
         if self.proxy_process is not None and self.proxy_process.poll() is None:
             self.proxy_process.terminate()
 
@@ -199,7 +199,7 @@ class HubgateProxy(ConfigurableHTTPProxy):
 async def wait_until_free(name: str, url: str) -> None:
     """Return once nothing listens at `url`; raises ConfigError after `PORT_TIMEOUT` seconds.
 
-    A hub takes any listener on the port for its own proxy, and would go on without one.
+    A hub takes any listener on the port for its own proxy, and would carry on without one.
     """
     deadline = time.monotonic() + PORT_TIMEOUT
     while (reason := why_taken(url)) is not None:
@@ -209,7 +209,7 @@ async def wait_until_free(name: str, url: str) -> None:
 
 
 def why_taken(url: str) -> str | None:
-    """Say why a socket cannot be bound at `url`, or None if it can."""
+    """Return why a socket cannot be bound at `url`, or None if it can."""
     parts = urlsplit(url)
     if parts.scheme not in DEFAULT_PORTS:
         return None  # a unix socket: its file is replaced
@@ -227,7 +227,7 @@ def why_taken(url: str) -> str | None:
 def _why_unbindable(family: int, kind: int, number: int, address: object) -> str | None:
     try:
         with socket.socket(family, kind, number) as probe:
-            # Connections of an earlier proxy in TIME_WAIT do not count as taken.
+            # An earlier proxy's connections in TIME_WAIT do not count as taken.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -1,9 +1,9 @@
-"""Listening sockets that outlive the proxy: whoever starts it keeps them, and hands them on.
+"""Listening sockets that outlive the proxy: the hub that starts it keeps them for the next one.
 
-The proxy opens its sockets itself, with what its settings say, and lends them to the keeper;
-while nobody accepts on them, connections wait. The next proxy gets them before it opens any.
-Both sides are here. They meet at a unix socket, so that it does not matter how the process was
-started in between, and one that knows nothing of all this opens its sockets as ever.
+The proxy opens its sockets itself, according to its settings, and lends them to the keeper;
+while no proxy accepts on them, connections wait. The next proxy gets them before it opens any.
+Both sides are here. They connect over a unix socket, so that it does not matter how the process
+was started in between; a proxy without this feature opens its sockets as usual.
 """
 
 import asyncio
@@ -21,25 +21,25 @@ from pathlib import Path
 
 from hubgate.errors import ConfigError
 
-# In the environment of the proxy: where its keeper is.
+# Environment variable of the proxy: the path of its keeper's socket.
 VARIABLE = "HUBGATE_KEEPER"
 
-# The kernel's limit for one message (SCM_MAX_FD); that many sockets need as many workers.
+# The kernel's limit for one message (SCM_MAX_FD); only as many workers need that many sockets.
 MAX_DESCRIPTORS = 253
 MESSAGE = b"."
 TIMEOUT = 10.0  # seconds
 
-# Where a keeper's door is, in the folder for temporary files.
+# Where a keeper's socket is, in the folder for temporary files.
 _PREFIX, _SOCKET = "hubgate-", "keeper.sock"
-# A keeper needs far less time, in seconds, to be at its door.
+# Seconds; a keeper needs far less time than this to listen on its socket.
 _NEW = 60.0
 
-# Without it a fork between two calls would give a descriptor to a stranger.
+# Without it, a fork between two calls would leak a descriptor to another program.
 CLOSE_ON_EXEC = socket.MSG_CMSG_CLOEXEC if sys.platform == "linux" else 0
 
 
 class Keeper:
-    """The side that lives on. It needs a running event loop from `open` to `close`."""
+    """The long-lived side. It needs a running event loop from `open` to `close`."""
 
     def __init__(self) -> None:
         self.path: str | None = None
@@ -53,11 +53,11 @@ class Keeper:
 
     @property
     def keeps(self) -> bool:
-        """Whether there is anything to hand on."""
+        """Whether there are sockets for the next proxy."""
         return bool(self._kept)
 
     def open(self) -> str:
-        """Be there for proxies; return where. Raises OSError where that is impossible."""
+        """Listen for proxies; return the socket's path. Raises OSError if that is impossible."""
         if self.path is not None:
             return self.path
         _remove_abandoned()
@@ -72,12 +72,12 @@ class Keeper:
         return self.path
 
     def release(self) -> None:
-        """Keep nothing any more: whoever waits on a socket nobody else has is reset."""
+        """Close the kept sockets; connections waiting on one that no proxy has are reset."""
         kept, self._kept = self._kept, []
         _close(kept)
 
     def close(self) -> None:
-        """Release everything and be gone."""
+        """Close everything and stop listening."""
         self.release()
         for client in list(self._clients):
             self._disconnect(client)
@@ -112,7 +112,7 @@ class Keeper:
 
 
 def _remove_abandoned() -> None:
-    """Remove what a keeper of this user left that could not remove it, because it was killed."""
+    """Remove the folders of this user's keepers that were killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError):
             found = folder.lstat()
@@ -122,19 +122,19 @@ def _remove_abandoned() -> None:
                 folder.rmdir()
 
 
-def _listens(door: Path) -> bool:
-    """Say whether a keeper listens there; raises OSError where there never was one."""
+def _listens(path: Path) -> bool:
+    """Return whether a keeper listens there; raises OSError if there never was one."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(TIMEOUT)
         try:
-            client.connect(str(door))
+            client.connect(str(path))
         except ConnectionRefusedError:
             return False
         return True
 
 
 class KeeperClient:
-    """The side of the proxy: a connection to its keeper, for one exchange."""
+    """The proxy's side: a connection to its keeper, for one exchange."""
 
     def __init__(self, connection: socket.socket, fds: list[int]) -> None:
         self._fds = fds
@@ -142,7 +142,7 @@ class KeeperClient:
 
     @classmethod
     def connect(cls, environ: Mapping[str, str]) -> "KeeperClient | None":
-        """Get what the keeper has kept; None if there is no keeper, or not any more.
+        """Get the sockets the keeper has; None if there is no keeper, or no longer one.
 
         Raises ConfigError when it does not answer.
         """
@@ -153,7 +153,7 @@ class KeeperClient:
         connection.settimeout(TIMEOUT)
         try:
             connection.connect(path)
-        except OSError:  # the hub is gone, and its proxy goes on
+        except OSError:  # the hub is gone; its proxy keeps running
             connection.close()
             return None
         try:
@@ -161,18 +161,18 @@ class KeeperClient:
         except OSError as error:
             connection.close()
             raise ConfigError(
-                f"{VARIABLE}: {path}: the hub does not hand over its sockets: {error}; "
+                f"{VARIABLE}: {path}: the hub did not hand over its sockets: {error}; "
                 "restart the hub"
             ) from error
         return cls(connection, fds)
 
     def take(self) -> list[int]:
-        """Return the descriptors that were kept; they are the caller's now."""
+        """Return the kept descriptors; the caller owns them now."""
         fds, self._fds = self._fds, []
         return fds
 
     def lend(self, fds: Iterable[int]) -> None:
-        """Have the keeper keep these, in place of what it had; that ends the exchange."""
+        """Replace the sockets the keeper holds with these, and end the exchange."""
         _close(self.take())
         with suppress(OSError), self._connection:
             socket.send_fds(self._connection, [MESSAGE], list(fds)[:MAX_DESCRIPTORS])

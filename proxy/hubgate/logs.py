@@ -1,4 +1,4 @@
-"""How log lines look, in the supervisor and in every worker."""
+"""The format of log lines, in the supervisor and in every worker."""
 
 import logging
 import sys
@@ -7,7 +7,7 @@ LEVELS = {"debug": 10, "info": 20, "warn": 30, "warning": 30, "error": 40}
 
 
 class _Line(logging.Formatter):
-    """`12:34:56.789 [hubgate] info: text`, the shape hub operators know from CHP."""
+    """`12:34:56.789 [hubgate] info: text`, the format hub operators know from CHP."""
 
     default_time_format = "%H:%M:%S"
     default_msec_format = "%s.%03d"

@@ -1,4 +1,4 @@
-"""The one way to start a background task, its failure logged; and turns of the event loop."""
+"""The one way to start a background task, logging its failure; and turns of the event loop."""
 
 import asyncio
 import logging
@@ -7,8 +7,8 @@ from typing import Any
 
 log = logging.getLogger("hubgate")
 
-# From `accept` to `connection_made` it is one turn in uvloop and two in asyncio; from a signal to
-# its handler two, and three.
+# From `accept` to `connection_made` takes one turn in uvloop and two in asyncio; from a signal to
+# its handler, two and three.
 _TURNS_TO_ARRIVE = 4
 
 _running: set[asyncio.Task[Any]] = set()
@@ -17,8 +17,8 @@ _running: set[asyncio.Task[Any]] = set()
 def spawn(coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
     """Start `coroutine` as a task called `name` and keep it alive until it ends.
 
-    The event loop holds only a weak reference to a task, so one that nobody else holds can
-    vanish half-way. An exception that ends the task is logged, not lost.
+    The event loop holds only a weak reference to a task, so one without another reference can
+    disappear halfway. An exception that ends the task is logged, not lost.
     """
     task = asyncio.get_running_loop().create_task(coroutine, name=name)
     _running.add(task)
@@ -27,10 +27,10 @@ def spawn(coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
 
 
 async def settle_arrivals() -> None:
-    """Wait until what the event loop has got is with those whom it is for.
+    """Wait until everything the event loop has received is delivered.
 
-    That is, accepted connections with their protocols, signals with their handlers. To be awaited
-    when no more can come, and before anybody says that there is nothing.
+    That is, accepted connections to their protocols, signals to their handlers. Await it once no
+    more can arrive, before concluding that there are none.
     """
     for _ in range(_TURNS_TO_ARRIVE):
         await asyncio.sleep(0)

@@ -150,7 +150,7 @@ async def polls(desk: Desk) -> AsyncIterator[Polls]:
 def recovered_first(hub: Hub) -> bool:
     """Say whether the last proxy had recovered its routes before the hub added any."""
     log = (hub.state.parent / "hub.log").read_text().rpartition("Starting proxy @")[2]
-    before, recovered, _ = log.partition("routes that the proxy before this one left")
+    before, recovered, _ = log.partition("routes left by the previous proxy")
     return bool(recovered) and "route added" not in before
 
 

@@ -93,7 +93,7 @@ def test_something_else_there(raw: bytes, words: str) -> None:
     [
         (response("404 Not Found"), "/a: no such route; see `proxyctl list`"),
         (response("400 Bad", b"a bad\ttarget"), "/a: a bad target"),
-        (response("409 Conflict", b"stands in routes.yaml"), "/a: stands in routes.yaml"),
+        (response("409 Conflict", b"is set in routes.yaml"), "/a: is set in routes.yaml"),
         (response("413 Too Large"), "/a: refused with 413"),
     ],
 )

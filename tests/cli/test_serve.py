@@ -159,7 +159,7 @@ def test_a_host_is_not_lost_on_a_proxy_whose_routes_have_none(
         monkeypatch.setenv("HUBGATE_API_URL", proxy.api_url)
         code, _, line = call("add", "hub.example.org/a", "http://b")
         assert code == 1
-        assert line.startswith("proxyctl: hub.example.org/a: host: routes have none here;")
+        assert line.startswith("proxyctl: hub.example.org/a: host: routes have no host here;")
         assert call("list", "--json")[1] == "{}\n"
 
 

@@ -126,7 +126,9 @@ async def test_removed_file_is_waited_for(file: Path, caplog: pytest.LogCaptureF
         await until(lambda: caplog.messages)
         in_place(file.parent / "other.yaml")
         await asyncio.sleep(0.5)
-        assert caplog.messages == [f"{file} is gone; what was read from it stays until it is back"]
+        assert caplog.messages == [
+            f"{file} is gone; what was read from it stays in use until it is back"
+        ]
         assert reader.seen == []
         in_place(file)
         await until(lambda: reader.seen)

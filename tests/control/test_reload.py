@@ -45,7 +45,7 @@ async def test_bad_file_changes_nothing(tmp_path: Path) -> None:
     async with launched(tmp_path, replace(WATCHING, file_routes=of_file("/a"))) as hubgate:
         await hubgate.serving()
         hubgate.write(replace(WATCHING, file_routes=of_file("/b", "/b")))
-        await hubgate.printed("not reloaded, what runs stays as it is: ")
+        await hubgate.printed("not reloaded, the running settings stay: ")
         statuses = [(await hubgate.get(path)).status for path in ("/a", "/b")]
         assert statuses == [503, 404]
         hubgate.write(replace(WATCHING, file_routes=of_file("/b")))
@@ -108,7 +108,7 @@ async def test_renewed_certificate_is_shown_to_new_connections(tmp_path: Path) -
         assert len(before) == 1
         other = make_files(tmp_path, "other")
         os.replace(other.cert, files.cert)
-        await hubgate.printed("not reloaded, what runs stays as it is: cannot use certificate")
+        await hubgate.printed("not reloaded, the running settings stay: cannot use certificate")
         assert {await shown_certificate(port) for port in ports} == before
         os.replace(other.key, files.key)
         await hubgate.printed("reloaded: certificates")

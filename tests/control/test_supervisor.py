@@ -373,7 +373,7 @@ async def test_killed_worker_costs_no_route(tmp_path: Path) -> None:
         victim = hubgate.workers[0]
         os.kill(victim, signal.SIGKILL)
         assert (await hubgate.get("/a")).status == 503, "the connection waits for the new worker"
-        assert f"(pid {victim}) was ended by signal 9; replacing it" in hubgate.output
+        assert f"(pid {victim}) was killed by signal 9; replacing it" in hubgate.output
 
 
 async def test_activity_of_a_worker_is_shown_by_the_api(tmp_path: Path) -> None:
@@ -390,7 +390,7 @@ async def test_activity_of_a_worker_is_shown_by_the_api(tmp_path: Path) -> None:
 async def test_fault_of_its_own_ends_it_and_its_workers(tmp_path: Path) -> None:
     async with launched(tmp_path, replace(TWO_WORKERS, log_level="debug"), FAULT) as hubgate:
         assert await hubgate.ended() == 1
-        assert "hubgate ends: this is a fault in it" in hubgate.output
+        assert "hubgate ends: this is a bug in it" in hubgate.output
         assert "ZeroDivisionError: on purpose" in hubgate.output
         pids = [int(pid) for pid in re.findall(r"pid (\d+)\) is ready", hubgate.output)]
         assert len(pids) == 2

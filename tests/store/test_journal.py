@@ -73,8 +73,8 @@ def test_two_never_have_the_same_file(journal: Journal, path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        (b"", "does not begin"),
-        (b"\xff" * 100, "does not begin"),
+        (b"", "does not start"),
+        (b"\xff" * 100, "does not start"),
         (HEADER + b"nonsense\n" + put_line(route("/a")), "line 2 is damaged"),
     ],
 )
@@ -117,7 +117,7 @@ def test_an_old_file_is_not_used(
     journal.close()
     os.utime(path, (0, time.time() - USABLE_AGE - 60))
     assert not Journal(path).open().routes
-    assert f"{path}: not used, as it is 11 minutes old" in caplog.text
+    assert f"{path}: not used: it is 11 minutes old" in caplog.text
 
 
 def test_a_file_stays_young_while_its_proxy_runs(journal: Journal, path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_file_that_somebody_removed_is_written_again(journal: Journal, path: P
 def test_a_file_that_somebody_put_there_is_left_alone(journal: Journal, path: Path) -> None:
     path.unlink()
     path.write_text("mine")
-    with pytest.raises(OSError, match="another process has put a file"):
+    with pytest.raises(OSError, match="another process has put its own file"):
         journal.write([route("/a")], [], {})
     journal.remove()
     assert path.read_text() == "mine"

@@ -87,7 +87,7 @@ def test_a_changed_byte_never_makes_another_table(
 
 @pytest.mark.parametrize("content", [b"", HEADER[:-1], b"hubgate routes 2\n", b"\0" * 4096])
 def test_what_is_no_journal_is_refused(content: bytes) -> None:
-    with pytest.raises(StoreError, match="does not begin"):
+    with pytest.raises(StoreError, match="does not start"):
         read_journal(content)
 
 

@@ -53,7 +53,7 @@ async def test_a_successor_goes_on_where_a_killed_process_stopped(
     assert before <= successor.last_activity()["/a"] <= time.time()
     assert successor.last_activity()["/c"] == 5e9
     await successor.close()
-    assert caplog.messages == ["recovered 2 routes that the proxy before this one left"]
+    assert caplog.messages == ["recovered 2 routes left by the previous proxy"]
 
 
 async def test_the_file_follows_within_a_moment(path: Path) -> None:

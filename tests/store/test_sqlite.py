@@ -227,5 +227,5 @@ async def test_activity_that_cannot_be_kept_is_kept_later(
         await store.put(route("/a"))
         with no_file_grows_beyond(journal_size(path)):
             store.note_activity({"/a": moment})
-            await until(lambda: "is not kept" in caplog.text)
+            await until(lambda: "is not saved" in caplog.text)
     assert await activity(path) == {"/a": moment}

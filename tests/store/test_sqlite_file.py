@@ -158,7 +158,7 @@ async def test_a_file_that_is_no_database_is_refused_and_kept(
 ) -> None:
     path = tmp_path / "routes.db"
     path.write_bytes(content)
-    assert "is no SQLite database" in str(await refusal(path))
+    assert "is not an SQLite database" in str(await refusal(path))
     assert path.read_bytes() == content
 
 
@@ -212,7 +212,7 @@ async def test_a_damaged_row_is_named(change: str, tmp_path: Path) -> None:
 
 async def test_what_is_no_file_is_one_line(tmp_path: Path) -> None:
     assert "Is a directory" in str(await refusal(tmp_path))
-    assert "not an ordinary file" in str(await refusal(Path("/dev/null")))
+    assert "not a regular file" in str(await refusal(Path("/dev/null")))
     (tmp_path / "file").touch()
     assert "Not a directory" in str(await refusal(tmp_path / "file" / "routes.db"))
 
@@ -244,4 +244,4 @@ def test_a_full_disk_is_called_that() -> None:
     error = store_error(Path("routes.db"), caught.value)
     assert isinstance(error, StoreUnavailableError)
     assert error.status == 503
-    assert str(error) == "store: routes.db cannot grow: the disk is full; make room"
+    assert str(error) == "store: routes.db cannot grow: the disk is full; free some space"

@@ -182,6 +182,6 @@ def test_what_is_no_listening_socket_is_one_line(unit: Unit) -> None:
         process = unit.start(*serve(port, api_port), fds=(other,))
         os.close(other)
         assert process.wait(MINUTES) == 1
-        assert "LISTEN_FDS: descriptor 3 is no listening socket; a unit needs" in unit.output
+        assert "LISTEN_FDS: descriptor 3 is not a listening socket; a unit needs" in unit.output
         assert "Traceback" not in unit.output
         (unit.folder / "output.log").write_text("")

@@ -73,7 +73,7 @@ def test_the_first_answers_after_a_kill_have_every_route(place: Dropin, target: 
     assert table(answers[0])["/user/bob@lab"] == before["/user/bob@lab"]
     for response in answers:
         assert set(table(response)) == {"/user/alice", "/user/bob@lab"}
-    assert "recovered 2 routes that the proxy before this one left" in second.output
+    assert "recovered 2 routes left by the previous proxy" in second.output
 
 
 def test_what_was_recovered_is_there_after_the_next_kill_too(place: Dropin, target: Target) -> None:

@@ -203,7 +203,7 @@ def test_a_second_hubgate_on_the_file_is_refused_and_the_first_goes_on(tmp_path:
         second = serve_in_vain(tmp_path, f"sqlite:{FILE}")
         assert second.returncode == 1
         waiting, line = second.stderr.splitlines()
-        assert "waiting for another process to give up" in waiting
+        assert "waiting for another process to release" in waiting
         assert line.startswith(f"proxyctl: store: {tmp_path / FILE} is in use by another process")
         served.add("/b", NOBODY_HOME)
     with serving(tmp_path, *STORE) as served:
@@ -215,8 +215,8 @@ def test_a_file_of_something_else_is_one_line(tmp_path: Path) -> None:
     ended = serve_in_vain(tmp_path, "sqlite:routes.yaml")
     assert ended.returncode == 1
     assert ended.stderr == (
-        f"proxyctl: store: {tmp_path / 'routes.yaml'} is no SQLite database, or a badly damaged"
-        " one; name another file or move it away\n"
+        f"proxyctl: store: {tmp_path / 'routes.yaml'} is not an SQLite database, or is badly"
+        " damaged; name another file or move it away\n"
     )
 
 

@@ -192,7 +192,7 @@ async def test_a_file_that_goes_bad_meanwhile_is_waited_for(
     code.spoil(file)
     upgrading = spawn(upgrade(served), "upgrade")
     log = tmp_path / "serve.log"
-    await until(lambda: "the upgrade waits until this is mended" in log.read_text(), MINUTES)
+    await until(lambda: "the upgrade waits until this is fixed" in log.read_text(), MINUTES)
     await load.more()
     await tunnels.more()
     file.write_text(settings)

@@ -1,4 +1,4 @@
-"""The lines that say where hubgate serves."""
+"""Log lines with the addresses hubgate serves on."""
 
 import logging
 
@@ -11,7 +11,7 @@ log = logging.getLogger("hubgate.supervisor")
 
 
 def announce(settings: Settings, listeners: Listeners, service: RouteService) -> None:
-    """Log every address, with the ports that the kernel chose."""
+    """Log every address, with the ports the kernel chose."""
     scheme = "https" if settings.worker.tls else "http"
     try:
         target = service.get("/").route.target

@@ -1,4 +1,4 @@
-"""What a start does first: it listens, and has its workers load while the supervisor does."""
+"""The first steps of a start: listen, and let the workers load while the supervisor does."""
 
 import logging
 import os
@@ -20,10 +20,10 @@ log = logging.getLogger("hubgate.supervisor")
 
 
 class Bootstrap:
-    """The open listeners, which sockets each worker inherits, and the workers that are `spawned`.
+    """The open listeners, the sockets each worker inherits, and the workers `spawned` so far.
 
-    The ports come first: after a crash, browsers wait while the rest is loaded instead of
-    failing. What an older release handed over, `received`, goes on. Raises ConfigError.
+    The ports come first: after a crash, browsers then wait while the rest loads instead of
+    failing. What an older release handed over, `received`, stays in use. Raises ConfigError.
     """
 
     def __init__(self, settings: Settings, received: Handover | None = None) -> None:
@@ -43,26 +43,26 @@ class Bootstrap:
         return f"<Bootstrap workers={len(self.sockets)} spawned={len(self.spawned)}>"
 
     def spawn_workers(self) -> None:
-        """Start the workers; from now on a signal ends this process as it ends a supervisor."""
-        told: list[int] = []
-        # Not while one is being spawned: a worker that nobody knows of yet would be left behind.
-        _on_end(lambda number, _: told.append(number))
-        with suppress(OSError):  # the supervisor tries again, and says what is wrong
+        """Start the workers; from now on a signal ends this process as it would a supervisor."""
+        pending: list[int] = []
+        # Not while one is being spawned: a worker not yet recorded would be left behind.
+        _on_end(lambda number, _: pending.append(number))
+        with suppress(OSError):  # the supervisor tries again, and reports what is wrong
             for index, sockets in enumerate(self.sockets):
                 self.spawned[index] = spawn_worker(sockets)
         _on_end(_end)
-        if told:
+        if pending:
             raise SystemExit(0)
 
     def close(self) -> None:
-        """Free every port, and end the workers that nobody has taken charge of."""
+        """Free every port, and end the workers the pool has not taken over."""
         self.listeners.close()
         for spawned in self.spawned.values():
             spawned.end()
 
 
 def _keeper_client(received: Handover | None) -> KeeperClient | None:
-    """Meet the keeper; in an upgrade one that does not answer is no reason to end anything."""
+    """Connect to the keeper; in an upgrade, one that does not answer is not fatal."""
     try:
         return KeeperClient.connect(os.environ)
     except ConfigError as error:

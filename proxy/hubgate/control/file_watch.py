@@ -1,4 +1,4 @@
-"""Noticing that files have changed, however they are written."""
+"""Detecting that files have changed, however they are written."""
 
 import asyncio
 import logging
@@ -11,35 +11,34 @@ from watchfiles import awatch
 
 log = logging.getLogger("hubgate.supervisor")
 
-# Seconds files must rest before they are read: one that is being written may look whole.
+# Seconds files must be unchanged before they are read: one being written may look complete.
 SETTLE = 0.2
 
-# Seconds after which the files are looked at even if the kernel has told nothing, as on NFS.
+# Seconds after which the files are checked even if the kernel reports nothing, as on NFS.
 LOOK_ANYWAY = 1.0
 
-# The kernel takes the time of a change from a clock that may be some milliseconds late.
+# The kernel takes the time of a change from a clock that may be a few milliseconds behind.
 CLOCK_LAG = 0.05
 
-# What differs between two versions of a file; None while there is no file.
+# Identifies a version of a file; None while there is no file.
 Version = tuple[int, ...] | None
 Versions = dict[Path, Version]
 
 
 def versions(paths: Iterable[Path], read_since: float = math.inf) -> Versions:
-    """Return the present version of each file, or that as it was read.
+    """Return the current version of each file, or the one that was read.
 
-    When it was read at some time after `read_since`, epoch seconds, and has changed since, nobody
-    can tell: then it is one that no file ever has.
+    Whether a file that changed after `read_since`, epoch seconds, was read before or after that
+    is unknown: its version is then one that no file ever has.
     """
     return {path: _version(path, read_since - CLOCK_LAG) for path in paths}
 
 
 async def files_changed(known: Versions) -> Versions:
-    """Wait until the files are no longer the `known` versions; return those they are then.
+    """Wait until the files differ from the `known` versions; return the new ones.
 
-    The folders are watched and not the files: editors put a new file in place of the old one,
-    and Kubernetes turns a link above it. A file that vanishes is waited for, after a line in the
-    log.
+    The folders are watched, not the files: editors put a new file in place of the old one,
+    and Kubernetes switches a link above it. A file that disappears is logged and waited for.
     """
     folders = {path.parent for path in known}
     missed: set[Path] = set()
@@ -54,7 +53,7 @@ async def files_changed(known: Versions) -> Versions:
             if (now := await _settled(known, missed)) is not None:
                 return now
     except (OSError, RuntimeError) as error:
-        log.debug("the kernel watches no files (%s): looking every second", error)
+        log.debug("the kernel cannot watch files (%s): checking every second", error)
     while True:
         await asyncio.sleep(LOOK_ANYWAY)
         if (now := await _settled(known, missed)) is not None:
@@ -62,9 +61,9 @@ async def files_changed(known: Versions) -> Versions:
 
 
 async def _settled(known: Versions, missed: set[Path]) -> Versions | None:
-    """Return the present versions once they rest, None if they are the known ones.
+    """Return the current versions once they are stable, None if they are the known ones.
 
-    Files that have vanished are waited for, and logged unless they are among the `missed`.
+    Files that have disappeared are waited for, and logged unless they are among the `missed`.
     """
     now = versions(known)
     while now != known:
@@ -73,7 +72,7 @@ async def _settled(known: Versions, missed: set[Path]) -> Versions | None:
         if now == before:
             lost = {path for path in known if now[path] is None and known[path] is not None}
             for path in lost - missed:
-                log.warning("%s is gone; what was read from it stays until it is back", path)
+                log.warning("%s is gone; what was read from it stays in use until it is back", path)
             missed |= lost
             return None if lost else now
     return None
@@ -84,7 +83,7 @@ def _version(path: Path, unchanged_since: float) -> Version:
         found = os.stat(path)
     except OSError:
         return None
-    # Not st_mtime, which a renamed file keeps.
+    # Not st_mtime: a renamed file keeps it.
     if found.st_ctime > unchanged_since:
         return ()
     return found.st_ino, found.st_mtime_ns, found.st_size

@@ -10,16 +10,16 @@ from hubgate.errors import UpgradeError
 from hubgate.model import Route, Source
 from hubgate.store.records import decode, encode
 
-# Raise it when an older release's text, or what its workers say, could not be read any more.
-# 2: the package is `hubgate`; workers of 1 know the classes of their messages under `proxy`.
+# Raise it when an older release's text, or its workers' messages, can no longer be read.
+# 2: the package is `hubgate`; workers of version 1 have their message classes under `proxy`.
 VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
 class HandedListener:
-    """The descriptors that listen on what the settings call `address`, for a `purpose`.
+    """The descriptors listening on the `address` from the settings, for a `purpose`.
 
-    `borrowed`: whoever started us has opened them, and keeps them open.
+    `borrowed`: the parent process opened them, and keeps them open.
     """
 
     purpose: str
@@ -30,7 +30,7 @@ class HandedListener:
 
 @dataclass(frozen=True, slots=True)
 class HandedWorker:
-    """A running worker, the descriptor of its link, and what was read from that too early."""
+    """A running worker, the descriptor of its link, and bytes already read from it."""
 
     index: int
     pid: int
@@ -41,14 +41,14 @@ class HandedWorker:
 
 @dataclass(frozen=True, slots=True)
 class HandedRoutes:
-    """The routes of the API and of routes.yaml, and when they were active (epoch seconds)."""
+    """The API's routes, those of routes.yaml, and their last activity (epoch seconds)."""
 
     stored: tuple[Route, ...] = ()
     file_routes: tuple[Route, ...] = ()
     activity: Mapping[str, float] = field(default_factory=dict)
 
     def changes_to(self, routes: Iterable[Route]) -> tuple[list[Route], list[str]]:
-        """Return what to put into a table of these to make it `routes`, and what to delete."""
+        """Return what to put into a table of these routes, and delete, to make it `routes`."""
         before = {route.key: route for route in (*self.stored, *self.file_routes)}
         after = {route.key: route for route in routes}
         put = [route for key, route in after.items() if before.get(key) != route]
@@ -57,9 +57,9 @@ class HandedRoutes:
 
 @dataclass(frozen=True, kw_only=True)
 class Handover:
-    """Everything. `release` is the version that hands over, `generation` counts upgrades.
+    """All that is handed over. `release` is the old version, `generation` counts upgrades.
 
-    `failed`: nobody else was there to take it.
+    `failed`: no other release could take it.
     """
 
     release: str
@@ -73,12 +73,12 @@ class Handover:
     failed: bool = False
 
     def taken_back(self) -> "Handover":
-        """Return what the release that hands over has to go on with itself."""
+        """Return what the old release needs to carry on itself."""
         return replace(self, generation=self.generation - 1, failed=True)
 
     @property
     def fds(self) -> list[int]:
-        """Every descriptor that goes along."""
+        """Every descriptor that is handed over."""
         listening = [fd for listener in self.listeners for fd in listener.fds]
         return listening + [worker.link_fd for worker in self.workers]
 
@@ -93,7 +93,7 @@ def dumps(handover: Handover) -> bytes:
             "link_version": handover.link_version,
             "revision": handover.revision,
             "listeners": [[each.purpose, each.address, each.fds] for each in handover.listeners],
-            # Beside them and not among them, so that releases that know nothing of it can read.
+            # A separate list, so that releases without this field can read the listeners.
             "borrowed": [at for at, each in enumerate(handover.listeners) if each.borrowed],
             "workers": [
                 [each.index, each.pid, each.link_fd, _text(each.received), each.retired]
@@ -108,11 +108,11 @@ def dumps(handover: Handover) -> bytes:
 
 
 def loads(text: bytes) -> Handover:
-    """Return what `dumps` was given. Raises UpgradeError for what cannot be read."""
+    """Return what `dumps` was given. Raises UpgradeError for unreadable text."""
     try:
         found: dict[str, Any] = json.loads(text)
         if found["version"] != VERSION:
-            raise UpgradeError(f"what was handed over is of version {found['version']}")
+            raise UpgradeError(f"what was handed over has version {found['version']}")
         return Handover(
             release=found["release"],
             generation=found["generation"],

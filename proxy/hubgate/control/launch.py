@@ -1,4 +1,4 @@
-"""Starting the supervisor from settings, or in the place of an older release of it."""
+"""Starting the supervisor from settings, or in place of an older release."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ def launch(settings: Settings, reload: Reload, read_since: float) -> int:
     code, supervisor = _run(settings, reload, read_since, received)
     while supervisor.handover is not None:
         succession.exec_next_release(supervisor.handover)
-        # It could not be replaced: then the same release is its own successor.
+        # It could not be replaced, so this release is its own successor.
         received = supervisor.handover.taken_back()
         code, supervisor = _run(supervisor.settings, reload, read_since, received)
     return code
@@ -37,12 +37,12 @@ def launch(settings: Settings, reload: Reload, read_since: float) -> int:
 def _run(
     settings: Settings, reload: Reload, read_since: float, received: Handover | None
 ) -> tuple[int, "Supervisor"]:
-    # Imported late: a command line's --help and its mistakes need none of it.
+    # Imported late: --help and command-line mistakes need none of it.
     from hubgate.control.bootstrap import Bootstrap
 
     bootstrap = Bootstrap(settings, received)
     try:
-        if received is None:  # else the old workers serve, and signals are still held
+        if received is None:  # otherwise the old workers serve, and signals are still held
             bootstrap.spawn_workers()
         import uvloop
 
@@ -57,7 +57,7 @@ def _run(
 def _rehearse(settings: Settings, fd: int) -> int:
     import uvloop
 
-    import hubgate.control.supervisor  # noqa: F401 - all of it must be there
+    import hubgate.control.supervisor  # noqa: F401 - all of it must be importable
     from hubgate.control.upgrade import rehearsal
 
     uvloop.run(rehearsal.answer(settings, fd))

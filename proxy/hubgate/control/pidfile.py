@@ -1,4 +1,4 @@
-"""The file that tells other programs the supervisor's process id."""
+"""The file with the supervisor's process id, for other programs."""
 
 import logging
 import os
@@ -11,14 +11,14 @@ log = logging.getLogger("hubgate.supervisor")
 
 
 class PidFile:
-    """Keeps our process id in the file at `path` while entered; without a path, does nothing.
+    """A context manager that keeps our process id in the file at `path`, if there is one.
 
-    Only we can read a new file; one that is there keeps its mode. Entering raises ConfigError
-    when the file cannot be written.
+    A new file is readable only by us; an existing one keeps its mode. Entering raises
+    ConfigError when the file cannot be written.
     """
 
-    # Not a generator: collected before its end, it would remove the file, which belongs to the
-    # release that takes over in this process.
+    # Not a generator: if collected before it finishes, it would remove the file, which belongs
+    # to the release that takes over in this process.
 
     def __init__(self, path: str | None) -> None:
         self._path = path
@@ -35,8 +35,8 @@ class PidFile:
                 file.write(self._own)
         except OSError as error:
             raise ConfigError(
-                f"--pid-file {self._path}: {error.strerror}; give a path in a folder that is there "
-                "and writable"
+                f"--pid-file {self._path}: {error.strerror}; "
+                "give a path in an existing, writable folder"
             ) from error
         log.info("Writing pid %s to %s", self._own, self._path)
 
@@ -44,7 +44,7 @@ class PidFile:
         if self._path is None:
             return
         with suppress(OSError):
-            # A successor may have put its own id there.
+            # A successor may have written its own id.
             if Path(self._path).read_text().strip() == self._own:
                 os.unlink(self._path)
 

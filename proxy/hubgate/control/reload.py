@@ -1,4 +1,4 @@
-"""Taking over changed settings and certificates while everything runs."""
+"""Applying changed settings and certificates while everything runs."""
 
 import asyncio
 import logging
@@ -33,9 +33,9 @@ class Parts:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a reload did: what it took over, what needs a restart, or the mistakes that kept it.
+    """What a reload did: what it applied, what needs a restart, or the mistakes that prevented it.
 
-    With a mistake, each a line for a person, everything is as it was.
+    Each mistake is one line for a person; with any, nothing has changed.
     """
 
     changed: tuple[str, ...] = ()
@@ -44,9 +44,9 @@ class Outcome:
 
 
 class Reloader:
-    """Reads the settings again and takes over what it can; never raises for a mistake in them.
+    """Reads the settings again and applies what it can; never raises for a mistake in them.
 
-    `known` are the versions of the files that the running settings were read from.
+    `known` has the versions of the files that the running settings were read from.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class Reloader:
 
     @property
     def running(self) -> Settings:
-        """What is served by now."""
+        """The settings in use now."""
         return self._running
 
     async def finish(self) -> None:
-        """Let a reload that is under way end, and none begin any more."""
+        """Wait for a reload in progress, and allow no more."""
         await self._one_at_a_time.acquire()
 
     async def follow(self) -> None:
@@ -75,17 +75,17 @@ class Reloader:
             await self.reload()
 
     async def reload(self) -> Outcome:
-        """Read and take over; at a mistake log it, and everything stays as it is."""
+        """Read and apply the settings; a mistake is logged and changes nothing."""
         async with self._one_at_a_time:
             known = versions(watched_files(self._running))
             try:
-                # A large file takes seconds to read, and the API must go on meanwhile.
+                # A large file takes seconds to read, and the API must keep responding.
                 fresh = await asyncio.to_thread(self._read)
                 outcome = await self._take_over(fresh)
             except ConfigError as error:
                 outcome = Outcome(mistakes=error.lines)
             found = versions(watched_files(self._running))
-            # What changed while it was read must be noticed: the earlier version counts.
+            # A change during the read must not be missed, so the earlier version counts.
             self._known = {path: known.get(path, version) for path, version in found.items()}
         _log(outcome)
         return outcome
@@ -97,7 +97,7 @@ class Reloader:
         await asyncio.to_thread(_check_tls, wanted)
         await self._parts.service.replace_file_routes(wanted.file_routes)
         self._parts.guard.replace(wanted.api_token)
-        # An access log is opened anew even if nothing has changed: whoever rotates it asks so.
+        # An access log is reopened even if nothing has changed: log rotation asks for it this way.
         if renewed or wanted.worker != self._running.worker or wanted.worker.access_log:
             await self._parts.pool.configure(wanted.worker)
         if renewed:
@@ -114,7 +114,7 @@ class Reloader:
 
 def _log(outcome: Outcome) -> None:
     for line in outcome.mistakes:
-        log.error("not reloaded, what runs stays as it is: %s", line)
+        log.error("not reloaded, the running settings stay: %s", line)
     if not outcome.mistakes:
         log.info("reloaded: %s", ", ".join(outcome.changed) or "nothing has changed")
     if outcome.needs_restart:

@@ -1,4 +1,4 @@
-"""What workers report, sorted."""
+"""Distributes the workers' reports."""
 
 from time import perf_counter
 
@@ -8,14 +8,14 @@ from hubgate.model import Report
 
 
 class WorkerReports:
-    """Sends each part of a worker's report where it belongs."""
+    """Passes each part of a worker's report to where it belongs."""
 
     def __init__(self, service: RouteService, metrics: Metrics) -> None:
         self._service = service
         self._metrics = metrics
 
     def add(self, worker: int, report: Report) -> None:
-        """Take in what the worker with that process id has seen."""
+        """Record a report of the worker with that process id."""
         begun = perf_counter()
         self._service.record(report.activity)
         updated = len(report.activity)
@@ -23,5 +23,5 @@ class WorkerReports:
         self._metrics.add(worker, report)
 
     def forget(self, worker: int) -> None:
-        """The worker is gone."""
+        """Drop a worker that has ended."""
         self._metrics.forget(worker)

@@ -1,4 +1,4 @@
-"""The supervisor: opens the sockets, keeps the workers, serves the API, and ends it all well."""
+"""The supervisor: opens the sockets, runs the workers, serves the API, and shuts it all down."""
 
 import asyncio
 import gc
@@ -41,14 +41,14 @@ log = logging.getLogger("hubgate.supervisor")
 
 
 class Supervisor:
-    """One running hubgate. `reload` reads the settings again, None where no file was read.
+    """One running hubgate. `reload` reads the settings again; None if no file was read.
 
-    Nothing of them was read before `read_since`, epoch seconds: a file that has changed since may
-    have been read in its older version.
+    None of them was read before `read_since`, epoch seconds: a file that has changed since then
+    may have been read before the change.
 
     `bootstrap` has opened the listeners and started the workers. `received` is what an older
-    release handed over in this process. When an upgrade was asked for, `run` returns with
-    `handover` set: what the next release receives.
+    release handed over in this process. If an upgrade was requested, `run` returns with
+    `handover` set, for the next release.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Supervisor:
         self._settings = settings
         self._read = reload
         self._bootstrap = bootstrap
-        # A file may have changed while it was read, or while hubgate starts.
+        # A file may change while it is read, or while hubgate starts.
         self._known = versions(watched_files(settings), read_since)
         self._guard = Guard(settings.api_token)
         self._metrics = Metrics(received.counters if received else None)
@@ -74,12 +74,12 @@ class Supervisor:
         self._main: asyncio.Task[int] | None = None
         self._stop = asyncio.Event()
         self._serving = False
-        self._reload_pending = False  # told to reload before it served
+        self._reload_pending = False  # asked to reload before it was serving
         self._cut_short_by: signal.Signals | None = None
 
     @property
     def settings(self) -> Settings:
-        """What it runs on now, after every reload."""
+        """The settings in use, after every reload."""
         return self._reloader.running if self._reloader is not None else self._settings
 
     def __repr__(self) -> str:
@@ -87,10 +87,11 @@ class Supervisor:
         return f"<Supervisor {'ending' if self._stop.is_set() or self._cut_short_by else state}>"
 
     async def run(self) -> int:
-        """Serve until told to stop; return the exit code: 0, or 1 when something broke.
+        """Serve until told to stop; return the exit code: 0, or 1 if something failed.
 
-        SIGINT and SIGTERM drain and end it; a second one ends it at once, with 128 and its
-        number as the code. Raises HubgateError when it cannot start, all undone.
+        SIGINT and SIGTERM make it drain and exit; after a second one it exits at once, with 128
+        plus its number as the code. Raises HubgateError when it cannot start, with everything
+        undone.
         """
         self._main = asyncio.current_task()
         self._handle_signals()
@@ -107,7 +108,7 @@ class Supervisor:
             log.error("%s", error)
             return 1
         except Exception:
-            log.exception("hubgate ends: this is a fault in it")
+            log.exception("hubgate ends: this is a bug in it")
             return 1
         return 0
 
@@ -131,7 +132,7 @@ class Supervisor:
             await self._drain(listeners, endpoints, pool, service)
         else:
             self.handover = await self._hand_over(listeners, endpoints, pool, service)
-            # Nothing is undone, then or ever: it is the successor's now.
+            # Nothing may be undone: it all belongs to the successor now.
             stack.pop_all()
 
     async def _open_service(self, pool: WorkerPool, stack: AsyncExitStack) -> RouteService:
@@ -139,14 +140,14 @@ class Supervisor:
         stack.push_async_callback(service.close)
         stack.push_async_callback(self._forget_routes)
         settings, received = self._settings, self._received
-        gc.disable()  # a large table is nothing but new objects, none of them garbage
+        gc.disable()  # loading a large table only creates objects, none of them garbage
         try:
             if received is None:
                 await service.open(settings.file_routes, settings.initial_routes)
             else:
                 await service.open(settings.file_routes, (), received.routes)
         finally:
-            # Later collections would look at every route again, and the API would wait.
+            # Otherwise later collections would visit every route again while the API waits.
             gc.freeze()
             gc.enable()
         return service
@@ -165,7 +166,7 @@ class Supervisor:
             await pool.publish(put, delete)
 
     async def _retire_old_workers(self, pool: WorkerPool) -> None:
-        """When the new workers serve, have the older release's accept nothing more."""
+        """Once the new workers serve, make the older release's stop accepting connections."""
         if self._received is not None:
             times = pool.config.timeouts
             await pool.retire_adopted(times.upgrade, times.drain)
@@ -175,7 +176,7 @@ class Supervisor:
                 if self._received.failed
                 else f"upgraded from {self._received.release} to"
             )
-            text = "%s %s; what is open in old workers has %g seconds more"
+            text = "%s %s; connections open in old workers have %g seconds left"
             log.info(text, done, __version__, times.upgrade)
 
     def _build_endpoints(
@@ -197,7 +198,7 @@ class Supervisor:
         return endpoints
 
     async def _serve(self, pool: WorkerPool) -> None:
-        """Wait for the end or an upgrade, reloading meanwhile. Raises what the pool fails of."""
+        """Wait for a stop or an upgrade, reloading meanwhile. Raises the pool's failure."""
         assert self._reloader is not None
         self._serving = True
         if self._reload_pending:
@@ -215,11 +216,11 @@ class Supervisor:
             for task in (stopped, agreed, relieving, following):
                 task.cancel()
             await asyncio.wait({following})
-            # While we still have the API's port: its next owner may have the same file.
+            # While we still hold the API's port: its next owner may use the same file.
             await self._forget_routes()
 
     async def _forget_routes(self) -> None:
-        """Have no successor find the routes after an end that somebody asked for, as with CHP."""
+        """After a requested stop, leave no routes to a successor, as with CHP."""
         asked_for = self._stop.is_set() or self._cut_short_by is not None
         if asked_for and isinstance(self._store, RecoveryStore):
             await self._store.forget()
@@ -233,10 +234,10 @@ class Supervisor:
     ) -> None:
         limit = pool.config.timeouts.drain
         log.warning("draining, for %g seconds at most; a second signal ends it at once", limit)
-        # Ports and store are given up first, so that a successor can have them while we drain.
+        # Ports and store are released first, so that a successor can use them while we drain.
         listeners.close_public()
         try:
-            # A store that cannot be released must not cut anybody's request short.
+            # A store that cannot be closed must not cut any request short.
             ended = await asyncio.gather(
                 pool.drain(limit), _close_api(endpoints, service), return_exceptions=True
             )
@@ -252,13 +253,13 @@ class Supervisor:
         pool: WorkerPool,
         service: RouteService,
     ) -> Handover:
-        """Finish what the API was asked for, and let go of everything without ending it."""
+        """Finish the API's requests, and let go of everything without closing it."""
         assert self._reloader is not None
         sockets = listeners.hand_over()
-        # In this order: a reload may be among what the API was asked for.
+        # In this order: one of the API's requests may be a reload.
         await asyncio.gather(*(endpoint.suspend() for endpoint in endpoints))
         await self._reloader.finish()
-        # What workers that are given away did not hear of must not be in the table either.
+        # A change that handed-over workers did not receive must not be in the table either.
         await service.stop_following()
         workers = tuple(await pool.hand_over())
         routes = service.hand_over()
@@ -295,12 +296,12 @@ class Supervisor:
         signals.release_signals()
 
     def _on_stop(self, number: signal.Signals) -> None:
-        # A successor has connections from the first moment, which it must not cut.
+        # A successor has connections from the start, which it must not cut.
         if (self._serving or self._received is not None) and not self._stop.is_set():
             log.warning("%s received", number.name)
             self._stop.set()
         elif self._cut_short_by is None and self._main is not None:
-            log.warning("%s received: ending at once", number.name)
+            log.warning("%s received: exiting at once", number.name)
             self._cut_short_by = number
             self._main.cancel()
 
@@ -317,6 +318,6 @@ class Supervisor:
 
 
 async def _close_api(endpoints: list[Endpoint], service: RouteService) -> None:
-    """Answer what was asked, then nothing more, and release the store."""
+    """Finish open requests, accept no more, and close the store."""
     await asyncio.gather(*(endpoint.close() for endpoint in endpoints))
     await service.close()

@@ -11,9 +11,9 @@ from hubgate.store.recovery import RecoveryStore
 def open_store(address: str, recovery_file: Path | None = None) -> RouteStore:
     """Return the store that `address` names; nothing is connected before its `open()`.
 
-    Memory has a `recovery_file` beside it, if one is given, for the case that we are killed.
+    A memory store also writes the `recovery_file`, if one is given, in case we are killed.
 
-    Raises ConfigError for an address no store answers to.
+    Raises ConfigError for an address of no known store.
     """
     scheme, colon, rest = address.partition(":")
     if scheme == "memory" and colon and not rest:

@@ -1,4 +1,4 @@
-"""What the routes service asks of a route store."""
+"""What the routes service requires of a route store."""
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from hubgate.model import Route
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """That a change is stored: the moment, in seconds since the epoch, and its revision.
+    """A stored change: its moment, in seconds since the epoch, and its revision.
 
-    Revisions number the changes of a store that others write to as well, whoever makes them,
-    from 1 on, in the order in which the store took them. Where nobody else writes, all are 0.
+    Revisions number all changes of a shared store, ours and others', from 1, in the order in
+    which the store took them. In a store that only we write to, all are 0.
     """
 
     moment: float
@@ -21,10 +21,10 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class StoreChange:
-    """What somebody else changed, as one step: `delete` these keys, then `put` these routes.
+    """A change by another writer, as one step: `delete` these keys, then `put` these routes.
 
-    `whole`: anything may have changed, and only `load()` says what there is now. Without any
-    of these it says no more than that everything up to `revision` has come.
+    `whole`: anything may have changed, and only `load()` returns the current state. With none
+    of these it only means that everything up to `revision` has been delivered.
     """
 
     revision: int
@@ -36,13 +36,13 @@ class StoreChange:
 class RouteStore(Protocol):
     """Keeps the API's routes. Only the routes service calls it, one call at a time.
 
-    Only `changes()` goes on beside the other calls. Every method raises
-    `hubgate.errors.StoreError` when the store cannot do it.
+    Only `changes()` runs concurrently with other calls. Every method raises
+    `hubgate.errors.StoreError` when the store fails.
     """
 
     @property
     def shared(self) -> bool:
-        """Whether others write to it too: then what it holds is right, whatever we remember."""
+        """Whether others write to it too; if so, its content takes precedence over our copy."""
 
     async def open(self) -> None:
         """Connect and prepare; called once, before anything else."""
@@ -60,55 +60,56 @@ class RouteStore(Protocol):
         """
 
     async def delete(self, key: str) -> Written:
-        """Forget the route with that key; none is no error."""
+        """Delete the route with that key; a missing one is not an error."""
 
     def changes(self) -> AsyncGenerator[StoreChange, None]:
-        """Yield what others change from the latest `load()` on, for as long as the store is open.
+        """Yield others' changes since the latest `load()`, for as long as the store is open.
 
-        What may be relied on:
+        Guarantees:
 
-        - Everything that others changed after what `load()` returned comes, once, and in the
-          order of its revisions. Nothing comes that `load()` has taken account of.
-        - What our own `put` and `delete` returned for does not come. A call that failed may have
-          changed the table all the same; then that comes here, like anybody's change.
-        - It may come at any time, before or after the return of a `put` or `delete` that the store
-          took later: the revisions say which was first.
-        - A lost connection is made again here, without end, and no change is missed. Where one
-          may have been, or revisions begin anew, the next that comes is `whole`.
+        - Every change by others that `load()` did not include is yielded, once, in the order of
+          revisions. Nothing that `load()` included is yielded.
+        - Our own `put` and `delete` calls that returned are not yielded. A call that failed may
+          have changed the table anyway; then its change is yielded, like any other.
+        - A change may be yielded at any time, before or after the return of a `put` or `delete`
+          that the store took later: the revisions show which was first.
+        - A lost connection is reestablished here, without limit, and no change is missed. If one
+          may have been missed, or revisions start over, the next change yielded is `whole`.
 
-        It ends where nobody else can write. Raises StoreError when it cannot go on; called again
-        after another `load()`, it may. It is closed, or cancelled, before `close()` is called.
+        It ends if nobody else can write. Raises StoreError when it cannot continue; it may be
+        called again after another `load()`. It is closed, or cancelled, before `close()` is
+        called.
         """
 
     def last_activity(self) -> Mapping[str, float]:
-        """Return when the loaded routes were last active, by key, as far as it is known.
+        """Return when the loaded routes were last active, by key, as far as known.
 
         Seconds since the epoch. Called once, after `load()`.
         """
 
     def note_activity(self, activity: Mapping[str, float]) -> None:
-        """Keep that these routes were active then, seconds since the epoch; never waits.
+        """Record when these routes were active, in seconds since the epoch; never waits.
 
-        Written now and then, so a crash may lose the last of it. Keys of no stored route are
+        Written periodically, so a crash may lose the latest. Keys without a stored route are
         ignored.
         """
 
     async def close(self) -> None:
-        """Release everything; only another `close()`, which does nothing, is called after it.
+        """Close everything; only another `close()`, which does nothing, may follow.
 
-        It is called for a store that could not be opened, too.
+        It is also called for a store that could not be opened.
         """
 
 
 class OwnedStore:
-    """What is true of every store that belongs to one process."""
+    """The common part of stores that belong to one process."""
 
     @property
     def shared(self) -> bool:
-        """Nobody else writes to it."""
+        """False: no other process writes to it."""
         return False
 
     async def changes(self) -> AsyncGenerator[StoreChange, None]:
         """There are none: it ends at once."""
         return
-        yield StoreChange(0)  # for Python to see what kind of function this is
+        yield StoreChange(0)  # makes this an async generator

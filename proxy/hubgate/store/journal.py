@@ -1,7 +1,7 @@
-"""A file that follows the routes: changes are appended, and now and then it is written anew.
+"""A file that mirrors the routes: changes are appended, and from time to time it is rewritten.
 
-Nothing is synced to the disk. What a killed process has written is in the kernel's hands and
-safe; only a crash of the whole machine can lose it, and that ends the routes' targets too.
+Nothing is synced to the disk. What a killed process has written is with the kernel and safe;
+only a crash of the whole machine can lose it, and that ends the routes' targets too.
 """
 
 import errno
@@ -27,13 +27,13 @@ from hubgate.store.private_folder import Identity, PrivateFolder, identity
 
 log = logging.getLogger("hubgate.recovery")
 
-# Seconds. After a while targets are gone, and somebody else may have their ports.
+# Seconds. After a while targets are gone, and other programs may have their ports.
 USABLE_AGE = 600.0
-# Nobody comes back for a file that old.
+# Seconds; a file this old is abandoned.
 FORGOTTEN_AGE = 86400.0
 
 SPARE = 256 * 1024
-"""Bytes a file may grow beyond twice its newly written size."""
+"""Bytes a file may grow beyond twice its rewritten size."""
 
 
 class Journal:
@@ -44,20 +44,20 @@ class Journal:
         self._folder: PrivateFolder | None = None
         self._fd = -1
         self._held: Identity | None = None
-        # Both as they would stand in the file if it were written anew.
+        # Both as they would be in the file if it were rewritten.
         self._puts: dict[str, bytes] = {}
         self._activity: dict[str, float] = {}
         self._size = 0
-        # Bytes to grow to before it is written anew; 0 when what is there cannot be relied on.
+        # Bytes to grow to before a rewrite; 0 when the current content is unreliable.
         self._limit = 0
 
     def __repr__(self) -> str:
         return f"<Journal {self.path} {'closed' if self._fd < 0 else f'{self._size} bytes'}>"
 
     def open(self) -> Kept:
-        """Take the file over, made if there is none, and return what it holds.
+        """Take over the file, creating it if there is none, and return its content.
 
-        What cannot be used is logged and replaced. Raises OSError when the file cannot be had.
+        An unusable file is logged and replaced. Raises OSError when the file is not available.
         """
         self._folder = PrivateFolder(self.path.parent)
         earlier = None
@@ -79,9 +79,9 @@ class Journal:
     def write(
         self, put: Iterable[Route], delete: Iterable[str], activity: Mapping[str, float]
     ) -> None:
-        """Note changes. The file's age starts anew, even with none of them.
+        """Write changes. This resets the file's age, even with no changes.
 
-        Raises OSError when that fails; then the next call writes everything.
+        Raises OSError when that fails; the next call then writes everything.
         """
         if self._folder is None:
             return
@@ -99,13 +99,13 @@ class Journal:
         self._size += len(data)
 
     def remove(self) -> None:
-        """Remove the file, unless somebody else's has taken its place, and let go of it."""
+        """Remove the file, unless another process's has taken its place, and close it."""
         if self._folder is not None and self._holds_its_name(self._folder):
             self._folder.remove(self.path.name)
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; it stays."""
+        """Close the file; it stays in place."""
         if self._fd >= 0:
             os.close(self._fd)
         if self._folder is not None:
@@ -113,11 +113,11 @@ class Journal:
         self._fd, self._folder, self._held = -1, None, None
 
     def _earlier(self, folder: PrivateFolder) -> int | None:
-        """Return a descriptor of the file that is there, with nobody else holding it."""
+        """Return a descriptor of the existing file, locked for us; None if none can be used."""
         try:
             fd = folder.open(self.path.name)
         except OSError as error:
-            log.warning("%s: not used, as it %s", self.path, error.strerror)
+            log.warning("%s: not used: it %s", self.path, error.strerror)
             self._held = folder.identity(self.path.name)
             return None
         if fd is not None:
@@ -132,7 +132,7 @@ class Journal:
     def _read(self, fd: int) -> Kept:
         age = time.time() - os.fstat(fd).st_mtime
         if age > USABLE_AGE:
-            log.info("%s: not used, as it is %d minutes old", self.path, age // 60)
+            log.info("%s: not used: it is %d minutes old", self.path, age // 60)
             return Kept()
         try:
             with os.fdopen(os.dup(fd), "rb") as file:
@@ -159,7 +159,7 @@ class Journal:
         return b"".join(lines)
 
     def _write_anew(self, folder: PrivateFolder) -> None:
-        """Put a new file in the place of the old one, in one step, and hold that."""
+        """Replace the old file with a new one, in one step, and hold that."""
         self._limit = 0
         name = f"{self.path.name}.{secrets.token_hex(4)}"
         fd = folder.create(name)
@@ -168,7 +168,7 @@ class Journal:
             data = b"".join([HEADER, *self._puts.values(), activity_line(self._activity)])
             _write_all(fd, data)
             if not self._holds_its_name(folder) and folder.identity(self.path.name) is not None:
-                raise OSError(errno.EBUSY, "another process has put a file of its own there")
+                raise OSError(errno.EBUSY, "another process has put its own file there")
             folder.rename(name, self.path.name)
         except OSError:
             os.close(fd)

@@ -1,4 +1,4 @@
-"""What stands in a journal: changes of the routes, one a line, each with a checksum."""
+"""The content of a journal: changes to the routes, one per line, each with a checksum."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ HEADER = b"hubgate routes 1\n"
 
 @dataclass
 class Kept:
-    """What a journal amounts to; `activity` is in seconds since the epoch, by route key."""
+    """A replayed journal; `activity` is in seconds since the epoch, by route key."""
 
     routes: dict[str, Route] = field(default_factory=dict)
     activity: dict[str, float] = field(default_factory=dict)
@@ -32,17 +32,17 @@ def delete_line(key: str) -> bytes:
 
 
 def activity_line(activity: Mapping[str, float]) -> bytes:
-    """Return the line that says when routes were last active."""
+    """Return the line that records when routes were last active."""
     return _line({"active": dict(activity)})
 
 
 def read_journal(content: bytes) -> Kept:
-    """Return what a journal amounts to; a last line that was cut off is left out.
+    """Replay a journal; a truncated last line is ignored.
 
-    Raises StoreError when anything else is not as it was written.
+    Raises StoreError for any other damage.
     """
     if not content.startswith(HEADER):
-        raise StoreError("it does not begin as a file of this version does")
+        raise StoreError("it does not start like a file of this version")
     complete, _, _ = content.rpartition(b"\n")
     kept = Kept()
     for number, line in enumerate(complete.split(b"\n")[1:], 2):

@@ -8,7 +8,7 @@ from hubgate.store.base import OwnedStore, Written
 
 
 class MemoryStore(OwnedStore):
-    """Keeps nothing beyond the process; the hub adds its routes again after a restart."""
+    """Keeps routes only as long as the process; the hub adds them again after a restart."""
 
     def __init__(self) -> None:
         self._routes: dict[str, Route] = {}
@@ -20,25 +20,25 @@ class MemoryStore(OwnedStore):
         """Nothing to prepare."""
 
     async def load(self) -> list[Route]:
-        """Return every route stored since this object was made."""
+        """Return every route stored since this object was created."""
         return list(self._routes.values())
 
     async def put(self, route: Route) -> Written:
-        """Keep `route`, replacing one with the same key; return when that was."""
+        """Store `route`, replacing one with the same key; return when that was."""
         self._routes[route.key] = route
         return Written(time.time())
 
     async def delete(self, key: str) -> Written:
-        """Forget the route with that key; none is no error."""
+        """Delete the route with that key; a missing one is not an error."""
         self._routes.pop(key, None)
         return Written(time.time())
 
     def last_activity(self) -> Mapping[str, float]:
-        """Nothing is known: what was stored before is gone."""
+        """Return nothing: what was stored before is gone."""
         return {}
 
     def note_activity(self, activity: Mapping[str, float]) -> None:
-        """Nothing to keep it for."""
+        """Nothing to record."""
 
     async def close(self) -> None:
         """Forget everything."""

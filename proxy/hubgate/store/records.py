@@ -1,4 +1,4 @@
-"""A route as text and back: what a store outside this process holds of it."""
+"""Routes to text and back, for stores outside this process."""
 
 import json
 
@@ -31,8 +31,8 @@ def decode(key: str, data: str, options: str) -> Route:
     except (TypeError, KeyError) as error:
         raise ValueError(f"not a route: {error!r}") from None
     if not isinstance(key, str) or not isinstance(target, str):
-        raise ValueError("not a route: its key or target is no text")
-    # What we wrote is used as it is.
+        raise ValueError("not a route: its key or target is not text")
+    # Text that we wrote is used as it is.
     ours = data.startswith("{") and data.endswith("}") and data.isascii()
     return Route(key, target, RouteData(data) if ours else RouteData.of(posted), known)
 

@@ -22,18 +22,18 @@ GATHERING = 0.02
 
 
 class RecoveryStore(MemoryStore):
-    """A memory store with a file beside it that a successor reads if we are killed.
+    """A memory store with a file that a successor reads if we are killed.
 
-    The file is written behind the callers' backs: no route waits for a disk, and no trouble
-    with the file is more than a line in the log. `forget` at a clean end keeps CHP's way,
-    where routes go with the process.
+    The file is written in the background: no route waits for a disk, and a problem with the
+    file is only logged. `forget` at a clean exit is CHP's behaviour: routes end with the
+    process.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._journal = Journal(path)
         self._activity: dict[str, float] = {}
-        # What the file does not have yet; a route that is gone is None.
+        # Changes not yet in the file; None for a deleted route.
         self._changed: dict[str, Route | None] = {}
         self._active: dict[str, float] = {}
         self._wake = asyncio.Event()
@@ -49,15 +49,15 @@ class RecoveryStore(MemoryStore):
             kept = await asyncio.to_thread(self._journal.open)
         except OSError as error:
             log.warning(
-                "%s: %s; routes will not survive a crash: make the folder writable for us"
-                " alone, or set XDG_STATE_HOME",
+                "%s: %s; routes will not survive a crash: make the folder writable for this"
+                " user only, or set XDG_STATE_HOME",
                 self._journal.path,
                 error.strerror,
             )
             return
         self._routes, self._activity = kept.routes, kept.activity
         if self._routes:
-            log.info("recovered %d routes that the proxy before this one left", len(self._routes))
+            log.info("recovered %d routes left by the previous proxy", len(self._routes))
         self._writer = spawn(self._write_on(), "recovery file")
 
     def last_activity(self) -> Mapping[str, float]:
@@ -65,33 +65,33 @@ class RecoveryStore(MemoryStore):
         return self._activity
 
     def note_activity(self, activity: Mapping[str, float]) -> None:
-        """Have it in the file with the next round, half a minute from now at most."""
+        """Write it to the file in the next round, at most half a minute from now."""
         if self._writer is not None:
             self._active.update(activity)
 
     async def put(self, route: Route) -> Written:
-        """Keep `route`, replacing one with the same key; the file gets it a moment later.
+        """Store `route`, replacing one with the same key; it is in the file a moment later.
 
-        Returns when it was kept.
+        Returns when it was stored.
         """
         written = await super().put(route)
         self._change(route.key, route, written.moment)
         return written
 
     async def delete(self, key: str) -> Written:
-        """Forget the route with that key; none is no error."""
+        """Delete the route with that key; a missing one is not an error."""
         written = await super().delete(key)
         self._change(key, None)
         return written
 
     async def forget(self) -> None:
-        """Remove the file: a clean end. Routes are kept in memory only from here on."""
+        """Remove the file, at a clean exit. From here on routes are in memory only."""
         await self._end_writing()
         with suppress(OSError):
             await asyncio.to_thread(self._journal.remove)
 
     async def close(self) -> None:
-        """Write what is not written yet; the file stays unless `forget` came first."""
+        """Write what is still unwritten; the file stays unless `forget` was called first."""
         await self._end_writing()
         self._journal.close()
         await super().close()

@@ -1,4 +1,4 @@
-"""Routes in a file, by the standard library's SQLite: they survive a crash and a power cut."""
+"""Routes in an SQLite file, which survive a crash and a power cut."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.store")
 
-# Seconds: whoever takes over from a hubgate that is just ending waits for it to let go.
+# Seconds: a successor waits for a hubgate that is just ending to release the file.
 LOCK_TIMEOUT = 5.0
 BETWEEN_TRIES = 0.1
 ACTIVITY_INTERVAL = 60.0
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class SQLiteState(Enum):
-    """Where a store stands."""
+    """The state of a store."""
 
     NEW = "new"
     WAITING = "waiting for another process"
@@ -41,10 +41,10 @@ class SQLiteState(Enum):
 class SqliteStore(OwnedStore):
     """Keeps routes in the file at `path`, which is locked from `open()` to `close()`.
 
-    All of SQLite happens in one thread of its own: a disk may take its time. A change is on
-    the disk when it returns; when routes were last active is written once a minute, so that a
-    crash makes them look idle for a minute longer than they were, at most, and an idle culler
-    does not take a restart for use by everyone.
+    SQLite runs in its own thread: a disk may be slow. A change is on the disk when the call
+    returns; the last activity of routes is written once a minute. So after a crash routes look
+    idle for at most a minute longer than they were, and to an idle culler a restart does not
+    look like activity on every route.
     """
 
     def __init__(self, path: str, activity_interval: float = ACTIVITY_INTERVAL) -> None:
@@ -62,9 +62,9 @@ class SqliteStore(OwnedStore):
         return f"<SqliteStore {self._path} {self._state.value}>"
 
     async def open(self) -> None:
-        """Make the file if it is missing, and claim it.
+        """Create the file if it is missing, and claim it.
 
-        Waits five seconds at most for another process to give it up, then raises
+        Waits at most five seconds for another process to release it, then raises
         StoreInUseError. Raises StoreError for a file that is damaged, not ours, or not
         writable.
         """
@@ -77,7 +77,7 @@ class SqliteStore(OwnedStore):
                 if time.monotonic() > deadline:
                     raise
                 if self._state is SQLiteState.NEW:
-                    log.info("waiting for another process to give up %s", self._path)
+                    log.info("waiting for another process to release %s", self._path)
                 self._state = SQLiteState.WAITING
                 await asyncio.sleep(BETWEEN_TRIES)
         self._keeper = spawn(self._keep_on(), "activity of routes")
@@ -92,24 +92,24 @@ class SqliteStore(OwnedStore):
         return Written(await self._run(lambda: self._put(route)))
 
     async def delete(self, key: str) -> Written:
-        """Forget the route with that key; that is on the disk when this returns."""
+        """Delete the route with that key; that is on the disk when this returns."""
         await self._run(lambda: self._change("DELETE FROM routes WHERE key = ?", (key,)))
         return Written(time.time())
 
     def last_activity(self) -> Mapping[str, float]:
         """Return when each route was last active, as of `load()`; adding it counts.
 
-        It is told once and forgotten.
+        It is returned only once.
         """
         known, self._known_activity = self._known_activity, {}
         return known
 
     def note_activity(self, activity: Mapping[str, float]) -> None:
-        """Write that down with the next round, a minute from now at most."""
+        """Write it in the next round, at most a minute from now."""
         self._new_activity.update(activity)
 
     async def close(self) -> None:
-        """Write down the last activity and give the file up, for anyone to use."""
+        """Write the last activity and release the file."""
         if self._state is SQLiteState.CLOSED:
             return
         self._state = SQLiteState.CLOSED
@@ -125,7 +125,7 @@ class SqliteStore(OwnedStore):
             await self._keep_activity()
 
     async def _keep_activity(self) -> None:
-        """Write down what is new; what cannot be written stays for the next time."""
+        """Write new activity; what cannot be written is kept for the next time."""
         activity, self._new_activity = self._new_activity, {}
         if not activity:
             return
@@ -133,7 +133,7 @@ class SqliteStore(OwnedStore):
             await self._run(lambda: self._write_activity(activity))
         except StoreError as error:
             self._new_activity = {**activity, **self._new_activity}
-            log.warning("when routes were last active is not kept: %s", error)
+            log.warning("the last activity of routes is not saved: %s", error)
 
     async def _run(self, work: Callable[[], T]) -> T:
         try:
@@ -156,7 +156,7 @@ class SqliteStore(OwnedStore):
     def _load(self) -> tuple[list[Route], dict[str, float]]:
         query = "SELECT key, data, options, CAST(last_activity AS REAL) FROM routes"
         routes, activity = [], {}
-        # Row by row: the memory of all of them at once would stay in pieces too small to use.
+        # Row by row: reading all rows at once would leave memory too fragmented to reuse.
         for key, data, options, moment in self._opened.execute(query):
             routes.append(self._decoded(key, data, options))
             activity[key] = moment
@@ -175,7 +175,7 @@ class SqliteStore(OwnedStore):
         return moment
 
     def _change(self, statement: str, values: tuple[object, ...]) -> None:
-        # A single statement is a transaction of its own: committed when this returns, or undone.
+        # A single statement is its own transaction: committed when this returns, or undone.
         self._check_place()
         self._opened.execute(statement, values)
 
@@ -187,7 +187,7 @@ class SqliteStore(OwnedStore):
             connection.executemany(update, [(moment, key) for key, moment in activity.items()])
 
     def _check_place(self) -> None:
-        """Refuse to write to a file that has lost its name: no restart would find it."""
+        """Refuse to write to a file that no longer has its name: a restart would not find it."""
         if file_identity(self._path) != self._identity:
             raise StoreError(
                 f"store: {self._path} was removed or replaced under the running hubgate; restart it"

@@ -1,4 +1,4 @@
-"""What goes wrong with SQLite, in one line for the person who has to mend it."""
+"""SQLite's errors, each as one line for the person who has to fix it."""
 
 import sqlite3
 from pathlib import Path
@@ -13,22 +13,22 @@ _WORDS: dict[int, tuple[type[StoreError], str]] = {
         StoreInUseError,
         "is in use by another process, perhaps another hubgate; stop it, or name another file",
     ),
-    sqlite3.SQLITE_FULL: (StoreUnavailableError, "cannot grow: the disk is full; make room"),
+    sqlite3.SQLITE_FULL: (StoreUnavailableError, "cannot grow: the disk is full; free some space"),
     sqlite3.SQLITE_READONLY: (
         StoreUnavailableError,
         "is read-only; make it and its folder writable",
     ),
     sqlite3.SQLITE_IOERR: (
         StoreUnavailableError,
-        "cannot be read or written ({error}); look after the disk",
+        "cannot be read or written ({error}); check the disk",
     ),
     sqlite3.SQLITE_CANTOPEN: (
         StoreUnavailableError,
-        "cannot be opened; its folder has to be there and writable too",
+        "cannot be opened; its folder must exist and be writable too",
     ),
     sqlite3.SQLITE_NOTADB: (
         StoreError,
-        "is no SQLite database, or a badly damaged one; name another file or move it away",
+        "is not an SQLite database, or is badly damaged; name another file or move it away",
     ),
     sqlite3.SQLITE_CORRUPT: (
         StoreError,
@@ -40,19 +40,19 @@ _WORDS[sqlite3.SQLITE_PERM] = _WORDS[sqlite3.SQLITE_READONLY]
 
 
 def store_error(path: Path, error: sqlite3.Error) -> StoreError:
-    """Return `error`, met with the file at `path`, as one of ours."""
+    """Return `error`, raised for the file at `path`, as one of ours."""
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
     kind, words = _WORDS.get(code, (StoreError, "cannot be used: {error}"))
     return kind(f"store: {path} {words.format(error=error)}")
 
 
 def damaged(path: Path, what: str) -> StoreError:
-    """Return the error of a file that SQLite can read and we cannot."""
+    """Return the error for a file that SQLite can read and we cannot."""
     _, words = _WORDS[sqlite3.SQLITE_CORRUPT]
     return StoreError(f"store: {path} {words.format(error=what)}")
 
 
 def no_file(path: Path, error: OSError) -> StoreError:
-    """Return the error of a file that cannot be had at all."""
+    """Return the error for a file that cannot be opened at all."""
     why = error.strerror or str(error)
-    return StoreError(f"store: {path}: {why}; name a file in a folder that can be written to")
+    return StoreError(f"store: {path}: {why}; name a file in a writable folder")

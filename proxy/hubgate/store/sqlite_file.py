@@ -1,4 +1,4 @@
-"""One file of routes: made, recognised, and claimed for this process alone."""
+"""One file of routes: created, recognised, and claimed for this process alone."""
 
 import os
 import sqlite3
@@ -8,7 +8,7 @@ from pathlib import Path
 from hubgate.errors import StoreError
 from hubgate.store.sqlite_errors import no_file
 
-# "HubG" in the file's header tells our files from those of other programs.
+# "HubG" in the file's header identifies our files.
 APPLICATION_ID = 0x48756247
 SCHEMA_VERSION = 1
 
@@ -21,18 +21,18 @@ CREATE TABLE routes (
 ) WITHOUT ROWID
 """
 
-# A journal that is only ever appended to costs one fsync for a change, a rollback journal three.
-# FULL does that fsync before a change returns: without it a power cut takes the last ones.
-# EXCLUSIVE keeps the file locked until it is closed, against a second hubgate as against a
-# curious shell, and spares the shared memory that network file systems do not have.
+# A write-ahead log costs one fsync per change, a rollback journal three.
+# FULL does that fsync before a change returns: without it a power cut loses the last ones.
+# EXCLUSIVE keeps the file locked until it is closed, against a second hubgate or a curious
+# shell, and avoids the shared memory that network file systems do not have.
 _ALONE = ("locking_mode = EXCLUSIVE", "synchronous = FULL", "fullfsync = ON")
 _APPENDING = "journal_mode = WAL"
 
 
 def open_file(path: Path) -> sqlite3.Connection:
-    """Return a connection to the routes in `path`, which nobody else can use until it is closed.
+    """Return a connection to the routes in `path`, locked for us until it is closed.
 
-    A missing file is made, its folders too, for this user only. Raises StoreError, and
+    A missing file is created, and its folders too, for this user only. Raises StoreError, and
     sqlite3.Error for what SQLite refuses.
     """
     try:
@@ -49,7 +49,7 @@ def open_file(path: Path) -> sqlite3.Connection:
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells the file at `path` from any other; None when there is none."""
+    """Return what identifies the file at `path`; None when there is none."""
     try:
         found = os.stat(path)
     except OSError:
@@ -58,17 +58,17 @@ def file_identity(path: Path) -> tuple[int, int] | None:
 
 
 def _make(path: Path) -> None:
-    """Make what is missing, lasting even if the power fails now. Raises OSError."""
+    """Create what is missing, durably even if the power fails now. Raises OSError."""
     for folder in reversed([each for each in path.parents if not each.exists()]):
         folder.mkdir(mode=0o700, exist_ok=True)
         _settle(folder.parent)
     missing = not path.exists()
     # Before SQLite locks it: closing any descriptor of a file drops a process's locks (POSIX).
-    # Opened for writing even if it is there: the system says best why that cannot be.
+    # Opened for writing even if it exists: the system gives the best reason if that fails.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError("not an ordinary file")
+            raise OSError("not a regular file")
     finally:
         os.close(descriptor)
     if missing:
@@ -76,7 +76,7 @@ def _make(path: Path) -> None:
 
 
 def _settle(folder: Path) -> None:
-    """Have the entries of `folder` on the disk."""
+    """Sync the entries of `folder` to the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -87,21 +87,21 @@ def _settle(folder: Path) -> None:
 def _claim(path: Path, connection: sqlite3.Connection) -> None:
     for pragma in _ALONE:
         connection.execute(f"PRAGMA {pragma}")
-    # Locked before it is looked at: of two that start on a new file, one makes the table.
+    # Locked before it is read: if two processes start on a new file, only one creates the table.
     connection.execute("BEGIN EXCLUSIVE")
     with connection:
         if _is_new(path, connection):
             connection.execute(_SCHEMA)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    # Only now that the file is known to be ours: this writes to it.
+    # Only now, when the file is known to be ours: this writes to it.
     mode = connection.execute(f"PRAGMA {_APPENDING}").fetchone()[0]
     if mode != "wal":
         raise StoreError(f"store: {path} is where SQLite cannot keep a journal; name another file")
 
 
 def _is_new(path: Path, connection: sqlite3.Connection) -> bool:
-    """Say whether the file is still empty. Raises StoreError for one we cannot use."""
+    """Return whether the file is still empty. Raises StoreError for one we cannot use."""
     program, version, tables = (
         connection.execute(query).fetchone()[0]
         for query in (
@@ -117,6 +117,6 @@ def _is_new(path: Path, connection: sqlite3.Connection) -> bool:
     if version > SCHEMA_VERSION:
         raise StoreError(
             f"store: {path} was written by a newer hubgate (its format is {version}, this one"
-            f" knows {SCHEMA_VERSION}); use that one, or name another file"
+            f" reads {SCHEMA_VERSION}); use that one, or name another file"
         )
     return False

@@ -11,7 +11,7 @@ if __name__ == "__main__":
     link_fd, supervisor = (int(argument) for argument in sys.argv[1:3])
     leave_signals_to_supervisor()
     die_with_parent(supervisor)
-    # Imported only now: it takes a while, and a supervisor may die meanwhile.
+    # Imported only now: it takes a while, and the supervisor may die meanwhile.
     from hubgate.worker.main import main
 
     main(link_fd)

@@ -1,7 +1,7 @@
-"""The link: one socket pair between the supervisor and one worker, and what is said on it.
+"""The link: a socket pair between the supervisor and one worker, and its framing.
 
-A frame is four bytes of length, big-endian, and the pickle of one message. Pickle is safe here:
-both ends are one program, and nobody else can hold an end.
+A frame is a four-byte length, big-endian, and the pickle of one message. Pickle is safe here:
+both ends are the same program, and no other process can hold an end.
 """
 
 import asyncio
@@ -18,15 +18,15 @@ from hubgate.tasks import spawn
 from hubgate.worker.messages import Message, Start, Table, forwarding
 
 # A frame of this many routes takes about a millisecond at either end, so that a table of
-# 100,000 routes stalls neither the API nor whatever else runs on the core.
+# 100,000 routes stalls neither the API nor anything else running on the core.
 ROUTES_PER_FRAME = 2000
 LENGTH_BYTES = 4
 
-# Short messages that are queued together leave together, up to so many bytes: one system call
-# and one awakening at the other end for all of them.
+# Short messages that are queued together are sent together, up to this many bytes: one system
+# call and one wake-up at the other end for all of them.
 SENT_AT_ONCE = 1 << 14
 
-# Seconds the other end has to read what was sent before this end goes.
+# Seconds the other end has to read what was sent before this end closes.
 FLUSH_LIMIT = 5.0
 READ_AHEAD = 1024 * 1024
 
@@ -36,14 +36,14 @@ class LinkClosedError(ConnectionError):
 
 
 class Link:
-    """One end of the link: messages go out in the order of `send` and come in by iterating."""
+    """One end of the link: `send` queues messages in order, iterating yields received ones."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, received: bytes = b""
     ) -> None:
         self._reader = reader
         self._writer = writer
-        self._received = received  # comes before all that the reader has
+        self._received = received  # comes before anything in the reader
         self._outgoing: asyncio.Queue[Message] = asyncio.Queue()
         self._sender = spawn(self._send_all(), "link sender")
 
@@ -58,7 +58,7 @@ class Link:
             self._outgoing.put_nowait(message)
 
     async def flush(self) -> None:
-        """Wait until all that was queued is with the kernel, or the other end is gone.
+        """Wait until all queued messages are with the kernel, or the other end is gone.
 
         Raises TimeoutError when the other end does not read for five seconds.
         """
@@ -86,7 +86,7 @@ class Link:
         return message
 
     async def _have(self, count: int) -> None:
-        """Wait for that many bytes; whoever is cancelled meanwhile loses none."""
+        """Wait for that many bytes; cancelling this loses none."""
         if (missing := count - len(self._received)) > 0:
             self._received += await self._reader.readexactly(missing)
 
@@ -97,24 +97,24 @@ class Link:
                 yield await self.receive()
 
     async def hand_over(self) -> tuple[int, bytes]:
-        """Give this end away while nobody receives: a descriptor, and what was read ahead.
+        """Hand this end over while nothing receives: return a descriptor, and what was read ahead.
 
         Raises LinkClosedError when the other end is gone, or does not read what was sent.
         """
         transport = self._writer.transport
         try:
             await self.flush()
-            if transport.is_closing():  # uvloop's has no socket any more
+            if transport.is_closing():  # uvloop's has no socket then
                 raise BrokenPipeError
             fd = os.dup(transport.get_extra_info("socket").fileno())
-        except OSError as error:  # the time has passed, or the other end is gone
-            raise LinkClosedError("nobody reads at the other end of the link") from error
+        except OSError as error:  # a timeout, or the other end is gone
+            raise LinkClosedError("the other end of the link does not read") from error
         await self._read_ahead()
         await self.close()
         return fd, self._received
 
     async def _read_ahead(self) -> None:
-        """Take all that the reader has, and let nothing more come to it."""
+        """Take everything the reader has, and stop it from reading more."""
         transport = cast(asyncio.ReadTransport, self._writer.transport)
         data = b"there may be some"
         while data or transport.is_reading():
@@ -148,7 +148,7 @@ class Link:
                     frame = encode(part)
                     self._writer.write(frame)
                     await self._writer.drain()
-                    # drain() alone never yields while there is room.
+                    # drain() alone does not yield while there is room.
                     unbroken += len(frame)
                     if unbroken > SENT_AT_ONCE:
                         unbroken = 0
@@ -163,7 +163,7 @@ def encode(message: Message) -> bytes:
 
 
 def parts(message: Message) -> Iterator[Message]:
-    """Yield `message`, a Start's routes before it in messages of bounded size."""
+    """Yield `message`; for a Start, first its routes, in messages of bounded size."""
     if not isinstance(message, Start):
         yield message
         return

@@ -43,13 +43,13 @@ FINAL_REPORT = 0
 
 
 def main(link_fd: int) -> None:
-    """Serve until the supervisor says Drain or is gone; never returns."""
+    """Serve until the supervisor sends Drain or is gone; never returns."""
     give_large_blocks_own_pages()
     uvloop.run(_main(adopt(link_fd)))
 
 
 def adopt(fd: int) -> socket.socket:
-    """Return the inherited socket `fd`, which no child of ours will inherit in turn."""
+    """Return the inherited socket `fd`, made non-inheritable for our own children."""
     sock = socket.socket(fileno=fd)
     sock.set_inheritable(False)
     sock.setblocking(False)
@@ -65,13 +65,13 @@ async def _main(sock: socket.socket) -> None:
     except LinkClosedError:
         pass
     except Exception:
-        log.exception("a worker ends: this is a fault in hubgate")
-    # At once: what is open must not keep the port a moment longer than the supervisor lives.
+        log.exception("a worker ends: this is a bug in hubgate")
+    # At once: open connections must not hold the port any longer than the supervisor lives.
     os._exit(1)
 
 
 async def _start(link: Link) -> "Worker":
-    gc.disable()  # a large table is nothing but new objects, none of them garbage
+    gc.disable()  # loading a large table only creates objects, none of them garbage
     link.send(Hello(os.getpid()))
     targets: dict[str, str] = {}
     others: list[Route] = []
@@ -101,20 +101,20 @@ class Worker:
         self._link = link
         self._table = table
         self._plane = DataPlane(config, table)
-        # What lives as long as the process need not be looked at by every later collection.
+        # Later collections need not visit objects that live as long as the process.
         gc.freeze()
-        # A request leaves no cycles behind: looking for some every 700 objects finds none.
+        # A request leaves no cycles behind: a collection every 700 objects would find none.
         gc.set_threshold(20_000, 20, 50)
         gc.enable()
 
     async def listen(self, sockets: Iterable[InheritedSocket]) -> None:
-        """Accept connections on the inherited sockets; raise what keeps us from it."""
+        """Accept connections on the inherited sockets; raises whatever prevents that."""
         public = [adopt(each.fd) for each in sockets if each.kind is SocketKind.PUBLIC]
         redirect = [adopt(each.fd) for each in sockets if each.kind is SocketKind.REDIRECT]
         await self._plane.start(public, redirect)
 
     def handle(self, message: Message) -> None:
-        """Do what the supervisor says; nothing here waits, so messages take effect in order."""
+        """Handle a message; nothing here waits, so messages take effect in order."""
         match message:
             case Change(revision, put, delete):
                 self._table.apply(put, delete)

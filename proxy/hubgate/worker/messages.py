@@ -1,18 +1,18 @@
-"""What supervisor and worker say to each other over the link."""
+"""The messages between supervisor and worker on the link."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 from hubgate.model import Report, Route, WorkerConfig
 
-# After an upgrade the workers of the older release live on under the newer supervisor. Retire,
-# Drain, Collect and what they are answered with must stay what they are; raise this number when
-# an older worker could not follow a Change any more, and it will be sent none.
+# After an upgrade the older release's workers keep running under the newer supervisor. Retire,
+# Drain, Collect and their replies must never change; raise this number when an older worker can
+# no longer read a Change, and it will be sent none.
 LINK_VERSION = 1
 
 
 class SocketKind(Enum):
-    """What an inherited socket is for."""
+    """The purpose of an inherited socket."""
 
     PUBLIC = "public"
     REDIRECT = "redirect"
@@ -20,7 +20,7 @@ class SocketKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class InheritedSocket:
-    """A listening socket the worker was born with: its file descriptor and its purpose."""
+    """A listening socket the worker inherits: its file descriptor and its purpose."""
 
     fd: int
     kind: SocketKind
@@ -31,11 +31,11 @@ class InheritedSocket:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A part of the route table, ahead of `Start`; what was posted with a route is left out.
+    """A part of the route table, sent ahead of `Start`, without the data posted with a route.
 
-    Most routes are no more than a key and its target, which is cheap to send; `others` have
-    options too. Keys and targets are apart, so that a worker's memory has no holes once it has
-    taken the keys to pieces.
+    Most routes are just a key and a target, which are cheap to send; `others` have options too.
+    Keys and targets are separate, so that a worker's memory has no holes once it has split up
+    the keys.
     """
 
     keys: tuple[str, ...]
@@ -45,9 +45,9 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Begin to serve, with the table as it was at `revision`: `routes` and every `Table` before.
+    """Start serving, with the table as of `revision`: `routes` and every `Table` before.
 
-    The link sends `routes` as tables, in parts.
+    The link sends `routes` in parts, as `Table`s.
     """
 
     config: WorkerConfig
@@ -74,7 +74,7 @@ class Collect:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """Serve by this from now on, and read the certificates it names again."""
+    """Use this configuration from now on, and read its certificates again."""
 
     id: int
     config: WorkerConfig
@@ -82,7 +82,7 @@ class Configure:
 
 @dataclass(frozen=True, slots=True)
 class Retire:
-    """Accept nothing more, as others do; what is open may last `limit` seconds, then drain.
+    """Stop accepting, as others do that; open connections may last `limit` seconds, then drain.
 
     `drain` is the time, in seconds, that requests have after that.
     """
@@ -93,7 +93,7 @@ class Retire:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Accept nothing more, let what is open finish within `timeout` seconds, then end."""
+    """Stop accepting, let open requests finish within `timeout` seconds, then exit."""
 
     timeout: float
 
@@ -103,7 +103,7 @@ class Drain:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The worker has imported its code and can be given the table."""
+    """The worker has imported its code and can be sent the table."""
 
     pid: int
 
@@ -115,7 +115,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The worker cannot start, for a reason fit for a person to read; it ends now."""
+    """The worker cannot start, for a human-readable `reason`; it exits now."""
 
     reason: str
 
@@ -129,7 +129,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What the worker has seen; `id` is that of the `Collect`, 0 for the last words."""
+    """The worker's report; `id` is that of the `Collect`, 0 for the final one."""
 
     id: int
     report: Report
@@ -137,7 +137,7 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """The `Configure` with that id is done, or has failed with a `mistake` and changed nothing."""
+    """The `Configure` with that id is done, or failed with a `mistake` and changed nothing."""
 
     id: int
     mistake: str | None
@@ -145,11 +145,11 @@ class Configured:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """Every connection is closed; the worker ends now."""
+    """Every connection is closed; the worker exits now."""
 
 
 def forwarding(route: Route) -> Route:
-    """Return what a worker has to know of `route`: not what was posted with it, nor by whom."""
+    """Return what a worker needs of `route`: without its posted data and its source."""
     return Route(route.key, route.target, options=route.options)
 
 

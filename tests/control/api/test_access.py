@@ -34,7 +34,7 @@ async def test_every_response_has_a_line_with_its_level(caplog: pytest.LogCaptur
         ),
         (
             "WARNING",
-            "409 DELETE /api/routes/docs route /docs stands in routes.yaml: change it there",
+            "409 DELETE /api/routes/docs route /docs is set in routes.yaml: change it there",
         ),
         ("ERROR", "500 DELETE /api/routes/user/a@b the store is full"),
     ]

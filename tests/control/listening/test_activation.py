@@ -52,7 +52,7 @@ def test_what_is_meant_for_another_process_is_not_taken() -> None:
 
 
 def test_a_count_that_is_none_is_one_line() -> None:
-    with pytest.raises(ConfigError, match=r"^LISTEN_FDS: 'two' is no number; .+$"):
+    with pytest.raises(ConfigError, match=r"^LISTEN_FDS: 'two' is not a number; .+$"):
         from_systemd(environment("two"))
 
 
@@ -84,7 +84,7 @@ def test_another_address_than_configured_is_one_line(open_socket: OpenSocket) ->
     port = sock.getsockname()[1]
     assert str(error.value) == (
         f"LISTEN_FDS: descriptor {sock.fileno()} (hubgate.socket) listens on 127.0.0.1:{port}, "
-        "not on 127.0.0.1:8000 or 127.0.0.1:8001; ListenStream= and the settings have to agree"
+        "not on 127.0.0.1:8000 or 127.0.0.1:8001; ListenStream= and the settings must agree"
     )
 
 

@@ -235,14 +235,14 @@ def test_unix_socket_of_a_live_process_is_left(
 def test_file_that_is_no_socket_is_left(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("precious")
-    with pytest.raises(ConfigError, match="a file is there that is no socket"):
+    with pytest.raises(ConfigError, match="the file there is not a socket"):
         listen(Address(path=str(path)))
     assert path.read_text() == "precious"
 
 
 @pytest.mark.parametrize("name", ["missing/hub.sock", "x" * 200])
 def test_unix_socket_that_cannot_be_made(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=r"^cannot listen on unix:.*; give a path in a folder"):
+    with pytest.raises(ConfigError, match=r"^cannot listen on unix:.*; give a path in an existing"):
         listen(Address(path=str(tmp_path / name)))
 
 

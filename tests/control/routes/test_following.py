@@ -235,7 +235,7 @@ async def test_a_failure_is_told_once_and_followed_again(
     await there.service.add(Route("/b", THEIRS))
     await here.agrees()
     assert here.store.loads == 2
-    told = [record for record in caplog.records if "what others change" in record.getMessage()]
+    told = [record for record in caplog.records if "see others' changes" in record.getMessage()]
     assert [record.levelname for record in told] == ["ERROR", "INFO"]
     assert "no connection" in told[0].getMessage()
 

@@ -154,7 +154,7 @@ async def test_an_initial_route_does_not_displace_one_of_the_file() -> None:
 async def test_a_route_of_the_file_can_be_neither_replaced_nor_removed() -> None:
     store, workers = RecordingStore(), RecordingWorkers()
     service = await opened(of_file("/docs"), store=store, workers=workers)
-    with pytest.raises(FileRouteError, match=r"/docs stands in routes\.yaml"):
+    with pytest.raises(FileRouteError, match=r"/docs is set in routes\.yaml"):
         await service.add(Route("/docs/", OTHER))
     with pytest.raises(FileRouteError):
         await service.remove("/docs")

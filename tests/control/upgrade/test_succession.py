@@ -30,7 +30,7 @@ def test_mistakes_in_an_upgrade_are_waited_for(
     monkeypatch.setenv(succession.HANDOVER, "3")
     assert succession.read_settings(mended_after(3)) == Settings()
     [line] = caplog.messages
-    assert line == "the upgrade waits until this is mended: routes.yaml: half of it is missing"
+    assert line == "the upgrade waits until this is fixed: routes.yaml: half of it is missing"
 
 
 def test_mistakes_in_a_start_end_it() -> None:

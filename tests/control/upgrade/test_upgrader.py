@@ -71,7 +71,7 @@ SyntaxError: invalid syntax
         == "SyntaxError: invalid syntax (/lib/two.py, line 7)"
     )
     assert rehearsal_module._reason("a: wrong\nb: wrong\n", 1) == "a: wrong; b: wrong"
-    assert rehearsal_module._reason("", -9) == "it ended with code -9 and said nothing"
+    assert rehearsal_module._reason("", -9) == "it ended with code -9 and no output"
 
 
 # --- of a running hubgate ---
@@ -155,7 +155,7 @@ os.execve = execve
         await hubgate.add("/a", "http://127.0.0.1:9")
         for times in (1, 2):
             await upgraded(hubgate, times, "taken back by")
-            assert hubgate.output.count("not upgraded, the old release goes on: ") == times
+            assert hubgate.output.count("not upgraded, the old release keeps running: ") == times
             found = json.loads((await call(hubgate.api_port, "GET", "/api/routes")).body)
             assert set(found) == {"/a"}
             assert (await hubgate.get("/a")).status == 503

@@ -101,7 +101,7 @@ async def test_death_resolves_what_is_awaited(life: Life) -> None:
     await asyncio.wait_for(asyncio.gather(*waiting), 30)
     await life.end
     assert life.worker.state is WorkerState.GONE
-    assert life.worker.ending == "was ended by signal 9"
+    assert life.worker.ending == "was killed by signal 9"
 
 
 async def test_drained_worker_reports_and_ends_well(life: Life) -> None:
@@ -118,7 +118,7 @@ async def test_worker_that_hangs_is_killed(life: Life) -> None:
     for _ in range(process_module.TICKS_TO_ANSWER + 1):
         life.worker.tick()
     await life.end
-    assert life.worker.ending == "was ended by signal 9"
+    assert life.worker.ending == "was killed by signal 9"
 
 
 async def test_worker_that_owes_nothing_may_be_silent(life: Life) -> None:

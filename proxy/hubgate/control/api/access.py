@@ -1,4 +1,4 @@
-"""Around every request to the API's port: its log line, its count, and errors as answers."""
+"""Wraps every request to the API's port: its log line, its count, and errors as responses."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ log = logging.getLogger("hubgate.api")
 
 
 def access_middleware(metrics: Metrics) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """Return the outermost middleware: it answers errors, logs and counts every response."""
+    """Return the outermost middleware: it turns errors into responses, logs and counts them all."""
 
     @web.middleware
     async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -49,12 +49,12 @@ def _log(request: web.Request, response: web.StreamResponse) -> None:
     level = logging.INFO if response.status < 400 else logging.WARNING
     if response.status >= 500:
         level = logging.ERROR
-    # The query stays out, as in CHP's lines.
+    # Without the query, as in CHP's lines.
     path = request.raw_path.partition("?")[0]
     line = f"{response.status} {request.method} {path} {response.get(REASON, '')}"
     log.log(level, "%s", _harmless(line))
 
 
 def _harmless(line: str) -> str:
-    """Escape what could forge a line of the log or not be written to it."""
+    """Escape what could forge a log line or could not be written to the log."""
     return line.encode("unicode_escape").decode().rstrip()

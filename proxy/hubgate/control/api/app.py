@@ -25,11 +25,11 @@ from hubgate.routing.keys import clean_host, join_key, split_key
 from hubgate.settings import Settings
 
 MAX_BODY = 1024 * 1024
-"""Bytes a POST may hold; more is answered by 413."""
+"""Bytes a POST body may have; a larger one gets 413."""
 
 
 class RoutesApi:
-    """Answers requests for `/api/routes`."""
+    """Handles requests for `/api/routes`."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class RoutesApi:
         ] = {"GET": self._get, "POST": self._post, "DELETE": self._delete}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer any request that no other page takes."""
+        """Handle any request that no other page takes."""
         path = split_target(request.raw_path)
         if path.route is None:
             return plain(404, "Not Found")
@@ -98,8 +98,8 @@ class RoutesApi:
     def _host(self, path: ApiPath) -> str:
         host = path.query.get("host", "")
         if host and not self._rules.native_routes:
-            # CHP takes no notice of it; then the route would be there for every host.
-            raise RouteError("host: routes have none here; with --host-routing write /HOST/PATH")
+            # CHP ignores it; the route would then apply to every host.
+            raise RouteError("host: routes have no host here; with --host-routing write /HOST/PATH")
         return host
 
     def _key(self, path: ApiPath, route: str) -> str:
@@ -115,8 +115,8 @@ def build_api(
 ) -> web.Application:
     """Return the application for the API's port; the caller gives it its sockets.
 
-    More `Pages` can be added to it: every path that nobody else takes is the API's, which
-    answers 403 to whoever has no token, whether the path exists or not.
+    More `Pages` can be added to it: every path that no other page takes is the API's. A request
+    without the token gets 403, whether the path exists or not.
     """
     rules = settings.worker.rules
     api = RoutesApi(service, rules, Freshness(workers), metrics)
@@ -128,13 +128,13 @@ def build_api(
     pages = Pages(app, guard)
     pages.add_open("/", _fixed_page(_landing_page(), "text/html"))
     pages.add_open("/api/openapi.json", _fixed_page(description(), "application/json"))
-    # With (?s) so that a path with %0A is the API's too.
+    # (?s) so that a path with %0A is the API's too.
     pages.add("/{rest:(?s:.*)}", api.handle)
     return app
 
 
 def _fixed_page(body: bytes, content_type: str) -> Handler:
-    """Return a page that needs no token: it says nothing of this installation."""
+    """Return a page that needs no token: it reveals nothing about this installation."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(body=body, content_type=content_type)

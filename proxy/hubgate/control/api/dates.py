@@ -1,8 +1,8 @@
-"""Moments as the API writes and reads them: what JavaScript's Date does, as CHP's clients rely on.
+"""Dates as the API writes and reads them: like JavaScript's Date, as CHP's clients expect.
 
 ECMAScript, "Date Time String Format": a date alone is UTC, a date with a time but no offset
-is local time. Beyond that form we read a space for the `T`, any number of fraction digits, and
-the dates of HTTP and mail, as Node does.
+is local time. Beyond that form we accept a space for the `T`, any number of fraction digits,
+and HTTP and mail dates, as Node does.
 """
 
 import re
@@ -26,7 +26,7 @@ def format_moment(seconds: float) -> str:
     return f"{_minute(minute)}:{rest // 1000:02}.{rest % 1000:03}Z"
 
 
-@lru_cache(16384)  # eleven days: a list of all routes has the same minutes over and over
+@lru_cache(16384)  # eleven days: a list of all routes repeats the same minutes
 def _minute(minutes: int) -> str:
     return datetime.fromtimestamp(minutes * 60, UTC).isoformat(timespec="minutes")[:16]
 
@@ -37,7 +37,7 @@ def milliseconds(seconds: float) -> int:
 
 
 def parse_moment(text: str) -> float:
-    """Return the epoch seconds of a date as `inactiveSince` takes it.
+    """Return the epoch seconds of a date in the format of `inactiveSince`.
 
     Raises RouteError (status 400) when it cannot be read.
     """
@@ -47,7 +47,7 @@ def parse_moment(text: str) -> float:
         return _from_iso(match) if match else parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError):
         raise RouteError(
-            f"inactiveSince: {text!r} is no date: write ISO 8601, such as 2024-01-31T12:00:00Z"
+            f"inactiveSince: {text!r} is not a date: write ISO 8601, such as 2024-01-31T12:00:00Z"
         ) from None
 
 
@@ -59,7 +59,7 @@ def _from_iso(match: re.Match[str]) -> float:
     if part["hour"] is not None and offset is None:
         return (day + clock).timestamp()
     ahead = timedelta() if offset in (None, "Z", "z") else _offset(offset)
-    # Subtracted from the seconds and not from the date: year 1 has nothing before it.
+    # Subtracted from the seconds, not from the date: there is no date before year 1.
     return day.replace(tzinfo=UTC).timestamp() + (clock - ahead).total_seconds()
 
 
@@ -73,13 +73,13 @@ def _clock(hour: str | None, minute: str | None, second: str | None, rest: str |
     )
     # 24:00 is the end of the day.
     if minutes > 59 or seconds > 59 or clock > timedelta(hours=24):
-        raise ValueError("no time of the day")
+        raise ValueError("not a time of day")
     return clock
 
 
 def _offset(text: str) -> timedelta:
     hours, minutes = int(text[1:3]), int(text[-2:])
     if hours > 23 or minutes > 59:
-        raise ValueError("no offset")
+        raise ValueError("not an offset")
     ahead = timedelta(hours=hours, minutes=minutes)
     return -ahead if text[0] == "-" else ahead

@@ -1,4 +1,4 @@
-"""What an operator asks of a running hubgate over the API, beside its routes."""
+"""Operator requests to a running hubgate over the API, other than those about routes."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from hubgate.control.web.responses import REASON, UNLOGGED, Handler, plain
 
 
 def reload_page(reload: Callable[[], Awaitable[Outcome]]) -> Handler:
-    """Return the page that reads the settings again: 200, or 422 with a line for each mistake."""
+    """Return the page that reloads the settings: 200, or 422 with one line per mistake."""
 
     async def post(_: web.Request) -> web.Response:
         outcome = await reload()
@@ -28,14 +28,14 @@ def reload_page(reload: Callable[[], Awaitable[Outcome]]) -> Handler:
 
 
 def upgrade_page(upgrader: Upgrader) -> Handler:
-    """Return the page that goes over to the newly installed release, and says how far that is.
+    """Return the page that switches to the newly installed release, and reports progress.
 
-    POST answers 202 when it begins, 500 with the reason why it does not, 409 while one goes on.
+    POST returns 202 when it begins, 500 with the reason when it does not, 409 while one is running.
     """
 
     async def get(_: web.Request) -> web.Response:
         response = web.json_response(asdict(upgrader.status))
-        response[UNLOGGED] = True  # whoever waits for an upgrade asks again and again
+        response[UNLOGGED] = True  # a client waiting for an upgrade polls this
         return response
 
     async def post(_: web.Request) -> web.Response:

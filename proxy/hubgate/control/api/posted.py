@@ -9,27 +9,27 @@ from hubgate.model import NO_OPTIONS, ForwardRules, Headers, Route, RouteOptions
 from hubgate.settings.urls import check_header, check_target
 
 MAX_DEPTH = 64
-"""How deep a route's data may nest: far beyond any use, far below Python's recursion limit."""
+"""How deep a route's data may nest: far beyond any real use, far below Python's recursion limit."""
 
 
 def posted_route(body: bytes, key: str, rules: ForwardRules) -> Route:
-    """Return the route that `body`, posted for `key`, stands for; raises RouteError."""
+    """Return the route that `body`, posted for `key`, describes; raises RouteError."""
     data = read_data(body)
     options = read_options(data) if rules.native_routes else NO_OPTIONS
     if rules.host_routing and key != "/":
-        # CHP shows which host such a route is for.
+        # CHP shows the host of such a route.
         data["host"] = key.split("/")[1]
     return Route(key, data["target"], data, options)
 
 
 def read_data(body: bytes) -> dict[str, Any]:
-    """Return a body's JSON object with its string `target`; raises RouteError for any other."""
+    """Return a body's JSON object, with a string `target`; raises RouteError for any other body."""
     try:
         data = _decode(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise RouteError("the body is not valid JSON: it is not UTF-8") from None
     except RecursionError:
-        raise RouteError("the body nests too deep") from None
+        raise RouteError("the body nests too deeply") from None
     except ValueError as error:
         raise RouteError(f"the body is not valid JSON: {error}") from None
     if not isinstance(data, dict) or not isinstance(data.get("target"), str):
@@ -38,14 +38,14 @@ def read_data(body: bytes) -> dict[str, Any]:
     try:
         data["target"].encode()
     except UnicodeEncodeError:
-        raise RouteError("the target holds half a surrogate pair") from None
+        raise RouteError("the target contains half a surrogate pair") from None
     return data
 
 
 def read_options(data: Mapping[str, Any]) -> RouteOptions:
     """Return the options of a route in native mode, spelled and checked as in routes.yaml.
 
-    Raises RouteError for an option that cannot be, and for a target nothing can connect to.
+    Raises RouteError for an invalid option, and for a target nothing can connect to.
     """
     strip = data.get("strip_prefix", False)
     if not isinstance(strip, bool):

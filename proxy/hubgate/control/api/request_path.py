@@ -1,4 +1,4 @@
-"""The API's request target, read raw: no framework decodes, joins or tidies it before."""
+"""The API's request target, read raw, before a framework decodes, joins or tidies it."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 @dataclass(frozen=True, slots=True)
 class ApiPath:
-    """A request target in its parts.
+    """The parts of a request target.
 
     `path` is still percent-encoded; `query` holds the first value of each parameter.
     """
@@ -23,14 +23,14 @@ class ApiPath:
 
     @property
     def route(self) -> str | None:
-        """What follows `/api/routes`, percent-encoded, or None for another path."""
+        """What follows `/api/routes`, percent-encoded, or None for any other path."""
         if self.path == ROUTES or self.path.startswith(ROUTES + "/"):
             return self.path.removeprefix(ROUTES)
         return None
 
 
 def split_target(target: str) -> ApiPath:
-    """Take apart a request target in origin form or absolute form (RFC 9112, section 3.2)."""
+    """Split a request target in origin form or absolute form (RFC 9112, section 3.2)."""
     path, _, query = target.partition("#")[0].partition("?")
     if not path.startswith("/"):
         path = "/" + path.partition("://")[2].partition("/")[2]
@@ -43,8 +43,8 @@ def split_target(target: str) -> ApiPath:
 def decode_route(path: str) -> str:
     """Percent-decode the path of a route.
 
-    Raises RouteError if it is not UTF-8, or holds `.` or `..` as a segment: clients, and the
-    matching of requests, resolve those, so that such a route could never be reached.
+    Raises RouteError if it is not UTF-8, or has a `.` or `..` segment: clients and request
+    matching resolve those, so such a route could never be reached.
     """
     if _BARE_PERCENT.search(path):
         raise RouteError("the path has a bare %: write %25 for a percent sign")

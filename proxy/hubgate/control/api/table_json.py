@@ -1,4 +1,4 @@
-"""The route table as JSON, in slices: a hundred thousand routes must not stall the API."""
+"""The route table as JSON, in slices, so that 100,000 routes do not stall the API."""
 
 import asyncio
 import json
@@ -35,9 +35,9 @@ def json_response(value: object) -> web.Response:
 async def table_response(
     request: web.Request, routes: Iterator[LiveRoute], wanted: Wanted | None = None
 ) -> web.StreamResponse:
-    """Answer with the object {key: data} of the routes that are `wanted`, all without it.
+    """Respond with the object {key: data} of the routes that are `wanted`, by default all.
 
-    It is streamed if it takes several slices.
+    It is streamed if it takes more than one slice.
     """
     response, before, held = None, b"{", b""
     try:
@@ -54,7 +54,7 @@ async def table_response(
             return web.Response(body=b"{" + held + b"}", content_type="application/json")
         await response.write_eof(before + held + b"}")
     except ConnectionError:
-        # The client left; a response cut short tells nobody anything false.
+        # The client left; a truncated response misleads nobody.
         request.protocol.force_close()
     return response or web.Response()
 
@@ -66,7 +66,7 @@ async def _begun(request: web.Request) -> web.StreamResponse:
 
 
 def _member(live: LiveRoute) -> bytes:
-    """Return a route as a member of the table; the data it is shown with is text already."""
+    """Return a route as a member of the table; its data is already text."""
     key, text = _encode(live.route.key), RouteData.of(live.route.data).text
     if _ACTIVITY in text:
         text = _encode(shown(live))

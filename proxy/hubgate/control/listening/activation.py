@@ -1,4 +1,4 @@
-"""Listening sockets that whoever started us has opened: systemd, or the hub that keeps ours."""
+"""Listening sockets opened before we started: by systemd, or by a hub that keeps ours."""
 
 import os
 import socket
@@ -18,13 +18,13 @@ from hubgate.settings.catalogue import LISTENERS
 FIRST_FD = 3
 VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
-# What a socket may be for, by the name a unit may give it (FileDescriptorName=).
+# A socket's purpose, by the name a unit may give it (FileDescriptorName=).
 PURPOSES = {flag.descriptor: flag.name for flag in LISTENERS.values()}
 
 
 @dataclass(frozen=True, slots=True)
 class GivenSocket:
-    """An inherited descriptor and what its giver calls it."""
+    """An inherited descriptor and its name, if it was given one."""
 
     fd: int
     name: str = ""
@@ -36,32 +36,34 @@ class GivenSocket:
 def inherited(
     settings: Settings, environ: MutableMapping[str, str], keeper: KeeperClient | None
 ) -> list[HandedListener]:
-    """Return what this process was started with, by what it is for. Raises ConfigError."""
+    """Return the sockets this process inherited, by purpose. Raises ConfigError."""
     kept = keeper.take() if keeper is not None else []
     ours = [GivenSocket(fd, "kept by the hub") for fd in kept]
     return assigned([*from_systemd(environ), *ours], settings)
 
 
 def lend_to_keeper(keeper: KeeperClient | None, listeners: Listeners) -> None:
-    """Have our keeper keep the ports that browsers know."""
+    """Lend our keeper the ports that browsers connect to."""
     if keeper is not None:
-        # A hub removes the file of a unix socket. The API's port has nobody who could not wait,
-        # and being able to connect to it is how a hub knows that its proxy is there.
+        # A hub removes the file of a unix socket. The API's clients can wait, and a hub tells
+        # that its proxy is up by connecting to the API's port.
         public = (*listeners.public, *listeners.redirect)
         ours = [each for each in public if each.address.path is None]
         keeper.lend(sock.fileno() for each in ours for sock in each.sockets)
 
 
 def from_systemd(environ: MutableMapping[str, str]) -> list[GivenSocket]:
-    """Return the sockets that are passed as systemd does it; children of ours are told nothing.
+    """Return the sockets passed the way systemd does; hide its variables from our children.
 
-    Raises ConfigError for a count that is none.
+    Raises ConfigError for a count that is not a number.
     """
     pid, count, names = (environ.pop(name, "") for name in VARIABLES)
     if pid != str(os.getpid()):  # meant for the process that started us
         return []
     if not count.isdecimal():
-        raise ConfigError(f"LISTEN_FDS: {count!r} is no number; systemd writes how many there are")
+        raise ConfigError(
+            f"LISTEN_FDS: {count!r} is not a number; systemd writes how many there are"
+        )
     called = dict(enumerate(names.split(":"))) if names else {}
     given = [GivenSocket(FIRST_FD + at, called.get(at, "")) for at in range(int(count))]
     for each in given:
@@ -71,7 +73,7 @@ def from_systemd(environ: MutableMapping[str, str]) -> list[GivenSocket]:
 
 
 def assigned(given: Iterable[GivenSocket], settings: Settings) -> list[HandedListener]:
-    """Return which of the settings' addresses each socket listens on. Raises ConfigError."""
+    """Return which configured address each socket listens on. Raises ConfigError."""
     configured = {flag.name: getattr(settings, field) for field, flag in LISTENERS.items()}
     return [_assigned(each, configured) for each in given]
 
@@ -89,10 +91,10 @@ def _assigned(given: GivenSocket, configured: dict[str, tuple[Address, ...]]) ->
     for flag, address in wanted:
         if _is_at(family, bound, address):
             return HandedListener(flag, str(address), (given.fd,), borrowed=True)
-    known = " or ".join(str(address) for _, address in wanted) or "any that is configured"
+    known = " or ".join(str(address) for _, address in wanted) or "any configured address"
     raise ConfigError(
         f"LISTEN_FDS: {given} listens on {_shown(family, bound)}, not on {known}; "
-        "ListenStream= and the settings have to agree"
+        "ListenStream= and the settings must agree"
     )
 
 
@@ -116,9 +118,10 @@ def _check_listens(given: GivenSocket) -> None:
             listens = sock.type == socket.SOCK_STREAM and sock.getsockopt(
                 socket.SOL_SOCKET, socket.SO_ACCEPTCONN
             )
-    except OSError:  # closed, or something else than a socket
+    except OSError:  # closed, or not a socket
         listens = False
     if not listens:
         raise ConfigError(
-            f"LISTEN_FDS: {given} is no listening socket; a unit needs ListenStream= and Accept=no"
+            f"LISTEN_FDS: {given} is not a listening socket; "
+            "a unit needs ListenStream= and Accept=no"
         )

@@ -1,4 +1,4 @@
-"""How many files, and so connections, this process and its workers may have open."""
+"""The limit on open files, and so connections, of this process and its workers."""
 
 import logging
 import resource
@@ -7,15 +7,15 @@ from contextlib import suppress
 
 log = logging.getLogger("hubgate.supervisor")
 
-# macOS calls its limit infinite, but refuses more than this.
+# macOS reports an infinite limit, but refuses more than this.
 MACOS_LIMIT = 10240
 
 
 def raise_descriptor_limit() -> None:
-    """Allow as many open files as the system lets us, as Node does; workers inherit it.
+    """Raise the limit on open files as far as the system allows, as Node does; workers inherit it.
 
-    The usual soft limit of 1024 is there for programs that use select(), and is used up by a
-    few hundred open notebooks.
+    The usual soft limit of 1024 exists for programs that use select(); a few hundred open
+    notebooks use it up.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MACOS_LIMIT if sys.platform == "darwin" else hard
@@ -23,4 +23,4 @@ def raise_descriptor_limit() -> None:
         return
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        log.debug("limit of open files: %d, was %d", wanted, soft)
+        log.debug("open file limit: %d, was %d", wanted, soft)

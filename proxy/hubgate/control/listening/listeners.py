@@ -21,8 +21,8 @@ from hubgate.worker.messages import InheritedSocket, SocketKind
 class Listeners:
     """Every listening socket, opened before anything else starts.
 
-    Those that an older release `handed` over, or whoever started us, go on listening, with all
-    who wait there.
+    Sockets that an older release or our parent process `handed` over keep listening, along with
+    the connections waiting on them.
     """
 
     def __init__(self, settings: Settings, handed: Sequence[HandedListener] = ()) -> None:
@@ -40,24 +40,24 @@ class Listeners:
         except BaseException:
             self.close()
             raise
-        for left in self._handed.values():  # the settings name them no more
+        for left in self._handed.values():  # no longer in the settings
             for fd in (fd for each in left for fd in each.fds):
                 os.close(fd)
 
     def of_worker(self, index: int) -> list[InheritedSocket]:
-        """Return what the worker with that index, from 0, inherits."""
+        """Return the sockets that the worker with that index, counted from 0, inherits."""
         kinds = ((self.public, SocketKind.PUBLIC), (self.redirect, SocketKind.REDIRECT))
         return [
             InheritedSocket(sock.fileno(), kind)
             for listeners, kind in kinds
             for listener in listeners
-            # More sockets than workers, after an upgrade to fewer: each has somebody, because
-            # connections may be waiting there.
+            # After an upgrade to fewer workers there are more sockets than workers: each socket
+            # gets a worker, because connections may be waiting on it.
             for sock in listener.sockets[index :: self._workers] or [listener.of_worker(index)]
         ]
 
     def hand_over(self) -> tuple[HandedListener, ...]:
-        """Return duplicates of every socket, by what they are for, for a newer release."""
+        """Return duplicates of every socket, by purpose, for a newer release."""
         return tuple(
             HandedListener(
                 *self._purposes[each],
@@ -68,13 +68,13 @@ class Listeners:
         )
 
     def leave(self) -> None:
-        """Let go of every socket, and leave the files of unix sockets to a newer release."""
+        """Close every socket, and leave the files of unix sockets to a newer release."""
         for listener in self._open:
             close_all(listener.sockets)
         self._open = []
 
     def close_public(self) -> None:
-        """Free what the workers listen on, as far as this process holds it."""
+        """Free, in this process, the sockets the workers listen on."""
         for listener in (*self.public, *self.redirect):
             listener.close()
 
@@ -107,6 +107,6 @@ class Listeners:
 
     def _opened(self, listener: Listener, address: Address, flag: str) -> Listener:
         self._open.append(listener)
-        # Under what the settings call it: port 0 stays port 0.
+        # By the address in the settings: port 0 stays port 0.
         self._purposes[listener] = flag, str(address)
         return listener

@@ -1,4 +1,4 @@
-"""Opening listening sockets: all of them, before anything else starts."""
+"""Opening listening sockets, all of them before anything else starts."""
 
 import errno
 import os
@@ -15,10 +15,10 @@ from hubgate.model import Address
 
 __all__ = ["BACKLOG", "Listener", "close_all", "listen", "listen_for_workers"]
 
-# Elsewhere the kernel gives every connection to the socket opened last; a shared one is better.
+# Other kernels give every connection to the socket opened last; a shared one is better there.
 BALANCES_REUSED_PORTS = sys.platform == "linux"
 
-# All interfaces: one socket for both families, as Node does it, else IPv4 alone.
+# All interfaces: one socket for both families, as in Node, else IPv4 alone.
 EVERYWHERE = ("", "::")
 
 SocketAddress = tuple[Any, ...]
@@ -26,14 +26,14 @@ Resolved = tuple[socket.AddressFamily, SocketAddress]
 
 
 class Listener:
-    """The sockets that listen on one address: one for each worker, or one shared by all."""
+    """The sockets that listen on one address: one per worker, or one shared by all."""
 
     def __init__(
         self, address: Address, sockets: Sequence[socket.socket], *, borrowed: bool = False
     ) -> None:
         self.sockets = tuple(sockets)
         self.address = _actual(address, self.sockets[0])
-        # Opened by somebody who keeps it open: its file is not ours to remove.
+        # Opened by another process that keeps it open: its file is not ours to remove.
         self.borrowed = borrowed
         self._file = None if address.path is None or borrowed else file_identity(address.path)
 
@@ -48,7 +48,7 @@ class Listener:
         """Stop listening in this process, and remove the file of a unix socket."""
         close_all(self.sockets)
         path = self.address.path
-        # A successor may listen there by now, with a file of its own.
+        # A successor may already listen there, with its own file.
         if path is not None and self._file is not None and file_identity(path) == self._file:
             with suppress(OSError):
                 os.unlink(path)
@@ -56,27 +56,27 @@ class Listener:
 
 
 def listen_for_workers(address: Address, workers: int, flag: str = "--port") -> Listener:
-    """Listen on `address` for that many workers; of a name's addresses, on the first.
+    """Listen on `address` for that many workers; for a host name, on its first address.
 
-    Raises ConfigError when the address cannot be had; `flag` is how a person would change it.
+    Raises ConfigError when the address is not available; `flag` is the option to change it.
     """
     if address.path is not None:
         return Listener(address, [unix_listener(address.path)])
     alone = _first(resolve(address), address, flag)
     if workers == 1 or not BALANCES_REUSED_PORTS:
         return Listener(address, [alone])
-    # Two programs of one user that both reuse a port share it silently. Having had it alone
-    # shows that nobody else has it, and settles which port it is when the kernel chooses.
+    # Two programs of one user that both reuse a port share it silently. Binding it exclusively
+    # first shows that it is free, and settles the port number when the kernel chooses.
     family, where = alone.family, alone.getsockname()
     alone.close()
     return Listener(address, _reused((family, where), workers, address, flag))
 
 
 def inherited_listeners(address: Address, fds: Iterable[int], borrowed: bool) -> list[Listener]:
-    """Listen on `address` with descriptors that listen there already.
+    """Listen on `address` with descriptors that already listen there.
 
-    A name, or "" for all interfaces, may have brought sockets that are bound to different
-    addresses; each of those is a Listener of its own, because each needs all the workers.
+    For a host name, or "" for all interfaces, the sockets may be bound to different addresses;
+    each of those gets its own Listener, because each needs all the workers.
     """
     bound: dict[Any, list[socket.socket]] = {}
     for fd in fds:
@@ -90,15 +90,15 @@ def inherited_listeners(address: Address, fds: Iterable[int], borrowed: bool) ->
 def with_more(listener: Listener, workers: int, flag: str = "--port") -> Listener:
     """Return `listener` with a socket for each of that many workers, where the kernel allows it.
 
-    Where it does not, workers share what there is: for somebody else's socket, when another
-    user opened it (then nobody but that user may share the port).
+    Where it does not, the workers share the sockets there are: for example when another user
+    opened the socket (only that user may share the port).
     """
     missing = workers - len(listener.sockets)
     if missing <= 0 or listener.address.path is not None or not BALANCES_REUSED_PORTS:
         return listener
     first = listener.sockets[0]
     before = first.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
-    # A port opened for one worker was not to be shared; now it is.
+    # A port opened for one worker was not shareable; now it must be.
     first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         more = _reused((first.family, first.getsockname()), missing, listener.address, flag)
@@ -109,9 +109,9 @@ def with_more(listener: Listener, workers: int, flag: str = "--port") -> Listene
 
 
 def listen(address: Address, flag: str = "--api-port") -> Listener:
-    """Listen on `address` in this process; of a name's addresses, on all there are.
+    """Listen on `address` in this process; for a host name, on all its addresses.
 
-    Raises ConfigError when the address cannot be had; `flag` is how a person would change it.
+    Raises ConfigError when the address is not available; `flag` is the option to change it.
     """
     if address.path is not None:
         return Listener(address, [unix_listener(address.path)])
@@ -142,11 +142,11 @@ def close_all(sockets: Iterable[socket.socket]) -> None:
 
 
 class _UnavailableError(ConfigError):
-    """This machine has no such address, but it may have another one of the same name."""
+    """This machine does not have the address, but may have another one of the same name."""
 
 
 def resolve(address: Address) -> list[Resolved]:
-    """Return every place that `address` may mean, the best first. Raises ConfigError for none."""
+    """Return all that `address` can resolve to, the best first. Raises ConfigError if nothing."""
     if address.host in EVERYWHERE:
         both = (socket.AF_INET6, ("::", address.port, 0, 0))
         return [both, (socket.AF_INET, ("0.0.0.0", address.port))]
@@ -183,7 +183,7 @@ def _tcp(resolved: Resolved, address: Address, flag: str, *, reuse: bool = False
     sock = None
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)
-        # Connections of a proxy that has just ended must not keep its successor from the port.
+        # Connections of a proxy that has just ended must not block the port for its successor.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

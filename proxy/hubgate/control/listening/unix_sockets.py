@@ -1,4 +1,4 @@
-"""Listening on unix sockets, whose files outlive the process that made them."""
+"""Listening on unix sockets, whose files outlive the process that created them."""
 
 import errno
 import os
@@ -13,9 +13,9 @@ BACKLOG = 4096
 
 
 def unix_listener(path: str) -> socket.socket:
-    """Listen on `path`, in the place of a file that a dead process left there.
+    """Listen on `path`, replacing a file that a dead process left there.
 
-    The file's permissions follow the umask. Raises ConfigError when the path cannot be had.
+    The file's permissions follow the umask. Raises ConfigError when the path is not available.
     """
     _remove_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -25,10 +25,9 @@ def unix_listener(path: str) -> socket.socket:
         sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
-        why = error.strerror or str(error)  # a path too long for the kernel has no strerror
+        why = error.strerror or str(error)  # an error for too long a path has no strerror
         raise ConfigError(
-            f"cannot listen on unix:{path}: {why}; give a path in a folder that is there "
-            "and writable"
+            f"cannot listen on unix:{path}: {why}; give a path in an existing, writable folder"
         ) from error
     return sock
 
@@ -38,10 +37,10 @@ def _remove_stale(path: str) -> None:
     try:
         is_socket = stat.S_ISSOCK(os.lstat(path).st_mode)
     except OSError:
-        return  # nothing there, or nothing we may see: then bind says so
+        return  # nothing there, or nothing we may see: bind reports that
     if not is_socket:
         raise ConfigError(
-            f"cannot listen on unix:{path}: a file is there that is no socket; "
+            f"cannot listen on unix:{path}: the file there is not a socket; "
             "give another path or remove it"
         )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -56,10 +55,10 @@ def _remove_stale(path: str) -> None:
 
 
 def file_identity(path: str) -> tuple[int, ...] | None:
-    """Return what tells the file at `path` from any other; None when there is none."""
+    """Return what identifies the file at `path`; None when there is none."""
     try:
         found = os.lstat(path)
     except OSError:
         return None
-    # The time too: a file system may give a removed file's number to the next one.
+    # With the time: a file system may reuse a removed file's inode number.
     return found.st_dev, found.st_ino, found.st_mtime_ns

@@ -1,4 +1,4 @@
-"""The metrics' own listener: /metrics and nothing else."""
+"""The application of the metrics port: /metrics and nothing else."""
 
 from aiohttp import web
 
@@ -11,7 +11,7 @@ from hubgate.control.web.responses import plain
 
 
 def build_metrics_app(service: RouteService, workers: Workers, metrics: Metrics) -> web.Application:
-    """Return the application for the metrics' port; every other path and method is a 404."""
+    """Return the application for the metrics port; any other path or method is a 404."""
     freshness = Freshness(workers)
 
     async def answer(request: web.Request) -> web.StreamResponse:

@@ -1,6 +1,6 @@
-"""The Prometheus text format, written for names that prometheus-client would change.
+"""The Prometheus text format, for names that prometheus-client would change.
 
-It insists on `_total` behind every counter's name, and CHP has none.
+It requires a `_total` suffix on every counter, and CHP's have none.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ Samples = Mapping[tuple[str, Labels], float]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A metric: its kind in Prometheus' words, and the label it is split by, if any."""
+    """A metric: its kind in Prometheus's terms, and the label it is split by, if any."""
 
     name: str
     kind: str
@@ -23,7 +23,7 @@ class Family:
 
 
 def exposed(families: Iterable[tuple[Family, Samples]]) -> str:
-    """Return metrics as text; a sample is named by what follows the family's name, and labels."""
+    """Return metrics as text; a sample's key is the suffix to its family's name, and its labels."""
     lines: list[str] = []
     for family, samples in families:
         lines.append(f"# HELP {family.name} {family.text}")

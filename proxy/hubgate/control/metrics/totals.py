@@ -1,4 +1,4 @@
-"""What is counted: CHP's metrics under CHP's names, and hubgate's own beside them."""
+"""The metrics: CHP's under CHP's names, and hubgate's own beside them."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -19,21 +19,21 @@ CHP_FAMILIES = (
     Family("requests_proxy", "counter", "Responses on the public port by status", "status"),
     Family("requests_api", "counter", "Responses of the API by status", "status"),
     Family("find_target_for_req", "summary", "Seconds to find a request's target"),
-    Family("last_activity_updating", "summary", "Seconds to take in a route's activity"),
+    Family("last_activity_updating", "summary", "Seconds to record a route's activity"),
 )
 
 ROUTES = Family("hubgate_routes", "gauge", "Routes served now")
-WORKERS = Family("hubgate_workers", "gauge", "Workers that serve now")
-CONNECTIONS = Family("hubgate_connections", "gauge", "Open connections of clients, by worker")
+WORKERS = Family("hubgate_workers", "gauge", "Workers serving now")
+CONNECTIONS = Family("hubgate_connections", "gauge", "Open client connections, by worker")
 TUNNELS = Family("hubgate_tunnels", "gauge", "Open tunnels (websockets), by worker")
 
 DROPPED = Family(
     "hubgate_access_log_dropped_total",
     "counter",
-    "Lines of the access log that could not be written",
+    "Access log lines that could not be written",
 )
 
-# The process metrics without a prefix are the supervisor's; CHP has only one process.
+# Process metrics without a prefix are the supervisor's; CHP has only one process.
 WORKER_PREFIX = "hubgate_worker"
 
 
@@ -65,18 +65,18 @@ class Metrics:
         self._totals[name] += amount
 
     def observe(self, name: str, seconds: float, times: int = 1) -> None:
-        """Add to the summary `name` that something took `seconds`, done `times` times in all."""
+        """Add `times` events that took `seconds` in all to the summary `name`."""
         self.count(f"{name}_sum", seconds)
         self.count(f"{name}_count", times)
 
     def add(self, worker: int, report: Report) -> None:
-        """Take in what the worker with that process id has seen since its last report."""
+        """Add a report: what the worker with that process id has seen since its last one."""
         for name, growth in report.counters.items():
             self._totals[name] += growth
         self._latest[worker] = report
 
     def forget(self, worker: int) -> None:
-        """The worker has ended: its counters stay in the sums, its open connections do not."""
+        """Drop a worker that has ended: its counters stay in the sums, its connections do not."""
         self._latest.pop(worker, None)
 
     def render(self, routes: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Following what others change in a shared store."""
+"""Following others' changes in a shared store."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ AGAIN = 5.0
 
 
 class OwnWrites:
-    """What we wrote ourselves, for as long as older changes of others may still come."""
+    """Our own writes, remembered as long as others' older changes may still arrive."""
 
     def __init__(self) -> None:
         self._revisions: dict[str, int] = {}
@@ -26,16 +26,16 @@ class OwnWrites:
         return len(self._revisions)
 
     def note(self, key: str, revision: int) -> None:
-        """Remember that the store took our latest change of `key` as `revision`, if it counts."""
+        """Remember the `revision` of our latest change to `key`, if the store numbers changes."""
         if revision:
             self._revisions[key] = revision
 
     def forget(self) -> None:
-        """Nothing older can come: the whole table was loaded."""
+        """Forget all: the whole table was loaded, so nothing older can arrive."""
         self._revisions.clear()
 
     def newer(self, change: StoreChange) -> StoreChange:
-        """Return what of `change` we have not overtaken; what lies before it is forgotten."""
+        """Return the part of `change` we have not overtaken; forget our writes up to it."""
         ours = self._revisions
         put = tuple(route for route in change.put if ours.get(route.key, 0) < change.revision)
         delete = tuple(key for key in change.delete if ours.get(key, 0) < change.revision)
@@ -44,9 +44,9 @@ class OwnWrites:
 
 
 class Follower:
-    """Gives each change that others make in `store` to `take`, in order, until it is stopped.
+    """Passes each change that others make in `store` to `take`, in order, until it is stopped.
 
-    A failure is logged, and the whole table is taken again as soon as that works.
+    A failure is logged, and the whole table is loaded again as soon as possible.
     """
 
     def __init__(self, store: RouteStore, take: Callable[[StoreChange], Awaitable[None]]) -> None:
@@ -61,11 +61,11 @@ class Follower:
         return f"<Follower {state if running else 'at rest'}>"
 
     def start(self) -> None:
-        """Begin to follow; the store has been loaded."""
+        """Start following; the store must be loaded already."""
         self._task = spawn(self._run(), "follow store")
 
     async def stop(self) -> None:
-        """End; a change that is being taken is not taken any more, or is already."""
+        """Stop; a change in progress is either dropped or already taken."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -78,17 +78,17 @@ class Follower:
             except Exception as error:
                 if not self._failing:
                     fault = not isinstance(error, HubgateError)
-                    text = "what others change in the store is not seen; asked again every %g s: %r"
+                    text = "cannot see others' changes in the store; retrying every %g s: %r"
                     log.error(text, AGAIN, error, exc_info=fault)
                 self._failing = True
             await asyncio.sleep(AGAIN)
 
     async def _follow(self) -> None:
         if self._failing:
-            # Some changes may be lost.
+            # Some changes may have been missed.
             await self._take(StoreChange(0, whole=True))
             self._failing = False
-            log.info("what others change in the store is seen again")
+            log.info("can see others' changes in the store again")
         async with aclosing(self._store.changes()) as changes:
             async for change in changes:
                 await self._take(change)

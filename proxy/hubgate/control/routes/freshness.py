@@ -1,4 +1,4 @@
-"""Worker reports fetched on demand, once for everybody who asks at the same time."""
+"""Worker reports fetched on demand, once for all requests at the same time."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from hubgate.tasks import spawn
 log = logging.getLogger("hubgate.api")
 
 REFRESH_TIMEOUT = 2.0
-"""Seconds after which an answer goes out with what is known; the workers' own limit is 1 s."""
+"""Seconds to wait for reports before responding without them; the workers' own limit is 1 s."""
 
 
 class Freshness:
@@ -21,7 +21,7 @@ class Freshness:
         self._round: asyncio.Task[Any] | None = None
 
     async def refresh(self) -> None:
-        """Return when the workers have reported, or could not in time; never raises."""
+        """Return when the workers have reported, or failed to in time; never raises."""
         if self._round is None or self._round.done():
             self._round = spawn(self._collect(), "collect reports")
         await asyncio.wait([self._round])
@@ -31,4 +31,4 @@ class Freshness:
             async with asyncio.timeout(REFRESH_TIMEOUT):
                 await self._workers.collect()
         except Exception as error:
-            log.warning("no fresh reports of the workers: %r", error)
+            log.warning("no fresh reports from the workers: %r", error)

@@ -19,7 +19,7 @@ class LiveRoute:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a change makes of the routes served: those to put, the keys to delete."""
+    """How a change affects the routes served: those to put, the keys to delete."""
 
     put: tuple[Route, ...]
     delete: tuple[str, ...]
@@ -29,9 +29,9 @@ class Difference:
 
 
 class LiveTable:
-    """Every route by source and key; of those with one key, the first source's is served.
+    """Every route by source and key; of routes with the same key, the first source's is served.
 
-    Activity is known for exactly the routes served. Keys are clean already.
+    Activity is known for exactly the routes served. Keys must be clean already.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class LiveTable:
     def begin(self, routes: Mapping[Source, dict[str, Route]], known: Mapping[str, float]) -> None:
         """Hold `routes`, by source and key, and nothing else; `known` is their activity so far.
 
-        A clock that was ahead must not keep a route active until it is right.
+        Times in the future, from a clock that was ahead, become now: a route must not stay active.
         """
         self._routes = {source: dict(routes.get(source, {})) for source in Source}
         now = time.time()
@@ -72,7 +72,7 @@ class LiveTable:
         return tuple(served.values())
 
     def all(self) -> Iterator[LiveRoute]:
-        """Yield the routes of this moment; one that goes before its turn is left out."""
+        """Yield the current routes; one removed before its turn is skipped."""
         for route in self.snapshot():
             if (moment := self._activity.get(route.key)) is not None:
                 yield LiveRoute(route, moment)
@@ -85,10 +85,10 @@ class LiveTable:
         return LiveRoute(route, self._activity[key])
 
     def change(self, source: Source, put: Iterable[Route], delete: Iterable[str]) -> Difference:
-        """Delete and put routes of `source`; return what that changes in what is served.
+        """Delete and put routes of `source`; return how the routes served change.
 
-        A route served from now on was active now, unless one with its key was served before.
-        Keys that are not there may be deleted.
+        A newly served route counts as active now, unless one with its key was served before.
+        Deleting unknown keys is allowed.
         """
         routes = self._routes[source]
         fresh = {route.key: route for route in put}
@@ -100,16 +100,16 @@ class LiveTable:
         return self._differing(before)
 
     def replace(self, source: Source, routes: Collection[Route]) -> Difference:
-        """Make `routes` all there is of `source`; return what that changes in what is served."""
+        """Replace all routes of `source` with `routes`; return how the routes served change."""
         kept = {route.key for route in routes}
         return self.change(source, routes, [key for key in self._routes[source] if key not in kept])
 
     def touch(self, key: str, moment: float) -> None:
-        """Note that a route served was active at `moment`, whatever was known before."""
+        """Set the last activity of a served route to `moment`, whatever it was before."""
         self._activity[key] = moment
 
     def record(self, activity: Mapping[str, float]) -> dict[str, float]:
-        """Merge `activity`: the latest wins, unknown keys do not; return what was newer."""
+        """Merge `activity`: the latest wins, unknown keys are ignored; return what was newer."""
         known = self._activity
         newer = {key: at for key, at in activity.items() if key in known and at > known[key]}
         known.update(newer)

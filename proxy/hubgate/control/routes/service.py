@@ -25,18 +25,18 @@ from hubgate.tasks import spawn
 log = logging.getLogger("hubgate.routes")
 
 _NOTHING = HandedRoutes()
-# A user and password in a target do not belong in a log.
+# A user and password in a target must not be logged.
 _SECRET = re.compile(r"//[^/]*@")
 
 
 class Workers(Protocol):
-    """What the control plane asks of the workers as a whole."""
+    """What the control plane needs from the workers as a whole."""
 
     def publish(self, put: Sequence[Route], delete: Sequence[str]) -> Awaitable[None]:
-        """Send one change to every live worker now; what is returned ends when all have it."""
+        """Send one change to every live worker now; await the result until all have it."""
 
     async def collect(self) -> None:
-        """Ask every live worker for its report now; return when they are in (1 s at most)."""
+        """Ask every live worker for its report; return when all are in (1 s at most)."""
 
 
 class RouteService:
@@ -67,10 +67,10 @@ class RouteService:
     ) -> None:
         """Load the store, then lay `file_routes` over it and add `initial` as the API would.
 
-        What an older release `handed` over was stored, but a store in memory has to be given it
-        again; in a shared one others may have changed it since. Nothing is published: no worker
-        lives yet. From now on what others change in the store is served too. Raises StoreError
-        and ConfigError.
+        Routes that an older release `handed` over were stored, but a store in memory needs them
+        again; in a shared one others may have changed them since. Nothing is published: there
+        are no workers yet. From now on others' changes in the store are served too. Raises
+        StoreError and ConfigError.
         """
         await self._store.open()
         stored = {route.key: route for route in await self._store.load()}
@@ -82,7 +82,7 @@ class RouteService:
         for route in initial:
             row = _row(route, Source.API)
             if row.key in of_file:
-                log.warning("route %r of the command line is fixed by routes.yaml", row.key)
+                log.warning("route %r on the command line is overridden by routes.yaml", row.key)
                 continue
             await self._put(row)
             stored[row.key] = row
@@ -91,33 +91,33 @@ class RouteService:
         self._follower.start()
 
     async def stop_following(self) -> None:
-        """Take no notice any more of what others change; the next who loads the store does."""
+        """Stop following others' changes; the next process to load the store sees them."""
         await self._follower.stop()
 
     def hand_over(self) -> HandedRoutes:
-        """Return all there is, for a newer release."""
+        """Return all routes and their activity, for a newer release."""
         table = self._table
         stored, of_file = (tuple(table.of(each).values()) for each in (Source.API, Source.FILE))
         return HandedRoutes(stored, of_file, dict(table.activity))
 
     async def close(self) -> None:
-        """Wait for the change under way, then release the store; routes can still be read.
+        """Wait for a change in progress, then close the store; routes can still be read.
 
-        To call it again does nothing. Raises StoreError.
+        Calling it again does nothing. Raises StoreError.
         """
         await self._follower.stop()
         async with self._writing:
             await self._store.close()
 
     def snapshot(self) -> tuple[Route, ...]:
-        """Return every route served now; all changes published so far are in it."""
+        """Return every route served now, including all changes published so far."""
         return self._table.snapshot()
 
     def all(self) -> Iterator[LiveRoute]:
-        """Yield the routes of this moment, each with its latest activity.
+        """Yield the current routes, each with its latest activity.
 
-        The iteration may be spread over many turns of the event loop; a route removed
-        meanwhile is left out.
+        The iteration may span many turns of the event loop; a route removed meanwhile is
+        skipped.
         """
         return self._table.all()
 
@@ -126,7 +126,7 @@ class RouteService:
         return self._table.get(clean_key(path))
 
     async def add(self, route: Route) -> None:
-        """Add or replace a route of the API; it is stored and in every worker when this returns.
+        """Add or replace an API route; it is stored and in every worker when this returns.
 
         Adding counts as activity. Raises RouteError for a bad key, FileRouteError, or
         StoreError, after which nothing has changed.
@@ -142,14 +142,14 @@ class RouteService:
         await _uncut(self._remove(clean_key(path)))
 
     async def replace_file_routes(self, routes: Iterable[Route]) -> None:
-        """Make `routes` those of the file; only what differs is published, as one change.
+        """Replace the file's routes with `routes`; only the difference is published, as one change.
 
-        A stored route whose namesake in the file went is served again. Raises ConfigError.
+        A stored route is served again once the file has none with its key. Raises ConfigError.
         """
         await _uncut(self._replace_file_routes(_file_table(routes).values()))
 
     def record(self, activity: Mapping[str, float]) -> None:
-        """Merge activity (key: seconds since the epoch): the latest wins, unknown keys do not."""
+        """Merge activity (key: epoch seconds): the latest wins, unknown keys are ignored."""
         self._store.note_activity(self._table.record(activity))
 
     async def _add(self, route: Route) -> None:
@@ -157,10 +157,10 @@ class RouteService:
             self._refuse_file_route(route.key)
             written = await self._put(route)
             self._table.change(Source.API, [route], ())
-            # Its moment: after a restart a route shows the one it showed before.
+            # The stored moment, so that a route shows the same one after a restart.
             self._table.touch(route.key, written.moment)
             applied = self._workers.publish([route], ())
-        # The next change may follow on its heels: workers take them in the order they were sent.
+        # The next change may follow at once: workers apply changes in the order they were sent.
         await applied
         log.info("route added: %r -> %r", route.key, _hidden(route.target))
 
@@ -192,7 +192,7 @@ class RouteService:
         return written
 
     async def _take(self, change: StoreChange) -> None:
-        """Make a change of others ours: in the store it is already."""
+        """Apply a change made by others; it is in the store already."""
         async with self._writing:
             if change.whole:
                 routes = await self._store.load()
@@ -204,12 +204,12 @@ class RouteService:
             if not difference:
                 return
             applied = self._workers.publish(difference.put, difference.delete)
-        # Not awaited here: a worker that hangs would keep the next change from all others.
+        # Not awaited here: a worker that hangs would hold up the next change for all the others.
         spawn(_taken(applied, difference), "change of others")
 
     def _refuse_file_route(self, key: str) -> None:
         if key in self._table.of(Source.FILE):
-            raise FileRouteError(f"route {key} stands in routes.yaml: change it there")
+            raise FileRouteError(f"route {key} is set in routes.yaml: change it there")
 
 
 def _file_table(routes: Iterable[Route]) -> dict[str, Route]:
@@ -220,13 +220,13 @@ def _file_table(routes: Iterable[Route]) -> dict[str, Route]:
         except RouteError as error:
             raise ConfigError(f"routes: {route.key}: {error}") from None
         if row.key in table:
-            raise ConfigError(f"routes: {route.key} is there twice: keep one of them")
+            raise ConfigError(f"routes: {route.key} is there twice: keep one")
         table[row.key] = row
     return table
 
 
 def _row(route: Route, source: Source) -> Route:
-    """Return `route` as the table has it: its data holds the target, and most share options."""
+    """Return `route` as the table stores it: its data has the target, and most share options."""
     data = RouteData.of({**route.data, "target": route.target})
     options = NO_OPTIONS if route.options == NO_OPTIONS else route.options
     return Route(clean_key(route.key), route.target, data, options, source)
@@ -248,10 +248,9 @@ def _hidden(target: str) -> str:
 
 
 async def _uncut(change: Coroutine[Any, Any, None]) -> None:
-    """Run a change to its end even if the caller is cancelled half-way.
+    """Run a change to completion even if the caller is cancelled halfway.
 
-    A route that is in the store but never reached the workers would come to life at the next
-    restart.
+    A route that is in the store but never reached the workers would appear at the next restart.
     """
     error = await asyncio.shield(spawn(_outcome(change), "route change"))
     if error is not None:

@@ -1,8 +1,8 @@
-"""A rehearsal of an upgrade: what is installed now starts in a process of its own, and ends.
+"""A rehearsal of an upgrade: the installed release starts in its own process, and ends.
 
 The running release starts its own command line again with a descriptor's number in the
-environment; whoever finds one there loads the settings, starts a worker, and writes to it what
-the running release has to know.
+environment; a process that finds one there loads the settings, starts a worker, and writes to
+the descriptor what the running release needs to know.
 """
 
 import asyncio
@@ -34,14 +34,14 @@ _PLACE = re.compile(r'^\s*File "(.+)", line (\d+)', re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class NewRelease:
-    """What a rehearsal tells: the release that is installed now, and what it would run on."""
+    """The result of a rehearsal: the installed release, and the pinned settings it would use."""
 
     release: str
     pinned: Mapping[str, str]
 
 
 async def rehearse(running: Settings) -> NewRelease:
-    """Start what is installed now, with the settings of now, and end it. Raises UpgradeError."""
+    """Start the installed release with the current settings, and end it. Raises UpgradeError."""
     with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as complaints:
         code = await _run(answer, complaints)
         answer.seek(0)
@@ -62,9 +62,9 @@ async def rehearse(running: Settings) -> NewRelease:
 
 
 async def answer(settings: Settings, fd: int) -> None:
-    """Try what can be tried without anybody noticing; then write what `rehearse` waits for.
+    """Try what can be tried unnoticed, then write what `rehearse` waits for.
 
-    Raises ConfigError and WorkerError for what would go wrong.
+    Raises ConfigError and WorkerError for whatever would go wrong.
     """
     if settings.api_tls is not None:
         server_context(settings.api_tls)
@@ -96,7 +96,7 @@ async def _run(output: IO[bytes], complaints: IO[bytes]) -> int:
         raise UpgradeError(f"{sys.executable}: {error.strerror}") from error
     try:
         async with asyncio.timeout(LIMIT):
-            while process.poll() is None:  # noqa: ASYNC110 - a thread would outlive our end
+            while process.poll() is None:  # noqa: ASYNC110 - a thread would outlive us
                 await asyncio.sleep(INTERVAL)
     except TimeoutError:
         raise UpgradeError(f"it did not start within {LIMIT:g} seconds") from None
@@ -108,10 +108,10 @@ async def _run(output: IO[bytes], complaints: IO[bytes]) -> int:
 
 
 def _reason(complaints: str, code: int) -> str:
-    """Return in one line what the new release died of."""
+    """Return in one line why the new release failed."""
     lines = [line.strip() for line in complaints.splitlines() if line.strip()]
     if not lines:
-        return f"it ended with code {code} and said nothing"
+        return f"it ended with code {code} and no output"
     if places := list(_PLACE.finditer(complaints)):
         # A traceback ends with the first line after its last place that is not indented.
         error = re.search(r"^\S.*$", complaints[places[-1].end() :], re.MULTILINE)
@@ -120,7 +120,7 @@ def _reason(complaints: str, code: int) -> str:
 
 
 def _pinned(settings: Settings) -> dict[str, str]:
-    """Return what cannot change, as hashes: an address of a store may hold a password."""
+    """Return hashes of the settings that cannot change: a store's address may have a password."""
     return {
         name: hashlib.sha256(repr(getattr(settings, field)).encode()).hexdigest()
         for field, name in PINNED.items()
@@ -128,7 +128,7 @@ def _pinned(settings: Settings) -> dict[str, str]:
 
 
 class _Nobody:
-    """Hears of the worker of a rehearsal, which sees nothing."""
+    """Ignores the reports of a rehearsal's worker, which sees no traffic."""
 
     def add(self, worker: int, report: object) -> None:
         pass

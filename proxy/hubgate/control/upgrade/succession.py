@@ -1,4 +1,4 @@
-"""Replacing this process's program by the newly installed one: same process, same sockets."""
+"""Replacing this process's program with the newly installed one: same process, same sockets."""
 
 import logging
 import os
@@ -16,50 +16,50 @@ from hubgate.settings import Settings
 
 log = logging.getLogger("hubgate.supervisor")
 
-# In the environment: the number of a descriptor, and with it what a process is started for.
+# Environment variables with a descriptor's number; which one is set says what the process is for.
 HANDOVER, REHEARSAL = "HUBGATE_HANDOVER_FD", "HUBGATE_REHEARSAL_FD"
 
 LOOK_AGAIN = 1.0  # seconds
 
 
 def restart_command() -> list[str]:
-    """Return the command line that starts what is installed now as this process was started.
+    """Return the command line that starts the installed release as this process was started.
 
-    Raises UpgradeError where Python cannot tell.
+    Raises UpgradeError if Python does not know it.
     """
     if not sys.executable:
-        raise UpgradeError("Python does not know its own program; restart hubgate instead")
+        raise UpgradeError("Python does not know its own executable; restart hubgate instead")
     return [sys.executable, *sys.orig_argv[1:]]
 
 
 def rehearsal() -> int | None:
-    """Return the descriptor on which a rehearsal is to answer, None if this is none."""
+    """Return the descriptor for a rehearsal to write to, None if this is not a rehearsal."""
     number = os.environ.pop(REHEARSAL, None)
     return None if number is None else int(number)
 
 
 def read_settings(read: Callable[[], Settings]) -> Settings:
-    """Return what `read` does. Raises ConfigError for mistakes.
+    """Return what `read` returns. Raises ConfigError for mistakes.
 
-    But in the place of an older release, whose workers serve for as long as this process lives, it
-    reads again every second until there are none, or somebody wants an end.
+    But after an older release, whose workers serve for as long as this process lives, it reads
+    again every second until there are no mistakes, or a signal asks it to stop.
     """
-    said: tuple[str, ...] = ()
+    logged: tuple[str, ...] = ()
     while True:
         try:
             return read()
         except ConfigError as error:
             if HANDOVER not in os.environ or signal.sigpending() & {signal.SIGINT, signal.SIGTERM}:
                 raise
-            if error.lines != said:
-                said = error.lines
-                for line in said:
-                    log.error("the upgrade waits until this is mended: %s", line)
+            if error.lines != logged:
+                logged = error.lines
+                for line in logged:
+                    log.error("the upgrade waits until this is fixed: %s", line)
         time.sleep(LOOK_AGAIN)
 
 
 def receive_handover() -> Handover | None:
-    """Return what an older release has left for us in this process, None if there was none.
+    """Return what an older release handed over in this process, None if there was none.
 
     Raises UpgradeError when it cannot be read.
     """
@@ -75,7 +75,7 @@ def receive_handover() -> Handover | None:
 
 
 def exec_next_release(leaving: Handover) -> None:
-    """Become the release that is installed now; returns only if that fails, after a log line."""
+    """Become the installed release; returns only if that fails, after logging why."""
     try:
         with _anonymous_file() as file:
             file.write(handover.dumps(leaving))
@@ -86,13 +86,13 @@ def exec_next_release(leaving: Handover) -> None:
             argv = restart_command()
             os.execve(argv[0], argv, {**os.environ, HANDOVER: str(fds[0])})
     except (OSError, UpgradeError) as error:
-        log.error("not upgraded, the old release goes on: %s", error)
+        log.error("not upgraded, the old release keeps running: %s", error)
     for fd in leaving.fds:
         os.set_inheritable(fd, False)
 
 
 def _anonymous_file() -> IO[bytes]:
-    """Return a file that nobody else can open, if possible in memory: routes may hold secrets."""
+    """Return a file no one else can open, in memory if possible: routes may contain secrets."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("hubgate handover"), "w+b")
     return tempfile.TemporaryFile()

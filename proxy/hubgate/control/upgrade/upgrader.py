@@ -1,4 +1,4 @@
-"""Going over to the newly installed release: asked for, rehearsed, agreed on."""
+"""Switching to the newly installed release: requested, rehearsed, agreed."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ log = logging.getLogger("hubgate.supervisor")
 class UpgradeState(Enum):
     """SETTLING (after an upgrade, until the old workers accept nothing) → SERVING; then
 
-    SERVING → REHEARSING → SERVING, when something is wrong, or → AGREED, which ends this release.
+    SERVING → REHEARSING → SERVING, if something is wrong, or → AGREED, which ends this release.
     """
 
     SETTLING = "settling"
@@ -27,7 +27,7 @@ class UpgradeState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UpgradeStatus:
-    """Where hubgate stands: `generation` counts the upgrades since its process was started."""
+    """The current release: `generation` counts the upgrades since its process was started."""
 
     version: str
     generation: int
@@ -35,7 +35,7 @@ class UpgradeStatus:
 
 
 class Upgrader:
-    """Lets one upgrade at a time begin, once a rehearsal went well."""
+    """Starts one upgrade at a time, after a successful rehearsal."""
 
     def __init__(self, rehearse: Callable[[], Awaitable[NewRelease]], generation: int) -> None:
         self.agreed = asyncio.Event()
@@ -48,17 +48,17 @@ class Upgrader:
 
     @property
     def status(self) -> UpgradeStatus:
-        """Where we stand."""
+        """The current release and state."""
         return UpgradeStatus(__version__, self._generation, self._state.value)
 
     def settled(self) -> None:
-        """All workers are of this release: from now on the next one may be asked for."""
+        """Allow the next upgrade: all workers are of this release now."""
         self._state = UpgradeState.SERVING
 
     async def prepare(self) -> NewRelease:
-        """Rehearse; `agreed` is set when this returns, and the end of this release begins.
+        """Rehearse; when this returns, `agreed` is set and this release begins to end.
 
-        Raises UpgradeError, after a line in the log, when everything goes on as it was.
+        Raises UpgradeError, after logging it, if nothing changes.
         """
         if self._state is not UpgradeState.SERVING:
             raise UpgradeUnderWayError(f"not now: hubgate is {self._state.value}")
@@ -66,7 +66,7 @@ class Upgrader:
         try:
             new = await self._rehearse()
         except UpgradeError as error:
-            log.error("not upgraded, everything goes on as it was: %s", error)
+            log.error("not upgraded, everything stays as it was: %s", error)
             raise
         finally:
             self._state = UpgradeState.SERVING
@@ -76,10 +76,10 @@ class Upgrader:
         return new
 
     async def prepare_for_signal(self) -> None:
-        """Do it with nobody waiting for the outcome but the log."""
+        """Prepare, and only log the outcome."""
         try:
             await self.prepare()
         except UpgradeUnderWayError as error:
             log.warning("not upgraded: %s", error)
         except UpgradeError:
-            pass  # is in the log already
+            pass  # logged already

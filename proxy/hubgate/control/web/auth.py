@@ -1,4 +1,4 @@
-"""Who may use the API: the bearer of the token."""
+"""Who may use the API: clients with the token."""
 
 import hmac
 import re
@@ -7,7 +7,7 @@ _AUTHORIZATION = re.compile(r"\s*(?:token|bearer)\s+(\S+)\s*", re.IGNORECASE)
 
 
 class TokenCheck:
-    """Checks the `Authorization` header; without a token set, everybody may pass."""
+    """Checks the `Authorization` header; with no token set, every request may pass."""
 
     def __init__(self, token: str | None) -> None:
         self.replace(token)
@@ -16,11 +16,11 @@ class TokenCheck:
         return f"<TokenCheck {'open' if self._token is None else 'guarding'}>"
 
     def replace(self, token: str | None) -> None:
-        """Let `token` pass and no other, from the next request on."""
+        """Accept `token` and no other, from the next request on."""
         self._token = _raw(token) if token else None
 
     def refusal(self, authorization: str | None) -> str | None:
-        """Say why a request may not pass, in words fit for a log, or None if it may.
+        """Return why a request may not pass, as text for the log, or None if it may.
 
         `authorization` is the header as it came: `token SECRET` as the hub writes it, or
         `Bearer SECRET`.
@@ -32,7 +32,7 @@ class TokenCheck:
         match = _AUTHORIZATION.fullmatch(authorization)
         if match is None:
             return "an Authorization header that is neither token nor Bearer"
-        # In constant time, so that the answer's delay does not tell how much was right.
+        # In constant time, so that the delay does not reveal how much of it was right.
         return None if hmac.compare_digest(_raw(match[1]), self._token) else "a wrong token"
 
 

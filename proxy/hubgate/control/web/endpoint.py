@@ -1,4 +1,4 @@
-"""An aiohttp application on listeners of the supervisor: the API, the metrics."""
+"""An aiohttp application on the supervisor's listeners: the API or the metrics."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ from hubgate.control.web.protocol import hide_software
 from hubgate.model import ServerTLS
 from hubgate.tasks import settle_arrivals
 
-# Seconds a request that is being answered gets when the supervisor ends.
+# Seconds a request in progress gets to finish when the supervisor ends.
 CLOSE_LIMIT = 2.0
 
-# Seconds in which another release takes over: for what is being answered, and for a connection
-# that was made a moment before to send its request.
+# Seconds when another release takes over: for requests in progress to finish, and for a
+# connection made just before to send its request.
 SUSPEND_LIMIT = 15.0
 ARRIVAL_LIMIT = 0.5
 
 
 class Endpoint:
-    """Serves one application; its listeners are open already, so that starting fails early.
+    """Serves one application; its listeners are open already, so that failures come early.
 
     Raises ConfigError when the certificate cannot be used.
     """
@@ -43,7 +43,7 @@ class Endpoint:
         return f"<Endpoint {self._listeners}>"
 
     async def start(self) -> None:
-        """Answer requests from now on, those that have waited first."""
+        """Serve requests from now on, the waiting ones first."""
         await self._runner.setup()
         hide_software(self._runner)
         for listener in self._listeners:
@@ -52,12 +52,12 @@ class Endpoint:
                 await site.start()
 
     def renew_certificate(self) -> None:
-        """Show new connections the certificate that is in the files now. Raises ConfigError."""
+        """Use the certificate now in the files for new connections. Raises ConfigError."""
         if self._tls is not None and self._context is not None:
             renew_pair(self._context, self._tls)
 
     async def suspend(self) -> None:
-        """Accept nothing more and finish everything; whoever comes waits for another release."""
+        """Stop accepting and finish everything; new connections wait for another release."""
         for site in list(self._runner.sites):
             await site.stop()
         server = self._runner.server
@@ -66,15 +66,15 @@ class Endpoint:
         await settle_arrivals()
         loop = asyncio.get_running_loop()
         arrived = loop.time() + ARRIVAL_LIMIT
-        # A TLS handshake that goes on shows nowhere.
+        # A TLS handshake in progress is not visible in any counter.
         while (server.connections or self._tls is not None) and (  # noqa: ASYNC110
             loop.time() < arrived
         ):
             await asyncio.sleep(0.01)
         server.pre_shutdown()
-        await server.shutdown(SUSPEND_LIMIT / 2)  # it waits twice: for an answer, then for its end
+        await server.shutdown(SUSPEND_LIMIT / 2)  # it waits twice: for a response, then for its end
         await self.close()
 
     async def close(self) -> None:
-        """Listen no more, then finish within two seconds what is being answered."""
+        """Stop listening, then finish requests in progress within two seconds."""
         await self._runner.cleanup()

@@ -1,17 +1,17 @@
-"""How often each peer has come without the right token, and what it has earned with that."""
+"""How often each peer has failed to send the right token, and the delay it gets for that."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 FREE = 10
-"""Failures a peer may have before it is slowed; an operator's typing errors are not."""
+"""Failures a peer may have before it is slowed down, to allow for an operator's typing errors."""
 
 FORGIVEN = 3.0
 """Seconds after which one failure is forgotten."""
 
 STEP, LONGEST = 0.1, 1.0
-"""Seconds that each failure beyond the free ones adds to the wait, and the most it can be."""
+"""Seconds that each failure beyond the free ones adds to the wait, and the longest wait."""
 
 LOG_INTERVAL = 1.0
 MOST_PEERS = 4096
@@ -19,9 +19,9 @@ MOST_PEERS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What follows from a failure: how many seconds its answer waits, and whether it is logged.
+    """The consequences of a failure: the delay of its response, in seconds, and its logging.
 
-    `unlogged` counts the peer's failures since its last line in the log.
+    `unlogged` counts the peer's failures since its last log line.
     """
 
     delay: float
@@ -38,7 +38,7 @@ class _Peer:
 
 
 class Failures:
-    """Counts failures by peer. Bounded: those that failed least recently are forgotten first."""
+    """Counts failures by peer. Bounded: peers that failed least recently are forgotten first."""
 
     def __init__(self) -> None:
         self._peers: OrderedDict[str, _Peer] = OrderedDict()
@@ -47,21 +47,21 @@ class Failures:
         return f"<Failures of {len(self._peers)} peers>"
 
     def note(self, remote: str, now: float) -> Failure:
-        """Count a failure of that address; `now` is in seconds of any steady clock."""
+        """Count a failure from that address; `now` is in seconds of any steady clock."""
         name = client_network(remote)
         peer = self._peers.setdefault(name, _Peer(0, now))
         self._peers.move_to_end(name)
         if len(self._peers) > MOST_PEERS:
             self._peers.popitem(last=False)
         left = max(0.0, peer.count - (now - peer.at) / FORGIVEN)
-        # Not beyond what makes the longest wait, or it would take for ever to be forgiven.
+        # Capped at the count for the longest wait, or it would take forever to be forgiven.
         peer.count, peer.at = min(left + 1, FREE + LONGEST / STEP), now
         delay = min(LONGEST, STEP * max(0.0, peer.count - FREE))
         return Failure(delay, *_logging(peer, now))
 
 
 def client_network(remote: str) -> str:
-    """Return what stands for everybody at `remote`: an IPv6 host has a whole /64 to itself."""
+    """Return the network that counts as one peer for `remote`: an IPv6 host has a whole /64."""
     try:
         address = ip_address(remote)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The one guard of the API's port: which requests may pass, and how the others are refused."""
+"""The guard of the API's port: which requests may pass, and how the others are refused."""
 
 from aiohttp import web
 
@@ -7,10 +7,10 @@ from hubgate.control.web.refusal import Refusals
 
 
 class Guard:
-    """Asked by every page before it answers; without a token set, everybody may pass.
+    """Checked by every page before it responds; with no token set, every request may pass.
 
-    There is one for the whole port. Failed attempts are counted over all pages together, so a
-    guesser gains nothing by going from page to page.
+    There is one for the whole port: failed attempts are counted across all pages, so guessing
+    on several pages gains nothing.
     """
 
     def __init__(self, token: str | None) -> None:
@@ -21,13 +21,13 @@ class Guard:
         return f"<Guard {self._token}, {self._refusals}>"
 
     def replace(self, token: str | None) -> None:
-        """Let `token` pass and no other, on every page, from the next request on."""
+        """Accept `token` and no other, on every page, from the next request on."""
         self._token.replace(token)
 
     async def refuse(self, request: web.Request) -> web.Response | None:
-        """Return the answer to a request that may not pass, None at once if it may.
+        """Return the response to a request that may not pass; None, at once, if it may.
 
-        The answer comes after the wait that the peer's failed attempts have earned it.
+        The response is delayed according to the peer's failed attempts.
         """
         reason = self._token.refusal(request.headers.get("Authorization"))
         return None if reason is None else await self._refusals.answer(request, reason)

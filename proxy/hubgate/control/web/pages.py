@@ -1,4 +1,4 @@
-"""How a page is added to the API's port: behind the guard, or open to everybody."""
+"""How a page is added to the API's port: behind the guard, or open to all."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from hubgate.control.web.responses import Handler, not_allowed
 
 
 class Pages:
-    """The pages of `app`. All are behind `guard`, except those that are added as open."""
+    """The pages of `app`. All are behind `guard`, except those added as open."""
 
     def __init__(self, app: web.Application, guard: Guard) -> None:
         self._app = app
@@ -19,7 +19,7 @@ class Pages:
         return f"<Pages {len(self._app.router.resources())} behind {self._guard}>"
 
     def add(self, path: str, page: Handler) -> None:
-        """Answer every method on `path` by `page`, once the guard has let the request pass."""
+        """Serve every method on `path` with `page`, once the guard has let the request pass."""
         guard = self._guard
 
         async def guarded(request: web.Request) -> web.StreamResponse:
@@ -29,12 +29,12 @@ class Pages:
         self._app.router.add_route("*", path, guarded)
 
     def add_open(self, path: str, page: Handler) -> None:
-        """Answer every method on `path` by `page`, whoever asks."""
+        """Serve every method on `path` with `page`, to any client."""
         self._app.router.add_route("*", path, page)
 
 
 def by_method(methods: Mapping[str, Handler]) -> Handler:
-    """Return a page that answers another method than `methods` by 405."""
+    """Return a page that responds with 405 to any method not in `methods`."""
 
     async def page(request: web.Request) -> web.StreamResponse:
         method = methods.get(request.method)

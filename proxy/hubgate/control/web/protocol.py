@@ -1,4 +1,4 @@
-"""How the control plane's ports speak HTTP: sizes, headers, and unreadable requests."""
+"""How the control plane's ports handle HTTP: sizes, headers, and unreadable requests."""
 
 import logging
 from functools import partial
@@ -13,11 +13,11 @@ LONGEST_LINE = 65536
 """Bytes of a request line or a header field, as on the public port."""
 
 LINGER = 2.0
-"""Seconds to read on after an answer that did not wait for the body, so that it is not lost."""
+"""Seconds to keep reading after a response sent before the body's end, so that it is not lost."""
 
 
 class _OneLine(logging.Filter):
-    """Turns a client's unreadable request into one line.
+    """Turns a client's unreadable request into one log line.
 
     aiohttp would log a traceback that quotes the request, and so the token in it.
     """
@@ -36,7 +36,7 @@ log.addFilter(_OneLine())
 
 
 def handler_args() -> dict[str, Any]:
-    """Return what an `aiohttp.web.Application` of the control plane gives its connections."""
+    """Return the `handler_args` of the control plane's `aiohttp.web.Application`s."""
     return {
         "logger": log,
         "max_line_size": LONGEST_LINE,
@@ -50,10 +50,10 @@ class _Request(UnsignedRequest, web.Request):
 
 
 def hide_software(runner: web.AppRunner) -> None:
-    """Have no response name our software; call it once the runner is set up.
+    """Keep our software's name out of every response; call it once the runner is set up.
 
-    An application's own signal would not do: of an unreadable request, which aiohttp itself
-    answers, the application never hears.
+    The application's own signal would not be enough: aiohttp itself responds to an unreadable
+    request, without calling the application.
     """
     server = runner.server
     assert server is not None

@@ -1,4 +1,4 @@
-"""The answer to those who may not use the API: 403, in no hurry for those who keep trying."""
+"""The response to clients that may not use the API: 403, delayed for those that keep trying."""
 
 import asyncio
 import time
@@ -9,11 +9,11 @@ from hubgate.control.web.failures import Failures
 from hubgate.control.web.responses import REASON, UNLOGGED, plain
 
 MOST_WAITING = 128
-"""Answers held back at a time; whoever fails beyond them is told 429 at once, and to go."""
+"""Responses delayed at a time; a further failure gets 429 at once, and its connection closes."""
 
 
 class Refusals:
-    """Answers failed attempts. It is asked only about those: a right token never waits here."""
+    """Responds to failed attempts, and only to those: the right token never waits here."""
 
     def __init__(self) -> None:
         self._failures = Failures()
@@ -23,9 +23,9 @@ class Refusals:
         return f"<Refusals {self._waiting} waiting, {self._failures}>"
 
     async def answer(self, request: web.Request, reason: str) -> web.Response:
-        """Return the refusal, after the wait that the peer has earned.
+        """Return the refusal, after the delay for this peer.
 
-        `reason` goes to the log, to which each peer adds one line a second at most.
+        `reason` goes to the log, with at most one line a second per peer.
         """
         remote = request.remote or "a unix socket"
         failure = self._failures.note(remote, time.monotonic())

@@ -1,4 +1,4 @@
-"""Plain responses of the control plane's ports, and what a response tells the log."""
+"""Plain responses of the control plane's ports, and what is logged about a response."""
 
 from collections.abc import Awaitable, Callable
 
@@ -7,10 +7,10 @@ from aiohttp import web
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REASON = web.ResponseKey("reason", str)
-"""Why the response is what it is, for its line in the log."""
+"""Why the response is what it is, for its log line."""
 
 UNLOGGED = web.ResponseKey("unlogged", bool)
-"""True for a response that gets no line in the log."""
+"""True for a response that is not logged."""
 
 
 def plain(status: int, text: str = "") -> web.Response:
@@ -19,7 +19,7 @@ def plain(status: int, text: str = "") -> web.Response:
 
 
 def not_allowed(*methods: str) -> web.Response:
-    """Return the answer to another method than `methods` on a path that exists."""
+    """Return the response to a method not in `methods` on a path that exists."""
     response = plain(405, "Method Not Allowed")
     response.headers["Allow"] = ", ".join(methods)
     return response

@@ -1,4 +1,4 @@
-"""The pool of workers: kept at full strength, told of every route change, asked for reports."""
+"""The pool of workers: keeps its size, sends them every route change, collects reports."""
 
 import asyncio
 import logging
@@ -23,26 +23,26 @@ COLLECT_LIMIT = 1.0
 DRAIN_GRACE = 2.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
-# A worker that is killed takes with it at most this many seconds of activity.
+# A worker that is killed loses at most this many seconds of activity.
 TICKS_BETWEEN_REPORTS = 5
 
 ATTEMPTS_AT_START = 3
 
 
 class Reports(Protocol):
-    """Where the workers' reports go; a worker is known by its process id."""
+    """Where the workers' reports go; a worker is identified by its process id."""
 
     def add(self, worker: int, report: Report) -> None:
-        """Take in what the worker has seen since its last report."""
+        """Record what the worker has seen since its last report."""
 
     def forget(self, worker: int) -> None:
-        """The worker is gone."""
+        """Drop a worker that has ended."""
 
 
 class WorkerPool:
-    """As many workers as there are sets of sockets, each replaced as soon as it is gone.
+    """One worker for each set of sockets, replaced as soon as it ends.
 
-    Those that are `spawned` already, by index, are the first; each is taken out of there.
+    Workers already `spawned`, by index, are used first, and removed from there.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class WorkerPool:
         self._workers: dict[int, WorkerProcess] = {}
         self._places: dict[int, asyncio.Task[None]] = {}
         self._ticks: asyncio.Task[None] | None = None
-        # Those of an older release, by process id, and the tasks that follow them.
+        # Workers of an older release, by process id, and the tasks that follow them.
         self._adopted: dict[int, WorkerProcess] = {}
         self._followers: dict[int, asyncio.Task[None]] = {}
         self._in_step = True
@@ -77,8 +77,8 @@ class WorkerPool:
     async def start(self, snapshot: Callable[[], tuple[Route, ...]], reports: Reports) -> None:
         """Start every worker with `snapshot()` as its table; return when all are ready.
 
-        What they see goes to `reports`. Raises WorkerError when a worker cannot be started;
-        what goes wrong later ends up in `failure`.
+        Their reports go to `reports`. Raises WorkerError when a worker cannot be started; a
+        later failure ends up in `failure`.
         """
         self.begin(snapshot, reports)
         complete = spawn(self._complete.wait(), "all workers ready")
@@ -91,7 +91,7 @@ class WorkerPool:
             self.failure.result()
 
     def begin(self, snapshot: Callable[[], tuple[Route, ...]], reports: Reports) -> None:
-        """Start every worker as `start` does, and wait for none."""
+        """Start every worker as `start` does, without waiting."""
         self._snapshot = snapshot
         self._reports = reports
         self._places = {
@@ -107,9 +107,9 @@ class WorkerPool:
     ) -> None:
         """Take over workers that an older release started; before `begin`.
 
-        They serve until `retire_adopted`, and hear of route changes if they are `in_step`, that is,
-        can read them. As long as any of them accepts connections, nothing that goes wrong with
-        the new workers is a reason to end.
+        They serve until `retire_adopted`, and get route changes if they are `in_step`, that is,
+        can read them. As long as any of them is running, new workers that cannot be started are
+        retried instead of ending the pool.
         """
         self._reports = reports
         self._revision = revision
@@ -121,9 +121,10 @@ class WorkerPool:
             self._followers[worker.pid] = spawn(following, f"follow worker {worker.pid}")
 
     async def retire_adopted(self, limit: float, drain: float) -> None:
-        """When all new workers are ready, have the adopted ones accept nothing more.
+        """Once all new workers are ready, make the adopted ones stop accepting connections.
 
-        What is open in them may last `limit` seconds; then they drain, `drain` seconds at most.
+        Their open connections may last `limit` seconds; then they drain, for at most `drain`
+        seconds.
         """
         await self._complete.wait()
         for worker in self._adopted.values():
@@ -135,9 +136,9 @@ class WorkerPool:
         return self._revision
 
     async def hand_over(self) -> list[HandedWorker]:
-        """Give all workers away, to a newer release; none is left in the pool.
+        """Hand all workers over to a newer release; none is left in the pool.
 
-        One that is not ready, or does not read its link, is ended: it serves nobody.
+        One that is not ready, or does not read its link, is killed: it serves nobody.
         """
         self._ending.set()
         leaving = {**self._adopted}
@@ -157,35 +158,35 @@ class WorkerPool:
             return await worker.hand_over()
         except LinkClosedError as error:
             worker.kill()
-            await worker.run()  # its last words may still be unread
+            await worker.run()  # its last messages may still be unread
             self._reports.forget(worker.pid)
             level = logging.INFO if worker.ended_well else logging.ERROR
             log.log(level, "worker pid %d %s: %s", worker.pid, worker.ending, error)
             return None
 
-    # --- what the control plane asks for ---
+    # --- requests of the control plane ---
 
     def publish(self, put: Sequence[Route], delete: Sequence[str]) -> Awaitable[None]:
-        """Put and delete routes in every live worker; to be awaited until all have acknowledged.
+        """Put and delete routes in every live worker; await the result until all acknowledged.
 
         A worker that starts later gets them with its table; one that dies is not waited for.
         """
         self._revision += 1
         change = Change(self._revision, tuple(map(forwarding, put)), tuple(delete))
-        # Adopted ones too: they may have a request yet on a connection that was kept alive.
+        # Adopted ones too: they may still get a request on a kept-alive connection.
         adopted = self._adopted.values() if self._in_step else ()
         return _all_done([each.change(change) for each in [*self._live(), *adopted]])
 
     async def collect(self) -> None:
-        """Have every live worker report now; return when all have, or after a second."""
+        """Ask every live worker to report; return when all have, or after a second."""
         waiting = self._ask_for_reports()
         if waiting:
             await asyncio.wait(waiting, timeout=COLLECT_LIMIT)
 
     async def configure(self, config: WorkerConfig) -> None:
-        """Have every worker, later ones too, serve by `config`; return when all do.
+        """Make every worker, later ones too, use `config`; return when all do.
 
-        One that cannot says so in the log, and goes on as before.
+        A worker that cannot is logged, and continues as before.
         """
         self.config = config
         self._asked += 1
@@ -194,7 +195,7 @@ class WorkerPool:
             await asyncio.wait(waiting)
 
     async def drain(self, timeout: float) -> None:
-        """Let every worker finish what is open within `timeout` seconds, and end."""
+        """Let every worker finish open requests within `timeout` seconds, and end."""
         self._ending.set()
         for worker in self._all():
             worker.drain(timeout)
@@ -208,21 +209,21 @@ class WorkerPool:
             worker.kill()
         await self._wait_for_end(None)
 
-    # --- what workers say ---
+    # --- messages from workers ---
 
     def on_hello(self, worker: WorkerProcess) -> None:
-        """Give the worker the table, in one step with its becoming live: it misses no change."""
+        """Send the worker the table as it becomes live, in one step: it misses no change."""
         worker.start(self.config, self._revision, self._snapshot())
 
     def on_ready(self, worker: WorkerProcess) -> None:
-        """Count the worker in."""
+        """Count the worker as ready."""
         log.debug("worker %d (pid %d) is ready", worker.index, worker.pid)
         self._missing.discard(worker.index)
         if not self._missing:
             self._complete.set()
 
     def on_report(self, worker: WorkerProcess, report: Report) -> None:
-        """Hand the report on."""
+        """Pass the report on."""
         self._reports.add(worker.pid, report)
 
     # --- keeping each place filled ---
@@ -233,7 +234,7 @@ class WorkerPool:
         except Exception as error:
             if not self.failure.done():
                 self.failure.set_exception(error)
-                self.failure.exception()  # seen: nobody may be waiting for it any more
+                self.failure.exception()  # mark it retrieved: nobody may be waiting for it any more
 
     async def _fill_place(self, index: int) -> None:
         """Keep a worker running in place `index` until the pool ends."""
@@ -270,21 +271,21 @@ class WorkerPool:
                 log.error("worker %d (pid %d) %s; replacing it", index, worker.pid, worker.ending)
             return None
         if worker.failure and not self._replaceable:
-            # It knows why, so it would fail again.
+            # It reported why, so it would fail again.
             raise WorkerError(f"worker {index} cannot be started: {worker.failure}")
         return worker.failure or f"it {worker.ending}"
 
     @property
     def _replaceable(self) -> bool:
-        """Whether others serve while a worker cannot be started."""
+        """Whether other workers serve while one cannot be started."""
         return self._complete.is_set() or bool(self._adopted)
 
     async def _follow(self, worker: WorkerProcess) -> None:
-        """Follow an adopted worker to its end, which is no reason for a new one."""
+        """Follow an adopted worker to its end; it is not replaced."""
         await worker.run()
         del self._adopted[worker.pid]
         self._reports.forget(worker.pid)
-        log.info("worker pid %d of an earlier release %s", worker.pid, worker.ending)
+        log.info("worker pid %d from an earlier release %s", worker.pid, worker.ending)
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -324,7 +325,7 @@ async def _all_done(waiting: Iterable[asyncio.Future[None]]) -> None:
 
 
 class _NoReports:
-    """Before the pool is started."""
+    """Ignores reports before the pool is started."""
 
     def add(self, worker: int, report: Report) -> None:
         pass

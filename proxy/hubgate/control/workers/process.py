@@ -1,4 +1,4 @@
-"""One worker process as the supervisor sees it: started, spoken to over the link, reaped."""
+"""One worker process as the supervisor sees it: started, controlled over the link, reaped."""
 
 import asyncio
 import itertools
@@ -32,8 +32,8 @@ from hubgate.worker.messages import (
 
 log = logging.getLogger("hubgate.worker")
 
-# A worker that owes an answer for so many ticks of one second hangs. Ticks are counted and not
-# the clock read, so that a machine that slept does not take all its workers for hung.
+# A worker that owes an answer for this many one-second ticks hangs. Ticks are counted instead of
+# reading the clock, so that after a machine was asleep its workers do not count as hung.
 TICKS_TO_ANSWER = 10
 TICKS_TO_START = 60
 
@@ -44,13 +44,13 @@ Answer = type[Ack] | type[Collected] | type[Configured]
 
 
 class WorkerState(Enum):
-    """Where a worker is in its life; it only ever moves down this list."""
+    """A worker's state; it only ever moves down this list."""
 
-    STARTING = "starting"  # the interpreter runs, nothing heard yet
+    STARTING = "starting"  # the interpreter is running, no message yet
     LOADING = "loading"  # has been sent the table, and owes acknowledgements from here on
     READY = "ready"  # accepts connections
-    RETIRED = "retired"  # accepts none, serves what is open while newer workers take the rest
-    DRAINING = "draining"  # finishes what is open
+    RETIRED = "retired"  # accepts none, serves open ones while newer workers take the rest
+    DRAINING = "draining"  # finishes open requests
     GONE = "gone"  # reaped
 
 
@@ -59,16 +59,16 @@ LIVE = (WorkerState.LOADING, WorkerState.READY, WorkerState.RETIRED, WorkerState
 
 
 class WorkerObserver(Protocol):
-    """Who hears what a worker says about itself; nothing here may wait."""
+    """Receives a worker's messages about itself; nothing here may wait."""
 
     def on_hello(self, worker: "WorkerProcess") -> None:
-        """The worker can be given the table, with `start`."""
+        """The worker can be sent the table, with `start`."""
 
     def on_ready(self, worker: "WorkerProcess") -> None:
         """The worker accepts connections."""
 
     def on_report(self, worker: "WorkerProcess", report: Report) -> None:
-        """The worker has seen this since its last report."""
+        """The worker has sent a report of what it has seen since its last one."""
 
 
 class WorkerProcess:
@@ -122,12 +122,12 @@ class WorkerProcess:
 
     @property
     def live(self) -> bool:
-        """Whether the worker has the table and must hear of every change."""
+        """Whether the worker has the table and must be sent every change."""
         return self.state in LIVE
 
     @property
     def has_news(self) -> bool:
-        """Whether the worker can have seen anything: while it loads its table it has not."""
+        """Whether the worker can have seen any traffic: while it loads its table it has not."""
         return self.live and self.was_ready
 
     @property
@@ -135,47 +135,47 @@ class WorkerProcess:
         """How the process ended, for a log line."""
         code = self._process.returncode
         if code is None:
-            return "runs"
-        return f"ended with code {code}" if code >= 0 else f"was ended by signal {-code}"
+            return "is running"
+        return f"ended with code {code}" if code >= 0 else f"was killed by signal {-code}"
 
     @property
     def ended_well(self) -> bool:
-        """Whether the process ended by itself, as one does that has nothing open any more."""
+        """Whether the process exited by itself, as it does once nothing is open any more."""
         return self._process.returncode == 0
 
-    # --- what the supervisor says ---
+    # --- messages to the worker ---
 
     def start(self, config: WorkerConfig, revision: int, routes: tuple[Route, ...]) -> None:
-        """Give the worker the table as it is at `revision`; it is live from here on."""
+        """Send the worker the table as of `revision`; it is live from here on."""
         self.state = WorkerState.LOADING
         self._link.send(Start(config, self._sockets, revision, routes))
 
     def change(self, change: Change) -> asyncio.Future[None]:
-        """Send `change`; the future is done when it is acknowledged or the worker is gone."""
+        """Send `change`; the future is done when it is acknowledged or the worker has ended."""
         self._link.send(change)
         return self._expect(Ack, change.revision)
 
     def collect(self, number: int) -> asyncio.Future[None]:
-        """Ask for a report; the future is done when it has come or the worker is gone."""
+        """Ask for a report; the future is done when it has arrived or the worker has ended."""
         self._link.send(Collect(number))
         return self._expect(Collected, number)
 
     def configure(self, number: int, config: WorkerConfig) -> asyncio.Future[None]:
-        """Have it serve by `config`; the future is done when it does or the worker is gone."""
+        """Make it use `config`; the future is done when it does or the worker has ended."""
         self._link.send(Configure(number, config))
         return self._expect(Configured, number)
 
     def retire(self, limit: float, drain: float) -> None:
-        """Have it accept nothing more, and end when what is open has ended.
+        """Make it stop accepting connections, and end once the open ones have ended.
 
-        After `limit` seconds it drains, for `drain` seconds at most.
+        After `limit` seconds it drains, for at most `drain` seconds.
         """
         if self.state is WorkerState.READY:
             self.state = WorkerState.RETIRED
             self._link.send(Retire(limit, drain))
 
     async def hand_over(self) -> HandedWorker:
-        """Give the worker away; `run` has been cancelled.
+        """Hand the worker over; `run` must be cancelled already.
 
         Raises LinkClosedError if it hangs, or has ended.
         """
@@ -184,7 +184,7 @@ class WorkerProcess:
         return HandedWorker(self.index, self.pid, fd, received, retired)
 
     def drain(self, timeout: float) -> None:
-        """Tell the worker to finish what is open within `timeout` seconds, and to end."""
+        """Tell the worker to finish open requests within `timeout` seconds, and to end."""
         if self.live:
             self.state = WorkerState.DRAINING
             self._link.send(Drain(timeout))
@@ -201,13 +201,13 @@ class WorkerProcess:
         owes = self.state in STARTUP or self._owed
         self._silent_ticks = self._silent_ticks + 1 if owes else 0
         if self._silent_ticks > limit:
-            log.error("worker %d hangs: no answer for %d seconds; it is killed", self.pid, limit)
+            log.error("worker %d hangs: no answer for %d seconds; killing it", self.pid, limit)
             self.kill()
 
-    # --- what the worker says ---
+    # --- messages from the worker ---
 
     async def run(self) -> None:
-        """Follow the worker until it is gone and reaped."""
+        """Follow the worker until it has ended and is reaped."""
         async for message in self._link:
             self._silent_ticks = 0
             self._hear(message)

@@ -1,4 +1,4 @@
-"""Starting a worker's process: a fresh interpreter on the code that runs here."""
+"""Starting a worker's process: a fresh interpreter running the same code as this process."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ OUR_SETTINGS = ("HUBGATE_", "CONFIGPROXY_")
 
 
 class Process(Protocol):
-    """A child process, as `subprocess.Popen` has it."""
+    """A child process, with the interface of `subprocess.Popen`."""
 
     returncode: int | None
 
@@ -46,7 +46,7 @@ class AdoptedProcess:
         if self.returncode is None:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # somebody else has reaped it
+            except ChildProcessError:  # already reaped
                 pid, status = self.pid, 0
             if pid:
                 self.returncode = os.waitstatus_to_exitcode(status)
@@ -60,13 +60,13 @@ class AdoptedProcess:
 
 
 def worker_environment() -> dict[str, str]:
-    """Return the environment workers run in: ours, without our settings and the secrets in them.
+    """Return the environment for workers: ours, without our settings and the secrets in them.
 
-    With our own module search path a worker runs the code that runs here, whatever other
-    `proxy` the current folder may hold.
+    With our own module search path, a worker runs the same code as this process, whatever the
+    current folder contains.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OUR_SETTINGS)}
-    # "" is the current folder; what does not exist is there for import hooks only.
+    # "" is the current folder; entries that do not exist are for import hooks only.
     path = [os.path.abspath(entry) for entry in sys.path if os.path.exists(entry or ".")]
     kept["PYTHONPATH"] = os.pathsep.join(path)
     return kept
@@ -75,11 +75,11 @@ def worker_environment() -> dict[str, str]:
 def start_process(
     link: socket.socket, sockets: Sequence[InheritedSocket]
 ) -> subprocess.Popen[bytes]:
-    """Start a worker that inherits `link` and `sockets` and nothing else of ours.
+    """Start a worker that inherits only `link` and `sockets` from us.
 
     Raises OSError when the system has no room for it.
     """
-    # -P: the current folder is no place to import from.
+    # -P: do not import from the current folder.
     command = [sys.executable, "-P", "-m", "hubgate.worker", str(link.fileno()), str(os.getpid())]
     inherited = {link.fileno(), *(each.fd for each in sockets)}
     return subprocess.Popen(
@@ -89,13 +89,13 @@ def start_process(
 
 @dataclass(frozen=True)
 class SpawnedWorker:
-    """A worker's process that has been started, and our end of its link."""
+    """A started worker process, and our end of its link."""
 
     process: subprocess.Popen[bytes]
     link: socket.socket
 
     def end(self) -> None:
-        """End it before anybody has spoken to it."""
+        """Kill it before anything was sent to it."""
         self.process.kill()
         self.process.wait()
         self.link.close()
