@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from hubgate.cli import main, outcome
+from hubgate.cli import main
+from hubgate.cli import run_command as run_command_module
 from tests.certificates.made import make_dated, make_files
 from tests.cli.running import PROXYCTL, run
 
@@ -26,7 +27,9 @@ def certs(
     monkeypatch.chdir(tmp_path)
 
     def certs(*args: str, code: int = 0) -> list[str]:
-        assert outcome.run(main.command, ["certs", *args], "proxyctl", usage_exit=2) == code
+        assert (
+            run_command_module.run(main.command, ["certs", *args], "proxyctl", usage_exit=2) == code
+        )
         printed = capsys.readouterr()
         assert bool(printed.err) == (code != 0)
         return (printed.err or printed.out).splitlines()

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from hubgate import __version__
-from hubgate.cli import main, outcome
+from hubgate.cli import main
+from hubgate.cli import run_command as run_command_module
 from tests.certificates.made import make_dated, make_files
 from tests.cli.running import DROP_IN, FILE, PATIENCE, PROXYCTL, TOKEN, Proxy, run, running
 
@@ -27,7 +28,7 @@ def call(capsys: pytest.CaptureFixture[str]) -> Ask:
     """Run `proxyctl` in this process; returns exit code, output and complaint."""
 
     def call(*args: str) -> Answer:
-        code = outcome.run(main.command, args, "proxyctl", usage_exit=2)
+        code = run_command_module.run(main.command, args, "proxyctl", usage_exit=2)
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 

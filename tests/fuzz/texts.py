@@ -3,7 +3,7 @@
 import contextlib
 import json
 
-from hubgate.control.api.posted import posted_route
+from hubgate.control.api.posted_route import posted_route
 from hubgate.control.api.request_path import decode_route, split_target
 from hubgate.errors import BadRequestError, ConfigError, RouteError
 from hubgate.model import ForwardRules, Route

@@ -64,11 +64,11 @@ def test_every_key_of_the_file_is_there_once() -> None:
 
 
 def test_what_becomes_one_field_counts_at_one_time() -> None:
-    counts: dict[str, set[object]] = {}
+    takes_effect: dict[str, set[object]] = {}
     for setting in SETTINGS:
         for field in setting.fields:
-            counts.setdefault(field, set()).add(setting.counts)
-    assert [field for field, found in counts.items() if len(found) > 1] == []
+            takes_effect.setdefault(field, set()).add(setting.takes_effect)
+    assert [field for field, found in takes_effect.items() if len(found) > 1] == []
 
 
 def test_no_flag_and_no_variable_is_there_twice() -> None:

@@ -2,7 +2,7 @@
 
 from hubgate.routing.target import Peer
 from hubgate.upstream.connection import UpstreamConnection
-from hubgate.upstream.peer import connect
+from hubgate.upstream.dial import connect
 from tests.dataplane.peers import Target
 from tests.dataplane.wire import Wire, chunked
 from tests.upstream.receiver import Recorder

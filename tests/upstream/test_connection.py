@@ -5,7 +5,7 @@ import pytest
 from hubgate.errors import StaleConnectionError, UpstreamClosedError
 from hubgate.routing.target import Peer
 from hubgate.upstream.connection import UpstreamConnection, UpstreamState
-from hubgate.upstream.peer import connect
+from hubgate.upstream.dial import connect
 from tests.dataplane.peers import Target, until
 from tests.upstream.answers import (
     CHUNKED,

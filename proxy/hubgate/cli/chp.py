@@ -11,7 +11,7 @@ import click
 
 from hubgate import __version__
 from hubgate.certificates.checks import certificate_dates
-from hubgate.cli import outcome
+from hubgate.cli import run_command
 from hubgate.cli.chp_options import chp_options
 from hubgate.control.launch import launch
 from hubgate.control.upgrade.succession import read_settings
@@ -42,7 +42,7 @@ def command(**options: Any) -> int:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command; exits 1 on any mistake, as CHP does."""
-    sys.exit(outcome.run(command, args, NAME, usage_exit=1))
+    sys.exit(run_command.run(command, args, NAME, usage_exit=1))
 
 
 if __name__ == "__main__":

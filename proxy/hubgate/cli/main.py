@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 
 from hubgate import __version__
-from hubgate.cli import outcome
+from hubgate.cli import run_command
 from hubgate.cli.certs import certs
 from hubgate.cli.operations import reload, upgrade
 from hubgate.cli.routes import add, get, list_routes, remove
@@ -32,4 +32,4 @@ for subcommand in (serve, check, reload, upgrade, certs, add, remove, get, list_
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command; exits 2 on a wrong command line, 1 on any other mistake."""
-    sys.exit(outcome.run(command, args, NAME, usage_exit=2))
+    sys.exit(run_command.run(command, args, NAME, usage_exit=2))

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from hubgate import __version__
-from hubgate.control.announcement import announce
 from hubgate.control.api.app import build_api
 from hubgate.control.api.operations import reload_page, upgrade_page
 from hubgate.control.bootstrap import Bootstrap
@@ -19,14 +18,15 @@ from hubgate.control.metrics.app import build_metrics_app
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.pidfile import PidFile
 from hubgate.control.reload import Parts, Reloader
-from hubgate.control.reports import WorkerReports
 from hubgate.control.routes.service import RouteService
+from hubgate.control.startup_log import announce
 from hubgate.control.upgrade import signals
 from hubgate.control.upgrade.rehearsal import NewRelease, rehearse
 from hubgate.control.upgrade.upgrader import Upgrader
 from hubgate.control.web.endpoint import Endpoint
 from hubgate.control.web.guard import Guard
 from hubgate.control.web.pages import Pages
+from hubgate.control.worker_reports import WorkerReports
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.errors import HubgateError
 from hubgate.settings import Settings

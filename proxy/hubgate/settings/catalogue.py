@@ -5,30 +5,38 @@ A new setting is added here; `tests/settings/test_catalogue.py` then demands the
 start waits for it.
 """
 
-from hubgate.settings.setting import Counts, Flag, Kind, Setting, Unwritten
+from hubgate.settings.setting import Flag, Kind, NotInFile, Setting, TakesEffect
 
-RELOAD, UPGRADE, RESTART = Counts.AT_RELOAD, Counts.AT_UPGRADE, Counts.AT_RESTART
+RELOAD, UPGRADE, RESTART = TakesEffect.AT_RELOAD, TakesEffect.AT_UPGRADE, TakesEffect.AT_RESTART
 TEXT, PATH = Kind.TEXT, Kind.PATH
 
 
-def _alike(section: str, owner: str, names: str, counts: Counts = RELOAD) -> tuple[Setting, ...]:
+def _alike(
+    section: str, owner: str, names: str, takes_effect: TakesEffect = RELOAD
+) -> tuple[Setting, ...]:
     """Return settings whose keys in a section have the same names as their fields."""
-    return tuple(Setting(f"{section}.{name}", f"{owner}.{name}", counts) for name in names.split())
+    return tuple(
+        Setting(f"{section}.{name}", f"{owner}.{name}", takes_effect) for name in names.split()
+    )
 
 
-def _more_tls(section: str, owner: str, counts: Counts, variable: str) -> tuple[Setting, ...]:
+def _more_tls(
+    section: str, owner: str, takes_effect: TakesEffect, variable: str
+) -> tuple[Setting, ...]:
     """Return a listener's TLS settings other than its certificate and key."""
     return (
-        *_alike(section, owner, "min_version ca ciphers dhparam", counts),
+        *_alike(section, owner, "min_version ca ciphers dhparam", takes_effect),
         Setting(
             f"{section}.client_certificates",
             f"{owner}.request_cert",
-            counts,
+            takes_effect,
             also=f"{owner}.reject_unauthorized",
         ),
-        Setting("", f"{owner}.passphrase", counts, Unwritten(f"{section}.passphrase", (variable,))),
+        Setting(
+            "", f"{owner}.passphrase", takes_effect, NotInFile(f"{section}.passphrase", (variable,))
+        ),
         # Only CHP's --ssl-protocol sets it.
-        Setting("", f"{owner}.max_version", counts, Unwritten(f"{section}.max_version")),
+        Setting("", f"{owner}.max_version", takes_effect, NotInFile(f"{section}.max_version")),
     )
 
 
@@ -113,7 +121,7 @@ _API = (
         "",
         "api_token",
         RELOAD,
-        Unwritten("the API's token", ("HUBGATE_TOKEN", "CONFIGPROXY_AUTH_TOKEN")),
+        NotInFile("the API's token", ("HUBGATE_TOKEN", "CONFIGPROXY_AUTH_TOKEN")),
     ),
     *_alike("api.tls", "api_tls", "cert key", UPGRADE),
     *_more_tls("api.tls", "api_tls", UPGRADE, "HUBGATE_API_TLS_PASSPHRASE"),
@@ -153,7 +161,7 @@ _PROCESS = (
         RESTART,
         Flag("--store", "STORE", "memory: (default) or sqlite:FILE.", Kind.STORE),
     ),
-    Setting("", "recovery_file", RESTART, Unwritten("the recovery file")),
+    Setting("", "recovery_file", RESTART, NotInFile("the recovery file")),
     Setting(
         "timeouts.drain",
         "worker.timeouts.drain",
@@ -185,7 +193,7 @@ _PROCESS = (
         RELOAD,
         Flag("--access-log-format", "NAME", "combined (default) or json."),
     ),
-    Setting("", "config_file", UPGRADE, Unwritten("config_file")),
+    Setting("", "config_file", UPGRADE, NotInFile("config_file")),
 )
 
 _TRAFFIC = (
@@ -220,7 +228,7 @@ _TRAFFIC = (
 
 _ROUTES = (
     Setting("routes", "file_routes"),
-    Setting("", "initial_routes", Counts.AT_START, Unwritten("--default-target")),
+    Setting("", "initial_routes", TakesEffect.AT_START, NotInFile("--default-target")),
 )
 
 # In the order of --help.

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from hubgate.settings.catalogue import SETTINGS
-from hubgate.settings.setting import Counts, Unwritten
+from hubgate.settings.setting import NotInFile, TakesEffect
 from hubgate.settings.values import Settings
 
-COUNTS: dict[str, Counts] = {
-    field: setting.counts for setting in SETTINGS for field in setting.fields
+TAKES_EFFECT: dict[str, TakesEffect] = {
+    field: setting.takes_effect for setting in SETTINGS for field in setting.fields
 }
 """When a change of a field of `Settings` takes effect."""
 
@@ -22,7 +22,7 @@ def part_of(field: str) -> str:
 
 def _names() -> Iterator[tuple[str, str]]:
     """Yield each part of `Settings` with the common prefix of the keys that decide it."""
-    for part in dict.fromkeys(map(part_of, COUNTS)):
+    for part in dict.fromkeys(map(part_of, TAKES_EFFECT)):
         deciding = [each for each in SETTINGS if part in map(part_of, each.fields)]
         places = [each.place for each in deciding if each.place]
         if places:
@@ -30,7 +30,7 @@ def _names() -> Iterator[tuple[str, str]]:
             pairs = zip(first, last, strict=False)
             alike = next((n for n, (one, other) in enumerate(pairs) if one != other), len(first))
             yield part, ".".join(map(str, first[:alike]))
-        elif isinstance(given := deciding[0].given, Unwritten):
+        elif isinstance(given := deciding[0].given, NotInFile):
             yield part, given.name
 
 
@@ -38,7 +38,9 @@ NAMES: dict[str, str] = dict(_names())
 """What messages call each part of `Settings`."""
 
 PINNED: dict[str, str] = {
-    field: NAMES[field] for field, counts in COUNTS.items() if counts is Counts.AT_RESTART
+    field: NAMES[field]
+    for field, takes_effect in TAKES_EFFECT.items()
+    if takes_effect is TakesEffect.AT_RESTART
 }
 """Whole fields of `Settings` that only a restart changes, and what messages call them."""
 
@@ -67,7 +69,7 @@ def _changed(old: Any, new: Any, prefix: str) -> Iterator[str]:
     for field in dataclasses.fields(old):
         name = prefix + field.name
         before, after = getattr(old, field.name), getattr(new, field.name)
-        if before == after or COUNTS.get(name) is Counts.AT_START:
+        if before == after or TAKES_EFFECT.get(name) is TakesEffect.AT_START:
             continue
         if dataclasses.is_dataclass(before) and type(before) is type(after):
             yield from _changed(before, after, name + ".")
@@ -81,8 +83,8 @@ def _taken_over(old: Any, new: Any, prefix: str) -> Any:
         name = prefix + field.name
         before, after = getattr(old, field.name), getattr(new, field.name)
         taken = {
-            counts is Counts.AT_RELOAD
-            for known, counts in COUNTS.items()
+            takes_effect is TakesEffect.AT_RELOAD
+            for known, takes_effect in TAKES_EFFECT.items()
             if known == name or known.startswith(name + ".")
         }
         if taken == {True}:

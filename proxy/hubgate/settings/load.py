@@ -14,9 +14,9 @@ from hubgate.model import Route
 from hubgate.settings.access_log import access_log_mistake
 from hubgate.settings.catalogue import variables_of
 from hubgate.settings.checks import folder_mistake, stated
-from hubgate.settings.clashes import clashes
 from hubgate.settings.exposure import check_exposure
 from hubgate.settings.layers import Layered, merge
+from hubgate.settings.listener_clashes import clashes
 from hubgate.settings.routes_yaml.document import Document, read_document
 from hubgate.settings.routes_yaml.mistakes import Source, describe
 from hubgate.settings.routes_yaml.resolve import file_route, resolve

@@ -17,7 +17,7 @@ class Kind(Enum):
     SWITCH = "switch"
 
 
-class Counts(Enum):
+class TakesEffect(Enum):
     """The least that makes a running hubgate adopt a changed setting."""
 
     AT_RELOAD = "a reload takes it over"
@@ -46,7 +46,7 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
-class Unwritten:
+class NotInFile:
     """A setting that is not in any file: its `name` in messages, and its `variables`, if any.
 
     Of the variables, the first that is set counts.
@@ -67,8 +67,8 @@ class Setting:
 
     key: str
     becomes: str
-    counts: Counts = Counts.AT_RELOAD
-    given: Flag | Unwritten | None = None
+    takes_effect: TakesEffect = TakesEffect.AT_RELOAD
+    given: Flag | NotInFile | None = None
     also: str = ""
 
     @property

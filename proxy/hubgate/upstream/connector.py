@@ -10,7 +10,7 @@ from hubgate.routing.target import Peer
 from hubgate.tasks import spawn
 from hubgate.transport.flow import peer_has_closed
 from hubgate.upstream.connection import UpstreamConnection
-from hubgate.upstream.peer import connect
+from hubgate.upstream.dial import connect
 from hubgate.upstream.pool import Pool
 
 _FIRST_PAUSE = 0.05

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hubgate.control.web import failures, refusal
-from hubgate.control.web.failures import FREE
+from hubgate.control.web import failed_attempts as failed_attempts_module
+from hubgate.control.web import throttle as throttle_module
+from hubgate.control.web.failed_attempts import FREE
 from tests.control.launched import SETTINGS, call, launched
 from tests.control.serving import serving
 
@@ -20,16 +21,17 @@ OPEN_PAGES = ("/", "/api/openapi.json")
 
 # Run before hubgate starts: nothing is forgiven, and who would have to wait is sent away.
 HARSH = """
-from hubgate.control.web import failures, refusal
-failures.FORGIVEN, refusal.MOST_WAITING = 1e9, 0
+from hubgate.control.web import failed_attempts as failed_attempts_module
+from hubgate.control.web import throttle as throttle_module
+failed_attempts_module.FORGIVEN, throttle_module.MOST_WAITING = 1e9, 0
 """
 
 
 @pytest.fixture
 def harsh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is forgiven, and who would have to wait is sent away with 429."""
-    monkeypatch.setattr(failures, "FORGIVEN", 1e9)
-    monkeypatch.setattr(refusal, "MOST_WAITING", 0)
+    monkeypatch.setattr(failed_attempts_module, "FORGIVEN", 1e9)
+    monkeypatch.setattr(throttle_module, "MOST_WAITING", 0)
 
 
 @pytest.mark.usefixtures("harsh")

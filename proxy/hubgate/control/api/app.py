@@ -5,15 +5,15 @@ from importlib.resources import files
 
 from aiohttp import web
 
-from hubgate.control.api.access import access_middleware
 from hubgate.control.api.dates import milliseconds, parse_moment
 from hubgate.control.api.openapi import description
-from hubgate.control.api.posted import posted_route
+from hubgate.control.api.posted_route import posted_route
+from hubgate.control.api.request_log import access_middleware
 from hubgate.control.api.request_path import ApiPath, decode_route, split_target
 from hubgate.control.api.table_json import json_response, shown, table_response
 from hubgate.control.metrics.totals import Metrics
-from hubgate.control.routes.freshness import Freshness
 from hubgate.control.routes.live_table import LiveRoute
+from hubgate.control.routes.report_refresh import ReportRefresh
 from hubgate.control.routes.service import RouteService, Workers
 from hubgate.control.web.guard import Guard
 from hubgate.control.web.pages import Pages, by_method
@@ -35,12 +35,12 @@ class RoutesApi:
         self,
         service: RouteService,
         rules: ForwardRules,
-        freshness: Freshness,
+        reports: ReportRefresh,
         metrics: Metrics,
     ) -> None:
         self._service = service
         self._rules = rules
-        self._freshness = freshness
+        self._reports = reports
         self._metrics = metrics
         self._methods: dict[
             str, Callable[[web.Request, ApiPath, str], Awaitable[web.StreamResponse]]
@@ -60,7 +60,7 @@ class RoutesApi:
         if route in ("", "/"):
             return await self._get_table(request, path)
         key = self._key(path, route)
-        await self._freshness.refresh()
+        await self._reports.refresh()
         return json_response(shown(self._service.get(key)))
 
     async def _get_table(self, request: web.Request, path: ApiPath) -> web.StreamResponse:
@@ -69,7 +69,7 @@ class RoutesApi:
         limit = limits[0] if limits else None
         host = self._host(path)
         host = clean_host(host) if host else ""
-        await self._freshness.refresh()
+        await self._reports.refresh()
         self._metrics.count("api_route_get")
 
         def wanted(live: LiveRoute) -> bool:
@@ -119,7 +119,7 @@ def build_api(
     without the token gets 403, whether the path exists or not.
     """
     rules = settings.worker.rules
-    api = RoutesApi(service, rules, Freshness(workers), metrics)
+    api = RoutesApi(service, rules, ReportRefresh(workers), metrics)
     app = web.Application(
         client_max_size=MAX_BODY,
         middlewares=[access_middleware(metrics)],

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from hubgate.control.metrics.exposition import CONTENT_TYPE
 from hubgate.control.metrics.totals import Metrics
-from hubgate.control.routes.freshness import Freshness
+from hubgate.control.routes.report_refresh import ReportRefresh
 from hubgate.control.routes.service import RouteService, Workers
 from hubgate.control.web.protocol import handler_args
 from hubgate.control.web.responses import plain
@@ -12,12 +12,12 @@ from hubgate.control.web.responses import plain
 
 def build_metrics_app(service: RouteService, workers: Workers, metrics: Metrics) -> web.Application:
     """Return the application for the metrics port; any other path or method is a 404."""
-    freshness = Freshness(workers)
+    reports = ReportRefresh(workers)
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.raw_path.partition("?")[0] != "/metrics" or request.method not in _READING:
             return plain(404, "Not Found")
-        await freshness.refresh()
+        await reports.refresh()
         text = metrics.render(len(service))
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from hubgate.control.web.auth import TokenCheck
-from hubgate.control.web.refusal import Refusals
+from hubgate.control.web.throttle import Throttle
 
 
 class Guard:
@@ -15,10 +15,10 @@ class Guard:
 
     def __init__(self, token: str | None) -> None:
         self._token = TokenCheck(token)
-        self._refusals = Refusals()
+        self._throttle = Throttle()
 
     def __repr__(self) -> str:
-        return f"<Guard {self._token}, {self._refusals}>"
+        return f"<Guard {self._token}, {self._throttle}>"
 
     def replace(self, token: str | None) -> None:
         """Accept `token` and no other, on every page, from the next request on."""
@@ -30,4 +30,4 @@ class Guard:
         The response is delayed according to the peer's failed attempts.
         """
         reason = self._token.refusal(request.headers.get("Authorization"))
-        return None if reason is None else await self._refusals.answer(request, reason)
+        return None if reason is None else await self._throttle.answer(request, reason)

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from hubgate.transport.unsigned_request import UnsignedRequest
+from hubgate.transport.no_server_header import UnsignedRequest
 
 LONGEST_LINE = 65536
 """Bytes of a request line or a header field, as on the public port."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from hubgate.transport.unsigned_request import UnsignedRequest
+from hubgate.transport.no_server_header import UnsignedRequest
 
 _HOST = re.compile(r"[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\]")
 

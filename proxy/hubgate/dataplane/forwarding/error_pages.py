@@ -8,7 +8,7 @@ from typing import cast
 from urllib.parse import quote
 
 from hubgate.bounded import BoundedDict
-from hubgate.dataplane.forwarding.answers import NO_PAGE, Page, html_page, page_for
+from hubgate.dataplane.forwarding.own_responses import NO_PAGE, Page, html_page, page_for
 from hubgate.errors import HubgateError, RouteError, StaleConnectionError, UpstreamError
 from hubgate.http1.message import Bytes
 from hubgate.http1.request import RequestHead

@@ -3,8 +3,8 @@
 from typing import cast
 
 from hubgate.dataplane.downstream.connection import Hold
-from hubgate.dataplane.forwarding.answers import HEALTH_PATH, HEALTHY
 from hubgate.dataplane.forwarding.finish import FINISH, OVER, RECEIVE, SEND, FinishPhase, Phase
+from hubgate.dataplane.forwarding.own_responses import HEALTH_PATH, HEALTHY
 from hubgate.dataplane.forwarding.response_writer import asked_for, response_lines, switch_bytes
 from hubgate.dataplane.forwarding.time_limits import TimeLimits
 from hubgate.errors import (

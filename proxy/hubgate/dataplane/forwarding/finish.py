@@ -7,7 +7,7 @@ from typing import cast
 
 from hubgate.dataplane.access_log.record import Record
 from hubgate.dataplane.downstream.connection import DownstreamConnection, Hold
-from hubgate.dataplane.forwarding.answers import Page, whole_response
+from hubgate.dataplane.forwarding.own_responses import Page, whole_response
 from hubgate.dataplane.forwarding.services import Services
 from hubgate.dataplane.forwarding.time_limits import Expired, TimeLimits
 from hubgate.errors import ConnectError, HubgateError, UpstreamTimeoutError

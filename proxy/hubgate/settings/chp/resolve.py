@@ -22,7 +22,7 @@ from hubgate.settings.checks import (
     worker_count,
 )
 from hubgate.settings.chp.tls import client_tls, server_tls
-from hubgate.settings.clashes import clashes
+from hubgate.settings.listener_clashes import clashes
 from hubgate.settings.recovery_path import recovery_path
 from hubgate.settings.token import token_from_environment
 from hubgate.settings.urls import check_header, check_socket_path, check_target

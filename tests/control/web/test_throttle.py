@@ -1,4 +1,4 @@
-"""Refusals over real connections: slow for those who keep trying, and for nobody else."""
+"""Throttle over real connections: slow for those who keep trying, and for nobody else."""
 
 import asyncio
 import logging
@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from hubgate.control.web import failures, refusal
-from hubgate.control.web.failures import FREE
+from hubgate.control.web import failed_attempts as failed_attempts_module
+from hubgate.control.web import throttle as throttle_module
+from hubgate.control.web.failed_attempts import FREE
 from hubgate.tasks import spawn
 from tests.control.serving import Answer, Api, serving
 
@@ -26,9 +27,9 @@ async def test_who_keeps_trying_waits_and_a_right_token_never_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Longer than in earnest, so that a busy machine does not hide the difference.
-    monkeypatch.setattr(failures, "FORGIVEN", 1e9)
-    monkeypatch.setattr(failures, "STEP", 4.0)
-    monkeypatch.setattr(failures, "LONGEST", 4.0)
+    monkeypatch.setattr(failed_attempts_module, "FORGIVEN", 1e9)
+    monkeypatch.setattr(failed_attempts_module, "STEP", 4.0)
+    monkeypatch.setattr(failed_attempts_module, "LONGEST", 4.0)
     async with serving(token=TOKEN) as api:
         free = await asyncio.gather(*(timed(api, f"wrong-{n}") for n in range(FREE)))
         slow = [spawn(timed(api, "wrong"), "a wrong token") for _ in range(20)]
@@ -42,10 +43,10 @@ async def test_who_keeps_trying_waits_and_a_right_token_never_does(
 async def test_beyond_the_most_that_wait_the_answer_is_429_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(refusal, "MOST_WAITING", 3)
-    monkeypatch.setattr(failures, "FREE", 0)
-    monkeypatch.setattr(failures, "STEP", 6.0)
-    monkeypatch.setattr(failures, "LONGEST", 6.0)
+    monkeypatch.setattr(throttle_module, "MOST_WAITING", 3)
+    monkeypatch.setattr(failed_attempts_module, "FREE", 0)
+    monkeypatch.setattr(failed_attempts_module, "STEP", 6.0)
+    monkeypatch.setattr(failed_attempts_module, "LONGEST", 6.0)
     async with serving(token=TOKEN) as api:
         answers: list[Answer] = await asyncio.gather(
             *(api.ask("GET", "/api/routes", token="wrong") for _ in range(8))
@@ -54,7 +55,7 @@ async def test_beyond_the_most_that_wait_the_answer_is_429_at_once(
         hurried = next(answer for answer in answers if answer.status == 429)
         assert hurried.headers["retry-after"] == "1"
         assert (await api.ask("GET", "/api/routes", token=TOKEN)).status == 200
-        monkeypatch.setattr(failures, "LONGEST", 0.1)
+        monkeypatch.setattr(failed_attempts_module, "LONGEST", 0.1)
         assert (await api.ask("GET", "/api/routes", token="wrong")).status == 403
 
 

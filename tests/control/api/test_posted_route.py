@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hubgate.control.api.posted import MAX_DEPTH, posted_route, read_data, read_options
+from hubgate.control.api.posted_route import MAX_DEPTH, posted_route, read_data, read_options
 from hubgate.errors import RouteError
 from hubgate.model import ForwardRules, Route, RouteOptions, Source
 

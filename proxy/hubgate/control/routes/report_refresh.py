@@ -13,7 +13,7 @@ REFRESH_TIMEOUT = 2.0
 """Seconds to wait for reports before responding without them; the workers' own limit is 1 s."""
 
 
-class Freshness:
+class ReportRefresh:
     """Brings activity and counters up to date; concurrent callers share one round of reports."""
 
     def __init__(self, workers: Workers) -> None:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from hubgate.control.routes import freshness
-from hubgate.control.routes.freshness import Freshness
+from hubgate.control.routes import report_refresh as report_refresh_module
+from hubgate.control.routes.report_refresh import ReportRefresh
 from hubgate.tasks import spawn
 from tests.control.recording import RecordingWorkers
 
@@ -13,7 +13,7 @@ from tests.control.recording import RecordingWorkers
 async def test_concurrent_callers_share_a_round() -> None:
     workers = RecordingWorkers()
     workers.gate.clear()
-    fresh = Freshness(workers)
+    fresh = ReportRefresh(workers)
     waiting = [spawn(fresh.refresh(), "refresh") for _ in range(20)]
     await asyncio.sleep(0)
     workers.gate.set()
@@ -26,7 +26,7 @@ async def test_concurrent_callers_share_a_round() -> None:
 async def test_a_caller_that_leaves_does_not_end_the_round_of_the_others() -> None:
     workers = RecordingWorkers()
     workers.gate.clear()
-    fresh = Freshness(workers)
+    fresh = ReportRefresh(workers)
     leaving, staying = (spawn(fresh.refresh(), "refresh") for _ in range(2))
     await asyncio.sleep(0)
     leaving.cancel()
@@ -40,11 +40,11 @@ async def test_a_caller_that_leaves_does_not_end_the_round_of_the_others() -> No
 async def test_workers_that_do_not_report_are_not_waited_for_in_vain(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(freshness, "REFRESH_TIMEOUT", 0.05)
+    monkeypatch.setattr(report_refresh_module, "REFRESH_TIMEOUT", 0.05)
     workers = RecordingWorkers()
     workers.gate.clear()
     async with asyncio.timeout(30):
-        await Freshness(workers).refresh()
+        await ReportRefresh(workers).refresh()
     assert "no fresh reports" in caplog.text
 
 
@@ -53,5 +53,5 @@ async def test_a_failing_round_is_logged_and_not_raised(caplog: pytest.LogCaptur
         async def collect(self) -> None:
             raise OSError("the link is gone")
 
-    await Freshness(Failing()).refresh()
+    await ReportRefresh(Failing()).refresh()
     assert "the link is gone" in caplog.text

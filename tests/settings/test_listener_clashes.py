@@ -4,7 +4,7 @@ import pytest
 
 from hubgate.model import Address
 from hubgate.settings import Settings
-from hubgate.settings.clashes import clashes
+from hubgate.settings.listener_clashes import clashes
 
 
 @pytest.mark.parametrize(

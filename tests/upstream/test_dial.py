@@ -13,7 +13,7 @@ from hubgate.errors import ConnectError
 from hubgate.model import ClientTLS
 from hubgate.routing.target import Peer
 from hubgate.tasks import spawn
-from hubgate.upstream.peer import connect
+from hubgate.upstream.dial import connect
 from tests.certificates.made import Files, make_files
 from tests.dataplane.conftest import StartTarget
 from tests.dataplane.peers import Target, listening, open_files, until

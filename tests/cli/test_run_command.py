@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from hubgate.cli.outcome import run
+from hubgate.cli.run_command import run
 from hubgate.errors import ConfigError, StoreError
 
 

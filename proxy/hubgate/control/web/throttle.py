@@ -5,22 +5,22 @@ import time
 
 from aiohttp import web
 
-from hubgate.control.web.failures import Failures
+from hubgate.control.web.failed_attempts import FailedAttempts
 from hubgate.control.web.responses import REASON, UNLOGGED, plain
 
 MOST_WAITING = 128
 """Responses delayed at a time; a further failure gets 429 at once, and its connection closes."""
 
 
-class Refusals:
+class Throttle:
     """Responds to failed attempts, and only to those: the right token never waits here."""
 
     def __init__(self) -> None:
-        self._failures = Failures()
+        self._failures = FailedAttempts()
         self._waiting = 0
 
     def __repr__(self) -> str:
-        return f"<Refusals {self._waiting} waiting, {self._failures}>"
+        return f"<Throttle {self._waiting} waiting, {self._failures}>"
 
     async def answer(self, request: web.Request, reason: str) -> web.Response:
         """Return the refusal, after the delay for this peer.

@@ -37,14 +37,14 @@ class _Peer:
     unlogged: int = 0
 
 
-class Failures:
+class FailedAttempts:
     """Counts failures by peer. Bounded: peers that failed least recently are forgotten first."""
 
     def __init__(self) -> None:
         self._peers: OrderedDict[str, _Peer] = OrderedDict()
 
     def __repr__(self) -> str:
-        return f"<Failures of {len(self._peers)} peers>"
+        return f"<FailedAttempts of {len(self._peers)} peers>"
 
     def note(self, remote: str, now: float) -> Failure:
         """Count a failure from that address; `now` is in seconds of any steady clock."""
