@@ -31,7 +31,7 @@ class PidFile:
         if self._path is None:
             return
         try:
-            with open(self._path, "w", opener=_for_us_alone) as file:
+            with open(self._path, "w", opener=_open_private) as file:
                 file.write(self._own)
         except OSError as error:
             raise ConfigError(
@@ -49,5 +49,5 @@ class PidFile:
                 os.unlink(self._path)
 
 
-def _for_us_alone(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)

@@ -21,7 +21,7 @@ from hubgate import __version__
 from hubgate.certificates.contexts import server_context
 from hubgate.control import handover
 from hubgate.control.upgrade.succession import REHEARSAL, restart_command
-from hubgate.control.workers.pool import WorkerPool
+from hubgate.control.workers.pool import NoReports, WorkerPool
 from hubgate.errors import UpgradeError
 from hubgate.settings import Settings
 from hubgate.settings.changes import PINNED
@@ -42,13 +42,13 @@ class NewRelease:
 
 async def rehearse(running: Settings) -> NewRelease:
     """Start the installed release with the current settings, and end it. Raises UpgradeError."""
-    with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as complaints:
-        code = await _run(answer, complaints)
+    with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as error_output:
+        code = await _run(answer, error_output)
         answer.seek(0)
-        complaints.seek(0)
+        error_output.seek(0)
         text = answer.read()
         if code != 0 or not text:
-            raise UpgradeError(_reason(complaints.read().decode("utf-8", "replace"), code))
+            raise UpgradeError(_reason(error_output.read().decode("utf-8", "replace"), code))
     found = json.loads(text)
     if found["handover"] != handover.VERSION:
         raise UpgradeError(
@@ -70,7 +70,7 @@ async def answer(settings: Settings, fd: int) -> None:
         server_context(settings.api_tls)
     pool = WorkerPool(settings.worker, [()])
     try:
-        await pool.start(tuple, _Nobody())
+        await pool.start(tuple, NoReports())
     finally:
         await pool.stop()
     found = {
@@ -82,14 +82,14 @@ async def answer(settings: Settings, fd: int) -> None:
         json.dump(found, file)
 
 
-async def _run(output: IO[bytes], complaints: IO[bytes]) -> int:
+async def _run(output: IO[bytes], error_output: IO[bytes]) -> int:
     try:
         process = subprocess.Popen(  # noqa: ASYNC220 - as short as a fork
             restart_command(),
             env={**os.environ, REHEARSAL: str(output.fileno())},
             stdin=subprocess.DEVNULL,
-            stdout=complaints,
-            stderr=complaints,
+            stdout=error_output,
+            stderr=error_output,
             pass_fds=(output.fileno(),),
         )
     except OSError as error:
@@ -107,14 +107,14 @@ async def _run(output: IO[bytes], complaints: IO[bytes]) -> int:
     return process.returncode
 
 
-def _reason(complaints: str, code: int) -> str:
+def _reason(error_output: str, code: int) -> str:
     """Return in one line why the new release failed."""
-    lines = [line.strip() for line in complaints.splitlines() if line.strip()]
+    lines = [line.strip() for line in error_output.splitlines() if line.strip()]
     if not lines:
         return f"it ended with code {code} and no output"
-    if places := list(_PLACE.finditer(complaints)):
+    if places := list(_PLACE.finditer(error_output)):
         # A traceback ends with the first line after its last place that is not indented.
-        error = re.search(r"^\S.*$", complaints[places[-1].end() :], re.MULTILINE)
+        error = re.search(r"^\S.*$", error_output[places[-1].end() :], re.MULTILINE)
         return f"{error[0] if error else lines[-1]} ({places[-1][1]}, line {places[-1][2]})"
     return "; ".join(lines)
 
@@ -125,13 +125,3 @@ def _pinned(settings: Settings) -> dict[str, str]:
         name: hashlib.sha256(repr(getattr(settings, field)).encode()).hexdigest()
         for field, name in PINNED.items()
     }
-
-
-class _Nobody:
-    """Ignores the reports of a rehearsal's worker, which sees no traffic."""
-
-    def add(self, worker: int, report: object) -> None:
-        pass
-
-    def forget(self, worker: int) -> None:
-        pass

@@ -57,7 +57,7 @@ class WorkerPool:
         self._sockets = sockets
         self._spawned = spawned if spawned is not None else {}
         self._snapshot: Callable[[], tuple[Route, ...]] = tuple
-        self._reports: Reports = _NoReports()
+        self._reports: Reports = NoReports()
         self._workers: dict[int, WorkerProcess] = {}
         self._places: dict[int, asyncio.Task[None]] = {}
         self._ticks: asyncio.Task[None] | None = None
@@ -324,11 +324,11 @@ async def _all_done(waiting: Iterable[asyncio.Future[None]]) -> None:
         await future
 
 
-class _NoReports:
-    """Ignores reports before the pool is started."""
+class NoReports:
+    """Ignores all reports: before the pool is started, and of a rehearsal's worker."""
 
     def add(self, worker: int, report: Report) -> None:
-        pass
+        """Ignore a report."""
 
     def forget(self, worker: int) -> None:
-        pass
+        """Do nothing."""

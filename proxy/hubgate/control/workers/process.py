@@ -210,7 +210,7 @@ class WorkerProcess:
         """Follow the worker until it has ended and is reaped."""
         async for message in self._link:
             self._silent_ticks = 0
-            self._hear(message)
+            self._handle(message)
         await self._link.close()
         await self._reap()
         self.state = WorkerState.GONE
@@ -226,7 +226,7 @@ class WorkerProcess:
                 self.kill()
             await asyncio.sleep(REAP_INTERVAL)
 
-    def _hear(self, message: Message) -> None:
+    def _handle(self, message: Message) -> None:
         match message:
             case Ack(revision):
                 self._resolve(Ack, revision)
