@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from hubgate.control.api.app import build_api
-from hubgate.control.api.operations import reload_page, upgrade_page
+from hubgate.control.api.operations import add_operations
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.reload import Outcome
 from hubgate.control.routes.service import RouteService
@@ -88,9 +88,7 @@ async def serving(
     settings = Settings(api_token=token, worker=WorkerConfig(rules=rules or ForwardRules()))
     guard = Guard(token)
     app = build_api(service, settings, workers, metrics, guard)
-    pages = Pages(app, guard)
-    pages.add("/api/reload", reload_page(_reload))
-    pages.add("/api/upgrade", upgrade_page(Upgrader(_rehearse, 0)))
+    add_operations(Pages(app, guard), Upgrader(_rehearse, 0), _reload)
     async with serve(app) as port:
         yield Api(port, service, workers, store, metrics, guard)
     await service.close()

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from hubgate.worker.lifeline import SUPERVISOR_SIGNALS
 from tests.control.waiting import gone, until
 
 pytestmark = pytest.mark.processes
@@ -50,3 +51,15 @@ def test_worker_whose_supervisor_is_gone_already_ends() -> None:
         ]
         done = subprocess.run(command, pass_fds=[theirs.fileno()], timeout=60, check=False)
     assert done.returncode == 1
+
+
+def test_workers_leave_to_the_supervisor_what_it_handles() -> None:
+    code = (
+        "import signal; from hubgate.worker import lifeline;"
+        "lifeline.leave_signals_to_supervisor();"
+        "print(*(signal.getsignal(each).name for each in lifeline.SUPERVISOR_SIGNALS))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["SIG_IGN"] * len(SUPERVISOR_SIGNALS)

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 
 from hubgate import __version__
 from hubgate.control.api.app import build_api
-from hubgate.control.api.operations import reload_page, upgrade_page
+from hubgate.control.api.operations import add_operations
 from hubgate.control.bootstrap import Bootstrap
 from hubgate.control.file_watch import versions
 from hubgate.control.handover import Handover
@@ -35,6 +35,7 @@ from hubgate.store import open_store
 from hubgate.store.base import RouteStore
 from hubgate.store.recovery import RecoveryStore
 from hubgate.tasks import spawn
+from hubgate.worker.lifeline import SUPERVISOR_SIGNALS
 from hubgate.worker.messages import LINK_VERSION
 
 log = logging.getLogger("hubgate.supervisor")
@@ -191,10 +192,8 @@ class Supervisor:
         read = self._read or (lambda: settings)
         parts = Parts(service, pool, endpoints, self._guard)
         self._reloader = Reloader(settings, read, parts, self._known)
-        pages = Pages(api, self._guard)
-        if watched_files(settings):
-            pages.add("/api/reload", reload_page(self._reloader.reload))
-        pages.add("/api/upgrade", upgrade_page(self._upgrader))
+        reload = self._reloader.reload if watched_files(settings) else None
+        add_operations(Pages(api, self._guard), self._upgrader, reload)
         return endpoints
 
     async def _serve(self, pool: WorkerPool) -> None:
@@ -288,11 +287,15 @@ class Supervisor:
     # --- signals ---
 
     def _handle_signals(self) -> None:
+        handlers = {
+            signal.SIGINT: self._on_stop,
+            signal.SIGTERM: self._on_stop,
+            signal.SIGHUP: self._on_hangup,
+            signal.SIGUSR2: self._on_upgrade,
+        }
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._on_stop, number)
-        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
-        loop.add_signal_handler(signal.SIGUSR2, self._on_upgrade)
+        for number in SUPERVISOR_SIGNALS:
+            loop.add_signal_handler(number, handlers[number], number)
         signals.release_signals()
 
     def _on_stop(self, number: signal.Signals) -> None:
@@ -305,15 +308,15 @@ class Supervisor:
             self._cut_short_by = number
             self._main.cancel()
 
-    def _on_hangup(self) -> None:
+    def _on_hangup(self, number: signal.Signals = signal.SIGHUP) -> None:
         if self._read is None:
-            self._on_stop(signal.SIGHUP)
+            self._on_stop(number)
         elif self._serving and self._reloader is not None:
             spawn(self._reloader.reload(), "reload")
         else:
             self._reload_pending = True
 
-    def _on_upgrade(self) -> None:
+    def _on_upgrade(self, _: signal.Signals) -> None:
         spawn(self._upgrader.prepare_for_signal(), "upgrade")
 
 

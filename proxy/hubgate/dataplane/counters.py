@@ -1,14 +1,22 @@
 """What a worker counts between two reports."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+
+# Fields that are reported under another name than their own.
+_NAMES = {
+    "match_seconds": "find_target_for_req_sum",
+    "access_log_dropped": "hubgate_access_log_dropped_total",
+    "responses": "requests_proxy",
+}
 
 
 @dataclass(slots=True)
 class Counters:
-    """One field for each thing counted; `responses` by status, those of tunnels (101) included.
+    """One field for each thing counted; a dict counts by label.
 
-    `match_seconds` is the time spent finding routes.
+    `responses` are by status, those of tunnels (101) included; `match_seconds` is how long routes
+    were searched for.
     """
 
     requests_web: int = 0
@@ -18,16 +26,16 @@ class Counters:
     responses: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
     def take(self) -> dict[str, float]:
-        """Return what was counted since the last call, under the names of `model.Report`."""
-        counted: dict[str, float] = {
-            "requests_web": self.requests_web,
-            "requests_ws": self.requests_ws,
-            "find_target_for_req_count": self.requests_web + self.requests_ws,
-            "find_target_for_req_sum": self.match_seconds,
-            "access_log_dropped": self.access_log_dropped,
-            **{f"requests_proxy:{status}": count for status, count in self.responses.items()},
+        """Return what was counted since the last call, by the names of `model.Report`."""
+        taken: dict[str, float] = {
+            "find_target_for_req_count": self.requests_web + self.requests_ws
         }
-        self.requests_web = self.requests_ws = self.access_log_dropped = 0
-        self.match_seconds = 0.0
-        self.responses.clear()
-        return {name: value for name, value in counted.items() if value}
+        for each in fields(self):
+            name, counted = _NAMES.get(each.name, each.name), getattr(self, each.name)
+            if isinstance(counted, dict):
+                taken |= {f"{name}:{label}": count for label, count in counted.items()}
+                counted.clear()
+            else:
+                taken[name] = counted
+                setattr(self, each.name, type(counted)())
+        return {name: value for name, value in taken.items() if value}

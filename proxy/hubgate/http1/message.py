@@ -1,5 +1,6 @@
 """What requests and responses share: how a body is delimited, and how header lines are spelled."""
 
+import re
 from collections.abc import Iterable
 from enum import Enum
 from http import HTTPStatus
@@ -15,6 +16,20 @@ LONGEST_BODY = (1 << 63) - 1
 CANONICAL_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 CANONICAL_VALUE = rb": [!-~][\t -~]*+(?<![\t ])"
 
+# Header fields of a single connection, not of the message (RFC 9110, section 7.6.1), and Trailer,
+# because trailers are not forwarded.
+HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -29,6 +44,16 @@ class Body(Enum):
 
 # Python 3.11 looks up an Enum member in a dictionary every time: too slow for each message.
 NO_BODY, OF_LENGTH, CHUNKED, UNTIL_CLOSE = Body
+
+
+def any_name(names: Iterable[bytes]) -> bytes:
+    """Return a regular expression that matches each of these names, spelled in any case.
+
+    `names` are in lower case. First letters stand apart: most other names differ in theirs.
+    """
+    ordered = sorted(names)
+    letters = b"".join(sorted({each for name in ordered for each in (name[:1], name[:1].upper())}))
+    return b"[%b](?i:%b)" % (letters, b"|".join(re.escape(name[1:]) for name in ordered))
 
 
 def split_lines(lines: Iterable[bytes]) -> RawHeaders:

@@ -20,10 +20,11 @@ _METHODS_OF_OTHERS = frozenset(
     b" FLUSH SOURCE PRI".split()
 )
 
-# Headers that are read here instead of being copied. Those of a single connection (RFC 9110,
-# section 7.6.1) are dropped, and Trailer because trailers are not forwarded.
+# Headers that are read here instead of being copied; the fast path copies only others, unread.
+# Those of a single connection (RFC 9110, section 7.6.1) are dropped, and Trailer because trailers
+# are not forwarded.
 _COPY, _DROP, _HOST_NAME, _LENGTH, _CODING, _CONNECTION, _UPGRADE, _FORWARDED, _EXPECT = range(9)
-_KINDS = {
+SPECIAL = {
     b"keep-alive": _DROP,
     b"proxy-connection": _DROP,
     b"te": _DROP,
@@ -153,9 +154,9 @@ def read_head(method: bytes, target: bytes, version: str, headers: RawHeaders) -
     connection = b""
     copy = head.lines.append
     for name, value in headers:
-        kind = _KINDS.get(name.lower(), _COPY)
+        kind = SPECIAL.get(name.lower(), _COPY)
         if kind == _COPY:
-            if b"_" in name and name.lower().replace(b"_", b"-") in _KINDS:
+            if b"_" in name and name.lower().replace(b"_", b"-") in SPECIAL:
                 # Where headers become environment variables, this one would pass for the real one.
                 continue
             copy(name + b": " + value)

@@ -8,19 +8,21 @@ from hubgate.http1.message import (
     CANONICAL_NAME,
     CANONICAL_VALUE,
     CHUNKED,
+    HOP_BY_HOP,
     LONGEST_BODY,
     NO_BODY,
     OF_LENGTH,
     UNTIL_CLOSE,
     RawHeaders,
+    any_name,
     split_lines,
 )
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 # A whole head of such lines, with a plain length and nothing that belongs to a single connection.
-_HOP = rb"onnection|eep-alive|roxy-connection|e|railer|ransfer-encoding|pgrade|ontent-length"
-_LINE = rb"\r\n(?![CcKkPpTtUu](?i:" + _HOP + rb"):)" + CANONICAL_NAME + CANONICAL_VALUE
+_REWRITTEN = any_name({*HOP_BY_HOP, b"content-length"})
+_LINE = rb"\r\n(?!" + _REWRITTEN + rb":)" + CANONICAL_NAME + CANONICAL_VALUE
 _CANONICAL = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([!-~][ -~]*+(?<! ))(?:" + _LINE + rb")*"
     rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]{1,18})(?:" + _LINE + rb")*\r\n\r\n"

@@ -7,13 +7,16 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 
+SUPERVISOR_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
+"""The signals that a serving supervisor handles, and its workers leave to it."""
+
 
 def leave_signals_to_supervisor() -> None:
     """Ignore the signals that end, reload or upgrade a whole process group, such as Ctrl-C.
 
     The supervisor receives them too, and tells its workers over the link what to do.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2):
+    for number in SUPERVISOR_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -4,13 +4,22 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import hypothesis
 import pytest
 import schemathesis
 
+from hubgate.control.api.app import build_api
 from hubgate.control.api.openapi import description
+from hubgate.control.api.operations import add_operations
+from hubgate.control.metrics.totals import Metrics
+from hubgate.control.routes.service import RouteService
+from hubgate.control.upgrade.upgrader import Upgrader
+from hubgate.control.web.guard import Guard
+from hubgate.control.web.pages import Pages
+from hubgate.settings import Settings
+from tests.control.recording import RecordingStore, RecordingWorkers
 from tests.control.serving import serving
 
 
@@ -22,6 +31,18 @@ def drop_in_description() -> dict[str, Any]:
 
 
 schema = schemathesis.openapi.from_dict(drop_in_description())
+
+
+async def test_every_page_is_described() -> None:
+    workers, metrics, guard = RecordingWorkers(), Metrics(), Guard(None)
+    service = RouteService(RecordingStore(), workers)
+    app = build_api(service, Settings(), workers, metrics, guard)
+    add_operations(Pages(app, guard), Upgrader(cast(Any, None), 0), cast(Any, print))
+    pages = {resource.canonical for resource in app.router.resources()}
+    # The description itself, the page for people, and every other path: that is the routes.
+    assert (
+        pages - {"/", "/api/openapi.json", "/{rest}"} <= json.loads(description())["paths"].keys()
+    )
 
 
 @pytest.fixture(scope="module")

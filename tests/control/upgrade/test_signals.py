@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("signals_as_before")
 async def held(heard: list[int], then: signal.Signals) -> None:
     """Hold signals a moment after SIGTERM has come; `then` another one comes."""
     loop = asyncio.get_running_loop()
-    for number in signals.HANDLED:
+    for number in signals.SUPERVISOR_SIGNALS:
         loop.add_signal_handler(number, heard.append, number)
     signal.raise_signal(signal.SIGTERM)
     await signals.hold_signals()
@@ -37,7 +37,7 @@ def test_one_that_another_thread_gets_is_kept() -> None:
         # A thread inherits what is blocked.
         thread = threading.Thread(
             target=lambda: (
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.HANDLED),
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.SUPERVISOR_SIGNALS),
                 signal.pthread_kill(threading.get_ident(), signal.SIGUSR2),
             )
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from hubgate.control.upgrade import succession
-from hubgate.control.upgrade.signals import HANDLED
+from hubgate.control.upgrade.signals import SUPERVISOR_SIGNALS
 from hubgate.errors import ConfigError
 from hubgate.settings import Settings
 
@@ -44,7 +44,7 @@ def test_nobody_waits_who_is_told_to_end(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(succession.HANDOVER, "3")
-    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISOR_SIGNALS)
     signal.raise_signal(number)
     with pytest.raises(ConfigError):
         succession.read_settings(mended_after(1))

@@ -7,11 +7,20 @@ from aiohttp import web
 
 from hubgate.control.reload import Outcome
 from hubgate.control.upgrade.upgrader import Upgrader
-from hubgate.control.web.pages import by_method
+from hubgate.control.web.pages import Pages, by_method
 from hubgate.control.web.responses import REASON, UNLOGGED, Handler, plain
 
+Reload = Callable[[], Awaitable[Outcome]]
 
-def reload_page(reload: Callable[[], Awaitable[Outcome]]) -> Handler:
+
+def add_operations(pages: Pages, upgrader: Upgrader, reload: Reload | None) -> None:
+    """Add the pages here to the API's; without files to read again there is nothing to reload."""
+    if reload is not None:
+        pages.add("/api/reload", reload_page(reload))
+    pages.add("/api/upgrade", upgrade_page(upgrader))
+
+
+def reload_page(reload: Reload) -> Handler:
     """Return the page that reloads the settings: 200, or 422 with one line per mistake."""
 
     async def post(_: web.Request) -> web.Response:

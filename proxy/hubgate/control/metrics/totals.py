@@ -10,7 +10,8 @@ from prometheus_client.exposition import generate_latest
 from hubgate.control.metrics.exposition import Family, Labels, Samples, exposed
 from hubgate.model import Report
 
-CHP_FAMILIES = (
+# Everything that is summed up, by the name under which it is counted.
+SUMMED = (
     Family("api_route_get", "counter", "Requests for the whole route table"),
     Family("api_route_add", "counter", "Routes added or replaced through the API"),
     Family("api_route_delete", "counter", "Requests to remove a route through the API"),
@@ -20,18 +21,16 @@ CHP_FAMILIES = (
     Family("requests_api", "counter", "Responses of the API by status", "status"),
     Family("find_target_for_req", "summary", "Seconds to find a request's target"),
     Family("last_activity_updating", "summary", "Seconds to record a route's activity"),
+    # CHP has none of those that follow.
+    Family(
+        "hubgate_access_log_dropped_total", "counter", "Access log lines that could not be written"
+    ),
 )
 
 ROUTES = Family("hubgate_routes", "gauge", "Routes served now")
 WORKERS = Family("hubgate_workers", "gauge", "Workers serving now")
 CONNECTIONS = Family("hubgate_connections", "gauge", "Open client connections, by worker")
 TUNNELS = Family("hubgate_tunnels", "gauge", "Open tunnels (websockets), by worker")
-
-DROPPED = Family(
-    "hubgate_access_log_dropped_total",
-    "counter",
-    "Access log lines that could not be written",
-)
 
 # Process metrics without a prefix are the supervisor's; CHP has only one process.
 WORKER_PREFIX = "hubgate_worker"
@@ -82,11 +81,10 @@ class Metrics:
     def render(self, routes: int) -> bytes:
         """Return everything as Prometheus text; `routes` is the current number of routes."""
         families: list[tuple[Family, Samples]] = [
-            *((family, self._samples(family)) for family in CHP_FAMILIES),
+            *((family, self._samples(family)) for family in SUMMED),
             (ROUTES, {("", ()): routes}),
             (WORKERS, {("", ()): len(self._latest)}),
             (CONNECTIONS, self._by_worker("connections")),
-            (DROPPED, {("", ()): self._totals["access_log_dropped"]}),
             (TUNNELS, self._by_worker("tunnels")),
             *self._worker_processes(),
         ]

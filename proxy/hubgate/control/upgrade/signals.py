@@ -4,9 +4,9 @@ import signal
 import threading
 
 from hubgate.tasks import settle_arrivals
+from hubgate.worker.lifeline import SUPERVISOR_SIGNALS
 
-HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
-"""The signals a serving supervisor handles."""
+_ENDING = (signal.SIGINT, signal.SIGTERM)  # these end a process still starting, as they should
 
 
 async def hold_signals() -> None:
@@ -16,8 +16,8 @@ async def hold_signals() -> None:
     soon after. Blocking them is not enough: other threads of ours may still exist and receive
     them instead.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
-    for number in HANDLED:
+    signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISOR_SIGNALS)
+    for number in SUPERVISOR_SIGNALS:
         signal.signal(number, _keep)
     # The loop's handlers are not removed: for a moment a signal would end the process.
     await settle_arrivals()
@@ -30,12 +30,12 @@ def keep_signal(number: signal.Signals) -> None:
 
 def hold_early_signals() -> None:
     """Hold, until `release_signals`, the signals that would end a process still starting."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP, signal.SIGUSR2))
+    signal.pthread_sigmask(signal.SIG_BLOCK, set(SUPERVISOR_SIGNALS) - set(_ENDING))
 
 
 def release_signals() -> None:
     """Deliver signals again, the held ones first."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SUPERVISOR_SIGNALS)
 
 
 def _keep(number: int, _: object) -> None:

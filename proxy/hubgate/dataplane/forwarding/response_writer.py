@@ -1,23 +1,12 @@
 """Rewriting a response's head for the client."""
 
-from hubgate.http1.message import REASONS
+from hubgate.http1.message import HOP_BY_HOP, REASONS
 from hubgate.http1.request import RequestHead
 from hubgate.http1.response import ResponseHead
 from hubgate.model import ForwardRules
 from hubgate.routing.target import Target
 
 _REDIRECTS = frozenset((201, 301, 302, 307, 308))
-_HOP_BY_HOP = frozenset(
-    (
-        b"connection",
-        b"keep-alive",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    )
-)
 _PERSISTENCE = frozenset((b"close", b"keep-alive", b"upgrade"))
 # The message itself depends on these: no Connection header can remove them.
 _FRAMING = frozenset((b"content-length", b"content-type", b"set-cookie"))
@@ -51,7 +40,7 @@ def response_lines(head: ResponseHead) -> list[bytes]:
     lines = [b"HTTP/1.1 %d " % head.status + reason]
     for name, value in head.headers:
         lower = name.lower()
-        if lower not in _HOP_BY_HOP:
+        if lower not in HOP_BY_HOP:
             if lower != b"content-length" or head.status != 204:
                 lines.append(name + b": " + value)
         elif lower == b"connection" and value.lower() not in _PERSISTENCE:
@@ -81,7 +70,7 @@ def asked_for(head: ResponseHead, request: RequestHead) -> bool:
 def _without_named(head: ResponseHead, status_line: bytes) -> list[bytes]:
     """Also leave out what the Connection header names (RFC 9110, section 7.6.1)."""
     tokens = b",".join(value for name, value in head.headers if name.lower() == b"connection")
-    named = {token.strip(b" \t").lower() for token in tokens.split(b",")} - _FRAMING | _HOP_BY_HOP
+    named = {token.strip(b" \t").lower() for token in tokens.split(b",")} - _FRAMING | HOP_BY_HOP
     kept = [name + b": " + value for name, value in head.headers if name.lower() not in named]
     return [status_line, *kept]
 
