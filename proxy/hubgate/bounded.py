@@ -1,24 +1,18 @@
-"""A cache of computed values that cannot grow without bound."""
+"""The one way to keep computed values without growing without bound."""
 
-from typing import Generic, TypeVar
+from collections.abc import Hashable
+from typing import TypeVar
 
-K = TypeVar("K")
+K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class BoundedDict(dict[K, V], Generic[K, V]):
-    """A dict of at most `most` keys: adding one more empties it first.
+def keep(cache: dict[K, V], key: K, value: V, most: int) -> None:
+    """Put a value into a cache of at most `most` keys; a full one is emptied first.
 
     Emptying it costs less than tracking what was used last, and what is still in use is soon
-    back. Only assignment by key is bounded.
+    back.
     """
-
-    __slots__ = ("_most",)
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-
-    def __setitem__(self, key: K, value: V) -> None:
-        if len(self) >= self._most and key not in self:
-            self.clear()
-        dict.__setitem__(self, key, value)
+    if len(cache) >= most:
+        cache.clear()
+    cache[key] = value

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Hashable
 
-from hubgate.bounded import BoundedDict
+from hubgate.bounded import keep
 from hubgate.errors import HubgateError
 from hubgate.http1.request import RequestHead
 from hubgate.routing.table import RouteEntry
@@ -45,7 +45,7 @@ class Sampler:
 
     def __init__(self) -> None:
         # When the last line was, and how many have been left out since.
-        self._seen: BoundedDict[Hashable, list[float]] = BoundedDict(_MOST_KEYS)
+        self._seen: dict[Hashable, list[float]] = {}
 
     def admit(self, key: Hashable, now: float) -> int | None:
         """Return None for a line to be left out, else how many were left out before it.
@@ -54,7 +54,7 @@ class Sampler:
         """
         seen = self._seen.get(key)
         if seen is None:
-            self._seen[key] = [now, 0]
+            keep(self._seen, key, [now, 0], _MOST_KEYS)
             return 0
         if now - seen[0] < _INTERVAL:
             seen[1] += 1

@@ -7,7 +7,7 @@ spelled differently goes to llhttp; both paths read the same from the same bytes
 
 import re
 
-from hubgate.bounded import BoundedDict
+from hubgate.bounded import keep
 from hubgate.errors import HubgateError
 from hubgate.http1.message import CANONICAL_NAME, CANONICAL_VALUE, CHUNKED, any_name, split_lines
 from hubgate.http1.request import SPECIAL, RequestHead, read_head
@@ -35,42 +35,18 @@ FAST_PATH_LIMIT = 1 << 13
 # These bound what is kept for all of them together.
 _MOST_KNOWN = 1 << 18
 _MOST_SEEN = 1 << 10
-_MOST_HEADS = 32
-
-
-class HeadCache:
-    """The heads written for targets from one block of header lines, by route and origin.
-
-    Other clients' connections may send the same lines and share this. What goes to a target also
-    identifies the client (the X-Forwarded-* lines), so the origin is part of the key: nothing made
-    for one client's connection is ever used for a connection of another origin. When the rules
-    change, the cache is emptied.
-    """
-
-    __slots__ = ("_made", "_rules")
-
-    def __init__(self) -> None:
-        self._rules: object = None
-        # Few clients send the same lines, and each uses few routes at a time.
-        self._made: BoundedDict[tuple[object, object], bytes] = BoundedDict(_MOST_HEADS)
-
-    def get(self, route: object, origin: object, rules: object) -> bytes | None:
-        """Return what was kept, if the rules are still the same."""
-        return self._made.get((route, origin)) if self._rules is rules else None
-
-    def keep(self, route: object, origin: object, rules: object, made: bytes) -> None:
-        """Keep what was made of the lines for this route and origin, under `rules`."""
-        if self._rules is not rules:
-            self._made.clear()
-            self._rules = rules
-        self._made[route, origin] = made
+# Few clients send the same lines, and each uses few routes at a time.
+MOST_HEADS = 32
 
 
 class HeaderBlock:
-    """The header lines of a plain request, from the request line's end to the blank line.
+    """The header lines of a canonical request, from the request line's end to the blank line.
 
-    `raw` is how they arrived; `head` is what they mean, whatever the request line; `heads` is what
-    was written from them.
+    `raw` is how they arrived; `head` is what they mean, whatever the request line. `heads` caches
+    what was written from them for targets, by route, origin and writer. Other clients' connections
+    may send the same lines and share it, but what a target receives also identifies the client (the
+    X-Forwarded-* lines), so the origin is part of the key: nothing made for one client's connection
+    is ever used for a connection of another origin.
     """
 
     __slots__ = ("head", "heads", "raw")
@@ -78,7 +54,7 @@ class HeaderBlock:
     def __init__(self, raw: bytes, head: RequestHead) -> None:
         self.raw = raw
         self.head = head
-        self.heads = HeadCache()
+        self.heads: dict[tuple[object, object, object], bytes] = {}
 
     @classmethod
     def read(cls, raw: bytes, limits: Limits) -> "HeaderBlock | None":
@@ -105,7 +81,7 @@ class HeaderBlocks:
         self._limits = limits
         self._known: dict[bytes, HeaderBlock] = {}
         self._size = 0
-        self._seen: BoundedDict[int, None] = BoundedDict(_MOST_SEEN)
+        self._seen: dict[int, None] = {}
 
     def __repr__(self) -> str:
         return f"<HeaderBlocks {len(self._known)} known>"
@@ -118,7 +94,7 @@ class HeaderBlocks:
             if mark in self._seen:
                 self._keep(block)
             else:
-                self._seen[mark] = None
+                keep(self._seen, mark, None, _MOST_SEEN)
         return block
 
     def _keep(self, block: HeaderBlock) -> None:

@@ -2,8 +2,7 @@
 
 from hubgate.dataplane.downstream.connection import DownstreamConnection
 from hubgate.http1.request import RequestHead
-from hubgate.model import ForwardRules, Route
-from hubgate.routing.table import RouteEntry
+from hubgate.model import ForwardRules, WorkerConfig
 from tests.dataplane.conftest import StartFront
 from tests.dataplane.peers import ANSWER, Front, Target
 from tests.dataplane.wire import Wire, request
@@ -76,18 +75,19 @@ def state(head: RequestHead) -> dict[str, object]:
     return {name: getattr(head, name) for name in (*names, "lines", "fields")}
 
 
-async def test_of_other_rules_nothing_is_left(start_front: StartFront, target: Target) -> None:
+async def test_what_was_made_by_other_rules_is_not_used(
+    start_front: StartFront, target: Target
+) -> None:
     front = await start_front()
     front.route("/", target.url)
     client = await front.client()
     await client.send(SAME)
     wire = await target.accept()
-    assert (await wire.read_request()).get("x-team") is None
+    assert (await wire.read_request()).get("x-forwarded-for") == "127.0.0.1"
     await wire.send(ANSWER)
     await client.read_response()
-    (one,) = downstreams(front)
-    block = one._reader._block
-    assert block is not None
-    entry = RouteEntry(Route("/", target.url), 0)
-    block.heads.keep(entry, one.origin, ForwardRules(), b"made")
-    assert block.heads.get(entry, one.origin, ForwardRules()) is None
+
+    await front.plane.reconfigure(WorkerConfig(rules=ForwardRules(x_forward=False)))
+    await client.send(SAME)
+    wire = await target.accept()
+    assert (await wire.read_request()).get("x-forwarded-for") is None

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
-from hubgate.bounded import BoundedDict
+from hubgate.bounded import keep
 from hubgate.dataplane.access_log.record import Record, bare_url, referer_and_agent
 from hubgate.routing.table import RouteEntry
 
@@ -136,7 +136,7 @@ _NULL_REQUEST = "".join(
 FORMATS: dict[str, Callable[[], Lines]] = {"combined": Combined, "json": JSONLines}
 
 
-class Kept(BoundedDict[K, str], Generic[K]):
+class Kept(dict[K, str], Generic[K]):
     """How a value appears in a line: formatted once, then kept if it is short.
 
     At most `most` values are kept, of at most `longest` bytes each.
@@ -145,14 +145,14 @@ class Kept(BoundedDict[K, str], Generic[K]):
     def __init__(
         self, write: Callable[[K], str], most: int = _MOST_KEPT, longest: int = _LONGEST_KEPT
     ) -> None:
-        super().__init__(most)
         self._write = write
+        self._most = most
         self._longest = longest
 
     def __missing__(self, value: K) -> str:
         text = self._write(value)
         if not isinstance(value, bytes) or len(value) <= self._longest:
-            self[value] = text
+            keep(self, value, text, self._most)
         return text
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
-from hubgate.bounded import BoundedDict
+from hubgate.bounded import keep
 from hubgate.dataplane.forwarding.own_responses import NO_PAGE, Page, html_page, page_for
 from hubgate.errors import HubgateError, RouteError, StaleConnectionError, UpstreamError
 from hubgate.http1.message import Bytes
@@ -36,7 +36,7 @@ class ErrorPages:
         self._folder = Path(rules.error_path) if rules.error_path else None
         self._target: Target | None = None
         self._clock = asyncio.get_running_loop().time
-        self._kept: BoundedDict[tuple[int, bytes], tuple[float, Page]] = BoundedDict(_MOST_KEPT)
+        self._kept: dict[tuple[int, bytes], tuple[float, Page]] = {}
         if rules.error_target:
             self._target = parse_target(rules.error_target)
         # Pages must be fetched from the error target: call `fetch`.
@@ -77,7 +77,7 @@ class ErrorPages:
         except (HubgateError, TimeoutError) as error:
             log.error("failed to get the custom error page for %d: %s", status, error)
             page = self.local(status, head)
-        self._kept[status, head.target] = (now + _KEEP_SECONDS, page)
+        keep(self._kept, (status, head.target), (now + _KEEP_SECONDS, page), _MOST_KEPT)
         return page
 
     async def _ask(self, target: Target, status: int, url: bytes) -> Page:

@@ -2,7 +2,7 @@
 
 from time import perf_counter
 
-from hubgate.bounded import BoundedDict
+from hubgate.bounded import keep
 from hubgate.dataplane.counters import Counters
 from hubgate.errors import BadTargetError, BusyError, NoRouteError
 from hubgate.http1.request import RequestHead
@@ -24,7 +24,7 @@ class Matcher:
         self._table = table
         self._counters = counters
         self._version = table.version
-        self._known: BoundedDict[bytes, Match] = BoundedDict(_MOST_KNOWN)
+        self._known: dict[bytes, Match] = {}
 
     def __repr__(self) -> str:
         return f"<Matcher {len(self._known)} known>"
@@ -45,7 +45,7 @@ class Matcher:
         if match is None:
             match = self._find(head)
             if len(key) <= _LONGEST_KNOWN:
-                self._known[key] = match
+                keep(self._known, key, match, _MOST_KNOWN)
         entry = match[0]
         most = limits.route_requests
         if most is not None and entry.requests >= most:

@@ -3,8 +3,10 @@
 from collections.abc import Container, Sequence
 from typing import cast
 
+from hubgate.bounded import keep
 from hubgate.dataplane.downstream.connection import DownstreamConnection
 from hubgate.dataplane.forwarding.trust import Trust
+from hubgate.http1.fast_path import MOST_HEADS
 from hubgate.http1.message import CHUNKED, OF_LENGTH
 from hubgate.http1.reader import IncomingRequest
 from hubgate.http1.request import RequestHead
@@ -33,22 +35,29 @@ class RequestWriter:
 
         Raises BadRequestError if the prefix to be dropped is ambiguous.
         """
-        rules, last = self._rules, request.opening
-        if last is not None and last[0] is entry and last[1] is rules:
+        last = request.opening
+        if last is not None and last[0] is entry and last[1] is self:
             return last[2]
-        head = cast(RequestHead, request.head)
-        written = None if request.block is None else request.block.heads
-        origin = client.origin or self._trust.origin(client)
-        rest = None if written is None else written.get(entry, origin, rules)
-        if rest is None:
-            lines = self._trust.lines(client, head, rules.x_forward)
-            configured = (*self._custom, *entry.header_lines)
-            rest = request_rest(head, target, rules, lines, configured)
-            if written is not None:
-                written.keep(entry, origin, rules, rest)
+        head, block, rules = cast(RequestHead, request.head), request.block, self._rules
+        if block is None:
+            rest = self._rest(client, head, entry, target)
+        else:
+            # By the writer and not by its rules, which would be hashed anew each time.
+            key = entry, client.origin or self._trust.origin(client), self
+            found = block.heads.get(key)
+            rest = self._rest(client, head, entry, target) if found is None else found
+            if found is None:
+                keep(block.heads, key, rest, MOST_HEADS)
         opening = b"%b %b%b" % (head.method, forward_path(head, entry, target, rules), rest)
-        request.opening = entry, rules, opening
+        request.opening = entry, self, opening
         return opening
+
+    def _rest(
+        self, client: DownstreamConnection, head: RequestHead, entry: RouteEntry, target: Target
+    ) -> bytes:
+        lines = self._trust.lines(client, head, self._rules.x_forward)
+        configured = (*self._custom, *entry.header_lines)
+        return request_rest(head, target, self._rules, lines, configured)
 
 
 def forward_path(
