@@ -1,6 +1,7 @@
 """Rooms stay small: the length of files and functions, and names that say what is inside."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,16 @@ def test_files_are_short() -> None:
 
 def test_functions_are_short() -> None:
     assert not [found for source in sources() for found in long_functions(source)]
+
+
+def test_one_class_name_is_one_thing() -> None:
+    names = Counter(
+        node.name
+        for source in (ROOT / "proxy").rglob("*.py")
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert not [name for name, count in names.items() if count > 1]
 
 
 def test_names_of_files_say_what_is_inside() -> None:

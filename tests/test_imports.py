@@ -44,7 +44,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "counters": set(),
         "error_log": set(),
         "downstream": set(),
-        "tunnels": set(),
+        "tunnels": {"access_log"},
         "access_log": set(),
         "forwarding": {"access_log", "counters", "downstream", "error_log"},
         "plane": {"access_log", "counters", "downstream", "error_log", "forwarding", "tunnels"},

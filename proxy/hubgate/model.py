@@ -174,7 +174,7 @@ STDOUT = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class AccessLog:
+class AccessLogConfig:
     """Where a line for each request goes: the path of a file, or STDOUT.
 
     `format` is `combined` or `json`.
@@ -195,7 +195,7 @@ class WorkerConfig:
     client_tls: ClientTLS = ClientTLS()
     redirect_to: int | None = None
     log_level: str = "info"
-    access_log: AccessLog | None = None
+    access_log: AccessLogConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)

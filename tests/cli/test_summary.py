@@ -1,7 +1,7 @@
 """What `proxyctl check` prints."""
 
 from hubgate.cli.summary import summary
-from hubgate.model import AccessLog, Route, WorkerConfig
+from hubgate.model import AccessLogConfig, Route, WorkerConfig
 from hubgate.settings import Settings
 
 
@@ -11,7 +11,9 @@ def test_a_stores_password_is_not_shown() -> None:
 
 
 def test_an_access_log_is_named() -> None:
-    lines = list(summary(Settings(worker=WorkerConfig(access_log=AccessLog("/a.log", "json")))))
+    lines = list(
+        summary(Settings(worker=WorkerConfig(access_log=AccessLogConfig("/a.log", "json"))))
+    )
     assert "requests /a.log, as json" in lines
 
 

@@ -12,7 +12,7 @@ import uvloop
 
 from hubgate.certificates.authority import make_authority, make_server
 from hubgate.dataplane.access_log import log as log_module
-from hubgate.model import AccessLog, ForwardRules, Limits, ServerTLS, Timeouts, WorkerConfig
+from hubgate.model import AccessLogConfig, ForwardRules, Limits, ServerTLS, Timeouts, WorkerConfig
 from tests.certificates.made import Files, write
 from tests.dataplane.access_log.access_lines import LogText
 from tests.dataplane.peers import Front, Script, Target, listening
@@ -137,7 +137,7 @@ def patient_log(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def logged(log_text: LogText, patient_log: None) -> dict[str, Any]:
     """What has a data plane write an access log, in JSON."""
-    return {"access_log": AccessLog(str(log_text.path), "json")}
+    return {"access_log": AccessLogConfig(str(log_text.path), "json")}
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hubgate.model import AccessLog
+from hubgate.model import AccessLogConfig
 from hubgate.settings.access_log import access_log_mistake
 from tests.settings.reading import Read, lines_of
 
@@ -19,13 +19,15 @@ def test_off(read: Read, text: str) -> None:
 
 @pytest.mark.parametrize("text", [NAMED, "access_log: {path: access.log}"])
 def test_a_path_is_relative_to_the_file(read: Read, text: str, tmp_path: Path) -> None:
-    assert read(text).worker.access_log == AccessLog(str(tmp_path / "access.log"), "combined")
+    assert read(text).worker.access_log == AccessLogConfig(str(tmp_path / "access.log"), "combined")
 
 
 def test_standard_output(read: Read) -> None:
-    assert read("access_log: '-'").worker.access_log == AccessLog("-")
-    assert read("access_log: {path: '-', format: json}").worker.access_log == AccessLog("-", "json")
-    assert read("", access_log="-").worker.access_log == AccessLog("-")
+    assert read("access_log: '-'").worker.access_log == AccessLogConfig("-")
+    assert read("access_log: {path: '-', format: json}").worker.access_log == AccessLogConfig(
+        "-", "json"
+    )
+    assert read("", access_log="-").worker.access_log == AccessLogConfig("-")
 
 
 def test_flags_beat_the_environment_which_beats_the_file(
@@ -36,14 +38,14 @@ def test_flags_beat_the_environment_which_beats_the_file(
     monkeypatch.chdir(folder)
     environ = {"HUBGATE_ACCESS_LOG": "environ.log", "HUBGATE_ACCESS_LOG_FORMAT": "json"}
     found = read(NAMED, environ).worker.access_log
-    assert found == AccessLog(str(folder / "environ.log"), "json")
+    assert found == AccessLogConfig(str(folder / "environ.log"), "json")
     found = read(NAMED, environ, access_log="flag.log").worker.access_log
-    assert found == AccessLog(str(folder / "flag.log"), "json")
+    assert found == AccessLogConfig(str(folder / "flag.log"), "json")
     found = read(NAMED, {}, access_log_format="json").worker.access_log
-    assert found == AccessLog(str(tmp_path / "access.log"), "json")
+    assert found == AccessLogConfig(str(tmp_path / "access.log"), "json")
     assert read(NAMED, {}, access_log="off").worker.access_log is None
     found = read("access_log: off", {}, access_log="flag.log").worker.access_log
-    assert found == AccessLog(str(folder / "flag.log"))
+    assert found == AccessLogConfig(str(folder / "flag.log"))
 
 
 def test_nothing_is_created(read: Read, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hubgate.settings import Settings
 from hubgate.settings.catalogue import FLAGS, LISTENERS, SETTINGS, variables_of
 from hubgate.settings.changes import NAMES, part_of
-from hubgate.settings.routes_yaml.schema import File, RouteEntry, Section
+from hubgate.settings.routes_yaml.schema import File, RouteEntrySection, Section
 from hubgate.settings.setting import Flag, Setting
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,9 @@ def keys_of(model: type[Section], prefix: str = "") -> Iterator[str]:
         inner = [
             each
             for each in kinds(described.annotation)
-            if isinstance(each, type) and issubclass(each, Section) and each is not RouteEntry
+            if isinstance(each, type)
+            and issubclass(each, Section)
+            and each is not RouteEntrySection
         ]
         if inner:
             yield from keys_of(inner[0], f"{prefix}{name}.")

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hubgate.model import (
-    AccessLog,
+    AccessLogConfig,
     Address,
     ClientTLS,
     ForwardRules,
@@ -33,7 +33,7 @@ def test_changes_have_the_names_of_the_file() -> None:
         tls=TLS,
         client_tls=ClientTLS(verify=False),
         redirect_to=443,
-        access_log=AccessLog("access.log"),
+        access_log=AccessLogConfig("access.log"),
     )
     other = Settings(
         listen=(Address("127.0.0.1", 9000),),
@@ -87,7 +87,7 @@ def test_what_a_worker_gets_is_taken_over() -> None:
         client_tls=ClientTLS(verify=False),
         redirect_to=443,
         log_level="debug",
-        access_log=AccessLog("access.log"),
+        access_log=AccessLogConfig("access.log"),
     )
     fresh = Settings(worker=worker, log_level="debug", file_routes=ROUTES)
     assert taken_over(PLAIN, fresh) == fresh

@@ -108,13 +108,14 @@ def test_zero_is_a_time_where_it_turns_something_off(read: Read) -> None:
 
 
 def test_the_file_can_set_all_there_is() -> None:
-    for section, model in ((schema.Times, Timeouts), (schema.Sizes, Limits)):
+    for section, model in ((schema.TimesSection, Timeouts), (schema.SizesSection, Limits)):
         assert set(section.model_fields) == {field.name for field in dataclasses.fields(model)}
     rules = {field.name for field in dataclasses.fields(ForwardRules)}
     # Where hosts go is said by host_routing; custom headers are plain headers here.
-    assert set(schema.Forward.model_fields) == rules - {"custom_headers", "native_routes"} | {
-        "headers"
-    }
+    assert set(schema.ForwardSection.model_fields) == rules - {
+        "custom_headers",
+        "native_routes",
+    } | {"headers"}
 
 
 def test_empty_sections_are_the_same_as_none(read: Read) -> None:

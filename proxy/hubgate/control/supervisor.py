@@ -205,14 +205,14 @@ class Supervisor:
         following = spawn(self._reloader.follow(), "follow files")
         stopped = spawn(self._stop.wait(), "stop signal")
         agreed = spawn(self._upgrader.agreed.wait(), "upgrade")
-        relieving = spawn(self._retire_old_workers(pool), "retire old workers")
+        retiring = spawn(self._retire_old_workers(pool), "retire old workers")
         failure = pool.failure
         try:
             await asyncio.wait({stopped, agreed, failure}, return_when=asyncio.FIRST_COMPLETED)
             if failure.done():
                 failure.result()
         finally:
-            for task in (stopped, agreed, relieving, following):
+            for task in (stopped, agreed, retiring, following):
                 task.cancel()
             await asyncio.wait({following})
             # While we still hold the API's port: its next owner may use the same file.

@@ -72,7 +72,7 @@ class DataPlane:
         self.limits = config.limits
         self.header_blocks = HeaderBlocks(config.limits)
         self.timeouts = config.timeouts
-        self.limits_time = any_time_limit(config.timeouts)
+        self.has_time_limits = any_time_limit(config.timeouts)
         self.trust = Trust(config.rules.trusted_peers)
         self.request_writer = RequestWriter(config.rules, self.trust)
         self.response_writer = ResponseWriter(config.rules)
@@ -216,17 +216,16 @@ class DataPlane:
 
         `record`, if there is one, is completed and logged when the tunnel ends.
         """
-        closed = partial(self._close_tunnel, record)
-        tunnel = Tunnel(entry, client.peer, websocket, closed, counts=record is not None)
+        tunnel = Tunnel(entry, client.peer, websocket, self._close_tunnel, record)
         self.tunnels.add(tunnel)
         entry.tunnels += 1
         tunnel.open(client.detach(), target, first)
 
-    def _close_tunnel(self, record: Record | None, tunnel: Tunnel) -> None:
+    def _close_tunnel(self, tunnel: Tunnel) -> None:
         self.tunnels.discard(tunnel)
         self.admission.leave(tunnel.peer)
         tunnel.entry.tunnels -= 1
-        if record is not None:
+        if (record := tunnel.record) is not None:
             record.received, record.sent = tunnel.passed
             self.access_log.add(record)
 

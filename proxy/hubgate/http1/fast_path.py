@@ -58,7 +58,7 @@ class HeaderBlock:
 
     @classmethod
     def read(cls, raw: bytes, limits: Limits) -> "HeaderBlock | None":
-        """Read header lines; return None if they are not plain, valid or not."""
+        """Read header lines; return None if they are not canonical, valid or not."""
         size = len(raw)
         if size > FAST_PATH_LIMIT or size > limits.head:
             return None
@@ -118,7 +118,7 @@ def _read_special(raw: bytes) -> RequestHead | None:
 
 
 def read_line(line: bytes, block: HeaderBlock, limits: Limits) -> RequestHead | None:
-    """Return the head of a request with that request line, or None if it is not plain."""
+    """Return the head of a request with that request line, or None if it is not canonical."""
     match = _LINE.fullmatch(line)
     if match is None or len(line) > FAST_PATH_LIMIT or len(line) > limits.request_line:
         return None

@@ -120,7 +120,7 @@ class RequestReader:
                 data = self._count_off(data)
 
     def _read_canonical(self, data: bytes) -> IncomingRequest | None:
-        """Return the request in `data`, if `data` is one plain request and nothing else."""
+        """Return the request in `data`, if `data` is one canonical request and nothing else."""
         last = self._last
         if last is not None and last[0] == data:
             return last[1]

@@ -80,7 +80,7 @@ class RouteTable:
         return len(self._paths) + len(self._hosts)
 
     def replace(self, routes: Iterable[Route], targets: dict[str, str] | None = None) -> None:
-        """Replace everything with `routes`, and with plain routes to `targets`, by key.
+        """Replace everything with `routes`, and routes without options to `targets`, by key.
 
         `targets` is emptied on the way: freeing a large dict later would not return its memory.
         """
@@ -104,8 +104,8 @@ class RouteTable:
                 places.discard(path)
         for route in put:
             places, path = self._place(route.key)
-            plain = path == route.key and route.options == NO_OPTIONS
-            places[path] = route.target if plain else route
+            bare = path == route.key and route.options == NO_OPTIONS
+            places[path] = route.target if bare else route
             if (old := self._entries.get(route.key)) is not None:
                 self._enter(places, path).activity = old.activity
         self._by_host = self._host_routing or len(self._hosts) > 0
@@ -158,7 +158,7 @@ class RouteTable:
         return entry
 
     def _place(self, key: str) -> tuple[Trie[_Place], str]:
-        """Return where a key lives: among the hosts (lower-cased) or among the plain paths."""
+        """Return where a key lives: among the hosts (lower-cased) or the paths of any host."""
         hosted = self._host_routing or (self._native and not key.startswith("/"))
         if hosted and (bare := key.lstrip("/")):
             host, slash, path = bare.partition("/")

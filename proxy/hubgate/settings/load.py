@@ -18,7 +18,7 @@ from hubgate.settings.exposure import check_exposure
 from hubgate.settings.layers import Layered, merge
 from hubgate.settings.listener_clashes import clashes
 from hubgate.settings.routes_yaml.document import Document, read_document
-from hubgate.settings.routes_yaml.mistakes import Source, describe
+from hubgate.settings.routes_yaml.mistakes import Provenance, describe
 from hubgate.settings.routes_yaml.resolve import file_route, resolve
 from hubgate.settings.routes_yaml.schema import File
 from hubgate.settings.token import token_from_environment, token_from_file
@@ -34,7 +34,7 @@ def load(path: Path | None, flags: Mapping[str, Any], environ: Mapping[str, str]
     """
     document = read_document(path) if path else Document()
     layered = merge(document.data, environ, flags)
-    source = Source(str(path) if path else None, document.lines, layered.origins)
+    source = Provenance(str(path) if path else None, document.lines, layered.origins)
     file = _checked(layered, source)
     routes = _routes(file, source)
     settings = resolve(file, routes, path, environ)
@@ -44,7 +44,7 @@ def load(path: Path | None, flags: Mapping[str, Any], environ: Mapping[str, str]
     return settings
 
 
-def _checked(layered: Layered, source: Source) -> File:
+def _checked(layered: Layered, source: Provenance) -> File:
     try:
         return File.model_validate(layered.data)
     except ValidationError as error:
@@ -55,7 +55,7 @@ def _checked(layered: Layered, source: Source) -> File:
     raise ConfigError(*lines, *_route_keys(keys, False, source)[1])
 
 
-def _routes(file: File, source: Source) -> tuple[Route, ...]:
+def _routes(file: File, source: Provenance) -> tuple[Route, ...]:
     keys, lines = _route_keys(file.routes, file.forward.host_routing, source)
     if lines:
         raise ConfigError(*lines)
@@ -63,7 +63,7 @@ def _routes(file: File, source: Source) -> tuple[Route, ...]:
 
 
 def _route_keys(
-    texts: Iterable[str], host_routing: bool, source: Source
+    texts: Iterable[str], host_routing: bool, source: Provenance
 ) -> tuple[dict[str, str], list[str]]:
     """Return ({key: its text in the file}, mistakes)."""
     keys: dict[str, str] = {}
@@ -84,7 +84,7 @@ def _route_keys(
     return keys, lines
 
 
-def _check_files(settings: Settings, source: Source) -> None:
+def _check_files(settings: Settings, source: Provenance) -> None:
     lines = clashes(settings)
     for tls, section, secret in (
         (settings.worker.tls, "listen", variables_of("worker.tls.passphrase")[0]),
@@ -104,14 +104,14 @@ def _check_files(settings: Settings, source: Source) -> None:
         raise ConfigError(*lines)
 
 
-def _tls_place(source: Source, section: str, name: str) -> str:
+def _tls_place(source: Provenance, section: str, name: str) -> str:
     return source.where((section, "tls", name) if name else (section, "tls"))
 
 
 def _with_token(
     settings: Settings,
     token_file: str | None,
-    source: Source,
+    source: Provenance,
     environ: Mapping[str, str],
 ) -> Settings:
     place = ("api", "token_file")

@@ -56,7 +56,7 @@ class SqliteStore(OwnedStore):
         self._state = SQLiteState.NEW
         self._known_activity: dict[str, float] = {}
         self._new_activity: dict[str, float] = {}
-        self._keeper: asyncio.Task[None] | None = None
+        self._activity_writer: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self._path} {self._state.value}>"
@@ -80,7 +80,7 @@ class SqliteStore(OwnedStore):
                     log.info("waiting for another process to release %s", self._path)
                 self._state = SQLiteState.WAITING
                 await asyncio.sleep(BETWEEN_TRIES)
-        self._keeper = spawn(self._keep_on(), "activity of routes")
+        self._activity_writer = spawn(self._keep_on(), "activity of routes")
 
     async def load(self) -> list[Route]:
         """Return every stored route."""
@@ -113,8 +113,8 @@ class SqliteStore(OwnedStore):
         if self._state is SQLiteState.CLOSED:
             return
         self._state = SQLiteState.CLOSED
-        if self._keeper is not None:
-            self._keeper.cancel()
+        if self._activity_writer is not None:
+            self._activity_writer.cancel()
             await self._keep_activity()
         await self._run(self._close)
         self._thread.shutdown(wait=False)

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 
-class UnsignedRequest(web.BaseRequest):
+class RequestWithoutServerHeader(web.BaseRequest):
     """Removes the Server header, in which aiohttp names itself and its version, from the response.
 
     To use it with another request class, list this one first among the bases.

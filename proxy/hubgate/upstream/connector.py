@@ -62,6 +62,8 @@ class Connector:
 
     def __init__(self, pool: Pool, timeouts: Timeouts, tls: ssl.SSLContext | None) -> None:
         self._pool = pool
+        # Asked for every request: without a call in between.
+        self.take = pool.take
         self._timeouts = timeouts
         self._tls = tls
         self._outages: dict[Peer, Outage] = {}
@@ -82,18 +84,12 @@ class Connector:
         self._pool.adopt(connection)
         return connection
 
-    def take(self, peer: Peer) -> UpstreamConnection | None:
-        """Return an idle connection to `peer`, now owned by the caller, or None."""
-        return self._pool.take(peer)
-
     def take_verified(self, peer: Peer) -> UpstreamConnection | None:
         """Return an idle connection to `peer`, checked not to have ended since the last read.
 
         For a request that cannot be sent twice; it takes a system call more than the pool's `take`.
         """
-        while (connection := self._pool.take(peer)) is not None and peer_has_closed(
-            connection.transport
-        ):
+        while (connection := self.take(peer)) is not None and peer_has_closed(connection.transport):
             connection.abort()
         return connection
 
@@ -128,7 +124,7 @@ class Connector:
                 if not patient or (outage is not None and outage.recent(self._clock())):
                     raise
                 await self._wait_for(peer)
-                connection = self._pool.take(peer) or await self.open(peer)
+                connection = self.take(peer) or await self.open(peer)
         except ConnectError as error:
             outage = self._outages.setdefault(peer, Outage(self._timeouts.down))
             outage.failed(error, self._clock())

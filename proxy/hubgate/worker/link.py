@@ -173,7 +173,7 @@ def parts(message: Message) -> Iterator[Message]:
 
 
 def _table(routes: Sequence[Route]) -> Table:
-    plain = [route for route in routes if route.options is NO_OPTIONS]
+    bare = [route for route in routes if route.options is NO_OPTIONS]
     others = (forwarding(route) for route in routes if route.options is not NO_OPTIONS)
-    keys, targets = (route.key for route in plain), (route.target for route in plain)
+    keys, targets = (route.key for route in bare), (route.target for route in bare)
     return Table(tuple(keys), tuple(targets), tuple(others))

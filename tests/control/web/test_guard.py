@@ -70,6 +70,7 @@ async def test_another_token_counts_on_every_page_from_the_next_request_on() -> 
             assert (await api.ask("GET", page, token="another")).status != 403
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_a_running_hubgate_has_one_guard(tmp_path: Path) -> None:
     async with launched(tmp_path, replace(SETTINGS, api_token=TOKEN), HARSH) as hubgate:

@@ -9,7 +9,7 @@ import pytest
 
 from hubgate.dataplane.access_log import log as log_module
 from hubgate.errors import ConfigError
-from hubgate.model import AccessLog, ForwardRules
+from hubgate.model import AccessLogConfig, ForwardRules
 from tests.dataplane.access_log.access_lines import LogText, has, lines, only
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import ANSWER, Front, Target, echo, until
@@ -55,11 +55,11 @@ async def test_it_is_turned_on_off_and_over(
     first, second = LogText(tmp_path / "first"), LogText(tmp_path / "second")
     for name, to in (
         ("/1", None),
-        ("/2", AccessLog(str(first.path), "json")),
-        ("/3", AccessLog(str(second.path), "json")),
-        ("/4", AccessLog(str(second.path))),
+        ("/2", AccessLogConfig(str(first.path), "json")),
+        ("/3", AccessLogConfig(str(second.path), "json")),
+        ("/4", AccessLogConfig(str(second.path))),
         ("/5", None),
-        ("/6", AccessLog(str(first.path), "json")),
+        ("/6", AccessLogConfig(str(first.path), "json")),
     ):
         old = plane.access_log._file
         await plane.reconfigure(replace(config, access_log=to))
@@ -81,7 +81,7 @@ async def test_what_is_open_when_it_changes_goes_to_the_new_one(
     asked = await target.accept()
     await asked.read_request()
     fresh = LogText(tmp_path / "fresh")
-    to = AccessLog(str(fresh.path), "json")
+    to = AccessLogConfig(str(fresh.path), "json")
     await joined.plane.reconfigure(replace(joined.config, access_log=to))
     await asked.send(ANSWER)
     await other.read_response()
@@ -111,7 +111,7 @@ async def test_what_is_open_when_it_is_turned_on_or_off_leaves_nothing_odd(
 
 
 async def test_a_mistake_changes_nothing(joined: Front, target: Target, log_text: LogText) -> None:
-    bad = AccessLog(str(log_text.path / "below" / "a file"))
+    bad = AccessLogConfig(str(log_text.path / "below" / "a file"))
     with pytest.raises(ConfigError, match=r"^access_log: .* cannot be opened: Not a directory"):
         await joined.plane.reconfigure(
             replace(joined.config, access_log=bad, rules=ForwardRules(x_forward=False))

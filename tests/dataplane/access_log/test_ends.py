@@ -12,7 +12,7 @@ import pytest
 from hubgate.dataplane.access_log.file import LogFile
 from hubgate.dataplane.access_log.log import AccessLog
 from hubgate.dataplane.access_log.record import Record
-from hubgate.model import AccessLog as Config
+from hubgate.model import AccessLogConfig as Config
 from hubgate.model import Timeouts
 from hubgate.tasks import spawn
 from tests.dataplane.access_log.access_lines import LogText, has, lines, only
@@ -107,7 +107,7 @@ async def test_a_connection_that_is_dropped(
     await client.drain()
     line = await only(front, log_text)
     assert has(line, status=499)
-    assert "was idle for too long" in line["error"]
+    assert "no data moved on the client's connection" in line["error"]
 
 
 async def test_what_is_cut_off_by_the_end(joined: Front, target: Target, log_text: LogText) -> None:

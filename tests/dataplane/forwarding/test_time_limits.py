@@ -178,5 +178,5 @@ async def test_a_client_on_which_nothing_moves_is_dropped(
 
     assert await client.ending() == "reset"
     assert await wire.ending() in ("end", "reset")
-    assert "dropped GET /a the client's connection was idle for too long" in caplog.text
+    assert "dropped GET /a no data moved on the client's connection for too long" in caplog.text
     assert "secret" not in caplog.text

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hubgate.model import AccessLog, Address, ClientTLS, ForwardRules, Route, Timeouts
+from hubgate.model import AccessLogConfig, Address, ClientTLS, ForwardRules, Route, Timeouts
 from hubgate.settings.chp import resolve as resolve_module
 from tests.cli.drop import Drop
 
@@ -130,13 +130,13 @@ def test_store_workers_and_pid_file(drop: Drop, tmp_path: Path) -> None:
 def test_an_access_log(drop: Drop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert drop.run().worker.access_log is None
-    assert drop.run("--access-log", "a").worker.access_log == AccessLog(f"{tmp_path}/a")
+    assert drop.run("--access-log", "a").worker.access_log == AccessLogConfig(f"{tmp_path}/a")
     settings = drop.run("--access-log", "-", "--access-log-format", "json")
-    assert settings.worker.access_log == AccessLog("-", "json")
+    assert settings.worker.access_log == AccessLogConfig("-", "json")
     environ = {"HUBGATE_ACCESS_LOG": "b", "HUBGATE_ACCESS_LOG_FORMAT": "json"}
-    assert drop.run(**environ).worker.access_log == AccessLog(f"{tmp_path}/b", "json")
+    assert drop.run(**environ).worker.access_log == AccessLogConfig(f"{tmp_path}/b", "json")
     settings = drop.run("--access-log", "a", "--access-log-format", "combined", **environ)
-    assert settings.worker.access_log == AccessLog(f"{tmp_path}/a")
+    assert settings.worker.access_log == AccessLogConfig(f"{tmp_path}/a")
     assert drop.run("--access-log", "off", **environ).worker.access_log is None
 
 

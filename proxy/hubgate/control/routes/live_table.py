@@ -50,7 +50,7 @@ class LiveTable:
 
         Times in the future, from a clock that was ahead, become now: a route must not stay active.
         """
-        self._routes = {source: dict(routes.get(source, {})) for source in Source}
+        self._routes = {source: routes.get(source, {}) for source in Source}
         now = time.time()
         keys = chain.from_iterable(reversed(self._routes.values()))
         self._activity = {key: min(known.get(key, now), now) for key in keys}

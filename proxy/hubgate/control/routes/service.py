@@ -184,7 +184,7 @@ class RouteService:
             applied = self._workers.publish(difference.put, difference.delete)
         await applied
         put, delete = difference.put, difference.delete
-        log.info("fixed routes: %d put, %d removed", len(put), len(delete))
+        log.info("file routes: %d put, %d removed", len(put), len(delete))
 
     async def _put(self, route: Route) -> Written:
         written = await self._store.put(route)

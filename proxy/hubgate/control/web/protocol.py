@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from hubgate.transport.no_server_header import UnsignedRequest
+from hubgate.transport.no_server_header import RequestWithoutServerHeader
 
 LONGEST_LINE = 65536
 """Bytes of a request line or a header field, as on the public port."""
@@ -45,7 +45,7 @@ def handler_args() -> dict[str, Any]:
     }
 
 
-class _Request(UnsignedRequest, web.Request):
+class _Request(RequestWithoutServerHeader, web.Request):
     """A request to an application whose response does not name our software."""
 
 

@@ -95,7 +95,7 @@ class WorkerPool:
         self._snapshot = snapshot
         self._reports = reports
         self._places = {
-            index: spawn(self._report_failure(self._fill_place(index)), f"keeper of worker {index}")
+            index: spawn(self._report_failure(self._fill_place(index)), f"place of worker {index}")
             for index in range(len(self._sockets))
         }
         self._ticks = spawn(self._report_failure(self._tick_on()), "worker ticks")

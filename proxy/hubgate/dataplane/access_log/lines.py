@@ -45,13 +45,13 @@ class Combined:
     """
 
     def __init__(self) -> None:
-        self._paths = Kept[bytes](lambda raw: within(_PATH, escaped, raw))
-        self._values = Kept[bytes](lambda raw: f'"{within(_HEADER, escaped, raw)}"')
-        self._headers = Kept[bytes](
+        self._paths = TextCache[bytes](lambda raw: within(_PATH, escaped, raw))
+        self._values = TextCache[bytes](lambda raw: f'"{within(_HEADER, escaped, raw)}"')
+        self._headers = TextCache[bytes](
             lambda fields: " ".join(_referer_and_agent(fields, self._values, _NONE)), *_OF_HEADERS
         )
-        self._routes = Kept[RouteEntry](self._route)
-        self._openings = Kept[str](lambda peer: f'{peer or "unix:"} - - [{self._clock.now}] "')
+        self._routes = TextCache[RouteEntry](self._route)
+        self._openings = TextCache[str](lambda peer: f'{peer or "unix:"} - - [{self._clock.now}] "')
         self._clock = Clock(_local, self._openings.clear)
 
     def line(self, record: Record, now: float) -> str:
@@ -83,10 +83,10 @@ class JSONLines:
     """A JSON object on each line; missing values are null."""
 
     def __init__(self) -> None:
-        self._paths = Kept[bytes](lambda raw: f'"{within(_PATH, in_json, raw)}"')
-        self._values = Kept[bytes](lambda raw: f'"{within(_HEADER, in_json, raw)}"')
-        self._headers = Kept[bytes](self._referer_and_agent, *_OF_HEADERS)
-        self._routes = Kept[RouteEntry](self._route)
+        self._paths = TextCache[bytes](lambda raw: f'"{within(_PATH, in_json, raw)}"')
+        self._values = TextCache[bytes](lambda raw: f'"{within(_HEADER, in_json, raw)}"')
+        self._headers = TextCache[bytes](self._referer_and_agent, *_OF_HEADERS)
+        self._routes = TextCache[RouteEntry](self._route)
         self._clock = Clock(_utc)
 
     def line(self, record: Record, now: float) -> str:
@@ -136,7 +136,7 @@ _NULL_REQUEST = "".join(
 FORMATS: dict[str, Callable[[], Lines]] = {"combined": Combined, "json": JSONLines}
 
 
-class Kept(dict[K, str], Generic[K]):
+class TextCache(dict[K, str], Generic[K]):
     """How a value appears in a line: formatted once, then kept if it is short.
 
     At most `most` values are kept, of at most `longest` bytes each.
@@ -174,7 +174,7 @@ class Clock:
                 self._then()
 
 
-_METHODS = Kept[bytes](lambda raw: raw.decode())
+_METHODS = TextCache[bytes](lambda raw: raw.decode())
 
 
 def escaped(raw: bytes) -> str:
@@ -195,7 +195,7 @@ def within(most: int, escape: Escape, raw: bytes) -> str:
     return text if len(raw) <= most else text + _CUT
 
 
-def _referer_and_agent(fields: bytes, values: Kept[bytes], none: str) -> tuple[str, str]:
+def _referer_and_agent(fields: bytes, values: TextCache[bytes], none: str) -> tuple[str, str]:
     """Return both as they appear in a line, `none` for a missing one."""
     referer, agent = referer_and_agent(fields)
     return values[bare_url(referer)] if referer else none, values[agent] if agent else none

@@ -22,7 +22,7 @@ class AccessLog:
     """Takes records, and does nothing with them until `configure` says where they go."""
 
     def __init__(self) -> None:
-        self._config: model.AccessLog | None = None
+        self._config: model.AccessLogConfig | None = None
         self._file: LogFile | None = None
         self._leaving: list[LogFile] = []
         self._format: Lines = FORMATS["combined"]()
@@ -35,7 +35,7 @@ class AccessLog:
     def __repr__(self) -> str:
         return f"<AccessLog {self._config or 'off'}>"
 
-    def configure(self, config: model.AccessLog | None) -> None:
+    def configure(self, config: model.AccessLogConfig | None) -> None:
         """Write by `config` from now on, the same as before or another; None turns it off.
 
         Raises ConfigError, with nothing changed, if the file cannot be opened.

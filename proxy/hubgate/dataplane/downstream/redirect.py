@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from hubgate.transport.no_server_header import UnsignedRequest
+from hubgate.transport.no_server_header import RequestWithoutServerHeader
 
 _HOST = re.compile(r"[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\]")
 
@@ -27,7 +27,7 @@ def redirect_server(to_port: Callable[[], int | None]) -> web.Server:
     def make(
         message: Any, payload: Any, protocol: Any, writer: Any, task: asyncio.Task[None]
     ) -> web.BaseRequest:
-        return UnsignedRequest(message, payload, protocol, writer, task, loop)
+        return RequestWithoutServerHeader(message, payload, protocol, writer, task, loop)
 
     handler = redirect_handler(to_port)
     return web.Server(handler, request_factory=make, logger=_silent, access_log=None)

@@ -46,7 +46,7 @@ class Exchange(FinishPhase):
             return
         self._head = head
         self._keep = head.keep_alive and not self._client.closing
-        services = self._services
+        services, connector = self._services, self._services.connector
         if head.target == HEALTH_PATH and not head.upgrade:
             self._answer(200, HEALTHY)
             return
@@ -61,9 +61,9 @@ class Exchange(FinishPhase):
             return
         entry.requests += 1
         self._entry, self._target = entry, target
-        take = services.pool.take if head.body is NO_BODY else services.connector.take_verified
+        take = connector.take if head.body is NO_BODY else connector.take_verified
         connection = take(target.peer)
-        if connection is None and (outage := services.connector.outage(target.peer)) is not None:
+        if connection is None and (outage := connector.outage(target.peer)) is not None:
             self._refuse(outage)
             return
         try:
@@ -71,7 +71,7 @@ class Exchange(FinishPhase):
             self._opening = writer.opening(self._client, self._request, entry, target)
         except HubgateError as error:
             if connection is not None:
-                services.connector.give_back(connection)
+                connector.give_back(connection)
             self._fail(error)
             return
         if connection is not None:
@@ -113,7 +113,7 @@ class Exchange(FinishPhase):
         connection.begin(self, self._opening, self._head.method == b"HEAD", body)
         if not self._client.writable:
             pause_reading(connection.transport)
-        if self._services.limits_time and self._time_limits is None:
+        if self._services.has_time_limits and self._time_limits is None:
             self._time_limits = TimeLimits(
                 self._services.loop, self._services.timeouts, self._on_expired
             )

@@ -111,7 +111,9 @@ class FinishPhase:
         if connection is not None:
             if not self._client.writable:
                 resume_reading(connection.transport)
-            if not self._request.ended or not self._services.pool.put(connection):
+            if self._request.ended:
+                self._services.connector.give_back(connection)
+            else:
                 connection.abort()
         if self._status < 300 and self._entry is not None:
             self._entry.touch()

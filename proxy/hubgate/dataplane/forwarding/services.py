@@ -16,22 +16,20 @@ from hubgate.dataplane.forwarding.trust import Trust
 from hubgate.model import Limits, Timeouts
 from hubgate.routing.table import RouteEntry
 from hubgate.upstream.connector import Connector
-from hubgate.upstream.pool import Pool
 
 
 class Services(Protocol):
     """What decides, connects and records; a reload may replace any of it.
 
-    `request_log` is None if no request is logged; `limits_time` is whether any of `timeouts`
+    `request_log` is None if no request is logged; `has_time_limits` is whether any of `timeouts`
     needs watching from within an exchange.
     """
 
     loop: asyncio.AbstractEventLoop
     timeouts: Timeouts
     limits: Limits
-    limits_time: bool
+    has_time_limits: bool
     matcher: Matcher
-    pool: Pool
     connector: Connector
     trust: Trust
     request_writer: RequestWriter

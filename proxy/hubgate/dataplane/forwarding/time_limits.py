@@ -11,7 +11,7 @@ class Expired(Enum):
     """Which limit has passed."""
 
     RESPONSE = "the target sent nothing for too long"
-    REQUEST = "the client's connection was idle for too long"
+    REQUEST = "no data moved on the client's connection for too long"
     TOTAL = "the request took too long"
 
 

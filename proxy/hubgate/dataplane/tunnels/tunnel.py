@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from enum import Enum
+from typing import cast
 
+from hubgate.dataplane.access_log.record import Record
 from hubgate.dataplane.tunnels.frames import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameScanner
 from hubgate.routing.table import RouteEntry
 from hubgate.transport.flow import close, pause_reading, peer_has_closed, resume_reading
@@ -31,10 +33,10 @@ class Tunnel:
     """Two ends that write what the other one reads, with back-pressure both ways.
 
     A websocket's data frames count as activity of the route, its pings and pongs do not; in any
-    other protocol every byte counts. With `counts`, the bytes that pass are counted, by side.
+    other protocol every byte counts. With a `record`, the bytes that pass are counted, by side.
     """
 
-    __slots__ = ("_ends", "_on_closed", "deadline", "entry", "loop", "peer", "state")
+    __slots__ = ("_ends", "_on_closed", "deadline", "entry", "loop", "peer", "record", "state")
 
     def __init__(
         self,
@@ -42,7 +44,7 @@ class Tunnel:
         peer: str,
         websocket: bool,
         on_closed: "Callable[[Tunnel], None]",
-        counts: bool = False,
+        record: Record | None = None,
     ) -> None:
         self.entry = entry
         self.peer = peer
@@ -50,7 +52,8 @@ class Tunnel:
         self.loop = asyncio.get_running_loop()
         self.deadline = _FOREVER
         self._on_closed = on_closed
-        side = CountingTunnelEnd if counts else TunnelEnd
+        self.record = record
+        side = TunnelEnd if record is None else CountingTunnelEnd
         self._ends: tuple[TunnelEnd, ...] = (
             side(self, websocket, CLOSE_GOING_AWAY_MASKED),
             side(self, websocket, CLOSE_GOING_AWAY),
@@ -61,8 +64,8 @@ class Tunnel:
 
     @property
     def passed(self) -> tuple[int, int]:
-        """How many bytes went from the client to the target, and back; zeros if uncounted."""
-        client, target = self._ends
+        """How many bytes went from the client to the target, and back, where they are counted."""
+        client, target = cast("tuple[CountingTunnelEnd, CountingTunnelEnd]", self._ends)
         return client.passed, target.passed
 
     def open(
@@ -154,7 +157,7 @@ class TunnelEnd(asyncio.Protocol):
     """One side of a tunnel: what it reads goes to the other side.
 
     `ended`: it has sent its last byte; `gone`: its connection is closed; `silent`: what it sends
-    is no longer passed on; `passed`: how many bytes were, if that is counted.
+    is no longer passed on.
     """
 
     __slots__ = (
@@ -163,7 +166,6 @@ class TunnelEnd(asyncio.Protocol):
         "ended",
         "gone",
         "other",
-        "passed",
         "silent",
         "transport",
         "tunnel",
@@ -174,7 +176,6 @@ class TunnelEnd(asyncio.Protocol):
         self.ended = False
         self.gone = False
         self.silent = False
-        self.passed = 0
         self._close_frame = close_frame
         self._scanner = FrameScanner() if websocket else None
 
@@ -231,9 +232,13 @@ class TunnelEnd(asyncio.Protocol):
 
 
 class CountingTunnelEnd(TunnelEnd):
-    """One side of a tunnel whose bytes are counted."""
+    """One side of a tunnel; `passed` counts the bytes that went from it to the other side."""
 
-    __slots__ = ()
+    __slots__ = ("passed",)
+
+    def __init__(self, tunnel: Tunnel, websocket: bool, close_frame: bytes) -> None:
+        super().__init__(tunnel, websocket, close_frame)
+        self.passed = 0
 
     def data_received(self, data: bytes) -> None:
         if not self.silent:

@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 from hubgate.errors import ConfigError
-from hubgate.model import AccessLog, Address, ForwardRules, Headers, Route, Timeouts, WorkerConfig
+from hubgate.model import (
+    AccessLogConfig,
+    Address,
+    ForwardRules,
+    Headers,
+    Route,
+    Timeouts,
+    WorkerConfig,
+)
 from hubgate.settings import Settings
 from hubgate.settings.access_log import OFF, access_log_mistake, anchor_log, check_log_path
 from hubgate.settings.catalogue import LISTENERS, variables_of
@@ -215,7 +223,7 @@ def _workers(options: Options, environ: Mapping[str, str]) -> int:
     return worker_count(stated(check_workers, text or "1", origin))
 
 
-def _access_log(options: Options, environ: Mapping[str, str]) -> AccessLog | None:
+def _access_log(options: Options, environ: Mapping[str, str]) -> AccessLogConfig | None:
     origin, given = _given("access_log", "worker.access_log.path", options, environ)
     field = "worker.access_log.format"
     kind_origin, kind = _given("access_log_format", field, options, environ)
@@ -226,7 +234,7 @@ def _access_log(options: Options, environ: Mapping[str, str]) -> AccessLog | Non
         return None
     if mistake := access_log_mistake(path):
         raise ConfigError(f"{origin}: {mistake}")
-    return AccessLog(path, kind or "combined")
+    return AccessLogConfig(path, kind or "combined")
 
 
 def _given(

@@ -94,7 +94,7 @@ def check_headers(value: Any) -> tuple[tuple[str, str], ...]:
 
 Port = Annotated[int, _checked(lambda value: whole_number(value, "port", 0, 65535))]
 HeadBytes = Annotated[int, _checked(lambda v: whole_number(v, "size in bytes", 1024, 1 << 24))]
-Bytes = Annotated[int, _checked(lambda value: whole_number(value, "size in bytes", 1, 1 << 50))]
+ByteCount = Annotated[int, _checked(lambda value: whole_number(value, "size in bytes", 1, 1 << 50))]
 Count = Annotated[int, _checked(lambda value: whole_number(value, "count", 1, 1 << 24))]
 CountOrZero = Annotated[int, _checked(lambda value: whole_number(value, "count", 0, 1 << 24))]
 Workers = Annotated[int | str, _checked(check_workers)]

@@ -10,12 +10,12 @@ from pydantic_core import ErrorDetails
 
 from hubgate.settings.catalogue import FLAGS
 from hubgate.settings.routes_yaml.document import dotted
-from hubgate.settings.routes_yaml.schema import File, RouteEntry, Section
+from hubgate.settings.routes_yaml.schema import File, RouteEntrySection, Section
 from hubgate.settings.setting import Place
 
 
 @dataclass(frozen=True)
-class Source:
+class Provenance:
     """Where settings came from: the file's name and lines, and what overrode them."""
 
     file: str | None = None
@@ -35,12 +35,12 @@ class Source:
         return f"{self.file}, line {self.lines[known]}: {dotted(place)}"
 
 
-def describe(error: ValidationError, source: Source) -> list[str]:
+def describe(error: ValidationError, source: Provenance) -> list[str]:
     """Return one line for each of pydantic's errors."""
     return [_line(finding, source) for finding in error.errors(include_url=False)]
 
 
-def _line(finding: ErrorDetails, source: Source) -> str:
+def _line(finding: ErrorDetails, source: Provenance) -> str:
     place = finding["loc"]
     if place[-1:] == ("[key]",):
         where = source.where((*place[:-2], str(place[-2])))
@@ -84,7 +84,7 @@ def _section(place: Place) -> type[Section]:
     model: type[Section] = File
     for name in place:
         if model is File and name == "routes":
-            return RouteEntry if len(place) > 1 else File
+            return RouteEntrySection if len(place) > 1 else File
         described = model.model_fields.get(str(name))
         if described is None:
             break

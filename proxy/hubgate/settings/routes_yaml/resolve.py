@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hubgate.model import (
-    AccessLog,
+    AccessLogConfig,
     Address,
     ClientTLS,
     ForwardRules,
@@ -54,7 +54,7 @@ def resolve(
     )
 
 
-def file_route(key: str, entry: schema.RouteEntry) -> Route:
+def file_route(key: str, entry: schema.RouteEntrySection) -> Route:
     """Return the route that an entry of routes.yaml stands for."""
     data: dict[str, object] = {"target": entry.target}
     if entry.strip_prefix:
@@ -65,20 +65,20 @@ def file_route(key: str, entry: schema.RouteEntry) -> Route:
     return Route(key, entry.target, data, options, source=Source.FILE)
 
 
-def _listen(listen: schema.Listen, folder: str) -> tuple[Address, ...]:
+def _listen(listen: schema.ListenSection, folder: str) -> tuple[Address, ...]:
     # Without TLS, being reachable from outside must be asked for.
     hosts = EVERYWHERE if listen.tls or listen.no_ssl else LOOPBACK
     return _addresses(listen, folder, hosts, 8000)
 
 
-def _redirect(listen: schema.Listen) -> tuple[Address, ...]:
+def _redirect(listen: schema.ListenSection) -> tuple[Address, ...]:
     if listen.redirect_port is None:
         return ()
     return tuple(Address(host, listen.redirect_port) for host in listen.host or EVERYWHERE)
 
 
 def _addresses(
-    place: schema.Place, folder: str, hosts: tuple[str, ...], port: int
+    place: schema.PlaceSection, folder: str, hosts: tuple[str, ...], port: int
 ) -> tuple[Address, ...]:
     if place.socket is not None:
         return (Address(path=os.path.join(folder, place.socket)),)
@@ -106,19 +106,19 @@ def _worker(file: schema.File, folder: str, passphrase: str | None) -> WorkerCon
     )
 
 
-def _access_log(entry: schema.AccessLog | None, folder: str) -> AccessLog | None:
+def _access_log(entry: schema.AccessLogSection | None, folder: str) -> AccessLogConfig | None:
     if entry is None or entry.path == OFF:
         return None
-    return AccessLog(anchor_log(entry.path, folder), entry.format)
+    return AccessLogConfig(anchor_log(entry.path, folder), entry.format)
 
 
-def _redirect_to(listen: schema.Listen) -> int | None:
+def _redirect_to(listen: schema.ListenSection) -> int | None:
     if listen.redirect_port is None:
         return None
     return listen.redirect_to or _listen(listen, "")[0].port
 
 
-def _rules(forward: schema.Forward, folder: str) -> ForwardRules:
+def _rules(forward: schema.ForwardSection, folder: str) -> ForwardRules:
     fields = forward.model_dump(exclude={"headers", "error_path"})
     return ForwardRules(
         **fields,
@@ -128,7 +128,9 @@ def _rules(forward: schema.Forward, folder: str) -> ForwardRules:
     )
 
 
-def _server_tls(tls: schema.TLS | None, folder: str, passphrase: str | None) -> ServerTLS | None:
+def _server_tls(
+    tls: schema.TLSSection | None, folder: str, passphrase: str | None
+) -> ServerTLS | None:
     if tls is None:
         return None
     return ServerTLS(

@@ -8,7 +8,7 @@ from hubgate.model import Limits, Timeouts
 from hubgate.settings.checks import Level, LogFormat, Scheme
 from hubgate.settings.routes_yaml.fields import (
     PRIVATE_NETWORKS,
-    Bytes,
+    ByteCount,
     Count,
     CountOrZero,
     FilePath,
@@ -43,7 +43,7 @@ class Section(BaseModel):
     example: ClassVar[str] = "{...}"
 
 
-class TLS(Section):
+class TLSSection(Section):
     """The certificate a listener presents, and what it asks of clients."""
 
     example: ClassVar[str] = "{cert: certs/hub.pem, key: certs/hub-key.pem}"
@@ -56,13 +56,13 @@ class TLS(Section):
     dhparam: FilePath | None = None
 
     @model_validator(mode="after")
-    def _needs_authority(self) -> "TLS":
+    def _needs_authority(self) -> "TLSSection":
         if self.client_certificates != "ignore" and self.ca is None:
             raise ValueError("client_certificates needs ca; give a file of CA certificates")
         return self
 
 
-class Place(Section):
+class PlaceSection(Section):
     """Where to listen: host and port, or a unix socket."""
 
     example: ClassVar[str] = "{port: 8000}"
@@ -71,22 +71,22 @@ class Place(Section):
     socket: SocketPath | None = None
 
     @model_validator(mode="after")
-    def _one_kind(self) -> "Place":
+    def _one_kind(self) -> "PlaceSection":
         if self.socket is not None and (self.host is not None or self.port is not None):
             raise ValueError("has both a socket and a host or port; keep one")
         return self
 
 
-class Listen(Place):
+class ListenSection(PlaceSection):
     """The public side."""
 
-    tls: TLS | None = None
+    tls: TLSSection | None = None
     no_ssl: bool = False
     redirect_port: Port | None = None
     redirect_to: Port | None = None
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Listen":
+    def _fits_together(self) -> "ListenSection":
         if self.tls is not None and self.no_ssl:
             raise ValueError("has both tls and no_ssl; keep one")
         if self.redirect_port is not None and self.tls is None:
@@ -98,27 +98,27 @@ class Listen(Place):
         return self
 
 
-class API(Place):
+class APISection(PlaceSection):
     """The REST API that changes routes."""
 
     example: ClassVar[str] = "{port: 8001}"
     token_file: FilePath | None = None
-    tls: TLS | None = None
+    tls: TLSSection | None = None
 
 
-class Metrics(Place):
+class MetricsSection(PlaceSection):
     """Prometheus metrics; off unless a port or socket is given."""
 
     example: ClassVar[str] = "{port: 8002}"
 
     @model_validator(mode="after")
-    def _has_place(self) -> "Metrics":
+    def _has_place(self) -> "MetricsSection":
         if self.port is None and self.socket is None:
             raise ValueError("has no port and no socket; write {port: 8002}, or drop metrics")
         return self
 
 
-class Times(Section):
+class TimesSection(Section):
     """Seconds; null means no timeout, where that makes sense. See `hubgate.model.Timeouts`."""
 
     example: ClassVar[str] = "{keep_alive: 75}"
@@ -137,14 +137,14 @@ class Times(Section):
     upgrade: Seconds = TIMES.upgrade
 
 
-class Sizes(Section):
+class SizesSection(Section):
     """Bytes and counts; null means no limit, where that makes sense. See `hubgate.model.Limits`."""
 
     example: ClassVar[str] = "{head: 65536}"
     request_line: HeadBytes = SIZES.request_line
     head: HeadBytes = SIZES.head
     headers: Count = SIZES.headers
-    body: Bytes | None = SIZES.body
+    body: ByteCount | None = SIZES.body
     connections: Count | None = SIZES.connections
     address_connections: Count | None = SIZES.address_connections
     route_requests: Count | None = SIZES.route_requests
@@ -152,7 +152,7 @@ class Sizes(Section):
     upstream_idle: CountOrZero = SIZES.upstream_idle
 
 
-class Forward(Section):
+class ForwardSection(Section):
     """How requests are matched and rewritten; the names are those of CHP's flags."""
 
     example: ClassVar[str] = "{change_origin: true}"
@@ -169,13 +169,13 @@ class Forward(Section):
     error_path: FilePath | None = None
 
     @model_validator(mode="after")
-    def _one_source(self) -> "Forward":
+    def _one_source(self) -> "ForwardSection":
         if self.error_target is not None and self.error_path is not None:
             raise ValueError("has both error_target and error_path; keep one")
         return self
 
 
-class UpstreamTLS(Section):
+class UpstreamTLSSection(Section):
     """TLS with https targets."""
 
     example: ClassVar[str] = "{ca: certs/ca.pem}"
@@ -186,20 +186,20 @@ class UpstreamTLS(Section):
     check_hostname: bool = True
 
     @model_validator(mode="after")
-    def _pair(self) -> "UpstreamTLS":
+    def _pair(self) -> "UpstreamTLSSection":
         if (self.cert is None) != (self.key is None):
             raise ValueError("has only one of cert and key; write both or neither")
         return self
 
 
-class Upstream(Section):
+class UpstreamSection(Section):
     """How to reach the targets."""
 
     example: ClassVar[str] = "{tls: {ca: certs/ca.pem}}"
-    tls: UpstreamTLS = UpstreamTLS()
+    tls: UpstreamTLSSection = UpstreamTLSSection()
 
 
-class AccessLog(Section):
+class AccessLogSection(Section):
     """The log of requests; a bare path is short for it, `-` is standard output."""
 
     example: ClassVar[str] = "logs/access.log or {path: logs/access.log, format: json}"
@@ -212,7 +212,7 @@ class AccessLog(Section):
         return {"path": value} if isinstance(value, str) else value
 
 
-class RouteEntry(Section):
+class RouteEntrySection(Section):
     """One route; a bare URL is short for its target."""
 
     example: ClassVar[str] = "http://127.0.0.1:9001 or {target: ..., strip_prefix: true}"
@@ -230,16 +230,16 @@ class File(Section):
     """All of routes.yaml."""
 
     example: ClassVar[str] = "{listen: {port: 8000}, routes: {/: http://127.0.0.1:8081}}"
-    listen: Listen = Listen()
-    api: API = API()
-    metrics: Metrics | None = None
+    listen: ListenSection = ListenSection()
+    api: APISection = APISection()
+    metrics: MetricsSection | None = None
     workers: Workers = 1
     store: Store = "memory:"
     log_level: Level = "info"
-    access_log: AccessLog | None = None
+    access_log: AccessLogSection | None = None
     pid_file: FilePath | None = None
-    timeouts: Times = Times()
-    limits: Sizes = Sizes()
-    forward: Forward = Forward()
-    upstream: Upstream = Upstream()
-    routes: dict[str, RouteEntry] = {}
+    timeouts: TimesSection = TimesSection()
+    limits: SizesSection = SizesSection()
+    forward: ForwardSection = ForwardSection()
+    upstream: UpstreamSection = UpstreamSection()
+    routes: dict[str, RouteEntrySection] = {}
