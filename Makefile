@@ -56,6 +56,7 @@ parts:
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "make: $(PYTHON) is older than 3.11; choose another: make PYTHON=python3.12"; exit 1; }
+	@rm -rf hubgate.egg-info  # of a checkout in which the package stood elsewhere: it would be found first
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $@

@@ -1,3 +1,3 @@
 """hubgate: the front proxy of a notebook hub."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

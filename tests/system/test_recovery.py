@@ -162,7 +162,7 @@ def test_a_proxy_that_drains_leaves_its_successors_file_alone(
     ("harm", "routes", "line"),
     [
         (lambda content: content + content[-40:-5], {"/a", "/b"}, "recovered 2 routes"),
-        (lambda content: content[:-5], {"/a"}, "recovered 1 routes"),
+        (lambda content: content[:-5], {"/a"}, "recovered 1 route left"),
         (lambda content: content.replace(b"/a", b"/c"), set(), "is damaged"),
         (lambda content: b"", set(), "not used: "),
         (lambda content: os.urandom(4096), set(), "not used: "),

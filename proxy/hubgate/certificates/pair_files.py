@@ -27,7 +27,7 @@ def read_pair(files: PairFiles) -> Pair | None:
     if not there:
         return None
     if len(there) == 1:
-        raise ConfigError(f"{there[0]}: exists without its other half; --force makes both again")
+        raise ConfigError(f"{there[0]}: exists without its other half; --force makes both anew")
     try:
         certificate = x509.load_pem_x509_certificate(files.cert.read_bytes())
         key = serialization.load_pem_private_key(files.key.read_bytes(), None)
@@ -36,7 +36,7 @@ def read_pair(files: PairFiles) -> Pair | None:
     except OSError as error:
         raise ConfigError(f"{error.filename}: cannot be read: {error.strerror}") from None
     if certificate.public_key() != key.public_key():
-        raise ConfigError(f"{files.key}: is not the key of {files.cert}; --force makes both again")
+        raise ConfigError(f"{files.key}: is not the key of {files.cert}; --force makes both anew")
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise ConfigError(f"{files.key}: is neither an EC nor an RSA key; --force replaces it")
     return Pair(certificate, key)

@@ -57,7 +57,9 @@ class RecoveryStore(MemoryStore):
             return
         self._routes, self._activity = kept.routes, kept.activity
         if self._routes:
-            log.info("recovered %d routes left by the previous proxy", len(self._routes))
+            count = len(self._routes)
+            what = "route" if count == 1 else "routes"
+            log.info("recovered %d %s left by the previous proxy", count, what)
         self._writer = spawn(self._write_on(), "recovery file")
 
     def last_activity(self) -> Mapping[str, float]:
