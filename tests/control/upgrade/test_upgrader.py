@@ -74,6 +74,16 @@ SyntaxError: invalid syntax
     assert rehearsal_module._reason("", -9) == "it ended with code -9 and no output"
 
 
+def test_the_reason_is_what_was_raised_and_not_where() -> None:
+    complaints = """Traceback (most recent call last):
+  File "/lib/one.py", line 4, in <module>
+    raise RuntimeError("half installed")
+RuntimeError: half installed
+"""
+    reason = rehearsal_module._reason(complaints, 1)
+    assert reason == "RuntimeError: half installed (/lib/one.py, line 4)"
+
+
 # --- of a running hubgate ---
 
 

@@ -29,7 +29,7 @@ from hubgate.settings.changes import PINNED
 LIMIT = 90.0
 INTERVAL = 0.02
 
-_PLACE = re.compile(r'^\s*File "(.+)", line (\d+)', re.MULTILINE)
+_PLACE = re.compile(r'^\s*File "(.+)", line (\d+).*$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
