@@ -14,6 +14,7 @@ from hubgate.control.web.endpoint import Endpoint
 from hubgate.model import Address
 from hubgate.tasks import spawn
 from tests.control.serving import PATIENCE
+from tests.control.waiting import until
 
 ASKED = b"GET / HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n"
 # Of the event loop; the first of these it has not accepted, the last it knows all about.
@@ -62,3 +63,64 @@ def test_whoever_comes_while_it_suspends_waits_or_is_answered(
     left, answer = uvloop.run(came(turns))
     assert left or answer.endswith(b"\r\n\r\nhello")
     assert not left or turns < TURNS[-1]
+
+
+# --- connections on which nothing has been asked yet -------------------------------------------
+
+KEPT = ASKED.replace(b"Connection: close\r\n", b"")
+
+
+async def suspended(*parts: bytes) -> tuple[asyncio.Task[None], socket.socket]:
+    """Return an endpoint's suspension, begun, and a connection that has sent `parts` before."""
+    app = web.Application()
+    app.router.add_get("/", hello)
+    listener = listen(Address("127.0.0.1", 0))
+    older = Endpoint(app, [listener])
+    await older.start()
+    loop = asyncio.get_running_loop()
+    client = socket.create_connection(("127.0.0.1", listener.address.port))
+    client.setblocking(False)
+    for part in parts:
+        await loop.sock_sendall(client, part)
+        await asyncio.wait_for(loop.sock_recv(client, 4096), PATIENCE)
+    server = older._runner.server
+    assert server is not None
+    await until(lambda: server.connections)
+    return spawn(older.suspend(), "suspend"), client
+
+
+@pytest.mark.real_time
+async def test_a_first_request_may_come_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "ARRIVAL_LIMIT", 0.05)
+    monkeypatch.setattr(endpoint, "FIRST_REQUEST_LIMIT", PATIENCE)
+    suspending, client = await suspended()
+    with client:
+        await asyncio.sleep(0.3)
+        assert not suspending.done()
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(client, ASKED)
+        answer = b""
+        while part := await asyncio.wait_for(loop.sock_recv(client, 4096), PATIENCE):
+            answer += part
+        await asyncio.wait_for(suspending, PATIENCE)
+    assert answer.endswith(b"\r\n\r\nhello")
+
+
+async def test_one_that_has_asked_before_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "ARRIVAL_LIMIT", 0.05)
+    monkeypatch.setattr(endpoint, "FIRST_REQUEST_LIMIT", 10 * PATIENCE)
+    suspending, client = await suspended(KEPT)
+    with client:
+        await asyncio.wait_for(suspending, PATIENCE)
+        assert client.recv(4096) == b""
+
+
+async def test_one_that_never_asks_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(endpoint, "ARRIVAL_LIMIT", 0.05)
+    monkeypatch.setattr(endpoint, "FIRST_REQUEST_LIMIT", 0.2)
+    suspending, client = await suspended()
+    with client:
+        await asyncio.wait_for(suspending, PATIENCE)
+        assert client.recv(4096) == b""

@@ -7,17 +7,19 @@ from aiohttp import web
 
 from hubgate.certificates.contexts import renew_pair, server_context
 from hubgate.control.listening.sockets import BACKLOG, Listener
-from hubgate.control.web.protocol import hide_software
+from hubgate.control.web.protocol import awaits_first_request, hide_software
 from hubgate.model import ServerTLS
 from hubgate.tasks import settle_arrivals
 
 # Seconds a request in progress gets to finish when the supervisor ends.
 CLOSE_LIMIT = 2.0
 
-# Seconds when another release takes over: for requests in progress to finish, and for a
-# connection made just before to send its request.
+# Seconds when another release takes over: for requests in progress to finish; for a connection that
+# has carried requests, which is closed then, to send one more; and for one made just before to send
+# its first, as its client has no reason to expect a close.
 SUSPEND_LIMIT = 15.0
 ARRIVAL_LIMIT = 0.5
+FIRST_REQUEST_LIMIT = 5.0
 
 
 class Endpoint:
@@ -64,16 +66,20 @@ class Endpoint:
         if server is None:
             return
         await settle_arrivals()
-        loop = asyncio.get_running_loop()
-        arrived = loop.time() + ARRIVAL_LIMIT
-        # A TLS handshake in progress is not visible in any counter.
-        while (server.connections or self._tls is not None) and (  # noqa: ASYNC110
-            loop.time() < arrived
-        ):
-            await asyncio.sleep(0.01)
+        await self._wait_for_arrivals(server)
         server.pre_shutdown()
         await server.shutdown(SUSPEND_LIMIT / 2)  # it waits twice: for a response, then for its end
         await self.close()
+
+    async def _wait_for_arrivals(self, server: web.Server) -> None:
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        while (passed := clock() - begun) < FIRST_REQUEST_LIMIT:
+            # A TLS handshake in progress is not visible in any counter.
+            arriving = passed < ARRIVAL_LIMIT and (server.connections or self._tls is not None)
+            if not arriving and not awaits_first_request(server):
+                return
+            await asyncio.sleep(0.01)
 
     async def close(self) -> None:
         """Stop listening, then finish requests in progress within two seconds."""

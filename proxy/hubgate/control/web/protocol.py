@@ -49,6 +49,11 @@ class _Request(RequestWithoutServerHeader, web.Request):
     """A request to an application whose response does not name our software."""
 
 
+def awaits_first_request(server: web.Server) -> bool:
+    """Say whether a connection is open on which no whole request has come yet."""
+    return any(connection._request_count == 0 for connection in server.connections)
+
+
 def hide_software(runner: web.AppRunner) -> None:
     """Keep our software's name out of every response; call it once the runner is set up.
 
