@@ -164,6 +164,8 @@ async def test_reload_turns_it_on_over_and_off(target: str, tmp_path: Path) -> N
         await asyncio.to_thread(ask, served.port, "/2")
         await reload("access_log: {path: access.log.other, format: json}")
         await asyncio.to_thread(ask, served.port, "/3")
+        # Each worker writes its own lines: the next one may come from the other worker.
+        await until(lambda: [line["path"] for line in lines(tmp_path)] == ["/2", "/3"])
         said = await reload("access_log: no/access.log", code=1)
         assert "line 2: access_log.path: " in said
         assert "no such folder; create it or give another" in said
