@@ -26,8 +26,15 @@ class Read(NamedTuple):
 def feed(*pieces: bytes, limits: Limits | None = None) -> RequestReader:
     reader = RequestReader(limits or Limits())
     for piece in pieces:
-        reader.feed(piece)
+        take_in(reader, piece)
     return reader
+
+
+def take_in(reader: RequestReader, piece: bytes) -> None:
+    """Feed a piece and read all of it, as if every request were answered at once."""
+    reader.feed(piece)
+    while reader.unread:
+        reader.read_on()
 
 
 def read(*pieces: bytes, limits: Limits | None = None) -> list[Read]:

@@ -12,6 +12,7 @@ from hubgate.http1.reader import IncomingRequest, RequestReader
 from hubgate.http1.request import SPECIAL, RequestHead
 from hubgate.model import Limits
 from tests.hostile.corpus import TOPICS
+from tests.http1.reading import take_in
 
 LIMITS = Limits()
 PLAIN = (
@@ -34,8 +35,8 @@ def plainly(data: bytes) -> RequestHead | None:
 def parsed(data: bytes) -> Sequence[IncomingRequest]:
     """Return what llhttp reads: no head that comes in two pieces is read without it."""
     reader = RequestReader(LIMITS)
-    reader.feed(data[:3])
-    reader.feed(data[3:])
+    take_in(reader, data[:3])
+    take_in(reader, data[3:])
     return reader.requests
 
 
@@ -176,7 +177,7 @@ def test_a_body_may_come_in_any_pieces() -> None:
     for first, second in itertools.combinations(range(head, len(data) + 1), 2):
         reader = RequestReader(LIMITS)
         for piece in (data[:first], data[first:second], data[second:] + PLAIN[0]):
-            reader.feed(piece)
+            take_in(reader, piece)
         assert [request.ended for request in reader.requests] == [True, True]
         assert bytes(reader.requests[0].take()) == b"hello"
 

@@ -16,11 +16,13 @@ from hubgate.errors import (
 from hubgate.http1.fast_path import FAST_PATH_LIMIT, HeaderBlock, HeaderBlocks, read_line
 from hubgate.http1.message import NO_BODY, OF_LENGTH, Bytes, RawHeaders
 from hubgate.http1.request import RequestHead, read_head
+from hubgate.http1.slices import Slice
 from hubgate.model import Limits
 
 # llhttp also accepts RTSP and ICE, and does not report which protocol it has read. How much of
 # what is fed at once is searched for their names, in bytes.
 _PROTOCOL_WITHIN = 8192
+_BLANK_LINE = b"\r\n\r\n"
 
 
 class IncomingRequest:
@@ -53,12 +55,16 @@ class IncomingRequest:
 class RequestReader:
     """Feeds bytes to llhttp and queues what comes out in `requests`, oldest first.
 
-    After a malformed byte, `failed` is True and everything after it is ignored. `in_head` is
-    True when a request has begun to arrive and its head is not complete. `blocks`, with the same
-    `limits`, may be shared with other readers.
+    Reads one step at a time: `feed` takes the first one, unless a whole request is waiting in
+    `requests`, and `read_on` each further one; `unread` holds the bytes that have not been looked
+    at. A client thus decides neither how much is done for it at once, nor how many requests are
+    held for it. After a malformed byte, `failed` is True and everything after it is ignored.
+    `in_head` is True when a request has begun to arrive and its head is not complete. `blocks`,
+    with the same `limits`, may be shared with other readers.
     """
 
     __slots__ = (
+        "_at",
         "_block",
         "_blocks",
         "_closing",
@@ -73,15 +79,20 @@ class RequestReader:
         "_overhead",
         "_parser",
         "_received",
+        "_slice",
         "_start",
         "_target",
         "failed",
         "in_head",
         "requests",
+        "unread",
     )
 
     def __init__(self, limits: Limits, blocks: HeaderBlocks | None = None) -> None:
         self.requests: deque[IncomingRequest] = deque()
+        self.unread = b""
+        self._at = 0
+        self._slice = Slice()
         self.failed = False
         self.in_head = False
         self._limits = limits
@@ -101,23 +112,69 @@ class RequestReader:
         self._begin_head()
 
     def feed(self, data: bytes) -> None:
-        """Read the next bytes; what they complete is in `requests` afterwards."""
-        if self._current is None:
-            if self._closing and not self.failed:
+        """Take the next bytes; what the first step completes is in `requests` afterwards."""
+        if self.unread:
+            self.unread = self.unread[self._at :] + data
+            self._at = 0
+        elif self._current is not None:
+            if 0 < len(data) <= self._left:
+                self._count_off(data)
+                return
+            self.unread = data
+        elif self.in_head or self._closing or self.failed or self.requests:
+            self.unread = data
+        elif (request := self._read_canonical(data)) is not None:
+            self.requests.append(request)
+            return
+        else:
+            self.unread = data
+        if self._current is not None or not self.requests:
+            self.read_on()
+
+    def read_on(self) -> None:
+        """Take one step through `unread`: it completes one request at most."""
+        current = self._current
+        if self.failed:
+            self.unread = b""
+        elif current is None:
+            if self._closing:
                 self.fail(BadRequestError("malformed request: data after Connection: close"))
-            elif not self.in_head and not self.failed and (request := self._read_canonical(data)):
+            else:
+                self._read_slice()
+        elif self._left:
+            self._count_off(self._next(self._at + self._left))
+        elif cast(RequestHead, current.head).upgrade:
+            current.leftover += self._next(len(self.unread))
+        else:
+            self._read_slice()
+
+    def _next(self, end: int) -> bytes:
+        """Take the bytes of `unread` up to `end`."""
+        start, size = self._at, len(self.unread)
+        taken = self.unread[start:end]
+        if end < size:
+            self._at = end
+        else:
+            self.unread, self._at = b"", 0
+        return taken
+
+    def _read_slice(self) -> None:
+        """Read a slice, or up to the end of a head or of a chunked body if that comes first."""
+        start, most = self._at, self._slice.size
+        # Every message that llhttp is given ends with a blank line; the next one stays unread.
+        end = self.unread.find(_BLANK_LINE, start, start + most)
+        data = self._next(start + most if end < 0 else end + len(_BLANK_LINE))
+        if self._current is None:
+            if not self.in_head and (request := self._read_canonical(data)) is not None:
                 self.requests.append(request)
                 return
-        elif self._left:
-            data = self._count_off(data)
-        while data and not self.failed:
-            current = self._current
-            if current is not None and current.head is not None and current.head.upgrade:
-                current.leftover += data
-                return
-            data = self._parse(data)
-            if data and self._left:
-                data = self._count_off(data)
+            self._parse(data)
+            self._slice.adapt(len(data), len(self._headers))
+        else:
+            chunks = self._current.chunks
+            held = len(chunks)
+            self._parse(data)
+            self._slice.adapt(len(data), len(chunks) - held)
 
     def _read_canonical(self, data: bytes) -> IncomingRequest | None:
         """Return the request in `data`, if `data` is one canonical request and nothing else."""
@@ -159,22 +216,17 @@ class RequestReader:
         self._target = b""
         self._headers: RawHeaders = []
 
-    def _count_off(self, data: bytes) -> bytes:
-        """Take a body of known length without parsing it; return what follows it."""
-        current = self._current
-        assert current is not None
-        taken, rest = data, b""
-        if len(data) > self._left:
-            taken, rest = data[: self._left], data[self._left :]
-        self._left -= len(taken)
-        current.chunks.append(taken)
+    def _count_off(self, data: bytes) -> None:
+        """Take a part of a body of known length without parsing it."""
+        current = cast(IncomingRequest, self._current)
+        self._left -= len(data)
+        current.chunks.append(data)
         if not self._left:
             current.ended = True
             self._current = None
-        return rest
 
-    def _parse(self, data: bytes) -> bytes:
-        """Give `data` to llhttp; return what it left unread after an ignored upgrade."""
+    def _parse(self, data: bytes) -> None:
+        """Give `data` to llhttp."""
         parser = self._parser
         if parser is None:
             parser = self._parser = httptools.HttpRequestParser(self)
@@ -189,12 +241,11 @@ class RequestReader:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._parser = None
-            return self._after_upgrade(data[upgrade.args[0] :])
+            self._after_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self.fail(self._error or BadRequestError(f"malformed request: {error}"))
         else:
             self._after_parse()
-        return b""
 
     def _after_parse(self) -> None:
         current = self._current
@@ -211,26 +262,28 @@ class RequestReader:
                 HeadTooLargeError(f"over {self._limits.head} bytes of chunk framing or trailers")
             )
 
-    def _after_upgrade(self, rest: bytes) -> bytes:
+    def _after_upgrade(self, rest: bytes) -> None:
         """Prepare to go on with `rest`, where llhttp stopped: it ends HTTP at every upgrade."""
         current = self._current
-        if current is None:
+        if rest:
+            self.unread, self._at = rest + self.unread[self._at :], 0
+        if current is None or current.head is None:
             self._head_bytes = 0
-        elif current.head is not None and current.head.upgrade:
-            current.leftover = rest
-            return b""
-        elif current.head is not None and current.head.body is OF_LENGTH:
+        elif current.head.upgrade:
+            current.leftover = self._next(len(self.unread))
+        elif current.head.body is OF_LENGTH:
             self._left = current.head.length
         else:
             # A new parser, primed for the same chunked body with a head of our own.
             self._parser = httptools.HttpRequestParser(self)
             self._parser.feed_data(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
-        return rest
 
     def fail(self, error: HubgateError) -> None:
         """Give up: the request that is arriving gets `error`, and nothing more is read."""
         self.failed = True
         self.in_head = False
+        self.unread = b""
+        self._at = 0
         self._parser = None
         if self._current is not None:
             self._current.error = error
