@@ -28,6 +28,7 @@ from hubgate.http1.reader import IncomingRequest
 from hubgate.model import Report, WorkerConfig
 from hubgate.routing.table import RouteEntry, RouteTable
 from hubgate.tasks import settle_arrivals, spawn
+from hubgate.transport.turns import Turns
 from hubgate.upstream.connector import Connector
 from hubgate.upstream.pool import Pool
 
@@ -53,6 +54,7 @@ class DataPlane:
         self.error_log = ErrorLog(self.loop.time)
         self.matcher = Matcher(table, self.counters)
         self.tunnels: set[Tunnel] = set()
+        self.turns = Turns(self.loop)
         self.admission = Admission(config.limits)
         self.access_log = AccessLog()
         self.open_stream: Callable[[DownstreamConnection, IncomingRequest], Exchange] = partial(

@@ -16,7 +16,7 @@ from hubgate.errors import (
 from hubgate.http1.fast_path import FAST_PATH_LIMIT, HeaderBlock, HeaderBlocks, read_line
 from hubgate.http1.message import NO_BODY, OF_LENGTH, Bytes, RawHeaders
 from hubgate.http1.request import RequestHead, read_head
-from hubgate.http1.slices import Slice
+from hubgate.http1.slices import SMALLEST, next_slice
 from hubgate.model import Limits
 
 # llhttp also accepts RTSP and ICE, and does not report which protocol it has read. How much of
@@ -92,7 +92,7 @@ class RequestReader:
         self.requests: deque[IncomingRequest] = deque()
         self.unread = b""
         self._at = 0
-        self._slice = Slice()
+        self._slice = SMALLEST
         self.failed = False
         self.in_head = False
         self._limits = limits
@@ -114,8 +114,7 @@ class RequestReader:
     def feed(self, data: bytes) -> None:
         """Take the next bytes; what the first step completes is in `requests` afterwards."""
         if self.unread:
-            self.unread = self.unread[self._at :] + data
-            self._at = 0
+            self.store(data)
         elif self._current is not None:
             if 0 < len(data) <= self._left:
                 self._count_off(data)
@@ -131,8 +130,26 @@ class RequestReader:
         if self._current is not None or not self.requests:
             self.read_on()
 
+    def store(self, data: bytes) -> None:
+        """Take the next bytes without looking at them."""
+        self.unread, self._at = self.unread[self._at :] + data, 0
+
+    def forget_unread(self) -> None:
+        """Give up what has not been looked at."""
+        self.unread, self._at = b"", 0
+
     def read_on(self) -> None:
-        """Take one step through `unread`: it completes one request at most."""
+        """Take one step through `unread`: it completes one request at most.
+
+        A step that reads a head goes on to what is there of the body, or a request with a small
+        body, which has arrived as a whole, would look as if more of it were to come.
+        """
+        was_between = self._current is None
+        self._step()
+        if was_between and self.unread and self._current is not None:
+            self._step()
+
+    def _step(self) -> None:
         current = self._current
         if self.failed:
             self.unread = b""
@@ -160,7 +177,7 @@ class RequestReader:
 
     def _read_slice(self) -> None:
         """Read a slice, or up to the end of a head or of a chunked body if that comes first."""
-        start, most = self._at, self._slice.size
+        start, most = self._at, self._slice
         # Every message that llhttp is given ends with a blank line; the next one stays unread.
         end = self.unread.find(_BLANK_LINE, start, start + most)
         data = self._next(start + most if end < 0 else end + len(_BLANK_LINE))
@@ -169,12 +186,12 @@ class RequestReader:
                 self.requests.append(request)
                 return
             self._parse(data)
-            self._slice.adapt(len(data), len(self._headers))
+            self._slice = next_slice(most, len(data), len(self._headers))
         else:
             chunks = self._current.chunks
             held = len(chunks)
             self._parse(data)
-            self._slice.adapt(len(data), len(chunks) - held)
+            self._slice = next_slice(most, len(data), len(chunks) - held)
 
     def _read_canonical(self, data: bytes) -> IncomingRequest | None:
         """Return the request in `data`, if `data` is one canonical request and nothing else."""

@@ -5,25 +5,17 @@ chunks are thousands of calls, during which nobody else is served.
 """
 
 # In bytes.
-_SMALLEST, _LARGEST = 1 << 12, 1 << 14
-# More callbacks than this in one slice are many.
+SMALLEST = 1 << 11
+_LARGEST = 1 << 13
+# More callbacks than this for one slice are many.
 _MANY = 64
 
 
-class Slice:
-    """The size of the next slice of one connection, in bytes: smaller where much comes of it."""
+def next_slice(size: int, given: int, made: int) -> int:
+    """Return how many bytes to give next, after `given` bytes in a slice of up to `size`.
 
-    __slots__ = ("size",)
-
-    def __init__(self) -> None:
-        self.size = _SMALLEST
-
-    def __repr__(self) -> str:
-        return f"<Slice of {self.size}>"
-
-    def adapt(self, given: int, made: int) -> None:
-        """Take into account that `given` bytes led to `made` callbacks."""
-        if made > _MANY:
-            self.size = _SMALLEST
-        elif given == self.size:
-            self.size = _LARGEST
+    `made` is how many callbacks they led to.
+    """
+    if made > _MANY:
+        return SMALLEST
+    return _LARGEST if given == size else size

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hubgate.dataplane.downstream import connection as connection_module
-from hubgate.dataplane.downstream.connection import DownstreamState
+from hubgate.dataplane.downstream.state import DownstreamState
 from hubgate.model import Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import ANSWER, Front, Target, flood, hello, listening, until

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from hubgate.model import ClientTLS
-from hubgate.transport.flow import WRITE_BUFFER
 from tests.certificates.made import Files
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import Front, Target
@@ -28,7 +27,8 @@ async def target(start_target: StartTarget, server_tls: ssl.SSLContext) -> Targe
 async def fill(sender: Wire, transport: asyncio.Transport) -> bytes:
     """Send until what the data plane buffers for the reader is too much; return what was sent."""
     sent = b""
-    while transport.get_write_buffer_size() <= WRITE_BUFFER:
+    _, high = transport.get_write_buffer_limits()
+    while transport.get_write_buffer_size() <= high:
         await sender.send(BLOCK)
         sent += BLOCK
         assert len(sent) < MUCH

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hubgate.dataplane.downstream.connection import DownstreamState
+from hubgate.dataplane.downstream.state import DownstreamState
 from tests.dataplane.conftest import StartTarget
 from tests.dataplane.peers import ANSWER, Front, Target, echo, flood, hello, until
 from tests.dataplane.wire import Wire, chunked, request, response

@@ -10,18 +10,29 @@ import asyncio
 import socket
 import struct
 from collections.abc import Sequence
-from enum import Enum, IntFlag
-from typing import NamedTuple, Protocol, cast
+from time import perf_counter
+from typing import Protocol, cast
 
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 
 from hubgate.dataplane.downstream.admission import Admission
+from hubgate.dataplane.downstream.state import (
+    BUSY,
+    IDLE,
+    SERVING,
+    TARGET_HOLDS,
+    DownstreamState,
+    Hold,
+    Origin,
+)
 from hubgate.errors import RequestTimeoutError
 from hubgate.http1.fast_path import HeaderBlocks
 from hubgate.http1.reader import IncomingRequest, RequestReader
 from hubgate.model import Limits, Timeouts
+from hubgate.transport.bounded_reads import READ_AT_ONCE, bound_reads
 from hubgate.transport.flow import WRITE_BUFFER, peer_has_closed
+from hubgate.transport.turns import TURN, Turns
 
 # A client that is still sending when its response is complete gets this long, in seconds, to read
 # it before the connection is cut (nginx: lingering_timeout).
@@ -31,38 +42,6 @@ LINGER = 5.0
 SEND_TIMEOUT = 60.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _FOREVER = float("inf")
-
-
-class DownstreamState(Enum):
-    """IDLE ↔ BUSY while requests come; then LINGERING or DETACHED (a tunnel); then CLOSED."""
-
-    IDLE = "idle"
-    BUSY = "busy"
-    LINGERING = "lingering"
-    DETACHED = "detached"
-    CLOSED = "closed"
-
-
-# Python 3.11 looks up an Enum member in a dictionary every time: too slow for each request.
-_IDLE, _BUSY = DownstreamState.IDLE, DownstreamState.BUSY
-_SERVING = (_IDLE, _BUSY)
-
-
-class Hold(IntFlag):
-    """Why reading from a client is paused."""
-
-    NONE = 0
-    PIPELINE = 1
-    CONNECTING = 2
-    UPSTREAM = 4
-
-
-class Origin(NamedTuple):
-    """What the forwarding rules go by: the address, whether TLS, whether the peer is trusted."""
-
-    peer: str
-    secure: bool
-    trusted: bool
 
 
 class Stream(Protocol):
@@ -88,6 +67,7 @@ class DownstreamServices(Protocol):
     header_blocks: HeaderBlocks
     timeouts: Timeouts
     admission: Admission
+    turns: Turns
 
     def open_stream(self, client: "DownstreamConnection", request: IncomingRequest) -> Stream:
         """Return the stream that will handle `request`."""
@@ -125,6 +105,7 @@ class DownstreamConnection(web.RequestHandler):
     __slots__ = (
         "_advancing",
         "_clock",
+        "_greedy",
         "_head_begun",
         "_hold",
         "_plane",
@@ -132,6 +113,7 @@ class DownstreamConnection(web.RequestHandler):
         "_server",
         "_stream",
         "_unsent",
+        "_waits",
         "closing",
         "deadline",
         "forwarded_host",
@@ -157,7 +139,10 @@ class DownstreamConnection(web.RequestHandler):
         self._advancing = False
         self._head_begun = False
         self._unsent = 0
-        self.state = _IDLE
+        # Whether its client has sent more than could be done at once; whether it is in the queue.
+        self._greedy = False
+        self._waits = False
+        self.state = IDLE
         self.closing = False
         # False while the write buffer is over its high mark.
         self.writable = True
@@ -180,8 +165,7 @@ class DownstreamConnection(web.RequestHandler):
         name = transport.get_extra_info("peername")
         self.peer = _unmapped(name[0]) if isinstance(name, tuple) else ""
         self.secure = transport.get_extra_info("sslcontext") is not None
-        if self.secure:
-            self.transport.set_write_buffer_limits(WRITE_BUFFER)
+        self.transport.set_write_buffer_limits(WRITE_BUFFER if self.secure else 0)
         self._server.connection_made(self, self.transport)
         if (error := self._plane.admission.enter(self.peer)) is not None:
             self._reader.fail(error)
@@ -213,37 +197,77 @@ class DownstreamConnection(web.RequestHandler):
         self._paused, self.writable = False, True
         if self._stream is not None:
             self._stream.on_client_writable(True)
+        else:
+            self._advance()
 
     def data_received(self, data: bytes) -> None:
-        if self.state is _IDLE or self.state is _BUSY:
-            self._reader.feed(data)
-            self._advance()
+        if self.state is IDLE or self.state is BUSY:
+            if self._greedy:
+                self._reader.store(data)
+                self.hold(Hold.PIPELINE)
+                self._take_turns()
+            else:
+                self._reader.feed(data)
+                self._advance()
+            if len(data) > READ_AT_ONCE and self.state in SERVING:
+                bound_reads(self.transport, self)
 
     # --- requests ------------------------------------------------------------------------
 
     def _advance(self) -> None:
-        """Hand what was read to the streams, one request after another, without recursion."""
+        """Hand what was read to the streams, one request after another, without recursion.
+
+        A client that does not read its responses gets no more of them.
+        """
         if self._advancing:
             return
         self._advancing = True
-        requests = self._reader.requests
-        if self._stream is not None and requests:
-            self._stream.on_request_data()
-        while self._stream is None and requests and self.state in _SERVING:
-            self.state = _BUSY
-            self._head_begun = False
-            self._stream = self._plane.open_stream(self, requests[0])
-            self._stream.start()
+        reader, turn = self._reader, 0.0
+        requests = reader.requests
+        while True:
+            if self._stream is not None and requests:
+                self._stream.on_request_data()
+            while self._stream is None and requests and self.writable and self.state in SERVING:
+                self.state = BUSY
+                self._head_begun = False
+                self._stream = self._plane.open_stream(self, requests[0])
+                self._stream.start()
+            if not reader.unread or not self._wants_more():
+                break
+            now = perf_counter()
+            turn = turn or now + TURN
+            if now > turn:
+                self._take_turns()
+                break
+            reader.read_on()
         self._advancing = False
-        if requests and (len(requests) > 1 or requests[0].leftover):
+        if reader.unread or (requests and (len(requests) > 1 or requests[0].leftover)):
             self.hold(Hold.PIPELINE)
         elif self._hold:
             self.unhold(Hold.PIPELINE)
         self._limit_time()
 
+    def _wants_more(self) -> bool:
+        """Whether to read on: not before the current request is complete and answered."""
+        if self._stream is None:
+            return self.writable and self.state in SERVING
+        requests = self._reader.requests
+        return not (self._hold & TARGET_HOLDS) and bool(requests) and not requests[0].ended
+
+    def _take_turns(self) -> None:
+        """Go on when every other connection has been served."""
+        self._greedy = True
+        if not self._waits:
+            self._waits = True
+            self._plane.turns.wait(self._next_turn)
+
+    def _next_turn(self) -> None:
+        self._waits = False
+        self._advance()
+
     def _limit_time(self) -> None:
         """Set the deadline for what the client has begun to send: a head, or a body."""
-        if self.state is _BUSY:
+        if self.state is BUSY:
             if self._hold or not self._reader.requests[0].ended:
                 self.deadline = self._server.loop.time() + self._plane.timeouts.body
             else:
@@ -255,20 +279,22 @@ class DownstreamConnection(web.RequestHandler):
     def done(self, keep: bool) -> None:
         """The current request is answered; go on with the next one if `keep`, else close."""
         self._stream = None
-        if self.state is not _BUSY:
+        if self.state is not BUSY:
             return
         reader = self._reader
         request = reader.requests.popleft()
         if not keep or self.closing or (reader.failed and not reader.requests):
-            self._end(linger=not request.ended or reader.failed)
+            self._end(linger=not request.ended or reader.failed or bool(reader.unread))
             return
         if self._hold:
             # Checked first, because Python takes half a microsecond for each operation on flags.
             self.unhold(Hold.CONNECTING | Hold.UPSTREAM)
-        self.state = _IDLE
+        self.state = IDLE
         self.deadline = self._clock() + self._plane.timeouts.keep_alive
-        if reader.requests or reader.in_head:
+        if reader.requests or reader.unread or reader.in_head:
             self._advance()
+        elif self._greedy:
+            self._greedy = False
 
     def hold(self, reason: Hold) -> None:
         """Stop reading from the client for one more reason."""
@@ -280,7 +306,9 @@ class DownstreamConnection(web.RequestHandler):
         """Drop a reason; reading resumes when none is left."""
         if self._hold & reason:
             self._hold &= ~reason
-            if not self._hold and self.state is not DownstreamState.CLOSED:
+            if self._reader.unread:
+                self._take_turns()
+            elif not self._hold and self.state is not DownstreamState.CLOSED:
                 self.transport.resume_reading()
 
     # --- ending --------------------------------------------------------------------------
@@ -331,6 +359,7 @@ class DownstreamConnection(web.RequestHandler):
     def _end(self, linger: bool) -> None:
         """Close after what is buffered. A client still sending would lose it to a reset."""
         self.state = DownstreamState.LINGERING
+        self._reader.forget_unread()
         self._wait_for_reader()
         if linger and self.transport.can_write_eof():
             self._hold = Hold.NONE

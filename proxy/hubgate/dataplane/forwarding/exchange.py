@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from hubgate.dataplane.downstream.connection import Hold
+from hubgate.dataplane.downstream.state import Hold
 from hubgate.dataplane.forwarding.finish import FINISH, OVER, RECEIVE, SEND, FinishPhase, Phase
 from hubgate.dataplane.forwarding.own_responses import HEALTH_PATH, HEALTHY
 from hubgate.dataplane.forwarding.response_writer import asked_for, response_lines, switch_bytes

@@ -6,7 +6,8 @@ from enum import Enum
 from typing import cast
 
 from hubgate.dataplane.access_log.record import Record
-from hubgate.dataplane.downstream.connection import DownstreamConnection, Hold
+from hubgate.dataplane.downstream.connection import DownstreamConnection
+from hubgate.dataplane.downstream.state import Hold
 from hubgate.dataplane.forwarding.own_responses import Page, whole_response
 from hubgate.dataplane.forwarding.services import Services
 from hubgate.dataplane.forwarding.time_limits import Expired, TimeLimits

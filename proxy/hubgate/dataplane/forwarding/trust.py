@@ -3,7 +3,8 @@
 import ipaddress
 from collections.abc import Sequence
 
-from hubgate.dataplane.downstream.connection import DownstreamConnection, Origin
+from hubgate.dataplane.downstream.connection import DownstreamConnection
+from hubgate.dataplane.downstream.state import Origin
 from hubgate.http1.request import RequestHead
 
 
