@@ -70,3 +70,45 @@ async def test_an_unasked_switch_of_protocols_is_503(joined: Front, target: Targ
     assert got.status == 503
 
     assert await target.wires[0].ending() in ("end", "reset")
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        ["Upgrade: websocket", "Upgrade: h2c"],
+        ["Upgrade: h2c", "Upgrade: websocket"],
+        ["Upgrade: websocket, h2c"],
+        ["Upgrade: h2c,websocket"],
+        ["Upgrade: websocket/13"],
+        ["Upgrade: ,"],
+    ],
+    ids=", ".join,
+)
+async def test_a_switch_to_more_than_was_asked_for_is_503(
+    joined: Front, target: Target, named: list[str]
+) -> None:
+    ask = request("GET", "/ws", "Connection: Upgrade", "Upgrade: websocket")
+    lines = "\r\n".join(["HTTP/1.1 101 Switching", "Connection: Upgrade", *named])
+    _, got = await exchange(joined, target, ask, lines.encode() + b"\r\n\r\n")
+    assert got.status == 503
+    assert await target.wires[0].ending() in ("end", "reset")
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        (["Upgrade: WebSocket"], "WebSocket"),
+        (["Upgrade: websocket", "Upgrade: websocket"], "websocket"),
+        (["Upgrade: TLS/1.3", "Upgrade: x"], "TLS/1.3, x"),
+        (["Upgrade: TLS/1.3 ,x,"], "TLS/1.3, x"),
+    ],
+)
+async def test_a_switch_names_all_that_it_is_to(
+    joined: Front, target: Target, named: list[str], told: str
+) -> None:
+    """RFC 9110, section 7.8: several, in the order in which one stands on the other."""
+    ask = request("GET", "/ws", "Connection: Upgrade", "Upgrade: websocket, x, TLS/1.3")
+    lines = "\r\n".join(["HTTP/1.1 101 Switching", "Connection: Upgrade", *named])
+    _, got = await exchange(joined, target, ask, lines.encode() + b"\r\n\r\n")
+    assert got.status == 101
+    assert got.get("upgrade") == told
