@@ -44,6 +44,30 @@ async def test_bytes_that_come_later_reach_nobody(joined: Front, target: Target)
     assert (await client.read_response()).body == b"mine"
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize("announced", ["Content-Length: %d", "Transfer-Encoding: chunked"])
+async def test_a_body_that_was_announced_where_none_can_be_is_not_waited_for(
+    joined: Front, target: Target, method: str, status: int, announced: str
+) -> None:
+    """It may come when the next request is already on its way, as if it were its response."""
+    late = response(200, body=b"not asked for")
+    client = await joined.client()
+    await client.send(request(method, "/"))
+    wire = await target.accept()
+    await wire.read_request()
+    await wire.send(response(status, announced.replace("%d", str(len(late))), body=None))
+    got = await client.read_response(to=method)
+    assert got.status == status
+
+    await client.send(request("GET", "/next"))
+    fresh = await target.accept()
+    await fresh.read_request()
+    await fresh.send(response(200, body=b"mine"))
+    assert (await client.read_response()).body == b"mine"
+    assert await wire.ending() in ("end", "reset")
+
+
 @pytest.mark.parametrize(
     "answer",
     [
