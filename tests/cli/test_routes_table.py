@@ -8,6 +8,7 @@ import pytest
 
 from hubgate.cli.routes_table import ago, print_route, print_routes
 
+HOSTILE = {"/a\x1b[2J\n/b\thttp://b": {"target": "http://x\u202e\r", "last_activity": "\x9b1m"}}
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 ROUTES = {
     "/b": {"target": "http://b", "last_activity": "2030-01-02T03:00:00.000Z"},
@@ -72,3 +73,20 @@ def test_a_terminal_is_told_how_to_begin(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_one_route_is_a_line_for_each_key(capsys: pytest.CaptureFixture[str]) -> None:
     print_route({"target": "http://b", "headers": {"X": "y"}, "n": 1})
     assert capsys.readouterr().out == 'headers\t{"X": "y"}\nn\t1\ntarget\thttp://b\n'
+
+
+def test_a_route_can_do_nothing_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "200")
+    print_routes(HOSTILE)
+    _, row = terminal.getvalue().splitlines()
+    assert row.isprintable()
+    assert "/a\\x1b[2J\\n/b" in row
+
+
+def test_a_route_is_one_line_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    print_routes(HOSTILE)
+    assert capsys.readouterr().out == ("/a\\x1b[2J\\n/b\\thttp://b\thttp://x\\u202e\\r\t\\x9b1m\n")
+    print_route({"a\nb": "c\x1b[2J\nd"})
+    assert capsys.readouterr().out == "a\\nb\tc\\x1b[2J\\nd\n"

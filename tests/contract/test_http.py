@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.contract.better import better
 from tests.contract.conftest import MakeTarget
 from tests.contract.harness import RunningProxy
 from tests.contract.passing import relayed
@@ -14,13 +15,22 @@ class TestMethodsAndStatuses:
 
     @pytest.mark.parametrize(
         "method",
-        ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "MKCOL", "LOCK"],
+        ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND", "MKCOL", "LOCK"],
     )
     def test_methods_go_through(self, x: RunningProxy, target: Target, method: str) -> None:
         with x.connect() as client:
             assert client.ask("/x", method=method).status == 200
         assert target.last.method == method
         assert target.last.body == b""
+
+    @better("it passes it on, and a target that answers it repeats the cookies")
+    def test_trace_does_not_go_through(self, x: RunningProxy, target: Target) -> None:
+        with x.connect() as client:
+            response = client.ask("/x", method="TRACE")
+        assert response.status == 405
+        (allowed,) = response.all("Allow")
+        assert "TRACE" not in allowed
+        assert target.requests == []
 
     @pytest.mark.parametrize(
         "status", [200, 201, 202, 206, 207, 226, 300, 303, 400, 402, 405, 418, 451, 502, 599]

@@ -1,13 +1,22 @@
 import asyncio
+import json
 import os
+import pickle
 import signal
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
+from typing import cast
 
 import pytest
 
+from hubgate.control.reload import Parts, Reloader
+from hubgate.control.routes.service import RouteService
+from hubgate.control.web.guard import Guard
+from hubgate.control.workers.pool import WorkerPool
 from hubgate.model import (
     ForwardRules,
     Route,
@@ -16,9 +25,13 @@ from hubgate.model import (
     Timeouts,
     WorkerConfig,
 )
+from hubgate.settings import Settings
+from hubgate.tasks import spawn
 from tests.certificates.made import make_files
-from tests.control.launched import SETTINGS, launched
+from tests.control.launched import SETTINGS, Answer, call, launched
+from tests.control.recording import RecordingStore, RecordingWorkers
 from tests.control.slow_backend import slow_backend
+from tests.control.waiting import DEADLINE, until
 
 NOBODY_HOME = "http://127.0.0.1:9"
 
@@ -115,3 +128,82 @@ async def test_renewed_certificate_is_shown_to_new_connections(tmp_path: Path) -
         after = {await shown_certificate(port) for _ in range(5) for port in ports}
         assert len(after) == 1
         assert after != before
+
+
+def held_reloader(service: RouteService, begun: Event, go: Event) -> tuple[Reloader, list[int]]:
+    """Return one whose every read waits for `go`, and the number of routes that each found."""
+    found: list[int] = []
+
+    def read() -> Settings:
+        begun.set()
+        assert go.wait(DEADLINE)
+        found.append(len(found))
+        return replace(SETTINGS, file_routes=of_file(*(f"/{at}" for at in found)))
+
+    pool = cast(WorkerPool, None)  # it has nothing to do with routes
+    return Reloader(SETTINGS, read, Parts(service, pool, (), Guard(None)), {}), found
+
+
+async def test_whoever_asks_during_a_reload_shares_the_next_one() -> None:
+    service = RouteService(RecordingStore(), RecordingWorkers())
+    await service.open((), ())
+    begun, go = Event(), Event()
+    reloader, found = held_reloader(service, begun, go)
+    first = spawn(reloader.reload(), "first")
+    await until(begun.is_set)
+    others = [spawn(reloader.reload(), "another") for _ in range(1000)]
+    await asyncio.sleep(0)
+    # That one has left takes nothing from the others.
+    others[0].cancel()
+    go.set()
+    assert (await first).changed == ("routes",)
+    outcomes = await asyncio.gather(*others[1:])
+    assert found == [0, 1]
+    assert {outcome.changed for outcome in outcomes} == {("routes",)}
+    assert len(service.snapshot()) == 2
+    await reloader.reload()
+    assert len(found) == 3
+
+
+def reader_of(pipe: Path) -> int | None:
+    """Return a descriptor to write to whoever reads from the pipe now; None if nobody does."""
+    with suppress(OSError):
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    return None
+
+
+async def feed(pipe: Path, content: bytes, calls: Sequence[asyncio.Task[Answer]]) -> None:
+    """Give `content` to everyone who reads from the pipe, until the calls are answered."""
+    while not all(each.done() for each in calls):
+        if (reader := reader_of(pipe)) is not None:
+            os.write(reader, content)
+            os.close(reader)
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.processes
+async def test_a_thousand_requests_to_reload_are_a_few_reloads(tmp_path: Path) -> None:
+    async with launched(tmp_path, WATCHING) as hubgate:
+        await hubgate.serving()
+        file, port, pipe = hubgate.settings_file, hubgate.api_port, tmp_path / "pipe"
+        os.mkfifo(pipe)
+        os.replace(pipe, file)
+        hubgate.signal(signal.SIGHUP)
+        readers: list[int] = []
+        await until(lambda: readers or readers.extend(filter(None, [reader_of(file)])) or readers)
+        # From here on the first one waits for what it reads.
+        for _ in range(1000):
+            hubgate.signal(signal.SIGHUP)
+        calls = [spawn(call(port, "POST", "/api/reload"), "reload") for _ in range(30)]
+        assert (await call(port, "GET", "/api/routes")).status == 200
+        old, new = (
+            pickle.dumps(replace(WATCHING, config_file=file, file_routes=routes))
+            for routes in ((), of_file("/new"))
+        )
+        os.write(readers[0], old)
+        os.close(readers[0])
+        await feed(file, new, calls)
+        answers = [json.loads(each.result().body) for each in calls]
+        assert hubgate.output.count("reloaded: ") <= 5
+        assert ["routes"] in [answer["changed"] for answer in answers]
+        assert (await hubgate.get("/new")).status == 503

@@ -9,6 +9,7 @@ import click
 from hubgate.cli.api_client import Api
 from hubgate.cli.api_options import with_api
 from hubgate.errors import ConfigError
+from hubgate.logs import one_line
 
 # Seconds: for the rehearsal, for the new release to take over, and between two polls.
 PREPARATION = 120.0
@@ -32,9 +33,9 @@ def reload(api: Api) -> None:
         )
     outcome = _parsed(api, status, answer, 200)
     changed, left = outcome.get("changed"), outcome.get("needs_restart")
-    click.echo(f"reloaded: {', '.join(changed) if changed else 'nothing has changed'}")
+    click.echo(one_line(f"reloaded: {', '.join(changed) if changed else 'nothing has changed'}"))
     if left:
-        click.echo(f"changed, and needs a restart: {', '.join(left)}")
+        click.echo(one_line(f"changed, and needs a restart: {', '.join(left)}"))
 
 
 @click.command()
@@ -49,7 +50,7 @@ def upgrade(api: Api) -> None:
     status, answer = api.operate("POST", "/api/upgrade", PREPARATION)
     begun = _parsed(api, status, answer, 202)
     now = _wait_for_successor(api, begun["generation"])
-    click.echo(f"upgraded from {begun['version']} to {now}")
+    click.echo(one_line(f"upgraded from {begun['version']} to {now}"))
 
 
 def _wait_for_successor(api: Api, generation: int) -> str:

@@ -10,6 +10,7 @@ from hubgate.cli.api_client import Api
 from hubgate.cli.api_options import with_api
 from hubgate.cli.routes_table import print_route, print_routes
 from hubgate.errors import ConfigError
+from hubgate.logs import one_line
 from hubgate.settings.urls import check_header, check_target, route_key
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API sends it.")
@@ -45,7 +46,7 @@ def add(
     if headers:
         route["headers"] = dict(_header(text) for text in headers)
     api.put(path, route)
-    click.echo(f"added {path} -> {target}")
+    click.echo(one_line(f"added {path} -> {target}"))
 
 
 @click.command()
@@ -54,7 +55,7 @@ def add(
 def remove(api: Api, path: str) -> None:
     """Remove the route PATH; requests in progress finish."""
     api.delete(path)
-    click.echo(f"removed {path}")
+    click.echo(one_line(f"removed {path}"))
 
 
 @click.command("list")

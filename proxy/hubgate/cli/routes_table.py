@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from hubgate.logs import one_line
+
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -16,7 +18,8 @@ def print_routes(routes: Mapping[str, Any]) -> None:
     rows = sorted((key, data if isinstance(data, dict) else {}) for key, data in routes.items())
     if not sys.stdout.isatty():
         for key, data in rows:
-            click.echo(f"{key}\t{data.get('target', '')}\t{data.get('last_activity', '')}")
+            values = (key, *(str(data.get(name, "")) for name in ("target", "last_activity")))
+            click.echo("\t".join(map(one_line, values)))
     else:
         _print_table(rows)
 
@@ -34,8 +37,9 @@ def _print_table(rows: list[tuple[str, dict[str, Any]]]) -> None:
     now = datetime.now(UTC)
     for key, data in rows:
         # As Text: a route's name is never markup, even if it looks like it.
-        active = ago(str(data.get("last_activity", "")), now)
-        table.add_row(Text(key), Text(str(data.get("target", ""))), active)
+        active = one_line(ago(str(data.get("last_activity", "")), now))
+        target = one_line(str(data.get("target", "")))
+        table.add_row(Text(one_line(key)), Text(target), Text(active))
     console = Console()
     console.print(table if rows else Text("no routes; add one: proxyctl add PATH TARGET"))
 
@@ -43,7 +47,8 @@ def _print_table(rows: list[tuple[str, dict[str, Any]]]) -> None:
 def print_route(data: Mapping[str, Any]) -> None:
     """Print one route's data, one line per key."""
     for key, value in sorted(data.items()):
-        click.echo(f"{key}\t{value if isinstance(value, str) else json.dumps(value)}")
+        text = value if isinstance(value, str) else json.dumps(value)
+        click.echo(f"{one_line(key)}\t{one_line(text)}")
 
 
 def ago(moment: str, now: datetime) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import click
 
 from hubgate.errors import ConfigError, HubgateError
+from hubgate.logs import one_line
 
 
 def run(command: click.Command, args: Sequence[str] | None, name: str, usage_exit: int) -> int:
@@ -31,5 +32,5 @@ def run(command: click.Command, args: Sequence[str] | None, name: str, usage_exi
 
 
 def _complain(name: str, text: str) -> None:
-    line = " ".join(text.split("\n")).strip()
+    line = one_line(" ".join(text.split("\n")).strip())
     print(f"{name}: {line}", file=sys.stderr)

@@ -15,7 +15,7 @@ from hubgate.cli.summary import summary
 from hubgate.control.launch import launch
 from hubgate.control.upgrade.succession import read_settings
 from hubgate.errors import ConfigError
-from hubgate.logs import configure_logging
+from hubgate.logs import configure_logging, one_line
 from hubgate.settings import Settings
 from hubgate.settings.catalogue import FLAGS
 from hubgate.settings.exposure import exposure_warnings
@@ -86,7 +86,7 @@ def check(file: Path | None, **options: Any) -> None:
     if dates := certificate_dates(tls_sides(settings)):
         raise ConfigError(*dates)
     for line in [*summary(settings), *(f"note: {w}" for w in exposure_warnings(settings))]:
-        click.echo(line)
+        click.echo(one_line(line))
 
 
 def _reader(file: Path | None, options: dict[str, Any]) -> Callable[[], Settings]:

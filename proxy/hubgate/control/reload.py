@@ -17,6 +17,7 @@ from hubgate.settings import Settings
 from hubgate.settings.changes import changed, taken_over
 from hubgate.settings.exposure import token_file_warnings
 from hubgate.settings.files import certificate_files, watched_files
+from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.supervisor")
 
@@ -58,6 +59,8 @@ class Reloader:
         self._known = known
         self._certificates = {path: known.get(path) for path in certificate_files(running)}
         self._one_at_a_time = asyncio.Lock()
+        # The reload that has not begun: it will see what anyone who asks for one now has changed.
+        self._next: asyncio.Task[Outcome] | None = None
 
     @property
     def running(self) -> Settings:
@@ -75,8 +78,18 @@ class Reloader:
             await self.reload()
 
     async def reload(self) -> Outcome:
-        """Read and apply the settings; a mistake is logged and changes nothing."""
+        """Read and apply the settings; a mistake is logged and changes nothing.
+
+        Whoever asks while another reload is in progress gets the outcome of the one after it.
+        """
+        if self._next is None:
+            self._next = spawn(self._reload(), "reload")
+        # Nobody who leaves takes it away from the others.
+        return await asyncio.shield(self._next)
+
+    async def _reload(self) -> Outcome:
         async with self._one_at_a_time:
+            self._next = None
             known = versions(watched_files(self._running))
             try:
                 # A large file takes seconds to read, and the API must keep responding.

@@ -148,6 +148,9 @@ def read_head(method: bytes, target: bytes, version: str, headers: RawHeaders) -
         raise VersionNotSupportedError(f"HTTP/{version} is not supported here; HTTP/1.1 is")
     if method == b"CONNECT":
         raise MethodNotAllowedError("this is not a forward proxy: CONNECT is not allowed")
+    if method == b"TRACE":
+        # Its response repeats the request: cookies, and what we tell the target about the client.
+        raise MethodNotAllowedError("TRACE is not allowed")
     if method in _METHODS_OF_OTHERS:
         raise BadRequestError(f"{method.decode()} is not an HTTP/1.1 method")
     head = RequestHead(method, target, version == "1.0")

@@ -358,9 +358,6 @@ class UpstreamConnection(asyncio.Protocol):
         head.delimit(self._bodiless)
         # RFC 9112, section 9.3: a connection persists unless the message says otherwise.
         self.reusable = parser.should_keep_alive() and head.body is not UNTIL_CLOSE
-        if head.announced and (status == 204 or (status == 304 and not head.length)):
-            # It may send that body after all, while another request waits for its response.
-            self.reusable = False
         self._head = head
         if head.body is NO_BODY:
             self._ended = True
@@ -368,6 +365,10 @@ class UpstreamConnection(asyncio.Protocol):
             # llhttp does not know about HEAD and would wait for the body that the headers announce.
             self.reusable = stays_open(parser, head)
             self._parser = None
+        if head.announced and status in (204, 304):
+            # It may send that body after all, while another request waits for its response. A 304
+            # may have a length (RFC 9110, section 8.6), but hardly a server gives it one.
+            self.reusable = False
 
     def on_body(self, data: bytes) -> None:
         if self._ended:

@@ -9,7 +9,7 @@ from tests.dataplane.peers import ANSWER, Front, Target, exchange
 from tests.dataplane.wire import chunked, request
 
 METHODS = [
-    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "MKCOL",
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "MKCOL",
     "REPORT", "QUERY",
 ]  # fmt: skip
 
@@ -20,6 +20,20 @@ async def test_any_method(joined: Front, target: Target, method: str) -> None:
 
     assert seen.line == f"{method} /x?y HTTP/1.1"
     assert got.status == 200
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT"])
+async def test_a_method_that_is_not_passed_on(joined: Front, target: Target, method: str) -> None:
+    client = await joined.client()
+    await client.send(request(method, "/x", "Cookie: secret=1"))
+    got = await client.read_response()
+
+    assert got.status == 405
+    assert set((got.get("allow") or "").split(", ")) == {
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
+    }  # fmt: skip
+    assert b"secret" not in got.body
+    assert target.accepted == 0
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "GET"])

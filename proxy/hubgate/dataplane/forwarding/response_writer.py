@@ -61,10 +61,23 @@ def response_bytes(lines: list[bytes], request: RequestHead, chunked: bool, keep
 
 
 def asked_for(head: ResponseHead, request: RequestHead) -> bool:
-    """Return whether a 101 switches to a protocol that the request asked for."""
-    wanted = {name.strip(b" \t").lower() for name in request.upgrade.split(b",")} - {b""}
-    given = [value for name, value in head.headers if name.lower() == b"upgrade"]
-    return any(value.strip(b" \t").lower() in wanted for value in given)
+    """Return whether a 101 names protocols that the request asked for, and no other.
+
+    RFC 9110, section 7.8: it may name several, one on top of the other.
+    """
+    wanted = {name.lower() for name in _names(request.upgrade)}
+    given = _switched_to(head)
+    return bool(given) and all(name.lower() in wanted for name in given)
+
+
+def _switched_to(head: ResponseHead) -> list[bytes]:
+    """Return the protocols that a 101 names, in their order, each once."""
+    values = [value for name, value in head.headers if name.lower() == b"upgrade"]
+    return list(dict.fromkeys(_names(b",".join(values))))
+
+
+def _names(value: bytes) -> list[bytes]:
+    return [name for part in value.split(b",") if (name := part.strip(b" \t"))]
 
 
 def _without_named(head: ResponseHead, status_line: bytes) -> list[bytes]:
@@ -76,10 +89,9 @@ def _without_named(head: ResponseHead, status_line: bytes) -> list[bytes]:
 
 
 def switch_bytes(head: ResponseHead) -> bytes:
-    """Return the 101 that goes to the client; `head` names the protocol."""
-    named = {name.lower(): value for name, value in head.headers}
-    lines = [*response_lines(head), b"Connection: Upgrade", b"Upgrade: " + named[b"upgrade"]]
-    return b"\r\n".join([*lines, b"\r\n"])
+    """Return the 101 that goes to the client, for a `head` that is `asked_for`."""
+    upgrade = b"Upgrade: " + b", ".join(_switched_to(head))
+    return b"\r\n".join([*response_lines(head), b"Connection: Upgrade", upgrade, b"\r\n"])
 
 
 def rewrite_location(
