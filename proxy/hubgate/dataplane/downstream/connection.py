@@ -17,15 +17,21 @@ from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 
 from hubgate.dataplane.downstream.admission import Admission
-from hubgate.errors import RequestTimeoutError
+from hubgate.errors import HubgateError, RequestTimeoutError
 from hubgate.http1.fast_path import HeaderBlocks
 from hubgate.http1.reader import IncomingRequest, RequestReader
 from hubgate.model import Limits, Timeouts
-from hubgate.transport.flow import WRITE_BUFFER, peer_has_closed
+from hubgate.routing.table import RouteEntry
+from hubgate.transport.flow import WRITE_BUFFER, has_unread, peer_has_closed
 
 # A client that is still sending when its response is complete gets this long, in seconds, to read
 # it before the connection is cut (nginx: lingering_timeout).
 LINGER = 5.0
+# The same for one that a drain or an upgrade closes, which only waits for what was on its way.
+_PARTING = 1.0
+# While draining, a connection is idle when nothing has come for so many seconds: its client's next
+# request is not likely to be under way, and would be lost.
+_LAST_REQUEST = 1.0
 # A client that does not read the end of its response gets this long from one byte to the next
 # (nginx: send_timeout).
 SEND_TIMEOUT = 60.0
@@ -77,6 +83,9 @@ class Stream(Protocol):
     def on_client_lost(self) -> None:
         """The client is gone: stop everything, send nothing."""
 
+    def cut_off(self, error: HubgateError) -> RouteEntry | None:
+        """End, as nothing is left of the time to finish; return the route of the request."""
+
     def on_client_writable(self, writable: bool) -> None:
         """The client's write buffer passed its high (False) or low (True) mark."""
 
@@ -117,8 +126,10 @@ async def _unused_handler(request: web.BaseRequest) -> web.StreamResponse:
 class DownstreamConnection(web.RequestHandler):
     """One client's connection: reads its requests and serves them one after another.
 
-    `closing` is set when no further request will be served after the current one; `deadline`,
-    in the loop's seconds, is when the plane's sweep calls `expire`. `origin` and `forwarded_*`
+    `closing` is set when the next response's head will say that it is the last: if the head of the
+    current one has gone out, one more request is served, because a close that was not announced
+    could meet a request on its way. `deadline`, in the loop's seconds, is when the plane's sweep
+    calls `expire`; `idle_since` is when the last response ended. `origin` and `forwarded_*`
     are what the forwarding rules remember about the connection.
     """
 
@@ -136,6 +147,7 @@ class DownstreamConnection(web.RequestHandler):
         "deadline",
         "forwarded_host",
         "forwarded_lines",
+        "idle_since",
         "origin",
         "peer",
         "secure",
@@ -162,7 +174,8 @@ class DownstreamConnection(web.RequestHandler):
         # False while the write buffer is over its high mark.
         self.writable = True
         self._clock = server.loop.time
-        self.deadline = self._clock() + server.plane.timeouts.keep_alive
+        self.idle_since = self._clock()
+        self.deadline = self.idle_since + server.plane.timeouts.keep_alive
         self.peer = ""
         self.secure = False
         self.origin: Origin | None = None
@@ -259,14 +272,16 @@ class DownstreamConnection(web.RequestHandler):
             return
         reader = self._reader
         request = reader.requests.popleft()
-        if not keep or self.closing or (reader.failed and not reader.requests):
-            self._end(linger=not request.ended or reader.failed)
+        if not keep or (reader.failed and not reader.requests):
+            unread = not request.ended or reader.failed or bool(reader.requests)
+            self._end(linger=unread or self.closing)
             return
         if self._hold:
             # Checked first, because Python takes half a microsecond for each operation on flags.
             self.unhold(Hold.CONNECTING | Hold.UPSTREAM)
         self.state = _IDLE
-        self.deadline = self._clock() + self._plane.timeouts.keep_alive
+        self.idle_since = self._clock()
+        self.deadline = self.idle_since + self._plane.timeouts.keep_alive
         if reader.requests or reader.in_head:
             self._advance()
 
@@ -299,16 +314,47 @@ class DownstreamConnection(web.RequestHandler):
         if self.state in (DownstreamState.CLOSED, DownstreamState.DETACHED):
             return
         raw = self.transport.get_extra_info("socket")
+        if self.state is DownstreamState.LINGERING and not self.transport.get_write_buffer_size():
+            raw = None  # it was answered: a reset could overtake the answer
         if raw is not None and raw.family != socket.AF_UNIX:
             # A reset, not an end: a body that ends with the connection would look complete.
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.transport.abort()
 
     def finish_up(self) -> None:
-        """Close now if idle, else after the current response (draining)."""
+        """Close if idle for a moment, else after the next response (draining)."""
         self.closing = True
-        if self.state is DownstreamState.IDLE:
+        now = self._clock()
+        if self.state is DownstreamState.LINGERING:
+            if now >= self.deadline:
+                self.expire()
+        elif (
+            self.state is DownstreamState.IDLE
+            and now >= self.idle_since + _LAST_REQUEST
+            and not self._reader.in_head
+            and not has_unread(self.transport)
+        ):
             self._end(linger=False)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a request is arriving, being served, or its response not all sent yet."""
+        if self.state is DownstreamState.LINGERING:
+            return bool(self.transport.get_write_buffer_size())
+        return self._stream is not None or (self.state is _IDLE and self._reader.in_head)
+
+    def cut_off(self, error: HubgateError) -> RouteEntry | None:
+        """End now: answer with `error` what has no response yet; return the request's route."""
+        self.closing = True
+        if self._stream is not None:
+            return self._stream.cut_off(error)
+        if self.state is DownstreamState.IDLE:
+            if self._reader.in_head:
+                self._reader.fail(error)
+                self._advance()
+            else:
+                self._end(linger=False)
+        return None
 
     def expire(self) -> None:
         """The deadline has passed: answer what is half sent, close what is idle or lingering."""
@@ -342,7 +388,9 @@ class DownstreamConnection(web.RequestHandler):
     def _wait_for_reader(self) -> None:
         """Give the client time to read what is buffered for it."""
         self._unsent = self.transport.get_write_buffer_size()
-        patience = SEND_TIMEOUT if self._unsent else LINGER
+        patience = _PARTING if self.closing else LINGER
+        if self._unsent:
+            patience = SEND_TIMEOUT
         self.deadline = self._server.loop.time() + patience
 
 

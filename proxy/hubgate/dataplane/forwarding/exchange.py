@@ -62,9 +62,8 @@ class Exchange(FinishPhase):
             return
         entry.requests += 1
         self._entry, self._target = entry, target
-        repeatable = head.body is NO_BODY and head.method in IDEMPOTENT
-        take = connector.take if repeatable else connector.take_verified
-        connection = take(target.peer)
+        once = head.body is not NO_BODY or head.method not in IDEMPOTENT
+        connection = (connector.take_verified if once else connector.take)(target.peer)
         if connection is None and (outage := connector.outage(target.peer)) is not None:
             self._refuse(outage)
             return
