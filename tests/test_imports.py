@@ -47,7 +47,11 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "tunnels": {"access_log"},
         "access_log": set(),
         "forwarding": {"access_log", "counters", "downstream", "error_log"},
-        "plane": {"access_log", "counters", "downstream", "error_log", "forwarding", "tunnels"},
+        "unfinished": {"counters"},
+        "plane": {
+            *("access_log", "counters", "downstream", "error_log", "forwarding", "tunnels"),
+            "unfinished",
+        },
     },
     "control": {
         "handover": set(),

@@ -131,6 +131,13 @@ class BusyError(HubgateError):
     status = 503
 
 
+class StoppedError(HubgateError):
+    """The request did not end in the time a stop leaves it: neither side is to blame."""
+
+    status = 503
+    keeps_client = False
+
+
 class NoRouteError(HubgateError):
     """No route matches the request's host and path."""
 

@@ -132,6 +132,7 @@ def log_text(tmp_path: Path) -> LogText:
 def patient_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have access logs wait for their lines for as long as tests wait for anything."""
     monkeypatch.setattr(log_module, "FLUSH_TIMEOUT", PATIENCE)
+    monkeypatch.setattr(log_module, "LEAST_FLUSH_TIMEOUT", PATIENCE)
 
 
 @pytest.fixture

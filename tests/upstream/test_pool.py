@@ -95,6 +95,36 @@ async def test_what_is_not_reusable_is_closed(target: Target) -> None:
     await until(lambda: target.wires[0].socket.fileno() < 0, "the target sees it closed")
 
 
+async def test_what_is_too_old_is_closed(target: Target) -> None:
+    pool, connector = pooled(Timeouts(upstream_age=0.2))
+    connection = await used(connector, peer_of(target))
+    connector.give_back(connection)
+    assert pool.take(peer_of(target)) is connection, "it is young"
+
+    await asyncio.sleep(0.3)
+    connector.give_back(connection)
+    assert connection.state is UpstreamState.CLOSED
+    assert pool.take(peer_of(target)) is None
+    await until(lambda: target.wires[0].socket.fileno() < 0, "the target sees it closed")
+
+
+async def test_what_was_used_a_moment_ago_is_sure(target: Target) -> None:
+    pool, connector = pooled()
+    old, dead, young = [await used(connector, peer_of(target)) for _ in range(3)]
+    assert pool.take_sure(peer_of(target)) is None
+    connector.give_back(old)
+    old.idle_since -= 2.0
+    connector.give_back(young)
+    connector.give_back(dead)
+    dead.abort()
+
+    assert pool.take_sure(peer_of(target)) is young
+    assert pool.take_sure(peer_of(target)) is None
+    assert pool.take(peer_of(target)) is old, "others may still use it"
+    for connection in (old, young):
+        connection.abort()
+
+
 async def test_only_so_many_are_kept_and_the_oldest_go_first(target: Target) -> None:
     pool, connector = pooled(max_idle=3)
     connections = [await used(connector, peer_of(target)) for _ in range(5)]

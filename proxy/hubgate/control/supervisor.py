@@ -23,7 +23,7 @@ from hubgate.control.startup_log import announce
 from hubgate.control.upgrade import signals
 from hubgate.control.upgrade.rehearsal import NewRelease, rehearse
 from hubgate.control.upgrade.upgrader import Upgrader
-from hubgate.control.web.endpoint import Endpoint
+from hubgate.control.web.endpoint import CLOSE_LIMIT, Endpoint
 from hubgate.control.web.guard import Guard
 from hubgate.control.web.pages import Pages
 from hubgate.control.worker_reports import WorkerReports
@@ -238,7 +238,7 @@ class Supervisor:
         try:
             # A store that cannot be closed must not cut any request short.
             ended = await asyncio.gather(
-                pool.drain(limit), _close_api(endpoints, service), return_exceptions=True
+                pool.drain(limit), _close_api(endpoints, service, limit), return_exceptions=True
             )
             for error in filter(None, ended):
                 raise error
@@ -320,7 +320,8 @@ class Supervisor:
         spawn(self._upgrader.prepare_for_signal(), "upgrade")
 
 
-async def _close_api(endpoints: list[Endpoint], service: RouteService) -> None:
-    """Finish open requests, accept no more, and close the store."""
-    await asyncio.gather(*(endpoint.close() for endpoint in endpoints))
+async def _close_api(endpoints: list[Endpoint], service: RouteService, limit: float) -> None:
+    """Finish open requests within `limit` seconds, accept no more, and close the store."""
+    limit = min(limit, 2 * CLOSE_LIMIT)
+    await asyncio.gather(*(endpoint.close(limit) for endpoint in endpoints))
     await service.close()

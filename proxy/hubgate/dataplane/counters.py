@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 # Fields that are reported under another name than their own.
 _NAMES = {
     "match_seconds": "find_target_for_req_sum",
+    "cut_off": "hubgate_cut_off_total",
     "access_log_dropped": "hubgate_access_log_dropped_total",
     "responses": "requests_proxy",
 }
@@ -16,7 +17,7 @@ class Counters:
     """One field for each thing counted; a dict counts by label.
 
     `responses` are by status, those of tunnels (101) included; `match_seconds` is how long routes
-    were searched for.
+    were searched for; `cut_off` is what a drain could not wait for, by kind.
     """
 
     requests_web: int = 0
@@ -24,6 +25,7 @@ class Counters:
     match_seconds: float = 0.0
     access_log_dropped: int = 0
     responses: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    cut_off: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def take(self) -> dict[str, float]:
         """Return what was counted since the last call, by the names of `model.Report`."""

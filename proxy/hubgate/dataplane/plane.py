@@ -23,6 +23,8 @@ from hubgate.dataplane.forwarding.response_writer import ResponseWriter
 from hubgate.dataplane.forwarding.time_limits import any_time_limit
 from hubgate.dataplane.forwarding.trust import Trust
 from hubgate.dataplane.tunnels.tunnel import Tunnel
+from hubgate.dataplane.unfinished import Unfinished
+from hubgate.errors import StoppedError
 from hubgate.http1.fast_path import HeaderBlocks
 from hubgate.http1.reader import IncomingRequest
 from hubgate.model import Report, WorkerConfig
@@ -37,6 +39,12 @@ _RETIRED_INTERVAL = 0.1
 _DRAINING_INTERVAL = 0.02
 # A connection made a moment ago gets this long, in seconds, to begin its request.
 _ARRIVAL = 0.1
+# A drain ends within its time: so many seconds before, but at most a tenth of it, what is left is
+# cut off. Then clients get some of them to read their last answers, and the access log the rest.
+_LAST_STEPS = 0.7
+_PARTING = 0.2
+# The log is written until so many seconds before the end: the process has to exit as well.
+_EXIT = 0.2
 # How many turns of the loop, at most, until connections that were cut off are gone.
 _ROUNDS_TO_CLOSE = 10
 
@@ -147,21 +155,27 @@ class DataPlane:
     async def drain(self, timeout: float) -> None:
         """Stop accepting, let requests finish for `timeout` seconds, close tunnels properly.
 
-        Returns when every connection is closed; what is still open after the timeout is cut off.
+        Returns when every connection is closed. What is still open at the end is cut off, counted
+        and logged: a request without a response gets a 503, one with half of it a reset. A client
+        is told that a response is its last, or its connection has been idle for a second; like
+        nginx's `keepalive_min_timeout` and HAProxy's `idle-close-on-response`, so that no request
+        meets a close on its way.
         """
+        end = self.loop.time() + timeout
         await self._stop_accepting()
         now = self.loop.time()
-        arrived, deadline = now + min(timeout, _ARRIVAL), now + timeout
+        arrived, deadline = now + min(timeout, _ARRIVAL), end - min(_LAST_STEPS, timeout / 10)
         # A TLS handshake in progress is not visible in any counter.
         least = arrived if self._config.tls is not None else now
         while (self._finish_up(arrived) or self.loop.time() < least) and (  # noqa: ASYNC110
             self.loop.time() < deadline
         ):
             await asyncio.sleep(_DRAINING_INTERVAL)
-        for acceptor in self._acceptors:
-            await acceptor.close()
+        self._cut_off()
+        await self._part(min(_PARTING, end - self.loop.time()))
+        await asyncio.gather(*(acceptor.close() for acceptor in self._acceptors))
         self._close()
-        await self._end_log()
+        await self._end_log(end - _EXIT)
 
     def _finish_up(self, arrived: float) -> bool:
         """Make connections and tunnels end, new ones as well; return whether there are any.
@@ -180,6 +194,28 @@ class DataPlane:
         cleartext = not all_here and any(acceptor.busy for acceptor in self._acceptors)
         return bool(self._listener.clients or self.tunnels or cleartext)
 
+    def _cut_off(self) -> None:
+        error = StoppedError("hubgate ended before the response did")
+        unfinished = Unfinished(self.counters)
+        for client in self._listener.clients:
+            if client.unfinished:
+                unfinished.add("request", client.cut_off(error))
+            else:
+                client.cut_off(error)
+        for tunnel in list(self.tunnels):
+            unfinished.add("tunnel", tunnel.entry)
+            if tunnel.record is not None and tunnel.record.error is None:
+                tunnel.record.error = error
+            tunnel.abort()
+        unfinished.tell()
+
+    async def _part(self, seconds: float) -> None:
+        """Give clients time to take what was written a moment ago, and to close."""
+        await settle_arrivals()
+        end = self.loop.time() + seconds
+        while self._listener.clients and self.loop.time() < end:  # noqa: ASYNC110
+            await asyncio.sleep(_DRAINING_INTERVAL)
+
     def _close(self) -> None:
         for client in self._listener.clients:
             client.abort()
@@ -189,12 +225,12 @@ class DataPlane:
         if self._sweeper is not None:
             self._sweeper.cancel()
 
-    async def _end_log(self) -> None:
-        """Write the last lines, including those of requests that were just cut off."""
+    async def _end_log(self, end: float) -> None:
+        """Write the last lines, including those of requests that were just cut off, by `end`."""
         for _ in range(_ROUNDS_TO_CLOSE):
             if self._listener.clients or self.tunnels:
                 await asyncio.sleep(0)
-        await self.access_log.close()
+        await self.access_log.close(end - self.loop.time())
 
     def report(self) -> Report:
         """Return what has grown since the last call, and what is open now."""

@@ -30,6 +30,24 @@ HOP_BY_HOP = frozenset(
     )
 )
 
+# Methods that may be sent twice (RFC 9110, section 9.2.2): its own, and the safe ones among others
+# in IANA's registry of methods. The registry also calls MKCOL or MOVE idempotent, but the second
+# one fails where the first one worked: nobody gains by it.
+IDEMPOTENT = frozenset(
+    (
+        b"DELETE",
+        b"GET",
+        b"HEAD",
+        b"OPTIONS",
+        b"PROPFIND",
+        b"PUT",
+        b"QUERY",
+        b"REPORT",
+        b"SEARCH",
+        b"TRACE",
+    )
+)
+
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 

@@ -49,7 +49,7 @@ class BoundedReads(asyncio.BufferedProtocol):
 
 
 def bound_reads(transport: asyncio.Transport, protocol: asyncio.Protocol) -> None:
-    """Make `transport`, whose protocol `protocol` is, read at most `READ_AT_ONCE` bytes at a time."""
+    """Make `transport` read `READ_AT_ONCE` bytes at most at a time, for its protocol `protocol`."""
     reading = transport.is_reading()
     # Loops look at the kind of protocol when they begin to read.
     if reading:

@@ -26,6 +26,16 @@ def peer_has_closed(transport: asyncio.Transport) -> bool:
     return bool(poll.poll(0))
 
 
+def has_unread(transport: asyncio.Transport) -> bool:
+    """Return whether the peer has sent something, or ended, and the loop has not read it yet."""
+    raw = transport.get_extra_info("socket")
+    if raw is None or raw.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(raw.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
 def pause_reading(transport: asyncio.Transport) -> None:
     """Read nothing more from the peer, not even its end, until `resume_reading`.
 

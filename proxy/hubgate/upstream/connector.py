@@ -85,11 +85,17 @@ class Connector:
         return connection
 
     def take_verified(self, peer: Peer) -> UpstreamConnection | None:
-        """Return an idle connection to `peer`, checked not to have ended since the last read.
+        """Return an idle connection to `peer` that the target is surely reading from, or None.
 
-        For a request that cannot be sent twice; it takes a system call more than the pool's `take`.
+        For a request that cannot be sent twice. A target may close a connection at the very moment
+        a request is on its way to it, and nothing tells that from one that acted on the request
+        before it closed: neither an end nor a reset says what was read. So the connection must have
+        been in use a moment ago, when no target closes it for being idle, and must not have ended
+        since the last read, which takes a system call. A new connection costs less than a request
+        that is lost.
         """
-        while (connection := self.take(peer)) is not None and peer_has_closed(connection.transport):
+        pool = self._pool
+        while (connection := pool.take_sure(peer)) and peer_has_closed(connection.transport):
             connection.abort()
         return connection
 

@@ -12,6 +12,9 @@ from hubgate.upstream.connection import IDLE, UpstreamConnection
 
 # A connection used in this many seconds is not surplus.
 _IN_USE = 0.5
+# A connection used in this many seconds is not one that its target is closing for being idle:
+# servers wait for longer (gunicorn 2, Node, Apache and uvicorn 5, nginx 75 seconds).
+_SURE = 1.0
 
 
 class Pool:
@@ -40,6 +43,16 @@ class Pool:
         """Return an idle connection to `peer`, now owned by the caller, or None."""
         idle = self._idle.get(peer)
         while idle:
+            connection = idle.pop()
+            if connection.state is IDLE and not connection.transport.is_closing():
+                return connection
+        return None
+
+    def take_sure(self, peer: Peer) -> UpstreamConnection | None:
+        """Return a connection as `take` does, but only one that was in use a moment ago."""
+        idle, limit = self._idle.get(peer), self._clock() - _SURE
+        # The last one was used most recently.
+        while idle and idle[-1].idle_since >= limit:
             connection = idle.pop()
             if connection.state is IDLE and not connection.transport.is_closing():
                 return connection

@@ -111,12 +111,20 @@ async def test_a_connection_that_is_dropped(
 
 
 async def test_what_is_cut_off_by_the_end(joined: Front, target: Target, log_text: LogText) -> None:
-    client = await joined.client()
-    await client.send(request("GET", "/slow"))
+    waiting, reading = [await joined.client() for _ in range(2)]
+    await waiting.send(request("GET", "/slow"))
     await (await target.accept()).read_request()
+    await reading.send(request("GET", "/half"))
+    wire = await target.accept()
+    await wire.read_request()
+    await wire.send(response(200, "Content-Length: 10", body=None) + b"half")
+    await reading.read_until(b"half")
     await joined.plane.drain(0.1)
-    (line,) = [json.loads(text) for text in log_text.read().splitlines()]
-    assert has(line, path="/slow", status=499)
+    lines = [json.loads(text) for text in log_text.read().splitlines()]
+    slow, half = sorted(lines, key=lambda line: str(line["path"]), reverse=True)
+    ours = "hubgate ended before the response did"
+    assert has(slow, path="/slow", status=503, error=ours)
+    assert has(half, path="/half", status=200, bytes_out=4, error=ours)
 
 
 async def test_what_ends_while_draining(joined: Front, target: Target, log_text: LogText) -> None:

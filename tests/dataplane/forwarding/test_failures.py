@@ -8,12 +8,9 @@ import pytest
 from hubgate.model import Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import (
-    ANSWER,
     Front,
     Target,
     answering,
-    exchange,
-    until,
     url_of,
     watch_of,
 )
@@ -196,112 +193,6 @@ async def test_a_chunk_that_is_none_breaks_the_response(front: Front, target: Ta
     with pytest.raises((EndedError, ConnectionResetError)):
         await client.read_chunk()
     assert await wire.ending() in ("end", "reset")
-
-
-# --- once more -------------------------------------------------------------------------------
-
-
-async def stale(front: Front, target: Target) -> None:
-    """Leave one idle connection to `target` in the pool that the target will not serve again."""
-    front.route("/", target.url)
-    await exchange(front, target, GET)
-
-
-@pytest.mark.parametrize("sent", [GET, request("DELETE", "/"), request("POST", "/", body=b"")])
-async def test_a_stale_connection_is_replaced_once(
-    front: Front, target: Target, sent: bytes
-) -> None:
-    await stale(front, target)
-    client = await front.client()
-    await client.send(sent)
-    wire = target.wires[0]
-    first = await wire.read_request()
-    wire.close()
-    fresh = await target.accept()
-    second = await fresh.read_request()
-    assert second == first
-
-    fresh.close()
-    assert (await client.read_response()).status == 503
-    assert target.accepted == 2
-
-
-async def test_a_stale_connection_is_replaced_for_a_chunked_request_without_a_byte(
-    front: Front, target: Target
-) -> None:
-    await stale(front, target)
-    client = await front.client()
-    await client.send(request("POST", "/", "Transfer-Encoding: chunked") + chunked())
-    wire = target.wires[0]
-    await wire.read_request()
-    wire.close()
-    fresh = await target.accept()
-    assert (await fresh.read_request()).body == b""
-
-    await fresh.send(ANSWER)
-    assert (await client.read_response()).body == b"hello"
-
-
-async def test_a_body_that_has_not_begun_goes_with_the_second_attempt(
-    front: Front, target: Target
-) -> None:
-    await stale(front, target)
-    client = await front.client()
-    await client.send(request("POST", "/", "Content-Length: 4"))
-    wire = target.wires[0]
-    await wire.read_head()
-    wire.close()
-    fresh = await target.accept()
-    await fresh.read_head()
-    await client.send(b"data")
-    assert await fresh.read_exactly(4) == b"data"
-
-    await fresh.send(ANSWER)
-    assert (await client.read_response()).body == b"hello"
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        request("POST", "/", body=b"data"),
-        request("PUT", "/", "Content-Length: 4") + b"da",
-        request("POST", "/", "Transfer-Encoding: chunked") + b"1\r\nx\r\n",
-    ],
-)
-async def test_a_body_is_never_sent_twice(front: Front, target: Target, sent: bytes) -> None:
-    await stale(front, target)
-    client = await front.client()
-    await client.send(sent)
-    wire = target.wires[0]
-    await wire.read_until(sent[-1:])
-    wire.close()
-
-    assert (await client.read_response()).status == 503
-    assert target.accepted == 1
-
-
-async def test_one_byte_of_an_answer_is_an_attempt(front: Front, target: Target) -> None:
-    await stale(front, target)
-    client = await front.client()
-    await client.send(GET)
-    wire = target.wires[0]
-    await wire.read_request()
-    await wire.send(b"H")
-    wire.close()
-
-    assert (await client.read_response()).status == 503
-    assert target.accepted == 1
-
-
-async def test_a_connection_the_target_closed_while_idle_is_not_used(
-    front: Front, target: Target
-) -> None:
-    await stale(front, target)
-    target.wires[0].close()
-    await until(lambda: "0 idle" in repr(front.plane.pool), "the pool hears of it")
-    _, got = await exchange(front, target, GET)
-
-    assert got.body == b"hello"
 
 
 # --- silence ---------------------------------------------------------------------------------

@@ -9,7 +9,17 @@ import pytest
 
 from hubgate.model import Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
-from tests.dataplane.peers import ANSWER, Front, Target, echo, exchange, open_files, until, url_of
+from tests.dataplane.peers import (
+    ANSWER,
+    Front,
+    Target,
+    echo,
+    exchange,
+    flood,
+    open_files,
+    until,
+    url_of,
+)
 from tests.dataplane.wire import Wire, chunked, request, response
 
 GET = request("GET", "/")
@@ -91,6 +101,39 @@ async def test_with_unread_megabytes_on_the_way(joined: Front, target: Target, h
         await asyncio.sleep(0.01)
     leave(client, how)
 
+    assert await wire.drain() in ("end", "reset")
+    await gone(joined)
+
+
+@pytest.mark.parametrize("opening", [b"GET / HTTP/1.0\r\n\r\n", GET])
+async def test_who_has_closed_the_sending_side_gets_no_end_that_looks_like_a_bodys(
+    joined: Front, target: Target, opening: bytes
+) -> None:
+    client = await joined.client()
+    await client.send(opening)
+    wire = await target.accept()
+    await wire.read_request()
+    await wire.send(response(200, body=None) + b"half of it")
+    await client.read_until(b"half of it")
+    client.half_close()
+
+    assert await client.drain() == "reset"
+    assert await wire.ending() in ("end", "reset")
+    await gone(joined)
+
+
+async def test_who_has_closed_the_sending_side_and_does_not_read_holds_nothing_open(
+    joined: Front, target: Target
+) -> None:
+    client = await joined.client(receive_buffer=4096)
+    await client.send(GET)
+    wire = await target.accept()
+    await wire.read_request()
+    await wire.send(response(200, "Content-Length: 100000000", body=None))
+    await flood(wire, bytes(1 << 16), 1 << 26)
+    client.half_close()
+
+    # What is buffered for the client keeps neither connection.
     assert await wire.drain() in ("end", "reset")
     await gone(joined)
 

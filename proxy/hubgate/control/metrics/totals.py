@@ -25,6 +25,12 @@ SUMMED = (
     Family(
         "hubgate_access_log_dropped_total", "counter", "Access log lines that could not be written"
     ),
+    Family(
+        "hubgate_cut_off_total",
+        "counter",
+        "Requests and tunnels that did not end in the time that a stop leaves them",
+        "kind",
+    ),
 )
 
 ROUTES = Family("hubgate_routes", "gauge", "Routes served now")

@@ -81,6 +81,11 @@ class Endpoint:
                 return
             await asyncio.sleep(0.01)
 
-    async def close(self) -> None:
-        """Stop listening, then finish requests in progress within two seconds."""
+    async def close(self, limit: float = 2 * CLOSE_LIMIT) -> None:
+        """Stop listening, then finish requests in progress within `limit` seconds."""
+        for site in list(self._runner.sites):
+            await site.stop()
+        if (server := self._runner.server) is not None:
+            server.pre_shutdown()
+            await server.shutdown(limit / 2)  # it waits twice, as above
         await self._runner.cleanup()

@@ -20,7 +20,9 @@ log = logging.getLogger("hubgate.supervisor")
 # Seconds
 TICK = 1.0
 COLLECT_LIMIT = 1.0
-DRAIN_GRACE = 2.0
+# What a drain of no time at all gets on top, to exit; one of ten seconds or more gets nothing, as
+# workers end before its time is over.
+DRAIN_GRACE = 1.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
 # A worker that is killed loses at most this many seconds of activity.
@@ -199,7 +201,9 @@ class WorkerPool:
         self._ending.set()
         for worker in self._all():
             worker.drain(timeout)
-        await self._wait_for_end(timeout + DRAIN_GRACE)
+        await self._wait_for_end(timeout + max(0.0, DRAIN_GRACE - timeout / 10))
+        for worker in self._all():
+            log.error("worker pid %d did not end in time; killing it", worker.pid)
         await self.stop()
 
     async def stop(self) -> None:

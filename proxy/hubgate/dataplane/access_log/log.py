@@ -14,8 +14,9 @@ INTERVAL = 1.0
 BATCH = 1 << 16
 # This many records are formatted at once, which is faster and still takes far under a millisecond.
 RECORDS_AT_ONCE = 64
-# Seconds that the last lines have to be written.
+# Seconds that the last lines have to be written, at most; and at least, however late it is.
 FLUSH_TIMEOUT = 1.0
+LEAST_FLUSH_TIMEOUT = 0.1
 
 
 class AccessLog:
@@ -96,17 +97,18 @@ class AccessLog:
         """Wait until what was handed to the file is written, for a limited time."""
         file = self._file
         if file is not None:
-            await _wait(lambda: file.settled)
+            await _wait(lambda: file.settled, FLUSH_TIMEOUT)
 
-    async def close(self) -> None:
-        """Write what there is, as far as it can be written now, and end.
+    async def close(self, seconds: float = FLUSH_TIMEOUT) -> None:
+        """Write what there is, as far as it can be written in `seconds`, and end.
 
         Every call waits for that, and for earlier files that are still being written to: the
         process may exit afterwards.
         """
         self._let_go()
         self._config = self._file = None
-        await _wait(lambda: all(file.closed for file in self._leaving))
+        limit = max(LEAST_FLUSH_TIMEOUT, min(FLUSH_TIMEOUT, seconds))
+        await _wait(lambda: all(file.closed for file in self._leaving), limit)
 
     def _let_go(self) -> None:
         self.flush()
@@ -120,7 +122,7 @@ class AccessLog:
         self.flush()
 
 
-async def _wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + FLUSH_TIMEOUT
+async def _wait(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110 - it is a thread's
         await asyncio.sleep(0.005)

@@ -11,12 +11,12 @@ import socket
 import struct
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Protocol, cast
+from typing import cast
 
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 
-from hubgate.dataplane.downstream.admission import Admission
+from hubgate.dataplane.downstream.services import DownstreamServices, Stream
 from hubgate.dataplane.downstream.state import (
     BUSY,
     IDLE,
@@ -26,17 +26,21 @@ from hubgate.dataplane.downstream.state import (
     Hold,
     Origin,
 )
-from hubgate.errors import RequestTimeoutError
-from hubgate.http1.fast_path import HeaderBlocks
-from hubgate.http1.reader import IncomingRequest, RequestReader
-from hubgate.model import Limits, Timeouts
+from hubgate.errors import HubgateError, RequestTimeoutError
+from hubgate.http1.reader import RequestReader
+from hubgate.routing.table import RouteEntry
 from hubgate.transport.bounded_reads import READ_AT_ONCE, bound_reads
-from hubgate.transport.flow import WRITE_BUFFER, peer_has_closed
-from hubgate.transport.turns import TURN, Turns
+from hubgate.transport.flow import WRITE_BUFFER, has_unread, peer_has_closed
+from hubgate.transport.turns import TURN
 
 # A client that is still sending when its response is complete gets this long, in seconds, to read
 # it before the connection is cut (nginx: lingering_timeout).
 LINGER = 5.0
+# The same for one that a drain or an upgrade closes, which only waits for what was on its way.
+_PARTING = 1.0
+# While draining, a connection is idle when nothing has come for so many seconds: its client's next
+# request is not likely to be under way, and would be lost.
+_LAST_REQUEST = 1.0
 # A client that does not read the end of its response gets this long from one byte to the next
 # (nginx: send_timeout).
 SEND_TIMEOUT = 60.0
@@ -44,39 +48,10 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _FOREVER = float("inf")
 
 
-class Stream(Protocol):
-    """What handles one request of a client: the data plane's Exchange."""
-
-    def start(self) -> None:
-        """Begin: the request's head has arrived, perhaps its body too."""
-
-    def on_request_data(self) -> None:
-        """More of the body arrived, or its end, or its error."""
-
-    def on_client_lost(self) -> None:
-        """The client is gone: stop everything, send nothing."""
-
-    def on_client_writable(self, writable: bool) -> None:
-        """The client's write buffer passed its high (False) or low (True) mark."""
-
-
-class DownstreamServices(Protocol):
-    """What a connection needs from the data plane."""
-
-    limits: Limits
-    header_blocks: HeaderBlocks
-    timeouts: Timeouts
-    admission: Admission
-    turns: Turns
-
-    def open_stream(self, client: "DownstreamConnection", request: IncomingRequest) -> Stream:
-        """Return the stream that will handle `request`."""
-
-
 class DownstreamServer(web.Server):
     """aiohttp's low-level server; its connections are `DownstreamConnection`s."""
 
-    def __init__(self, plane: DownstreamServices) -> None:
+    def __init__(self, plane: "DownstreamServices[DownstreamConnection]") -> None:
         super().__init__(_unused_handler)
         self.plane = plane
         self.loop = asyncio.get_running_loop()
@@ -97,8 +72,10 @@ async def _unused_handler(request: web.BaseRequest) -> web.StreamResponse:
 class DownstreamConnection(web.RequestHandler):
     """One client's connection: reads its requests and serves them one after another.
 
-    `closing` is set when no further request will be served after the current one; `deadline`,
-    in the loop's seconds, is when the plane's sweep calls `expire`. `origin` and `forwarded_*`
+    `closing` is set when the next response's head will say that it is the last: if the head of the
+    current one has gone out, one more request is served, because a close that was not announced
+    could meet a request on its way. `deadline`, in the loop's seconds, is when the plane's sweep
+    calls `expire`; `idle_since` is when the last response ended. `origin` and `forwarded_*`
     are what the forwarding rules remember about the connection.
     """
 
@@ -118,6 +95,7 @@ class DownstreamConnection(web.RequestHandler):
         "deadline",
         "forwarded_host",
         "forwarded_lines",
+        "idle_since",
         "origin",
         "peer",
         "secure",
@@ -147,7 +125,8 @@ class DownstreamConnection(web.RequestHandler):
         # False while the write buffer is over its high mark.
         self.writable = True
         self._clock = server.loop.time
-        self.deadline = self._clock() + server.plane.timeouts.keep_alive
+        self.idle_since = self._clock()
+        self.deadline = self.idle_since + server.plane.timeouts.keep_alive
         self.peer = ""
         self.secure = False
         self.origin: Origin | None = None
@@ -283,14 +262,16 @@ class DownstreamConnection(web.RequestHandler):
             return
         reader = self._reader
         request = reader.requests.popleft()
-        if not keep or self.closing or (reader.failed and not reader.requests):
-            self._end(linger=not request.ended or reader.failed or bool(reader.unread))
+        if not keep or (reader.failed and not reader.requests):
+            more = bool(reader.requests or reader.unread)
+            self._end(linger=not request.ended or reader.failed or more or self.closing)
             return
         if self._hold:
             # Checked first, because Python takes half a microsecond for each operation on flags.
             self.unhold(Hold.CONNECTING | Hold.UPSTREAM)
         self.state = IDLE
-        self.deadline = self._clock() + self._plane.timeouts.keep_alive
+        self.idle_since = self._clock()
+        self.deadline = self.idle_since + self._plane.timeouts.keep_alive
         if reader.requests or reader.unread or reader.in_head:
             self._advance()
         elif self._greedy:
@@ -327,16 +308,50 @@ class DownstreamConnection(web.RequestHandler):
         if self.state in (DownstreamState.CLOSED, DownstreamState.DETACHED):
             return
         raw = self.transport.get_extra_info("socket")
+        if self.state is DownstreamState.LINGERING and not self.transport.get_write_buffer_size():
+            raw = None  # it was answered: a reset could overtake the answer
         if raw is not None and raw.family != socket.AF_UNIX:
             # A reset, not an end: a body that ends with the connection would look complete.
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.transport.abort()
 
     def finish_up(self) -> None:
-        """Close now if idle, else after the current response (draining)."""
+        """Close if idle for a moment, else after the next response (draining)."""
         self.closing = True
-        if self.state is DownstreamState.IDLE:
+        now = self._clock()
+        if self.state is DownstreamState.LINGERING:
+            if now >= self.deadline:
+                self.expire()
+        elif (
+            self.state is DownstreamState.IDLE
+            and now >= self.idle_since + _LAST_REQUEST
+            and not self._reader.in_head
+            and not self._reader.unread
+            and not has_unread(self.transport)
+        ):
             self._end(linger=False)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a request is arriving, being served, or its response not all sent yet."""
+        if self.state is DownstreamState.LINGERING:
+            return bool(self.transport.get_write_buffer_size())
+        if self._stream is not None:
+            return True
+        return self.state is IDLE and (self._reader.in_head or bool(self._reader.unread))
+
+    def cut_off(self, error: HubgateError) -> RouteEntry | None:
+        """End now: answer with `error` what has no response yet; return the request's route."""
+        self.closing = True
+        if self._stream is not None:
+            return self._stream.cut_off(error)
+        if self.state is DownstreamState.IDLE:
+            if self._reader.in_head:
+                self._reader.fail(error)
+                self._advance()
+            else:
+                self._end(linger=False)
+        return None
 
     def expire(self) -> None:
         """The deadline has passed: answer what is half sent, close what is idle or lingering."""
@@ -371,7 +386,9 @@ class DownstreamConnection(web.RequestHandler):
     def _wait_for_reader(self) -> None:
         """Give the client time to read what is buffered for it."""
         self._unsent = self.transport.get_write_buffer_size()
-        patience = SEND_TIMEOUT if self._unsent else LINGER
+        patience = _PARTING if self.closing else LINGER
+        if self._unsent:
+            patience = SEND_TIMEOUT
         self.deadline = self._server.loop.time() + patience
 
 

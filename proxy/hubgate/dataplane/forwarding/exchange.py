@@ -12,9 +12,10 @@ from hubgate.errors import (
     ConnectError,
     HubgateError,
     StaleConnectionError,
+    UpstreamClosedError,
     UpstreamError,
 )
-from hubgate.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, Bytes, chunk
+from hubgate.http1.message import CHUNKED, IDEMPOTENT, NO_BODY, UNTIL_CLOSE, Bytes, chunk
 from hubgate.http1.response import ResponseHead
 from hubgate.routing.table import RouteEntry
 from hubgate.routing.target import Target
@@ -61,8 +62,8 @@ class Exchange(FinishPhase):
             return
         entry.requests += 1
         self._entry, self._target = entry, target
-        take = connector.take if head.body is NO_BODY else connector.take_verified
-        connection = take(target.peer)
+        once = head.body is not NO_BODY or head.method not in IDEMPOTENT
+        connection = (connector.take_verified if once else connector.take)(target.peer)
         if connection is None and (outage := connector.outage(target.peer)) is not None:
             self._refuse(outage)
             return
@@ -238,9 +239,18 @@ class Exchange(FinishPhase):
     # --- finish ----------------------------------------------------------------------------
 
     def on_upstream_lost(self, error: UpstreamError) -> None:
-        """Try once more if nothing can have been lost, else fail."""
+        """Try once more if nothing can have been lost, and nothing can be done twice; else fail.
+
+        A handshake of a websocket is a GET, and repeated like one: it changes nothing until the
+        101, which the client never got.
+        """
         self._connection = None
         if isinstance(error, StaleConnectionError) and not self._body_sent and self._attempts < 2:
-            self._connect()
-        else:
-            self._fail(error)
+            method = self._head.method
+            if method in IDEMPOTENT:
+                self._connect()
+                return
+            # Whether it read the request, and acted on it, nobody can tell.
+            why = f"{error}, and a {method.decode()} is not sent a second time"
+            error = UpstreamClosedError(why)
+        self._fail(error)

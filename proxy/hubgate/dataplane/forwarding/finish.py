@@ -106,6 +106,22 @@ class FinishPhase:
         self._give_reason("the client's connection ended before the response did")
         self._finish(self._status or CLIENT_LEFT)
 
+    def cut_off(self, error: HubgateError) -> RouteEntry | None:
+        """Answer with `error` if no response has begun, else break off; return the route."""
+        self._abort_upstream()
+        self._give_reason(error)
+        if self.phase is RECEIVE:
+            self._finish(self._status)
+            self._client.abort()
+        else:
+            if self.phase is not ANSWER:  # whose error is counted
+                self._services.counters.responses[error.status] += 1
+            self._keep = False
+            # Nobody waits for the error target now.
+            head = self._request.head
+            self._answer(error.status, self._services.error_pages.local(error.status, head))
+        return self._entry
+
     def _complete(self) -> None:
         """The response has ended: give the connection back if the request had ended as well."""
         connection, self._connection = self._connection, None
