@@ -11,6 +11,7 @@ from hubgate.http1.request import RequestHead
 from hubgate.model import ForwardRules, Limits, Route, RouteOptions
 from hubgate.routing.table import RouteEntry
 from hubgate.routing.target import Target
+from tests.http1.reading import take_in
 
 LIMITS = Limits(request_line=2048, head=4096, headers=32, body=1 << 20)
 RULES = ForwardRules()
@@ -25,7 +26,7 @@ def read(data: bytes, pieces: int) -> list[IncomingRequest]:
     reader = RequestReader(LIMITS, BLOCKS)
     size = max(1, len(data) // pieces)
     for start in range(0, len(data), size):
-        reader.feed(data[start : start + size])
+        take_in(reader, data[start : start + size])
     return list(reader.requests)
 
 

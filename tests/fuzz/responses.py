@@ -4,6 +4,7 @@ from hubgate.errors import UpstreamError
 from hubgate.http1.response import ResponseHead
 from hubgate.routing.target import Peer
 from hubgate.upstream.connection import UpstreamConnection
+from tests.turns import AtOnce
 
 
 class Receiver:
@@ -50,6 +51,15 @@ class Transport:
     def is_closing(self) -> bool:
         return False
 
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def get_extra_info(self, name: str) -> None:
+        return None
+
 
 def response(data: bytes) -> None:
     """Responses arrive in order, end once, and do not depend on cuts."""
@@ -73,7 +83,7 @@ def response(data: bytes) -> None:
 
 def connect() -> UpstreamConnection:
     """Return a connection to a target that says nothing by itself."""
-    connection = UpstreamConnection(Peer("h", 1), lambda _: None)
+    connection = UpstreamConnection(Peer("h", 1), lambda _: None, AtOnce())
     connection.connection_made(Transport())  # type: ignore[arg-type]
     return connection
 

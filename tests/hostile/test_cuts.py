@@ -5,6 +5,7 @@ import pytest
 from hubgate.http1.reader import RequestReader
 from hubgate.model import Limits
 from tests.hostile.corpus import TOPICS
+from tests.http1.reading import take_in
 
 # Byte by byte through Python costs microseconds each; what is longer only tests limits.
 _LONGEST = 8192
@@ -23,7 +24,7 @@ def reading(pieces: list[bytes]) -> list[object]:
     """Return all that a reader makes of `pieces`."""
     reader = RequestReader(Limits())
     for piece in pieces:
-        reader.feed(piece)
+        take_in(reader, piece)
     return [
         reader.failed,
         *(

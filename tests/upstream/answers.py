@@ -1,6 +1,9 @@
 """What targets answer, and connections on which they do."""
 
+import asyncio
+
 from hubgate.routing.target import Peer
+from hubgate.transport.turns import Turns
 from hubgate.upstream.connection import UpstreamConnection
 from hubgate.upstream.dial import connect
 from tests.dataplane.peers import Target
@@ -28,7 +31,12 @@ LONG = b"HTTP/1.1 200 A rather long reason\r\nContent-Length: 3000\r\n\r\n" + b"
 async def opened(target: Target) -> tuple[UpstreamConnection, Wire]:
     """Return both ends of a new connection to `target`."""
     peer = Peer("127.0.0.1", target.port)
-    connection = await connect(peer, lambda: UpstreamConnection(peer, lambda lost: None), None, 5)
+    connection = await connect(
+        peer,
+        lambda: UpstreamConnection(peer, lambda lost: None, Turns(asyncio.get_running_loop())),
+        None,
+        5,
+    )
     return connection, await target.accept()
 
 

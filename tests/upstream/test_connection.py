@@ -7,6 +7,7 @@ from hubgate.routing.target import Peer
 from hubgate.upstream.connection import UpstreamConnection, UpstreamState
 from hubgate.upstream.dial import connect
 from tests.dataplane.peers import Target, until
+from tests.turns import AtOnce
 from tests.upstream.answers import (
     CHUNKED,
     EMPTY,
@@ -138,7 +139,12 @@ async def test_one_byte_of_a_response_makes_a_connection_no_longer_stale(target:
 async def test_an_idle_connection_tells_its_pool_when_it_dies(target: Target) -> None:
     lost: list[UpstreamConnection] = []
     peer = Peer("127.0.0.1", target.port)
-    connection = await connect(peer, lambda: UpstreamConnection(peer, lost.append), None, 5)
+    connection = await connect(
+        peer,
+        lambda: UpstreamConnection(peer, lost.append, AtOnce()),
+        None,
+        5,
+    )
     wire = await target.accept()
     wire.close()
     await until(lambda: lost, "the pool hears of it")

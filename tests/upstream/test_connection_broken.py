@@ -68,11 +68,19 @@ async def test_endless_headers_end(target: Target, part: bytes) -> None:
     assert isinstance(recorder.error, BadResponseError)
 
 
-async def test_any_number_of_informational_responses_may_come(target: Target) -> None:
-    recorder, _ = await answered(target, b"HTTP/1.1 102 Processing\r\n\r\n" * 20000 + LENGTH)
+async def test_a_hundred_informational_responses_may_come(target: Target) -> None:
+    recorder, _ = await answered(target, b"HTTP/1.1 102 Processing\r\n\r\n" * 100 + LENGTH)
 
-    assert len(recorder.informational) == 20000
+    assert len(recorder.informational) == 100
     assert recorder.body == b"hello"
+
+
+async def test_no_more_informational_responses_may_come(target: Target) -> None:
+    recorder, connection = await answered(target, b"HTTP/1.1 102 Processing\r\n\r\n" * 101 + LENGTH)
+
+    assert isinstance(recorder.error, BadResponseError)
+    assert "over 100 interim responses" in str(recorder.error)
+    assert connection.state is UpstreamState.CLOSED
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from hubgate.http1.message import Body
 from hubgate.routing.target import Peer
 from hubgate.upstream.connection import UpstreamConnection, UpstreamState
 from tests.dataplane.peers import Target, until
+from tests.turns import AtOnce
 from tests.upstream.answers import (
     CHUNKED,
     EMPTY,
@@ -197,9 +198,18 @@ class Sink(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closed
 
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return None
+
 
 def received(pieces: list[bytes], *, bodiless: bool = False) -> tuple[Any, ...]:
-    connection = UpstreamConnection(Peer("h", 1), lambda lost: None)
+    connection = UpstreamConnection(Peer("h", 1), lambda lost: None, AtOnce())
     connection.connection_made(Sink())
     recorder = Recorder()
     connection.begin(recorder, REQUEST, bodiless)

@@ -87,7 +87,7 @@ class DataPlane:
         self.request_writer = RequestWriter(config.rules, self.trust)
         self.response_writer = ResponseWriter(config.rules)
         self.pool = Pool(config.timeouts, config.limits.upstream_idle, self.loop.time)
-        self.connector = Connector(self.pool, config.timeouts, tls)
+        self.connector = Connector(self.pool, config.timeouts, tls, self.turns)
         self.error_pages = ErrorPages(config.rules, self.connector, config.timeouts.connect)
         self.admission.limits = config.limits
         self._config = config

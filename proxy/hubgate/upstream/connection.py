@@ -5,9 +5,8 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
+from time import perf_counter
 from typing import Protocol, cast
-
-import httptools
 
 from hubgate.errors import (
     BadResponseError,
@@ -15,13 +14,15 @@ from hubgate.errors import (
     UpstreamClosedError,
     UpstreamError,
 )
-from hubgate.http1.message import NO_BODY, OF_LENGTH, UNTIL_CLOSE, Bytes, RawHeaders
-from hubgate.http1.response import ResponseHead, printable, stays_open, without_framing
+from hubgate.http1.message import UNTIL_CLOSE, Bytes
+from hubgate.http1.response import ResponseHead
+from hubgate.http1.response_reader import HEAD_LIMIT, ResponseReader
+from hubgate.http1.slices import SMALLEST, next_slice
 from hubgate.routing.target import Peer
-from hubgate.transport.flow import WRITE_BUFFER
+from hubgate.transport.bounded_reads import READ_AT_ONCE, bound_reads
+from hubgate.transport.flow import WRITE_BUFFER, pause_reading, resume_reading
+from hubgate.transport.turns import TURN, Turns
 
-# A response's head may not grow beyond this, in bytes. (Node: 16 KiB.)
-_HEAD_LIMIT = 1 << 18
 # From this size on, a body is not copied out of the bytes it came in.
 _LARGE = 1 << 12
 _READ_AT_ONCE = 1 << 16
@@ -38,6 +39,7 @@ class UpstreamState(Enum):
 
 # Python 3.11 looks up an Enum member in a dictionary every time: too slow for each request.
 IDLE, _BUSY = UpstreamState.IDLE, UpstreamState.BUSY
+_OPEN = (IDLE, _BUSY)
 
 
 class Receiver(Protocol):
@@ -67,21 +69,21 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_at",
         "_bodiless",
-        "_chunks",
-        "_ended",
         "_got_bytes",
         "_head",
-        "_head_size",
-        "_headers",
+        "_held",
         "_known",
         "_left",
         "_on_idle_lost",
-        "_overhead",
-        "_parser",
-        "_reason",
+        "_reader",
         "_receiver",
-        "_tail",
+        "_slice",
+        "_slow",
+        "_turns",
+        "_unread",
+        "_waits",
         "expires",
         "home",
         "idle_since",
@@ -92,7 +94,9 @@ class UpstreamConnection(asyncio.Protocol):
         "transport",
     )
 
-    def __init__(self, peer: Peer, on_idle_lost: "Callable[[UpstreamConnection], None]") -> None:
+    def __init__(
+        self, peer: Peer, on_idle_lost: "Callable[[UpstreamConnection], None]", turns: Turns
+    ) -> None:
         self.peer = peer
         self._on_idle_lost = on_idle_lost
         self.state = UpstreamState.IDLE
@@ -103,33 +107,32 @@ class UpstreamConnection(asyncio.Protocol):
         self.home: object = None
         self.expires = float("inf")
         self._receiver: Receiver | None = None
-        self._parser: httptools.HttpResponseParser | None = None
+        self._reader: ResponseReader | None = None
         # The last head that the target sent: most are the same again and again.
         self._known: ResponseHead | None = None
         self._head: ResponseHead | None = None
-        self._ended = False
         self._bodiless = False
         self._got_bytes = False
         self._left = 0
-        self._begin_parsing()
+        self._turns = turns
+        # What has not been read, from `_at` on, and how much of it llhttp is given at once.
+        self._unread = b""
+        self._at = 0
+        self._slice = SMALLEST
+        # Why nothing is read from the target: some is unread, or the receiver takes no more.
+        self._held = False
+        self._slow = False
+        self._waits = False
 
     def __repr__(self) -> str:
         return f"<UpstreamConnection {self.peer} {self.state.value}>"
-
-    def _begin_parsing(self) -> None:
-        self._head_size = 0
-        self._headers: RawHeaders = []
-        self._reason = b""
-        self._chunks: list[bytes] = []
-        self._overhead = 0
-        self._tail = b""
 
     # --- commands ------------------------------------------------------------------------
 
     def begin(self, receiver: Receiver, head: bytes, bodiless: bool, body: Bytes = b"") -> None:
         """Send a request's first bytes; `bodiless` means its response has no body (HEAD)."""
         self._head = None
-        self._ended = self._got_bytes = False
+        self._got_bytes = False
         self._left = 0
         self._receiver = receiver
         self._bodiless = bodiless
@@ -159,6 +162,21 @@ class UpstreamConnection(asyncio.Protocol):
             if self.transport is not None:
                 self.transport.abort()
 
+    def pause(self) -> None:
+        """Read nothing more from the target until `resume`: its receiver takes no more."""
+        self._slow = True
+        pause_reading(self.transport)
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._slow = False
+        if self._unread:
+            self._held = True
+            self._read_on()
+        elif self.state in _OPEN:
+            self._held = False
+            resume_reading(self.transport)
+
     # --- asyncio.Protocol ----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -167,12 +185,15 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.set_write_buffer_limits(WRITE_BUFFER)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        before = self.state
         if isinstance(exc, OSError) and self._receiver is not None and not self.peer.tls:
             self._read_rest()
-            if self.state is UpstreamState.DETACHED:
-                # A 101 was read; its tunnel must be notified of the end.
-                cast(asyncio.Protocol, self.transport.get_protocol()).connection_lost(exc)
-                return
+        while self._unread and self._receiver is not None:
+            self._step(self._receiver)
+        if self.state is not before and self.state is UpstreamState.DETACHED:
+            # A 101 was read; its tunnel must be notified of the end.
+            cast(asyncio.Protocol, self.transport.get_protocol()).connection_lost(exc)
+            return
         receiver, self._receiver = self._receiver, None
         was_idle, self.state = self.state is UpstreamState.IDLE, UpstreamState.CLOSED
         if receiver is None:
@@ -213,14 +234,22 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._got_bytes:
             self._got_bytes = True
             if self._bodiless or not self._receive_canonical(receiver, data):
-                self._begin_parsing()
-                self._parse(receiver, data)
+                if self._reader is None:
+                    self._reader = ResponseReader()
+                self._reader.begin(self._bodiless)
+                self._unread = data
+                self._read_on()
+        elif self._unread:
+            self._unread, self._at = self._unread[self._at :] + data, 0
         elif self._left:
             self._receive_rest(receiver, data)
         elif self._head is not None and self._head.body is UNTIL_CLOSE:
             receiver.on_response(None, data, False)
         else:
-            self._parse(receiver, data)
+            self._unread = data
+            self._read_on()
+        if len(data) > READ_AT_ONCE and self.state is _BUSY:
+            bound_reads(self.transport, self)
 
     def pause_writing(self) -> None:
         if self._receiver is not None:
@@ -236,7 +265,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Read a response without llhttp if its whole head is there and can go out as it came."""
         head = self._known
         if head is None or not data.startswith(head.raw):
-            head = ResponseHead.canonical(data[: data.find(b"\r\n\r\n", 0, _HEAD_LIMIT) + 4])
+            head = ResponseHead.canonical(data[: data.find(b"\r\n\r\n", 0, HEAD_LIMIT) + 4])
             if head is None:
                 return False
             self._known = head
@@ -246,7 +275,6 @@ class UpstreamConnection(asyncio.Protocol):
             return False
         self._head = head
         self._left = left
-        self._ended = not left
         self.reusable = True
         body = data[size:] if len(data) < _LARGE else memoryview(data)[size:]
         receiver.on_response(head, body, not left)
@@ -260,128 +288,87 @@ class UpstreamConnection(asyncio.Protocol):
         self._left -= len(data)
         receiver.on_response(None, data, self._left == 0)
 
-    def _parse(self, receiver: Receiver, data: bytes) -> None:
-        parser = self._parser
-        if parser is None:
-            parser = self._parser = httptools.HttpResponseParser(self)
-        had_head = self._head is not None
-        self._overhead += len(data)
-        try:
-            if not had_head and not self._head_size and data[:1] != b"H":
-                # llhttp would read RTSP and ICE as well, without reporting it.
-                raise httptools.HttpParserError("no HTTP status line")
-            parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._switch(receiver, data[upgrade.args[0] :])
-            return
-        except httptools.HttpParserError as error:
-            self.reusable = False
-            self._parser = None
-            if not self._ended:
+    def _read_on(self) -> None:
+        """Read what has arrived: for one turn at most, and no more than the receiver takes."""
+        receiver, end = self._receiver, 0.0
+        while self._unread and not self._slow and receiver and receiver is self._receiver:
+            now = perf_counter()
+            end = end or now + TURN
+            if now > end:
+                self._take_turns()
+                return
+            self._step(receiver)
+        if self._held and not self._unread and not self._slow and self.state in _OPEN:
+            self._held = False
+            resume_reading(self.transport)
+
+    def _take_turns(self) -> None:
+        """Go on when every other connection has been served."""
+        if not self._held:
+            self._held = True
+            pause_reading(self.transport)
+        if not self._waits:
+            self._waits = True
+            self._turns.wait(self._next_turn)
+
+    def _next_turn(self) -> None:
+        self._waits = False
+        self._read_on()
+
+    def _next(self, size: int) -> bytes:
+        """Take that many bytes of what has not been read."""
+        start, end = self._at, self._at + size
+        data = self._unread[start:end]
+        if end < len(self._unread):
+            self._at = end
+        else:
+            self._forget_unread()
+        return data
+
+    def _forget_unread(self) -> None:
+        self._unread, self._at = b"", 0
+
+    def _step(self, receiver: Receiver) -> None:
+        """Read one slice, or what needs no parsing at all."""
+        if self._left:
+            self._receive_rest(receiver, self._next(len(self._unread)))
+        elif self._head is not None and self._head.body is UNTIL_CLOSE:
+            receiver.on_response(None, self._next(len(self._unread)), False)
+        else:
+            reader, size = cast(ResponseReader, self._reader), self._slice
+            data = self._next(size)
+            try:
+                reader.feed(data)
+            except ValueError as error:
                 self._fail(receiver, error)
                 return
-        if self._bodiless and not had_head:
-            self._look_behind(data)
-        if self._head is None:
-            self._head_size += len(data)
-        if max(self._head_size, self._overhead) > _HEAD_LIMIT and not self._ended:
-            self._fail(
-                receiver, ValueError(f"over {_HEAD_LIMIT} bytes of head, chunk framing or trailers")
-            )
-        elif self._head is not None and self._receiver is receiver:
-            self._pass_on(receiver, self._head, new=not had_head)
+            self._slice = next_slice(size, len(data), reader.made)
+            self._pass_on(receiver, reader)
 
-    def _look_behind(self, data: bytes) -> None:
-        """Stop reusing a connection if the response to a HEAD is even a byte more than a head.
-
-        What llhttp took for the beginning of a body would become the next request's response.
-        """
-        seen = self._tail + data
-        self._tail = seen[-3:]
-        if self._head is not None and seen.find(b"\r\n\r\n") + 4 != len(seen):
-            self.reusable = False
-
-    def _pass_on(self, receiver: Receiver, head: ResponseHead, *, new: bool) -> None:
-        chunks = self._chunks
-        body = b"".join(chunks) if len(chunks) > 1 else chunks[0] if chunks else b""
-        self._chunks = []
-        ended = self._ended
-        if not ended and head.body is OF_LENGTH:
-            # The rest only needs counting: the next response gets a new parser.
+    def _pass_on(self, receiver: Receiver, reader: ResponseReader) -> None:
+        """Hand over what the reader made of the last slice."""
+        if reader.interim:
+            interim, reader.interim = reader.interim, []
+            for each in interim:
+                receiver.on_informational(each)
+        head, new = reader.head, self._head is None
+        if head is None or self._receiver is not receiver:
+            return
+        self._head = head
+        if reader.switched is not None:
+            leftover = reader.switched + self._next(len(self._unread))
+            receiver.on_switched(head, leftover)
+            return
+        body, ended = reader.take(), reader.ended
+        # What follows the response's end belongs to no request.
+        self.reusable = reader.reusable and not (ended and self._unread)
+        if ended:
+            self._forget_unread()
+        elif reader.counted:
             self._left = head.length - len(body)
-            self._parser = None
         if body or ended or new:
             receiver.on_response(head if new else None, body, ended)
 
     def _fail(self, receiver: Receiver, error: Exception) -> None:
         self.abort()
         receiver.on_upstream_lost(BadResponseError(f"{self.peer} sent a bad response: {error}"))
-
-    def _switch(self, receiver: Receiver, leftover: bytes) -> None:
-        head, self._parser = self._head, None
-        if head is None:
-            self._fail(receiver, ValueError("an upgrade without a head"))
-        else:
-            receiver.on_switched(head, leftover)
-
-    # --- httptools callbacks ---------------------------------------------------------------
-
-    def on_message_begin(self) -> None:
-        if self._ended:
-            # A second response to one request: ignore it and never use the connection again.
-            self.reusable = False
-
-    def on_status(self, reason: bytes) -> None:
-        self._reason += reason
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # Trailers arrive here too, after the head is complete: they are dropped.
-        if self._head is None:
-            self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        if self._ended or (parser := self._parser) is None:
-            return
-        status = parser.get_status_code()
-        if status < 100 or parser.get_http_version() not in ("1.1", "1.0"):
-            raise ValueError("a status line that is not HTTP/1.1")
-        self._overhead = 0
-        head = ResponseHead(status, printable(self._reason), self._headers)
-        if status < 200 and status != 101:
-            head.headers = without_framing(head.headers)
-            self._headers, self._reason, self._head_size = [], b"", 0
-            if self._receiver is not None:
-                self._receiver.on_informational(head)
-            return
-        if status == 101 and not parser.should_upgrade():
-            raise ValueError("a 101 that does not name a protocol")
-        head.delimit(self._bodiless)
-        # RFC 9112, section 9.3: a connection persists unless the message says otherwise.
-        self.reusable = parser.should_keep_alive() and head.body is not UNTIL_CLOSE
-        self._head = head
-        if head.body is NO_BODY:
-            self._ended = True
-        if self._bodiless:
-            # llhttp does not know about HEAD and would wait for the body that the headers announce.
-            self.reusable = stays_open(parser, head)
-            self._parser = None
-        if head.announced and status in (204, 304):
-            # It may send that body after all, while another request waits for its response. A 304
-            # may have a length (RFC 9110, section 8.6), but hardly a server gives it one.
-            self.reusable = False
-
-    def on_body(self, data: bytes) -> None:
-        if self._ended:
-            self.reusable = False
-        elif self._head is None:
-            raise ValueError("an interim response with a body")
-        else:
-            self._chunks.append(data)
-            self._overhead = 0
-
-    def on_message_complete(self) -> None:
-        if self._head is not None:
-            self._ended = True
-            if self._parser is not None and not self._parser.should_keep_alive():
-                # A trailer said so: llhttp would refuse whatever comes next.
-                self.reusable = False

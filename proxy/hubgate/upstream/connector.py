@@ -9,6 +9,7 @@ from hubgate.model import Timeouts
 from hubgate.routing.target import Peer
 from hubgate.tasks import spawn
 from hubgate.transport.flow import peer_has_closed
+from hubgate.transport.turns import Turns
 from hubgate.upstream.connection import UpstreamConnection
 from hubgate.upstream.dial import connect
 from hubgate.upstream.pool import Pool
@@ -60,12 +61,15 @@ class Connector:
     connections share one TLS identity, `tls`.
     """
 
-    def __init__(self, pool: Pool, timeouts: Timeouts, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, pool: Pool, timeouts: Timeouts, tls: ssl.SSLContext | None, turns: Turns
+    ) -> None:
         self._pool = pool
         # Asked for every request: without a call in between.
         self.take = pool.take
         self._timeouts = timeouts
         self._tls = tls
+        self._turns = turns
         self._outages: dict[Peer, Outage] = {}
         self._waits: dict[Peer, asyncio.Task[None]] = {}
         self._clock = asyncio.get_running_loop().time
@@ -77,7 +81,7 @@ class Connector:
         """Open a new connection to `peer`, owned by the caller; raises ConnectError."""
         connection = await connect(
             peer,
-            lambda: UpstreamConnection(peer, self._pool.forget),
+            lambda: UpstreamConnection(peer, self._pool.forget, self._turns),
             self._tls,
             self._timeouts.connect,
         )

@@ -20,7 +20,6 @@ from hubgate.http1.response import ResponseHead
 from hubgate.routing.table import RouteEntry
 from hubgate.routing.target import Target
 from hubgate.tasks import spawn
-from hubgate.transport.flow import pause_reading, resume_reading
 from hubgate.upstream.connection import UpstreamConnection
 
 # A client that waits for 100 Continue is told to go on after this many seconds: some targets, and
@@ -113,7 +112,7 @@ class Exchange(FinishPhase):
         body = b"" if self._head.body is NO_BODY else self._body()
         connection.begin(self, self._opening, self._head.method == b"HEAD", body)
         if not self._client.writable:
-            pause_reading(connection.transport)
+            connection.pause()
         if self._services.has_time_limits and self._time_limits is None:
             self._time_limits = TimeLimits(
                 self._services.loop, self._services.timeouts, self._on_expired
@@ -212,9 +211,9 @@ class Exchange(FinishPhase):
         connection = self._connection
         if connection is not None:
             if writable:
-                resume_reading(connection.transport)
+                connection.resume()
             else:
-                pause_reading(connection.transport)
+                connection.pause()
 
     def on_switched(self, head: ResponseHead, leftover: bytes) -> None:
         """101: hand both transports to a tunnel."""

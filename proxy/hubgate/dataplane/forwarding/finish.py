@@ -17,7 +17,6 @@ from hubgate.http1.request import RequestHead
 from hubgate.routing.table import RouteEntry
 from hubgate.routing.target import Target
 from hubgate.tasks import spawn
-from hubgate.transport.flow import resume_reading
 from hubgate.upstream.connection import UpstreamConnection
 
 # The status that is logged if the client left before there was a response: nginx's number, which
@@ -127,7 +126,7 @@ class FinishPhase:
         connection, self._connection = self._connection, None
         if connection is not None:
             if not self._client.writable:
-                resume_reading(connection.transport)
+                connection.resume()
             if self._request.ended:
                 self._services.connector.give_back(connection)
             else:
