@@ -395,5 +395,7 @@ class RequestReader:
             return
         current.ended = True
         self._current = None
+        # The next request may be read without llhttp, which would refuse it; a trailer may say so.
+        self._closing = not (current.head.keep_alive and self._parser.should_keep_alive())
         # The chunks of a body are not part of the next head.
         self._head_bytes = 0

@@ -4,8 +4,8 @@ import asyncio
 import select
 from typing import Any, cast
 
-# What may wait to be sent before the other side is slowed down, in bytes: the default of
-# cleartext transports. TLS transports would take 512 KiB.
+# What may wait to be sent over TLS before the other side is slowed down, in bytes; by itself, it
+# would be 512 KiB. Without TLS nothing may: the kernel's buffer comes first, and is large enough.
 WRITE_BUFFER = 1 << 16
 
 # Linux reports that a peer has ended even if unread bytes precede it; elsewhere only a reset shows.

@@ -181,8 +181,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        if self.peer.tls:
-            self.transport.set_write_buffer_limits(WRITE_BUFFER)
+        self.transport.set_write_buffer_limits(WRITE_BUFFER if self.peer.tls else 0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         before = self.state

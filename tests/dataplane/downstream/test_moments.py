@@ -9,6 +9,7 @@ import pytest
 
 from hubgate.dataplane.downstream import connection as connection_module
 from hubgate.model import ForwardRules, Timeouts
+from hubgate.transport.flow import WRITE_BUFFER
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import ANSWER, Front, Target, until
 from tests.dataplane.tunnels.tunnels import RAW, RAW_SWITCH, closed
@@ -111,6 +112,8 @@ async def test_a_connection_with_an_unsent_body_is_not_used_again(
     (reading,) = joined.plane._listener.clients
     stream: Any = reading._stream
     upstream = stream._connection.transport
+    # Or the end of the body would not be read while some of it is unsent.
+    upstream.set_write_buffer_limits(WRITE_BUFFER)
     while not upstream.get_write_buffer_size():
         await client.send(PIECE)
         await asyncio.sleep(0.001)

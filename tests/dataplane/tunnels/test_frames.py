@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubgate.dataplane.tunnels.frames import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameScanner
+from hubgate.dataplane.tunnels.frames import (
+    CLOSE_GOING_AWAY,
+    CLOSE_GOING_AWAY_MASKED,
+    MOST_FRAMES,
+    FrameScanner,
+)
 from tests.dataplane.tunnels.frames import MASK
 from tests.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame, masked
 
@@ -69,6 +74,43 @@ def test_the_rest_of_a_control_frame_is_no_activity() -> None:
     assert not scanner.feed(data[:50])
     assert not scanner.feed(data[50:])
     assert scanner.feed(frame(TEXT))
+
+
+def test_many_tiny_frames_are_not_followed() -> None:
+    scanner = FrameScanner()
+
+    assert scanner.feed(frame(PING) * 5000)
+    assert scanner.lost
+    assert not scanner.at_boundary
+
+
+def test_a_stream_is_followed_again_once_a_read_is_of_whole_frames() -> None:
+    burst = frame(TEXT, b"x" * 20) * 5000
+    scanner = FrameScanner()
+    assert scanner.feed(burst[:70001])
+    assert scanner.feed(burst[70001:])
+    assert scanner.lost
+
+    assert not scanner.feed(frame(PING))
+    assert scanner.at_boundary
+    assert scanner.feed(frame(TEXT, b"y"))
+
+
+def test_what_cannot_be_whole_frames_counts_as_data() -> None:
+    scanner = FrameScanner()
+    scanner.feed(frame(PING) * 5000)
+
+    assert scanner.feed(frame(PONG, b"x" * 100)[:50])
+    assert scanner.lost
+    assert not scanner.feed(frame(PING, b"a") + frame(PONG, b"b"))
+    assert not scanner.lost
+
+
+def test_as_many_frames_as_one_read_may_hold_are_told_apart() -> None:
+    scanner = FrameScanner()
+
+    assert not scanner.feed(frame(PING) * MOST_FRAMES)
+    assert scanner.at_boundary
 
 
 def test_the_goodbyes_are_close_frames_that_say_going_away() -> None:

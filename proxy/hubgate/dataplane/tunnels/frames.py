@@ -5,12 +5,23 @@ CLOSE_GOING_AWAY = b"\x88\x02\x03\xe9"
 CLOSE_GOING_AWAY_MASKED = b"\x88\x82\x00\x00\x00\x00\x03\xe9"
 
 
+# More frames than this in one read are not followed. Their number is the peer's choice: following
+# 32,000 empty ones would hold up everybody else for 10 ms.
+MOST_FRAMES = 64
+_LOST = -1
+
+
 class FrameScanner:
-    """Tells data frames from control frames, and whether the stream is between two frames."""
+    """Tells data frames from control frames, and whether the stream is between two frames.
+
+    A stream of many tiny frames is lost sight of, and counts as data, until a read consists of
+    whole frames again; after a burst, the next message usually does.
+    """
 
     __slots__ = ("_data", "_head", "_left")
 
     def __init__(self) -> None:
+        # Bytes until the current frame ends; _LOST if that is not known.
         self._left = 0
         self._head = b""
         self._data = False
@@ -20,8 +31,13 @@ class FrameScanner:
         """True when every frame seen so far is complete."""
         return not self._left and not self._head
 
+    @property
+    def lost(self) -> bool:
+        """True while the stream is not followed."""
+        return self._left == _LOST
+
     def feed(self, chunk: bytes) -> bool:
-        """Read the next bytes; return True when any belong to a data frame."""
+        """Read the next bytes; return True when any belong to a data frame, or may do so."""
         size = len(chunk)
         if size > 3 and not self._left and not self._head:
             # One whole frame, as most messages arrive.
@@ -31,7 +47,16 @@ class FrameScanner:
                 total += 4
             if total == size and length != 127:
                 return chunk[0] & 0x08 == 0
-        return self._follow(chunk)
+        if self._left != _LOST:
+            return self._follow(chunk)
+        self._left = 0
+        active = self._follow(chunk)
+        if not self.at_boundary:
+            self._lose()
+        return active or self.lost
+
+    def _lose(self) -> None:
+        self._left, self._head = _LOST, b""
 
     def _follow(self, chunk: bytes) -> bool:
         active = False
@@ -41,7 +66,9 @@ class FrameScanner:
             taken = min(self._left, size)
             self._left -= taken
             position = taken
-        while position < size:
+        for _ in range(MOST_FRAMES):
+            if position >= size:
+                return active
             if self._head:
                 need = _head_size(self._head) - len(self._head)
                 self._head += chunk[position : position + need]
@@ -65,6 +92,9 @@ class FrameScanner:
                 position += total - len(head)
             if position > size:
                 self._left = position - size
+        if position < size:
+            self._lose()
+            return True
         return active
 
 

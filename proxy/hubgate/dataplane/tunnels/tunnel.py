@@ -8,6 +8,7 @@ from typing import cast
 from hubgate.dataplane.access_log.record import Record
 from hubgate.dataplane.tunnels.frames import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameScanner
 from hubgate.routing.table import RouteEntry
+from hubgate.transport.bounded_reads import READ_AT_ONCE, bound_reads
 from hubgate.transport.flow import close, pause_reading, peer_has_closed, resume_reading
 
 # How long, in seconds, nothing may move after one side has ended; and how long one side may not
@@ -194,6 +195,8 @@ class TunnelEnd(asyncio.Protocol):
             tunnel.entry.touch()
         if tunnel.state is not _OPEN:
             tunnel.moved(self)
+        if len(data) > READ_AT_ONCE and not self.gone:
+            bound_reads(self.transport, self)
 
     def leave(self) -> None:
         """Send the other side a close frame if the stream to it is between two frames."""
