@@ -17,6 +17,7 @@ from hubgate.http1.fast_path import FAST_PATH_LIMIT, HeaderBlock, HeaderBlocks, 
 from hubgate.http1.message import NO_BODY, OF_LENGTH, Bytes, RawHeaders
 from hubgate.http1.request import RequestHead, read_head
 from hubgate.http1.slices import SMALLEST, next_slice
+from hubgate.http1.unread import Unread
 from hubgate.model import Limits
 
 # llhttp also accepts RTSP and ICE, and does not report which protocol it has read. How much of
@@ -52,7 +53,7 @@ class IncomingRequest:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-class RequestReader:
+class RequestReader(Unread):
     """Feeds bytes to llhttp and queues what comes out in `requests`, oldest first.
 
     Reads one step at a time: `feed` takes the first one, unless a whole request is waiting in
@@ -64,7 +65,6 @@ class RequestReader:
     """
 
     __slots__ = (
-        "_at",
         "_block",
         "_blocks",
         "_closing",
@@ -85,13 +85,11 @@ class RequestReader:
         "failed",
         "in_head",
         "requests",
-        "unread",
     )
 
     def __init__(self, limits: Limits, blocks: HeaderBlocks | None = None) -> None:
         self.requests: deque[IncomingRequest] = deque()
-        self.unread = b""
-        self._at = 0
+        super().__init__()
         self._slice = SMALLEST
         self.failed = False
         self.in_head = False
@@ -130,14 +128,6 @@ class RequestReader:
         if self._current is not None or not self.requests:
             self.read_on()
 
-    def store(self, data: bytes) -> None:
-        """Take the next bytes without looking at them."""
-        self.unread, self._at = self.unread[self._at :] + data, 0
-
-    def forget_unread(self) -> None:
-        """Give up what has not been looked at."""
-        self.unread, self._at = b"", 0
-
     def read_on(self) -> None:
         """Take one step through `unread`: it completes one request at most.
 
@@ -164,16 +154,6 @@ class RequestReader:
             current.leftover += self._next(len(self.unread))
         else:
             self._read_slice()
-
-    def _next(self, end: int) -> bytes:
-        """Take the bytes of `unread` up to `end`."""
-        start, size = self._at, len(self.unread)
-        taken = self.unread[start:end]
-        if end < size:
-            self._at = end
-        else:
-            self.unread, self._at = b"", 0
-        return taken
 
     def _read_slice(self) -> None:
         """Read a slice, or up to the end of a head or of a chunked body if that comes first."""

@@ -18,6 +18,7 @@ from hubgate.http1.message import UNTIL_CLOSE, Bytes
 from hubgate.http1.response import ResponseHead
 from hubgate.http1.response_reader import HEAD_LIMIT, ResponseReader
 from hubgate.http1.slices import SMALLEST, next_slice
+from hubgate.http1.unread import Unread
 from hubgate.routing.target import Peer
 from hubgate.transport.bounded_reads import READ_AT_ONCE, bound_reads
 from hubgate.transport.flow import WRITE_BUFFER, pause_reading, resume_reading
@@ -61,7 +62,7 @@ class Receiver(Protocol):
         """The connection's write buffer passed its high (False) or low (True) mark."""
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection(Unread, asyncio.Protocol):
     """Sends one request after another to a peer and hands each response to its Receiver.
 
     `served` counts requests begun on it; `reusable` is whether another request may follow once
@@ -69,7 +70,6 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_at",
         "_bodiless",
         "_got_bytes",
         "_head",
@@ -82,7 +82,6 @@ class UpstreamConnection(asyncio.Protocol):
         "_slice",
         "_slow",
         "_turns",
-        "_unread",
         "_waits",
         "expires",
         "home",
@@ -97,6 +96,7 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(
         self, peer: Peer, on_idle_lost: "Callable[[UpstreamConnection], None]", turns: Turns
     ) -> None:
+        super().__init__()
         self.peer = peer
         self._on_idle_lost = on_idle_lost
         self.state = UpstreamState.IDLE
@@ -115,9 +115,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._got_bytes = False
         self._left = 0
         self._turns = turns
-        # What has not been read, from `_at` on, and how much of it llhttp is given at once.
-        self._unread = b""
-        self._at = 0
+        # How much llhttp is given at once.
         self._slice = SMALLEST
         # Why nothing is read from the target: some is unread, or the receiver takes no more.
         self._held = False
@@ -170,7 +168,7 @@ class UpstreamConnection(asyncio.Protocol):
     def resume(self) -> None:
         """Go on after `pause`."""
         self._slow = False
-        if self._unread:
+        if self.unread:
             self._held = True
             self._read_on()
         elif self.state in _OPEN:
@@ -187,7 +185,7 @@ class UpstreamConnection(asyncio.Protocol):
         before = self.state
         if isinstance(exc, OSError) and self._receiver is not None and not self.peer.tls:
             self._read_rest()
-        while self._unread and self._receiver is not None:
+        while self.unread and self._receiver is not None:
             self._step(self._receiver)
         if self.state is not before and self.state is UpstreamState.DETACHED:
             # A 101 was read; its tunnel must be notified of the end.
@@ -236,16 +234,16 @@ class UpstreamConnection(asyncio.Protocol):
                 if self._reader is None:
                     self._reader = ResponseReader()
                 self._reader.begin(self._bodiless)
-                self._unread = data
+                self.unread = data
                 self._read_on()
-        elif self._unread:
-            self._unread, self._at = self._unread[self._at :] + data, 0
+        elif self.unread:
+            self.store(data)
         elif self._left:
             self._receive_rest(receiver, data)
         elif self._head is not None and self._head.body is UNTIL_CLOSE:
             receiver.on_response(None, data, False)
         else:
-            self._unread = data
+            self.unread = data
             self._read_on()
         if len(data) > READ_AT_ONCE and self.state is _BUSY:
             bound_reads(self.transport, self)
@@ -290,14 +288,14 @@ class UpstreamConnection(asyncio.Protocol):
     def _read_on(self) -> None:
         """Read what has arrived: for one turn at most, and no more than the receiver takes."""
         receiver, end = self._receiver, 0.0
-        while self._unread and not self._slow and receiver and receiver is self._receiver:
+        while self.unread and not self._slow and receiver and receiver is self._receiver:
             now = perf_counter()
             end = end or now + TURN
             if now > end:
                 self._take_turns()
                 return
             self._step(receiver)
-        if self._held and not self._unread and not self._slow and self.state in _OPEN:
+        if self._held and not self.unread and not self._slow and self.state in _OPEN:
             self._held = False
             resume_reading(self.transport)
 
@@ -314,28 +312,15 @@ class UpstreamConnection(asyncio.Protocol):
         self._waits = False
         self._read_on()
 
-    def _next(self, size: int) -> bytes:
-        """Take that many bytes of what has not been read."""
-        start, end = self._at, self._at + size
-        data = self._unread[start:end]
-        if end < len(self._unread):
-            self._at = end
-        else:
-            self._forget_unread()
-        return data
-
-    def _forget_unread(self) -> None:
-        self._unread, self._at = b"", 0
-
     def _step(self, receiver: Receiver) -> None:
         """Read one slice, or what needs no parsing at all."""
         if self._left:
-            self._receive_rest(receiver, self._next(len(self._unread)))
+            self._receive_rest(receiver, self._next(len(self.unread)))
         elif self._head is not None and self._head.body is UNTIL_CLOSE:
-            receiver.on_response(None, self._next(len(self._unread)), False)
+            receiver.on_response(None, self._next(len(self.unread)), False)
         else:
             reader, size = cast(ResponseReader, self._reader), self._slice
-            data = self._next(size)
+            data = self._next(self._at + size)
             try:
                 reader.feed(data)
             except ValueError as error:
@@ -355,14 +340,14 @@ class UpstreamConnection(asyncio.Protocol):
             return
         self._head = head
         if reader.switched is not None:
-            leftover = reader.switched + self._next(len(self._unread))
+            leftover = reader.switched + self._next(len(self.unread))
             receiver.on_switched(head, leftover)
             return
         body, ended = reader.take(), reader.ended
         # What follows the response's end belongs to no request.
-        self.reusable = reader.reusable and not (ended and self._unread)
+        self.reusable = reader.reusable and not (ended and self.unread)
         if ended:
-            self._forget_unread()
+            self.forget_unread()
         elif reader.counted:
             self._left = head.length - len(body)
         if body or ended or new:

@@ -32,7 +32,7 @@ def held(front: Front) -> tuple[int, int]:
     connection = stream._connection
     waiting = sum(map(len, stream._request.chunks)) + len(client._reader.unread)
     return (
-        client.transport.get_write_buffer_size() + len(connection._unread),
+        client.transport.get_write_buffer_size() + len(connection.unread),
         connection.transport.get_write_buffer_size() + waiting,
     )
 

@@ -39,3 +39,8 @@ class Admission:
         self._by_address[address] -= 1
         if not self._by_address[address]:
             del self._by_address[address]
+
+
+def unmapped(address: str) -> str:
+    """Return the IPv4 address that a socket for both families shows as `::ffff:192.0.2.1`."""
+    return address[7:] if address.startswith("::ffff:") and "." in address else address

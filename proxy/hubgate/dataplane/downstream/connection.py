@@ -16,6 +16,7 @@ from typing import cast
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 
+from hubgate.dataplane.downstream.admission import unmapped
 from hubgate.dataplane.downstream.services import DownstreamServices, Stream
 from hubgate.dataplane.downstream.state import (
     BUSY,
@@ -29,7 +30,7 @@ from hubgate.dataplane.downstream.state import (
 from hubgate.errors import HubgateError, RequestTimeoutError
 from hubgate.http1.reader import RequestReader
 from hubgate.routing.table import RouteEntry
-from hubgate.transport.bounded_reads import READ_AT_ONCE, bound_reads
+from hubgate.transport.bounded_reads import READ_AT_ONCE, FirstRead, bound_reads
 from hubgate.transport.flow import WRITE_BUFFER, has_unread, peer_has_closed
 from hubgate.transport.turns import TURN
 
@@ -44,6 +45,8 @@ _LAST_REQUEST = 1.0
 # A client that does not read the end of its response gets this long from one byte to the next
 # (nginx: send_timeout).
 SEND_TIMEOUT = 60.0
+# So much, in bytes, is held of the requests of a client that does not read its responses.
+_BACKLOG = 1 << 15
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _FOREVER = float("inf")
 
@@ -142,9 +145,11 @@ class DownstreamConnection(web.RequestHandler):
         # Not BaseProtocol's: event loops have set TCP_NODELAY already.
         self.transport = cast(asyncio.Transport, transport)
         name = transport.get_extra_info("peername")
-        self.peer = _unmapped(name[0]) if isinstance(name, tuple) else ""
+        self.peer = unmapped(name[0]) if isinstance(name, tuple) else ""
         self.secure = transport.get_extra_info("sslcontext") is not None
         self.transport.set_write_buffer_limits(WRITE_BUFFER if self.secure else 0)
+        if not self.secure:  # the loop does not read yet
+            self.transport.set_protocol(FirstRead(self, self.transport))
         self._server.connection_made(self, self.transport)
         if (error := self._plane.admission.enter(self.peer)) is not None:
             self._reader.fail(error)
@@ -188,7 +193,7 @@ class DownstreamConnection(web.RequestHandler):
             else:
                 self._reader.feed(data)
                 self._advance()
-            if len(data) > READ_AT_ONCE and self.state in SERVING:
+            if (len(data) > READ_AT_ONCE or self._greedy) and self.state in SERVING:
                 bound_reads(self.transport, self)
 
     # --- requests ------------------------------------------------------------------------
@@ -220,6 +225,9 @@ class DownstreamConnection(web.RequestHandler):
                 break
             reader.read_on()
         self._advancing = False
+        if reader.unread and self._stream is None and not self.writable:
+            # It does not read its responses: the next one it reads is its last if much is left.
+            self.closing = reader.cut_unread(_BACKLOG) or self.closing
         if reader.unread or (requests and (len(requests) > 1 or requests[0].leftover)):
             self.hold(Hold.PIPELINE)
         elif self._hold:
@@ -390,8 +398,3 @@ class DownstreamConnection(web.RequestHandler):
         if self._unsent:
             patience = SEND_TIMEOUT
         self.deadline = self._server.loop.time() + patience
-
-
-def _unmapped(address: str) -> str:
-    """Return the IPv4 address that a socket for both families shows as `::ffff:192.0.2.1`."""
-    return address[7:] if address.startswith("::ffff:") and "." in address else address

@@ -8,7 +8,7 @@ from typing import cast
 from hubgate.dataplane.access_log.record import Record
 from hubgate.dataplane.tunnels.frames import CLOSE_GOING_AWAY, CLOSE_GOING_AWAY_MASKED, FrameScanner
 from hubgate.routing.table import RouteEntry
-from hubgate.transport.bounded_reads import READ_AT_ONCE, bound_reads
+from hubgate.transport.bounded_reads import READ_AT_ONCE, bound_reads, set_protocol
 from hubgate.transport.flow import close, pause_reading, peer_has_closed, resume_reading
 
 # How long, in seconds, nothing may move after one side has ended; and how long one side may not
@@ -184,7 +184,7 @@ class TunnelEnd(asyncio.Protocol):
         """Take over `transport`; what comes from it goes to `other`."""
         self.transport = transport
         self.other = other
-        transport.set_protocol(self)
+        set_protocol(transport, self)
 
     def data_received(self, data: bytes) -> None:
         if self.silent:
