@@ -89,7 +89,7 @@ class RequestReader(Unread):
 
     def __init__(self, limits: Limits, blocks: HeaderBlocks | None = None) -> None:
         self.requests: deque[IncomingRequest] = deque()
-        super().__init__()
+        self.unread, self._at = b"", 0
         self._slice = SMALLEST
         self.failed = False
         self.in_head = False
@@ -125,6 +125,9 @@ class RequestReader(Unread):
             return
         else:
             self.unread = data
+            self._read_slice(is_canonical=False)
+            if not self.unread or self._current is None:
+                return
         if self._current is not None or not self.requests:
             self.read_on()
 
@@ -147,31 +150,35 @@ class RequestReader(Unread):
             if self._closing:
                 self.fail(BadRequestError("malformed request: data after Connection: close"))
             else:
-                self._read_slice()
+                self._read_slice(is_canonical=not self.in_head)
         elif self._left:
             self._count_off(self._next(self._at + self._left))
         elif cast(RequestHead, current.head).upgrade:
             current.leftover += self._next(len(self.unread))
         else:
-            self._read_slice()
+            self._read_slice(is_canonical=False)
 
-    def _read_slice(self) -> None:
-        """Read a slice, or up to the end of a head or of a chunked body if that comes first."""
+    def _read_slice(self, is_canonical: bool) -> None:
+        """Read a slice, or up to the end of a head or of a chunked body if that comes first.
+
+        `is_canonical`: it may be a request that can be read without llhttp.
+        """
         start, most = self._at, self._slice
         # Every message that llhttp is given ends with a blank line; the next one stays unread.
         end = self.unread.find(_BLANK_LINE, start, start + most)
         data = self._next(start + most if end < 0 else end + len(_BLANK_LINE))
-        if self._current is None:
-            if not self.in_head and (request := self._read_canonical(data)) is not None:
-                self.requests.append(request)
-                return
-            self._parse(data)
-            self._slice = next_slice(most, len(data), len(self._headers))
+        if is_canonical and (request := self._read_canonical(data)) is not None:
+            self.requests.append(request)
         else:
-            chunks = self._current.chunks
-            held = len(chunks)
+            held = self._made
             self._parse(data)
-            self._slice = next_slice(most, len(data), len(chunks) - held)
+            if len(data) >= SMALLEST:
+                self._slice = next_slice(most, len(data), self._made - held)
+
+    @property
+    def _made(self) -> int:
+        """How many header lines of a head that is arriving, or pieces of a body, are held."""
+        return len(self._headers) if self._current is None else len(self._current.chunks)
 
     def _read_canonical(self, data: bytes) -> IncomingRequest | None:
         """Return the request in `data`, if `data` is one canonical request and nothing else."""

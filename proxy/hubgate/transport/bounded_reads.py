@@ -13,6 +13,7 @@ READ_AT_ONCE = 96 * 1024
 _FIRST_READ = 1 << 15
 # All connections of a process read into it, one after another.
 _ROOM = memoryview(bytearray(READ_AT_ONCE))
+_FIRST_ROOM = _ROOM[:_FIRST_READ]
 
 
 class BoundedReads(asyncio.BufferedProtocol):
@@ -63,8 +64,8 @@ class FirstRead(BoundedReads):
     __slots__ = ("_has_read", "_transport")
 
     def __init__(self, protocol: asyncio.Protocol, transport: asyncio.Transport) -> None:
-        super().__init__(protocol)
-        self._room = _ROOM[:_FIRST_READ]
+        self._protocol = protocol
+        self._room = _FIRST_ROOM
         self._transport = transport
         self._has_read = False
 

@@ -234,8 +234,7 @@ class UpstreamConnection(Unread, asyncio.Protocol):
                 if self._reader is None:
                     self._reader = ResponseReader()
                 self._reader.begin(self._bodiless)
-                self.unread = data
-                self._read_on()
+                self._read(receiver, data)
         elif self.unread:
             self.store(data)
         elif self._left:
@@ -243,8 +242,7 @@ class UpstreamConnection(Unread, asyncio.Protocol):
         elif self._head is not None and self._head.body is UNTIL_CLOSE:
             receiver.on_response(None, data, False)
         else:
-            self.unread = data
-            self._read_on()
+            self._read(receiver, data)
         if len(data) > READ_AT_ONCE and self.state is _BUSY:
             bound_reads(self.transport, self)
 
@@ -285,6 +283,14 @@ class UpstreamConnection(Unread, asyncio.Protocol):
         self._left -= len(data)
         receiver.on_response(None, data, self._left == 0)
 
+    def _read(self, receiver: Receiver, data: bytes) -> None:
+        """Read what came as the first after all that was read."""
+        if len(data) <= self._slice:
+            self._parse(receiver, data)
+        else:
+            self.unread = data
+            self._read_on()
+
     def _read_on(self) -> None:
         """Read what has arrived: for one turn at most, and no more than the receiver takes."""
         receiver, end = self._receiver, 0.0
@@ -319,15 +325,18 @@ class UpstreamConnection(Unread, asyncio.Protocol):
         elif self._head is not None and self._head.body is UNTIL_CLOSE:
             receiver.on_response(None, self._next(len(self.unread)), False)
         else:
-            reader, size = cast(ResponseReader, self._reader), self._slice
-            data = self._next(self._at + size)
-            try:
-                reader.feed(data)
-            except ValueError as error:
-                self._fail(receiver, error)
-                return
-            self._slice = next_slice(size, len(data), reader.made)
-            self._pass_on(receiver, reader)
+            self._parse(receiver, self._next(self._at + self._slice))
+
+    def _parse(self, receiver: Receiver, data: bytes) -> None:
+        reader = cast(ResponseReader, self._reader)
+        try:
+            reader.feed(data)
+        except ValueError as error:
+            self._fail(receiver, error)
+            return
+        if len(data) >= SMALLEST:
+            self._slice = next_slice(self._slice, len(data), reader.made)
+        self._pass_on(receiver, reader)
 
     def _pass_on(self, receiver: Receiver, reader: ResponseReader) -> None:
         """Hand over what the reader made of the last slice."""

@@ -190,10 +190,10 @@ class DownstreamConnection(web.RequestHandler):
                 self._reader.store(data)
                 self.hold(Hold.PIPELINE)
                 self._take_turns()
-            else:
-                self._reader.feed(data)
-                self._advance()
-            if (len(data) > READ_AT_ONCE or self._greedy) and self.state in SERVING:
+                return
+            self._reader.feed(data)
+            self._advance()
+            if len(data) > READ_AT_ONCE and self.state in SERVING:
                 bound_reads(self.transport, self)
 
     # --- requests ------------------------------------------------------------------------
@@ -225,10 +225,12 @@ class DownstreamConnection(web.RequestHandler):
                 break
             reader.read_on()
         self._advancing = False
-        if reader.unread and self._stream is None and not self.writable:
-            # It does not read its responses: the next one it reads is its last if much is left.
-            self.closing = reader.cut_unread(_BACKLOG) or self.closing
-        if reader.unread or (requests and (len(requests) > 1 or requests[0].leftover)):
+        if reader.unread:
+            if self._stream is None and not self.writable:
+                # It does not read its responses: if it has sent much, the next one is its last.
+                self.closing = reader.cut_unread(_BACKLOG) or self.closing
+            self.hold(Hold.PIPELINE)
+        elif requests and (len(requests) > 1 or requests[0].leftover):
             self.hold(Hold.PIPELINE)
         elif self._hold:
             self.unhold(Hold.PIPELINE)
@@ -243,7 +245,9 @@ class DownstreamConnection(web.RequestHandler):
 
     def _take_turns(self) -> None:
         """Go on when every other connection has been served."""
-        self._greedy = True
+        if not self._greedy:
+            self._greedy = True
+            bound_reads(self.transport, self)
         if not self._waits:
             self._waits = True
             self._plane.turns.wait(self._next_turn)
