@@ -291,7 +291,9 @@ async def test_drain_has_a_limit(tmp_path: Path) -> None:
         await until(backend.asked.is_set)
         hubgate.signal(signal.SIGTERM)
         assert await hubgate.ended() == 0
-        assert await waiting in (b"", None)
+        answer = await waiting
+        assert answer is not None
+        assert answer.startswith(b"HTTP/1.1 503 ")
 
 
 async def swallowed(port: int) -> bytes | None:

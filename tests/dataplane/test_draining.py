@@ -4,7 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +12,7 @@ from hubgate.dataplane import plane as plane_module
 from hubgate.dataplane.downstream import connection as connection_module
 from hubgate.dataplane.downstream.connection import DownstreamConnection, DownstreamState
 from hubgate.tasks import spawn
+from tests.dataplane.conftest import StartFront
 from tests.dataplane.peers import ANSWER, Front, Target, flood, until
 from tests.dataplane.tunnels.tunnels import opened
 from tests.dataplane.wire import PATIENCE, EndedError, Wire, request, response
@@ -107,11 +108,13 @@ async def test_the_next_one_in_a_pipeline_is_served_and_the_rest_is_not_begun(
     joined: Front, target: Target, patient: None, end: End
 ) -> None:
     client = await joined.client()
-    await client.send(b"".join(request("GET", f"/{number}") for number in range(200)))
+    await client.send(b"".join(request("GET", f"/{number}") for number in range(20)))
     wire = await target.accept()
     await wire.read_request()
     await wire.send(HALF)
     await client.read_head()
+    # Nothing is read while requests wait: this stays with the kernel.
+    await client.send(GET * 20)
     ending = end(joined)
     await all_told(joined)
     await wire.send(b"again")
@@ -145,6 +148,20 @@ async def test_an_idle_connection_has_a_moment_to_ask(
     assert (await clients[1].read_response()).get("connection") == "close"
     clients[1].close()
     await asyncio.wait_for(ending, PATIENCE)
+
+
+@pytest.mark.parametrize(("seconds", "closes"), [(0.2, False), (1.2, True)])
+async def test_a_second_without_a_request_is_idleness(
+    joined: Front, seconds: float, closes: bool
+) -> None:
+    client = await joined.client()
+    await until(lambda: joined.open == 1, "it is there")
+    (connection,) = connections(joined)
+    connection.idle_since = connection._clock() - seconds
+    connection.finish_up()
+
+    assert (connection.state is DownstreamState.LINGERING) is closes
+    client.close()
 
 
 async def test_a_request_that_has_arrived_unread_is_no_idleness(joined: Front) -> None:
@@ -226,6 +243,20 @@ async def test_who_has_no_answer_gets_a_503(
         assert await wire.drain() in ("end", "reset")
 
 
+async def test_a_503_is_all_there_for_a_client_that_reads_it_later(
+    start_front: StartFront, target: Target, tmp_path: Path
+) -> None:
+    (tmp_path / "503.html").write_bytes(bytes(50_000))
+    front = await start_front(error_path=str(tmp_path))
+    front.route("/", target.url)
+    client = await front.client(receive_buffer=4096)
+    await client.send(GET)
+    await (await target.accept()).read_request()
+    await front.plane.drain(0.1)
+
+    assert (await client.read_response()).body == bytes(50_000)
+
+
 async def test_half_a_head_gets_a_503(joined: Front, caplog: pytest.LogCaptureFixture) -> None:
     client = await joined.client()
     await client.send(GET[:-2])
@@ -237,7 +268,7 @@ async def test_half_a_head_gets_a_503(joined: Front, caplog: pytest.LogCaptureFi
 
 
 async def test_an_error_page_that_is_still_being_fetched_is_one_of_ours(
-    start_front: Any, target: Target, caplog: pytest.LogCaptureFixture
+    start_front: StartFront, target: Target, caplog: pytest.LogCaptureFixture
 ) -> None:
     front = await start_front(error_target=target.url)
     client = await front.client()

@@ -124,3 +124,33 @@ async def test_one_that_never_asks_is_not_waited_for_without_end(
     with client:
         await asyncio.wait_for(suspending, PATIENCE)
         assert client.recv(4096) == b""
+
+
+# --- connections that are kept -------------------------------------------------------------------
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """Return the head of an answer to one more request."""
+    writer.write(KEPT)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
+    assert await asyncio.wait_for(reader.readexactly(5), PATIENCE) == b"hello"
+    return head
+
+
+@pytest.mark.parametrize("end", ["suspend", "close"])
+async def test_a_close_is_announced(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "ARRIVAL_LIMIT", PATIENCE)
+    app = web.Application()
+    app.router.add_get("/", hello)
+    listener = listen(Address("127.0.0.1", 0))
+    older = Endpoint(app, [listener])
+    await older.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.address.port)
+    assert b"\r\nConnection:" not in await ask(reader, writer)
+    ending = spawn(older.suspend() if end == "suspend" else older.close(4 * PATIENCE), end)
+    await until(lambda: older._last_responses.begun)
+
+    assert b"\r\nConnection: close\r\n" in await ask(reader, writer)
+    assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
+    writer.close()
+    await asyncio.wait_for(ending, PATIENCE)

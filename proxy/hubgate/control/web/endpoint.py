@@ -7,7 +7,7 @@ from aiohttp import web
 
 from hubgate.certificates.contexts import renew_pair, server_context
 from hubgate.control.listening.sockets import BACKLOG, Listener
-from hubgate.control.web.protocol import awaits_first_request, hide_software
+from hubgate.control.web.protocol import LastResponses, awaits_first_request, hide_software
 from hubgate.model import ServerTLS
 from hubgate.tasks import settle_arrivals
 
@@ -15,8 +15,8 @@ from hubgate.tasks import settle_arrivals
 CLOSE_LIMIT = 2.0
 
 # Seconds when another release takes over: for requests in progress to finish; for a connection that
-# has carried requests, which is closed then, to send one more; and for one made just before to send
-# its first, as its client has no reason to expect a close.
+# has carried requests to send one more, whose response tells its client of the close; and for one
+# made just before to send its first, as its client has no reason to expect a close.
 SUSPEND_LIMIT = 15.0
 ARRIVAL_LIMIT = 0.5
 FIRST_REQUEST_LIMIT = 5.0
@@ -37,6 +37,7 @@ class Endpoint:
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_LIMIT
         )
+        self._last_responses = LastResponses(app)
         self._listeners = tuple(listeners)
         self._tls = tls
         self._context = server_context(tls) if tls is not None else None
@@ -66,18 +67,21 @@ class Endpoint:
         if server is None:
             return
         await settle_arrivals()
-        await self._wait_for_arrivals(server)
+        await self._wait_for_arrivals(server, FIRST_REQUEST_LIMIT)
         server.pre_shutdown()
         await server.shutdown(SUSPEND_LIMIT / 2)  # it waits twice: for a response, then for its end
         await self.close()
 
-    async def _wait_for_arrivals(self, server: web.Server) -> None:
+    async def _wait_for_arrivals(self, server: web.Server, first_request: float) -> None:
+        """Wait until nobody is likely to have a request on its way, for `first_request` at most."""
+        self._last_responses.begun = True
         clock = asyncio.get_running_loop().time
         begun = clock()
-        while (passed := clock() - begun) < FIRST_REQUEST_LIMIT:
+        while (passed := (now := clock()) - begun) < first_request:
             # A TLS handshake in progress is not visible in any counter.
-            arriving = passed < ARRIVAL_LIMIT and (server.connections or self._tls is not None)
-            if not arriving and not awaits_first_request(server):
+            arriving = passed < ARRIVAL_LIMIT and self._tls is not None
+            active = not self._last_responses.all_idle(server, now, ARRIVAL_LIMIT)
+            if not arriving and not active and not awaits_first_request(server):
                 return
             await asyncio.sleep(0.01)
 
@@ -86,6 +90,8 @@ class Endpoint:
         for site in list(self._runner.sites):
             await site.stop()
         if (server := self._runner.server) is not None:
+            if server.connections:
+                await self._wait_for_arrivals(server, min(limit / 2, ARRIVAL_LIMIT))
             server.pre_shutdown()
-            await server.shutdown(limit / 2)  # it waits twice, as above
+            await server.shutdown(limit / 4)  # it waits twice, as above
         await self._runner.cleanup()

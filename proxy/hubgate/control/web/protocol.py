@@ -54,6 +54,34 @@ def awaits_first_request(server: web.Server) -> bool:
     return any(connection._request_count == 0 for connection in server.connections)
 
 
+class LastResponses:
+    """Announces the end of each connection in its next response, once `begun`."""
+
+    def __init__(self, app: web.Application) -> None:
+        self.begun = False
+        self._seen: dict[web.RequestHandler, tuple[int, float]] = {}
+        app.on_response_prepare.append(self._announce)
+
+    def __repr__(self) -> str:
+        return f"<LastResponses {'begun' if self.begun else 'not yet'}>"
+
+    async def _announce(self, _: web.Request, response: web.StreamResponse) -> None:
+        if self.begun:
+            response.force_close()
+            response.headers["Connection"] = "close"
+
+    def all_idle(self, server: web.Server, now: float, seconds: float) -> bool:
+        """Return whether no connection has had a request for so many seconds of watching."""
+        idle = True
+        for connection in server.connections:
+            count, since = self._seen.get(connection, (-1, now))
+            if count != connection._request_count or connection._request_in_progress:
+                since = now
+            self._seen[connection] = connection._request_count, since
+            idle = idle and now - since >= seconds
+        return idle
+
+
 def hide_software(runner: web.AppRunner) -> None:
     """Keep our software's name out of every response; call it once the runner is set up.
 
