@@ -55,6 +55,7 @@ class DataPlane:
         self.tunnels: set[Tunnel] = set()
         self.admission = Admission(config.limits)
         self.access_log = AccessLog()
+        self.header_blocks = HeaderBlocks(config.limits)
         self.open_stream: Callable[[DownstreamConnection, IncomingRequest], Exchange] = partial(
             Exchange, self
         )
@@ -70,7 +71,8 @@ class DataPlane:
         self.access_log.configure(config.access_log)
         self.request_log = None if config.access_log is None else self.access_log
         self.limits = config.limits
-        self.header_blocks = HeaderBlocks(config.limits)
+        if config.limits != self.header_blocks.limits:
+            self.header_blocks = HeaderBlocks(config.limits)
         self.timeouts = config.timeouts
         self.has_time_limits = any_time_limit(config.timeouts)
         self.trust = Trust(config.rules.trusted_peers)

@@ -22,7 +22,8 @@ from hubgate.transport.flow import WRITE_BUFFER
 
 # A response's head may not grow beyond this, in bytes. (Node: 16 KiB.)
 _HEAD_LIMIT = 1 << 18
-# From this size on, a body is not copied out of the bytes it came in.
+# From this size on, a body is not copied out of the bytes it came in. A larger head is forgotten
+# when its response has ended: thousands of idle connections may each have one.
 _LARGE = 1 << 12
 _READ_AT_ONCE = 1 << 16
 
@@ -142,7 +143,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def release(self) -> None:
         """Forget the receiver after its response ended; the connection may be used again."""
-        self._receiver = None
+        self._receiver = self._head = None
         self.state = IDLE
 
     def detach(self) -> asyncio.Transport:
@@ -236,10 +237,12 @@ class UpstreamConnection(asyncio.Protocol):
         """Read a response without llhttp if its whole head is there and can go out as it came."""
         head = self._known
         if head is None or not data.startswith(head.raw):
-            head = ResponseHead.canonical(data[: data.find(b"\r\n\r\n", 0, _HEAD_LIMIT) + 4])
+            size = data.find(b"\r\n\r\n", 0, _HEAD_LIMIT) + 4
+            head = ResponseHead.canonical(data[:size])
             if head is None:
                 return False
-            self._known = head
+            if size <= _LARGE:
+                self._known = head
         size = len(head.raw)
         left = head.length - len(data) + size
         if left < 0:
@@ -358,7 +361,7 @@ class UpstreamConnection(asyncio.Protocol):
         head.delimit(self._bodiless)
         # RFC 9112, section 9.3: a connection persists unless the message says otherwise.
         self.reusable = parser.should_keep_alive() and head.body is not UNTIL_CLOSE
-        self._head = head
+        self._head, self._headers = head, []
         if head.body is NO_BODY:
             self._ended = True
         if self._bodiless:
