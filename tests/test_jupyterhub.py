@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -19,10 +20,12 @@ import psutil
 import pytest
 from jupyterhub.httpclient import JupyterHubHTTPClient
 
+from hubgate import __version__
 from hubgate.jupyterhub import FAILED_STARTS, HubgateProxy
 from hubgate.tasks import spawn
 from tests.contract.ports import distinct_ports
 from tests.control.waiting import until
+from tests.packaging import traps
 from tests.processes import files_allowed, kill, lives, workers_of
 
 
@@ -142,6 +145,25 @@ async def test_a_taken_port_is_one_line(
     assert f":{port}" in only_complaint(caplog)
     assert "in use" in only_complaint(caplog)
     assert proxy.proxy_process is None
+
+
+@pytest.mark.parametrize("path", ["", ":", ":/srv", "/srv::/opt", "/srv:"])
+def test_nothing_is_imported_from_the_current_folder(
+    proxy: HubgateProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    traps.lay(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", path)
+    command = [*proxy.command, "--version"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert traps.run(tmp_path) == set()
+    assert (done.returncode, done.stdout) == (0, f"{__version__}\n")
+
+
+def test_where_else_to_import_from_is_kept(
+    proxy: HubgateProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/srv::lib")
+    assert proxy.command[:3] == ["env", "PYTHONPATH=/srv:lib", sys.executable]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,9 @@ class HubgateProxy(ConfigurableHTTPProxy):
     def _own_command(self) -> list[str]:
         # The hub's interpreter, so that neither PATH nor an installed CHP matters.
         command = [sys.executable, "-P", "-m", "hubgate.cli.chp", "--workers", str(self.workers)]
-        return [*command, "--access-log", self.access_log] if self.access_log else command
+        if self.access_log:
+            command += ["--access-log", self.access_log]
+        return [*_without_current_folder(os.environ.get("PYTHONPATH", "")), *command]
 
     # The check costs one waitpid. CHP's 5 s would mean 5 s without a proxy after a crash.
     check_running_interval = Integer(
@@ -194,6 +196,19 @@ class HubgateProxy(ConfigurableHTTPProxy):
         # The proxy has its own session and would outlive a hub that gives up.
         if self.proxy_process is not None and self.proxy_process.poll() is None:
             self.proxy_process.terminate()
+
+
+def _without_current_folder(path: str) -> list[str]:
+    """Return how to start a command so that Python does not import from the current folder.
+
+    With -P it still does if PYTHONPATH has an empty entry, as `$PYTHONPATH:/srv` has where there
+    was none before: nobody means that, and files there may have any name.
+    """
+    entries = path.split(os.pathsep)
+    kept = [entry for entry in entries if entry]
+    if not path or kept == entries:
+        return []
+    return ["env", f"PYTHONPATH={os.pathsep.join(kept)}"]
 
 
 async def wait_until_free(name: str, url: str) -> None:

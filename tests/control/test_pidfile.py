@@ -47,3 +47,73 @@ async def test_it_stays_for_a_release_that_takes_over_in_this_process(tmp_path: 
         stack.pop_all()
     gc.collect()
     assert path.read_text() == str(os.getpid())
+
+
+# --- what others have put there --------------------------------------------------------------
+
+
+def victim_of(tmp_path: Path) -> Path:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    return victim
+
+
+def refused(path: Path, why: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^--pid-file \S+: {why}; give a"), PidFile(str(path)):
+        pass
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_is_not_followed(tmp_path: Path, exists: bool) -> None:
+    victim, path = victim_of(tmp_path), tmp_path / "pid"
+    if not exists:
+        victim.unlink()
+    path.symlink_to(victim)
+    refused(path, "is a link")
+    assert path.is_symlink()
+    assert victim.exists() is exists
+    assert not exists or victim.read_text() == "precious"
+
+
+def test_a_second_name_of_another_file_is_not_written_to(tmp_path: Path) -> None:
+    victim, path = victim_of(tmp_path), tmp_path / "pid"
+    path.hardlink_to(victim)
+    refused(path, "has a second hard link")
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_another_users_file_is_not_written_to(tmp_path: Path) -> None:
+    path = victim_of(tmp_path)
+    os.chown(path, 65534, 65534)
+    refused(path, "belongs to another user")
+    assert path.read_text() == "precious"
+
+
+def test_nobody_is_waited_for_at_a_pipe(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    os.mkfifo(path)
+    refused(path, "No such device or address")
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    refused(path, "is not a regular file")
+    os.close(reader)
+
+
+def test_a_file_of_ours_keeps_its_mode_and_nothing_else(tmp_path: Path) -> None:
+    path = victim_of(tmp_path)
+    path.write_text("1234567890 and more")
+    path.chmod(0o644)
+    inode = path.stat().st_ino
+    with PidFile(str(path)):
+        assert path.read_text() == str(os.getpid())
+        assert (path.stat().st_mode & 0o777, path.stat().st_ino) == (0o644, inode)
+    assert not path.exists()
+
+
+def test_a_link_that_has_taken_its_place_stays(tmp_path: Path) -> None:
+    path, other = tmp_path / "pid", tmp_path / "other"
+    with PidFile(str(path)):
+        path.rename(other)
+        path.symlink_to(other)
+    assert path.is_symlink()
+    assert other.exists()

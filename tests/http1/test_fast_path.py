@@ -158,7 +158,7 @@ def test_a_client_that_repeats_itself_is_understood_each_time() -> None:
 
 def test_what_many_clients_sent_takes_no_memory_without_end() -> None:
     blocks = HeaderBlocks(LIMITS)
-    for number in range(2000):
+    for number in range(4000):
         raw = b"\r\nHost: hub\r\nCookie: %d%b\r\n\r\n" % (number, b"x" * 1000)
         once = blocks.read(raw)
         assert once is not None
@@ -167,8 +167,22 @@ def test_what_many_clients_sent_takes_no_memory_without_end() -> None:
         assert twice is not None
         assert twice.raw == once.raw == raw
         assert blocks.read(raw) is twice
-    assert len(blocks._known) < 300
+        block = blocks._known[raw]
+        for route in range(number % 10):
+            block.keep((route, None, None), raw)
+    assert len(blocks._known) < 1500
+    assert sum(block.held for block in blocks._known.values()) < 1 << 22
     assert len(blocks._seen) < 2000
+
+
+def test_what_was_written_from_the_same_lines_takes_no_memory_without_end() -> None:
+    block = HeaderBlock.read(b"\r\nHost: hub\r\n\r\n", LIMITS)
+    assert block is not None
+    for number in range(1000):
+        written = b"x" * (number * 20)
+        block.keep((number, None, None), written)
+        assert block.heads[number, None, None] == written
+        assert len(block.heads) == 1 or sum(map(len, block.heads.values())) < 1 << 14
 
 
 def test_a_body_may_come_in_any_pieces() -> None:

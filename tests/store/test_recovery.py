@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -174,6 +176,70 @@ async def test_a_full_disk_is_one_warning_until_there_is_room_again(
     assert "No space left on device; routes may not survive a crash" in caplog.messages[0]
     assert "can be written again" in caplog.messages[1]
     await store.close()
+
+
+ON_A_SMALL_DISK = (
+    *("unshare", "--mount", "sh", "-c"),
+    'mount -t tmpfs -o size=128k,mode=0700 tmpfs "$1" && shift && exec "$@"',
+    "sh",
+)
+SUCCESSOR = """
+import asyncio, logging, sys
+from contextlib import suppress
+from pathlib import Path
+from hubgate.store import recovery
+from tests.store.test_recovery import route, until, written
+
+async def successor(path):
+    recovery.RETRY = 0.05
+    first = recovery.RecoveryStore(path)
+    await first.open()
+    for number in range(100):
+        await first.put(route(f"/{number}"))
+    await first.close()
+    with suppress(OSError), open(path.parent.parent / "filler", "wb", 0) as filler:
+        while filler.write(bytes(512)):
+            pass
+    print(len(written(path)), "before")
+    for key in ("/new", "/newer"):
+        store = recovery.RecoveryStore(path)
+        await store.open()
+        print(len(await store.load()), "found")
+        await store.put(route(key))
+        await asyncio.sleep(0.2)
+        print(len(written(path)), "in the file")
+        if key == "/new":
+            await store.close()
+    (path.parent.parent / "filler").unlink()
+    await until(lambda: "/newer" in written(path))
+    print(len(written(path)), "in the end")
+    await store.close()
+
+logging.basicConfig(stream=sys.stdout, format="%(levelname)s %(message)s", level="INFO")
+asyncio.run(successor(Path(sys.argv[1])))
+"""
+
+
+def test_a_file_that_can_be_read_but_not_rewritten_is_kept_and_used(tmp_path: Path) -> None:
+    """On a disk that is really full, until there is room again."""
+    path = tmp_path / "hubgate" / "0123.routes"
+    if subprocess.run([*ON_A_SMALL_DISK, str(tmp_path), "true"], check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    command = [*ON_A_SMALL_DISK, str(tmp_path), sys.executable, "-c", SUCCESSOR, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.replace(f"{path}: ", "").splitlines() == [
+        "100 before",
+        *[
+            "WARNING No space left on device; it is kept as it is until it can be written: routes"
+            " may not survive a crash",
+            "INFO recovered 100 routes left by the previous proxy",
+            "100 found",
+            "100 in the file",
+        ]
+        * 2,
+        "INFO can be written again",
+        "101 in the end",
+    ]
 
 
 async def test_activity_is_written_now_and_then(

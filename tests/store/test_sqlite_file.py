@@ -1,7 +1,9 @@
 """A file of routes is made for one user, recognised, and held by one process."""
 
 import contextlib
+import grp
 import os
+import pwd
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ import pytest
 
 from hubgate.errors import StoreError, StoreInUseError, StoreUnavailableError
 from hubgate.model import Route
-from hubgate.store import sqlite
+from hubgate.store import sqlite, sqlite_file
 from hubgate.store.sqlite import SqliteStore
 from hubgate.store.sqlite_errors import store_error
 from hubgate.store.sqlite_file import SCHEMA_VERSION, open_file
@@ -245,3 +247,75 @@ def test_a_full_disk_is_called_that() -> None:
     assert isinstance(error, StoreUnavailableError)
     assert error.status == 503
     assert str(error) == "store: routes.db cannot grow: the disk is full; free some space"
+
+
+# --- who else can change it --------------------------------------------------------------------
+
+
+async def warned_of(path: Path, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Open and close the store; return the names that its warning ends with."""
+    caplog.clear()
+    store = SqliteStore(str(path))
+    await store.open()
+    await store.close()
+    lines = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert len(lines) <= 1
+    return lines[0].partition("chmod go-w ")[2].split() if lines else []
+
+
+async def test_a_file_of_ours_alone_is_used_without_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "state" / "routes.db"
+    assert await warned_of(path, caplog) == []
+    path.chmod(0o644)
+    path.parent.chmod(0o755)
+    assert await warned_of(path, caplog) == []
+
+
+@pytest.mark.parametrize("mode", [0o002, 0o1002, 0o020])
+async def test_a_folder_that_others_can_write_to_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One with the sticky bit too: a journal for the file can be put into it."""
+    monkeypatch.setattr(sqlite_file, "_is_our_own", lambda gid: False)
+    path = tmp_path / "state" / "routes.db"
+    await warned_of(path, caplog)
+    path.parent.chmod(0o755 | mode)
+    assert await warned_of(path, caplog) == [str(path.parent)]
+
+
+@pytest.mark.parametrize("end", ["", "-journal"])
+async def test_a_file_that_others_can_write_to_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, end: str
+) -> None:
+    path = tmp_path / "state" / "routes.db"
+    await warned_of(path, caplog)
+    exposed = path.with_name(path.name + end)
+    exposed.touch()
+    exposed.chmod(0o666)
+    assert str(exposed) in await warned_of(path, caplog)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+async def test_a_file_of_another_user_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "state" / "routes.db"
+    await warned_of(path, caplog)
+    os.chown(path, 65534, -1)
+    assert await warned_of(path, caplog) == [str(path)]
+    os.chown(path, 0, -1)
+    os.chown(path.parent, 65534, -1)
+    assert str(path.parent) in await warned_of(path, caplog)
+
+
+async def test_the_group_of_one_user_is_nobody_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "state" / "routes.db"
+    await warned_of(path, caplog)
+    os.chown(path, -1, pwd.getpwuid(os.geteuid()).pw_gid)
+    path.chmod(0o660)
+    own = grp.getgrgid(path.stat().st_gid).gr_name == pwd.getpwuid(os.geteuid()).pw_name
+    assert await warned_of(path, caplog) == ([] if own else [str(path)])

@@ -1,9 +1,10 @@
 """The file with the supervisor's process id, for other programs."""
 
+import errno
 import logging
 import os
+import stat
 from contextlib import suppress
-from pathlib import Path
 
 from hubgate.errors import ConfigError
 
@@ -13,8 +14,9 @@ log = logging.getLogger("hubgate.supervisor")
 class PidFile:
     """A context manager that keeps our process id in the file at `path`, if there is one.
 
-    A new file is readable only by us; an existing one keeps its mode. Entering raises
-    ConfigError when the file cannot be written.
+    A new file is readable only by us; an existing one keeps its mode. Nothing that others can
+    have put there is written to or followed: in a folder like /tmp, it could lead to any file.
+    Entering raises ConfigError when the file cannot be written.
     """
 
     # Not a generator: if collected before it finishes, it would remove the file, which belongs
@@ -31,12 +33,11 @@ class PidFile:
         if self._path is None:
             return
         try:
-            with open(self._path, "w", opener=_open_private) as file:
-                file.write(self._own)
+            _write(self._path, self._own.encode())
         except OSError as error:
             raise ConfigError(
                 f"--pid-file {self._path}: {error.strerror}; "
-                "give a path in an existing, writable folder"
+                "give a path in an existing, writable folder, of a new file or one of yours"
             ) from error
         log.info("Writing pid %s to %s", self._own, self._path)
 
@@ -45,9 +46,49 @@ class PidFile:
             return
         with suppress(OSError):
             # A successor may have written its own id.
-            if Path(self._path).read_text().strip() == self._own:
+            if _read(self._path).strip() == self._own.encode():
                 os.unlink(self._path)
 
 
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+# Follows no link, and does not wait for the other end of a pipe.
+_CAREFULLY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def _write(path: str, text: bytes) -> None:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CAREFULLY, 0o600)
+    except FileExistsError:
+        fd = _open_existing(path)
+    try:
+        # In this order: nobody finds it empty.
+        os.write(fd, text)
+        os.ftruncate(fd, len(text))
+    finally:
+        os.close(fd)
+
+
+def _open_existing(path: str) -> int:
+    """Open a file that is there; raises OSError unless it can only be ours, or root's."""
+    if stat.S_ISLNK(os.lstat(path).st_mode):
+        raise OSError(errno.ELOOP, "is a link")
+    fd = os.open(path, os.O_WRONLY | _CAREFULLY)
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file")
+        if found.st_uid not in (0, os.geteuid()):
+            raise OSError(errno.EPERM, "belongs to another user")
+        if found.st_nlink > 1:
+            raise OSError(errno.EPERM, "has a second hard link")
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _read(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | _CAREFULLY)
+    try:
+        return os.read(fd, 64)
+    finally:
+        os.close(fd)

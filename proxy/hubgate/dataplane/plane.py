@@ -65,6 +65,7 @@ class DataPlane:
         self.turns = Turns(self.loop)
         self.admission = Admission(config.limits)
         self.access_log = AccessLog()
+        self.header_blocks = HeaderBlocks(config.limits)
         self.open_stream: Callable[[DownstreamConnection, IncomingRequest], Exchange] = partial(
             Exchange, self
         )
@@ -80,7 +81,8 @@ class DataPlane:
         self.access_log.configure(config.access_log)
         self.request_log = None if config.access_log is None else self.access_log
         self.limits = config.limits
-        self.header_blocks = HeaderBlocks(config.limits)
+        if config.limits != self.header_blocks.limits:
+            self.header_blocks = HeaderBlocks(config.limits)
         self.timeouts = config.timeouts
         self.has_time_limits = any_time_limit(config.timeouts)
         self.trust = Trust(config.rules.trusted_peers)

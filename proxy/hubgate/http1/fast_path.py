@@ -7,7 +7,7 @@ spelled differently goes to llhttp; both paths read the same from the same bytes
 
 import re
 
-from hubgate.bounded import keep
+from hubgate.bounded import ENTRY, ByteCache, keep
 from hubgate.errors import HubgateError
 from hubgate.http1.message import CANONICAL_NAME, CANONICAL_VALUE, CHUNKED, any_name, split_lines
 from hubgate.http1.request import SPECIAL, RequestHead, read_head
@@ -32,29 +32,37 @@ _LINE = re.compile(
 _BLOCK = re.compile(rb"(?:\r\n" + CANONICAL_NAME + CANONICAL_VALUE + rb")++\r\n\r\n")
 # Bounds what is kept for one connection, in bytes.
 FAST_PATH_LIMIT = 1 << 13
-# These bound what is kept for all of them together.
-_MOST_KNOWN = 1 << 18
+# These bound what is kept for all of them together: in bytes that it really holds, which are
+# several times those of the header lines; and in hashes.
+_MOST_KNOWN = 1 << 22
 _MOST_SEEN = 1 << 10
-# Few clients send the same lines, and each uses few routes at a time.
-MOST_HEADS = 32
+# Bytes of what was written from one client's lines. Few clients send the same, and each uses few
+# routes at a time: this is enough for twenty to thirty.
+_MOST_HEADS = 1 << 14
+# What a block holds, in bytes: objects of a fixed size, and one for each line.
+_HOLDS, _LINE_HOLDS = 512, 48
 
 
 class HeaderBlock:
     """The header lines of a canonical request, from the request line's end to the blank line.
 
     `raw` is how they arrived; `head` is what they mean, whatever the request line. `heads` caches
-    what was written from them for targets, by route, origin and writer. Other clients' connections
-    may send the same lines and share it, but what a target receives also identifies the client (the
-    X-Forwarded-* lines), so the origin is part of the key: nothing made for one client's connection
-    is ever used for a connection of another origin.
+    what was written from them for targets, by route, origin and writer; `keep` adds to it.
+    Other clients' connections may send the same lines and share it, but what a target receives also
+    identifies the client (the X-Forwarded-* lines), so the origin is part of the key: nothing made
+    for one client's connection is ever used for a connection of another origin.
+
+    `home` is where it is counted, if it is shared.
     """
 
-    __slots__ = ("head", "heads", "raw")
+    __slots__ = ("_held", "head", "heads", "home", "raw")
 
     def __init__(self, raw: bytes, head: RequestHead) -> None:
         self.raw = raw
         self.head = head
         self.heads: dict[tuple[object, object, object], bytes] = {}
+        self._held = 0
+        self.home: HeaderBlocks | None = None
 
     @classmethod
     def read(cls, raw: bytes, limits: Limits) -> "HeaderBlock | None":
@@ -69,6 +77,24 @@ class HeaderBlock:
         head = _read_special(raw) if match is None else RequestHead.usual(*match.groups())
         return None if head is None else cls(raw, head)
 
+    @property
+    def held(self) -> int:
+        """How many bytes it holds: twice the lines, as they came and as they were read."""
+        lines = self.raw.count(b"\r\n")
+        return 2 * len(self.raw) + lines * _LINE_HOLDS + _HOLDS + self._held
+
+    def keep(self, key: tuple[object, object, object], written: bytes) -> None:
+        """Keep what was written; the latest is always kept, and all earlier go if it is a lot."""
+        grown = size = len(written) + ENTRY
+        if self._held + size > _MOST_HEADS:
+            grown -= self._held
+            self.heads.clear()
+            self._held = 0
+        self._held += size
+        self.heads[key] = written
+        if self.home is not None:
+            self.home.grow(grown)
+
 
 class HeaderBlocks:
     """The blocks recently read more than once under `limits`, from any client.
@@ -78,9 +104,8 @@ class HeaderBlocks:
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._known: dict[bytes, HeaderBlock] = {}
-        self._size = 0
+        self.limits = limits
+        self._known: ByteCache[bytes, HeaderBlock] = ByteCache(_MOST_KNOWN)
         self._seen: dict[int, None] = {}
 
     def __repr__(self) -> str:
@@ -89,7 +114,7 @@ class HeaderBlocks:
     def read(self, raw: bytes) -> HeaderBlock | None:
         """Read header lines as `HeaderBlock.read` does."""
         block = self._known.get(raw)
-        if block is None and (block := HeaderBlock.read(raw, self._limits)) is not None:
+        if block is None and (block := HeaderBlock.read(raw, self.limits)) is not None:
             mark = hash(raw)
             if mark in self._seen:
                 self._keep(block)
@@ -97,12 +122,24 @@ class HeaderBlocks:
                 keep(self._seen, mark, None, _MOST_SEEN)
         return block
 
+    def grow(self, size: int) -> None:
+        """Count what one of the blocks has come to hold, in bytes."""
+        self._known.held += size
+        if self._known.held > _MOST_KNOWN:
+            self._forget()
+
     def _keep(self, block: HeaderBlock) -> None:
-        self._size += len(block.raw)
-        if self._size > _MOST_KNOWN:
-            self._known.clear()
-            self._size = len(block.raw)
-        self._known[block.raw] = block
+        size = block.held
+        if self._known.held + size + ENTRY > _MOST_KNOWN:
+            self._forget()
+        block.home = self
+        self._known.keep(block.raw, block, size)
+
+    def _forget(self) -> None:
+        # Connections may go on using them, each the one it has.
+        for block in self._known.values():
+            block.home = None
+        self._known.clear()
 
 
 def _read_special(raw: bytes) -> RequestHead | None:

@@ -33,6 +33,8 @@ def access_log_mistake(path: str) -> str | None:
         return None
     file = Path(path)
     try:
+        if file.is_symlink() and file.lstat().st_uid not in (0, os.geteuid()):
+            return f"{path}: is another user's link; remove it or choose another file"
         if not file.exists():
             return _folder_mistake(file.absolute().parent)
         if stat.S_ISDIR(file.stat().st_mode):

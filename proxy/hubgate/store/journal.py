@@ -57,24 +57,28 @@ class Journal:
     def open(self) -> Kept:
         """Take over the file, creating it if there is none, and return its content.
 
-        An unusable file is logged and replaced. Raises OSError when the file is not available.
+        An unusable file is logged and replaced. One that can be read but not rewritten now is
+        logged, held and left as it is: `behind` is then True. Raises OSError when the file is not
+        available.
         """
         self._folder = PrivateFolder(self.path.parent)
-        earlier = None
         try:
             self._sweep(self._folder)
             earlier = self._earlier(self._folder)
+            self._fd = -1 if earlier is None else earlier
             kept = Kept() if earlier is None else self._read(earlier)
             self._puts = {key: put_line(route) for key, route in kept.routes.items()}
             self._activity = dict(kept.activity)
-            self._write_anew(self._folder)
+            self._write_first(self._folder)
         except OSError:
             self.close()
             raise
-        finally:
-            if earlier is not None:
-                os.close(earlier)
         return kept
+
+    @property
+    def behind(self) -> bool:
+        """Whether the last write failed: the file lacks changes, or could not be made ours."""
+        return not self._limit
 
     def write(
         self, put: Iterable[Route], delete: Iterable[str], activity: Mapping[str, float]
@@ -87,7 +91,7 @@ class Journal:
             return
         data = self._apply(put, delete, activity)
         lost = self._folder.identity(self.path.name) != self._held
-        if lost or self._size + len(data) > self._limit:
+        if lost or self.behind or self._size + len(data) > self._limit:
             self._write_anew(self._folder)
             return
         try:
@@ -157,6 +161,19 @@ class Journal:
         if known:
             lines.append(activity_line(known))
         return b"".join(lines)
+
+    def _write_first(self, folder: PrivateFolder) -> None:
+        try:
+            self._write_anew(folder)
+        except OSError as error:
+            if error.errno == errno.EBUSY:
+                raise
+            log.warning(
+                "%s: %s; it is kept as it is until it can be written: routes may not survive a"
+                " crash",
+                self.path,
+                error.strerror,
+            )
 
     def _write_anew(self, folder: PrivateFolder) -> None:
         """Replace the old file with a new one, in one step, and hold that."""

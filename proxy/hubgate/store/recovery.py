@@ -60,7 +60,9 @@ class RecoveryStore(MemoryStore):
             count = len(self._routes)
             what = "route" if count == 1 else "routes"
             log.info("recovered %d %s left by the previous proxy", count, what)
-        self._writer = spawn(self._write_on(), "recovery file")
+        if self._journal.behind:
+            self._wake.set()
+        self._writer = spawn(self._write_on(self._journal.behind), "recovery file")
 
     def last_activity(self) -> Mapping[str, float]:
         """Return when the recovered routes were last active."""
@@ -112,8 +114,7 @@ class RecoveryStore(MemoryStore):
         if writer is not None:
             await asyncio.wait([writer])
 
-    async def _write_on(self) -> None:
-        failing = False
+    async def _write_on(self, failing: bool) -> None:
         while True:
             await _set(self._wake, INTERVAL)
             ending = self._ending.is_set()

@@ -16,7 +16,7 @@ from hubgate.model import Route
 from hubgate.store.base import OwnedStore, Written
 from hubgate.store.records import decode, encode
 from hubgate.store.sqlite_errors import damaged, store_error
-from hubgate.store.sqlite_file import file_identity, open_file
+from hubgate.store.sqlite_file import exposure, file_identity, open_file
 from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.store")
@@ -66,9 +66,10 @@ class SqliteStore(OwnedStore):
 
         Waits at most five seconds for another process to release it, then raises
         StoreInUseError. Raises StoreError for a file that is damaged, not ours, or not
-        writable.
+        writable. Logs a warning if other users can change it.
         """
         deadline = time.monotonic() + LOCK_TIMEOUT
+        exposed = await self._run(lambda: exposure(self._path))
         while self._state is not SQLiteState.OPEN:
             try:
                 await self._run(self._open)
@@ -80,6 +81,9 @@ class SqliteStore(OwnedStore):
                     log.info("waiting for another process to release %s", self._path)
                 self._state = SQLiteState.WAITING
                 await asyncio.sleep(BETWEEN_TRIES)
+        # SQLite has applied and removed a journal that it found.
+        if line := exposed or await self._run(lambda: exposure(self._path)):
+            log.warning("%s", line)
         self._activity_writer = spawn(self._keep_on(), "activity of routes")
 
     async def load(self) -> list[Route]:

@@ -1,8 +1,11 @@
 """One file of routes: created, recognised, and claimed for this process alone."""
 
+import grp
 import os
+import pwd
 import sqlite3
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from hubgate.errors import StoreError
@@ -55,6 +58,39 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def exposure(path: Path) -> str | None:
+    """Return a line if other users can change the routes in `path`, None if only we and root can.
+
+    They can with the file, with one of those that SQLite reads beside it, or with the folder.
+    """
+    beside = [path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal")]
+    exposed = [str(each) for each in (path.parent, path, *beside) if _others_write(each)]
+    if not exposed:
+        return None
+    names = " ".join(exposed)
+    return (
+        f"store: other users can change the routes, because they can write to {', '.join(exposed)};"
+        f" it should belong to hubgate's user: chmod go-w {names}"
+    )
+
+
+def _others_write(path: Path) -> bool:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    if found.st_uid not in (0, os.geteuid()) or found.st_mode & stat.S_IWOTH:
+        return True
+    return bool(found.st_mode & stat.S_IWGRP) and not _is_our_own(found.st_gid)
+
+
+def _is_our_own(gid: int) -> bool:
+    """Return whether it is a group of one user, as most Linux systems make one for each user."""
+    with suppress(KeyError):
+        return pwd.getpwuid(os.geteuid()).pw_name == grp.getgrgid(gid).gr_name
+    return False
 
 
 def _make(path: Path) -> None:

@@ -24,7 +24,8 @@ from hubgate.transport.bounded_reads import READ_AT_ONCE, bound_reads
 from hubgate.transport.flow import WRITE_BUFFER, pause_reading, resume_reading
 from hubgate.transport.turns import TURN, Turns
 
-# From this size on, a body is not copied out of the bytes it came in.
+# From this size on, a body is not copied out of the bytes it came in. A larger head is forgotten
+# when its response has ended: thousands of idle connections may each have one.
 _LARGE = 1 << 12
 _READ_AT_ONCE = 1 << 16
 
@@ -143,7 +144,7 @@ class UpstreamConnection(Unread, asyncio.Protocol):
 
     def release(self) -> None:
         """Forget the receiver after its response ended; the connection may be used again."""
-        self._receiver = None
+        self._receiver = self._head = None
         self.state = IDLE
 
     def detach(self) -> asyncio.Transport:
@@ -260,10 +261,12 @@ class UpstreamConnection(Unread, asyncio.Protocol):
         """Read a response without llhttp if its whole head is there and can go out as it came."""
         head = self._known
         if head is None or not data.startswith(head.raw):
-            head = ResponseHead.canonical(data[: data.find(b"\r\n\r\n", 0, HEAD_LIMIT) + 4])
+            size = data.find(b"\r\n\r\n", 0, HEAD_LIMIT) + 4
+            head = ResponseHead.canonical(data[:size])
             if head is None:
                 return False
-            self._known = head
+            if size <= _LARGE:
+                self._known = head
         size = len(head.raw)
         left = head.length - len(data) + size
         if left < 0:
@@ -356,6 +359,7 @@ class UpstreamConnection(Unread, asyncio.Protocol):
         # What follows the response's end belongs to no request.
         self.reusable = reader.reusable and not (ended and self.unread)
         if ended:
+            reader.head = None
             self.forget_unread()
         elif reader.counted:
             self._left = head.length - len(body)

@@ -13,6 +13,7 @@ import pytest
 from hubgate.dataplane.access_log import file as file_module
 from hubgate.dataplane.access_log.file import LogFile
 from hubgate.errors import ConfigError
+from hubgate.settings.access_log import access_log_mistake
 from tests.dataplane.peers import until
 
 Open = Callable[[Path | str], LogFile]
@@ -259,3 +260,26 @@ def test_two_processes_share_standard_output() -> None:
         text = pipe.read()
     assert [each.wait(60) for each in writers] == [0, 0]
     check_shared(text)
+
+
+async def test_a_link_of_ours_is_followed(opened: Open, tmp_path: Path) -> None:
+    path, real = tmp_path / "access.log", tmp_path / "real.log"
+    path.symlink_to(real)
+    file = opened(path)
+    file.put(b"one\n")
+    await settled(file)
+    assert real.read_text() == "one\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give links away")
+def test_another_users_link_is_not_followed(opened: Open, tmp_path: Path) -> None:
+    path, victim = tmp_path / "access.log", tmp_path / "victim"
+    victim.write_text("precious")
+    path.symlink_to(victim)
+    os.chown(path, 65534, 65534, follow_symlinks=False)
+    with pytest.raises(ConfigError, match="it is another user's link; remove it"):
+        opened(path)
+    assert victim.read_text() == "precious"
+    mistake = access_log_mistake(str(path))
+    assert mistake is not None
+    assert "another user's link" in mistake

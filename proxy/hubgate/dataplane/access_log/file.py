@@ -1,5 +1,6 @@
 """The file behind the access log: it takes blocks of whole lines, and no request waits for it."""
 
+import errno
 import logging
 import os
 import select
@@ -96,7 +97,7 @@ class LogFile:
                 # A duplicate: closing it leaves standard output open.
                 self._fd = os.dup(1)
             else:
-                self._fd = os.open(self._path, _HOW, _MODE)
+                self._fd = _open_file(self._path)
         except OSError as error:
             name = "standard output" if self._path == STDOUT else self._path
             raise ConfigError(f"access_log: {name}: cannot be opened: {error.strerror}") from None
@@ -167,3 +168,19 @@ class LogFile:
         if self._failing:
             self._failing = False
             log.warning("access log %s: writing again", self._path)
+
+
+def _open_file(path: str) -> int:
+    """Open or create a file to append to; raises OSError.
+
+    A link is followed only if it is ours or root's, as the kernel does in folders like /tmp unless
+    told otherwise (fs.protected_symlinks): another user's could lead to any file.
+    """
+    try:
+        return os.open(path, _HOW | os.O_NOFOLLOW, _MODE)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+    if os.lstat(path).st_uid not in (0, os.geteuid()):
+        raise OSError(errno.EPERM, "it is another user's link; remove it or give another path")
+    return os.open(path, _HOW, _MODE)

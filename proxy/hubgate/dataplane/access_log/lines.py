@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
-from hubgate.bounded import keep
+from hubgate.bounded import ByteCache
 from hubgate.dataplane.access_log.record import Record, bare_url, referer_and_agent
 from hubgate.routing.table import RouteEntry
 
@@ -17,10 +17,11 @@ Escape = Callable[[bytes], str]
 LONGEST_LINE = 4096
 _PATH, _HEADER, _NAME, _ERROR = 1280, 320, 192, 256
 
-# Values that come again are not formatted again; this bounds what is kept for that, of each kind. A
-# client repeats its header lines, and they are then the same object, found without comparing them.
-_MOST_KEPT, _LONGEST_KEPT = 1024, 256
-_OF_HEADERS = 512, 1 << 13
+# Values that come again are not formatted again; this bounds what is kept for that, of each kind,
+# in bytes. A client repeats its header lines, and they are then the same object, found without
+# comparing them.
+_MOST_KEPT, _LONGEST_KEPT = 1 << 19, 256
+_LONGEST_HEADERS = 1 << 13
 
 # As nginx does: quote, backslash, control bytes, and everything beyond ASCII.
 _ESCAPES = {code: f"\\x{code:02X}" for code in (*range(32), 34, 92, *range(127, 256))}
@@ -48,7 +49,8 @@ class Combined:
         self._paths = TextCache[bytes](lambda raw: within(_PATH, escaped, raw))
         self._values = TextCache[bytes](lambda raw: f'"{within(_HEADER, escaped, raw)}"')
         self._headers = TextCache[bytes](
-            lambda fields: " ".join(_referer_and_agent(fields, self._values, _NONE)), *_OF_HEADERS
+            lambda fields: " ".join(_referer_and_agent(fields, self._values, _NONE)),
+            _LONGEST_HEADERS,
         )
         self._routes = TextCache[RouteEntry](self._route)
         self._openings = TextCache[str](lambda peer: f'{peer or "unix:"} - - [{self._clock.now}] "')
@@ -85,7 +87,7 @@ class JSONLines:
     def __init__(self) -> None:
         self._paths = TextCache[bytes](lambda raw: f'"{within(_PATH, in_json, raw)}"')
         self._values = TextCache[bytes](lambda raw: f'"{within(_HEADER, in_json, raw)}"')
-        self._headers = TextCache[bytes](self._referer_and_agent, *_OF_HEADERS)
+        self._headers = TextCache[bytes](self._referer_and_agent, _LONGEST_HEADERS)
         self._routes = TextCache[RouteEntry](self._route)
         self._clock = Clock(_utc)
 
@@ -136,23 +138,22 @@ _NULL_REQUEST = "".join(
 FORMATS: dict[str, Callable[[], Lines]] = {"combined": Combined, "json": JSONLines}
 
 
-class TextCache(dict[K, str], Generic[K]):
+class TextCache(ByteCache[K, str], Generic[K]):
     """How a value appears in a line: formatted once, then kept if it is short.
 
-    At most `most` values are kept, of at most `longest` bytes each.
+    A value of more than `longest` bytes is not kept.
     """
 
-    def __init__(
-        self, write: Callable[[K], str], most: int = _MOST_KEPT, longest: int = _LONGEST_KEPT
-    ) -> None:
+    def __init__(self, write: Callable[[K], str], longest: int = _LONGEST_KEPT) -> None:
+        super().__init__(_MOST_KEPT)
         self._write = write
-        self._most = most
         self._longest = longest
 
     def __missing__(self, value: K) -> str:
         text = self._write(value)
-        if not isinstance(value, bytes) or len(value) <= self._longest:
-            keep(self, value, text, self._most)
+        size = len(value) if isinstance(value, bytes) else 0
+        if size <= self._longest:
+            self.keep(value, text, size + len(text))
         return text
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
-from hubgate.bounded import keep
+from hubgate.bounded import ByteCache
 from hubgate.dataplane.forwarding.own_responses import NO_PAGE, Page, html_page, page_for
 from hubgate.errors import HubgateError, RouteError, StaleConnectionError, UpstreamError
 from hubgate.http1.message import Bytes
@@ -20,10 +20,10 @@ from hubgate.upstream.connector import Connector
 
 log = logging.getLogger("hubgate")
 
-# A larger page from an error target, in bytes, is not taken.
+# In bytes. A larger page from an error target is not taken, and no more is kept of all of them.
 _PAGE_LIMIT = 1 << 20
 _KEEP_SECONDS = 1.0
-_MOST_KEPT = 256
+_MOST_KEPT = 1 << 22
 _PASSED = (b"content-type", b"content-encoding")
 
 
@@ -36,7 +36,7 @@ class ErrorPages:
         self._folder = Path(rules.error_path) if rules.error_path else None
         self._target: Target | None = None
         self._clock = asyncio.get_running_loop().time
-        self._kept: dict[tuple[int, bytes], tuple[float, Page]] = {}
+        self._kept: ByteCache[tuple[int, bytes], tuple[float, Page]] = ByteCache(_MOST_KEPT)
         if rules.error_target:
             self._target = parse_target(rules.error_target)
         # Pages must be fetched from the error target: call `fetch`.
@@ -77,7 +77,8 @@ class ErrorPages:
         except (HubgateError, TimeoutError) as error:
             log.error("failed to get the custom error page for %d: %s", status, error)
             page = self.local(status, head)
-        keep(self._kept, (status, head.target), (now + _KEEP_SECONDS, page), _MOST_KEPT)
+        size = len(page.body) + sum(map(len, page.lines)) + len(head.target)
+        self._kept.keep((status, head.target), (now + _KEEP_SECONDS, page), size)
         return page
 
     async def _ask(self, target: Target, status: int, url: bytes) -> Page:

@@ -1,9 +1,10 @@
 """Responses of our own: error pages as HTML or JSON, and the health check's."""
 
 import json
-from functools import cache, lru_cache
+from functools import cache
 from http import HTTPStatus
 
+from hubgate.bounded import ByteCache
 from hubgate.http1.message import REASONS
 
 _EXPLANATIONS = {
@@ -67,9 +68,21 @@ def json_page(status: int) -> Page:
 
 
 # Requests in a storm repeat their header lines, which are then the same object.
-@lru_cache(512)
+_pages: ByteCache[tuple[int, bytes], Page] = ByteCache(1 << 19)
+_responses: ByteCache[tuple[int, Page, bool, bool], bytes] = ByteCache(1 << 19)
+
+
 def page_for(status: int, fields: bytes) -> Page:
     """Return the page for a request with these header lines: JSON if they accept nothing else."""
+    key = status, fields
+    page = _pages.get(key)
+    if page is None:
+        page = _page_for(status, fields)
+        _pages.keep(key, page, len(fields))
+    return page
+
+
+def _page_for(status: int, fields: bytes) -> Page:
     for line in fields.split(b"\r\n"):
         if line[:7].lower() == b"accept:":
             wants_json = b"application/json" in line and b"text/html" not in line
@@ -77,9 +90,18 @@ def page_for(status: int, fields: bytes) -> Page:
     return html_page(status)
 
 
-@lru_cache(maxsize=32)
 def whole_response(status: int, page: Page, close: bool, head_only: bool = False) -> bytes:
     """Return a whole response of our own; without its body if it is for a HEAD."""
+    key = status, page, close, head_only
+    response = _responses.get(key)
+    if response is None:
+        response = _whole_response(status, page, close, head_only)
+        # A page from elsewhere is another object each time it is read.
+        _responses.keep(key, response, len(response) + len(page.body))
+    return response
+
+
+def _whole_response(status: int, page: Page, close: bool, head_only: bool) -> bytes:
     lines = [b"HTTP/1.1 %d " % status + REASONS.get(status, b"Error"), *page.lines]
     if status == 503:
         lines.append(b"Retry-After: %d" % RETRY_AFTER)

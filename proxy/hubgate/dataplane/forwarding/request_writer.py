@@ -3,10 +3,8 @@
 from collections.abc import Container, Sequence
 from typing import cast
 
-from hubgate.bounded import keep
 from hubgate.dataplane.downstream.connection import DownstreamConnection
 from hubgate.dataplane.forwarding.trust import Trust
-from hubgate.http1.fast_path import MOST_HEADS
 from hubgate.http1.message import CHUNKED, OF_LENGTH
 from hubgate.http1.reader import IncomingRequest
 from hubgate.http1.request import RequestHead
@@ -47,7 +45,7 @@ class RequestWriter:
             found = block.heads.get(key)
             rest = self._rest(client, head, entry, target) if found is None else found
             if found is None:
-                keep(block.heads, key, rest, MOST_HEADS)
+                block.keep(key, rest)
         opening = b"%b %b%b" % (head.method, forward_path(head, entry, target, rules), rest)
         request.opening = entry, self, opening
         return opening

@@ -7,6 +7,10 @@ from hubgate.dataplane.downstream.connection import DownstreamConnection
 from hubgate.dataplane.downstream.state import Origin
 from hubgate.http1.request import RequestHead
 
+# What a connection remembers must not be large: of no longer Host, in bytes. No name is longer
+# (RFC 1035, section 2.3.4), with a port.
+_LONGEST_KEPT = 261
+
 
 class Trust:
     """Networks whose peers may state the client they act for; None trusts every peer.
@@ -43,8 +47,10 @@ class Trust:
             return forwarded_lines(head, peer, secure, trusted)
         # The lines depend only on the connection and Host, which rarely changes within one.
         if client.forwarded_host != head.host or client.forwarded_lines is None:
-            client.forwarded_host = head.host
-            client.forwarded_lines = forwarded_lines(head, peer, secure, trusted)
+            lines = forwarded_lines(head, peer, secure, trusted)
+            if head.host is not None and len(head.host) > _LONGEST_KEPT:
+                return lines
+            client.forwarded_host, client.forwarded_lines = head.host, lines
         return client.forwarded_lines
 
 
