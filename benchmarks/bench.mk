@@ -2,10 +2,11 @@
 # make bench       the comparison of docs/benchmarks.md, 25 minutes (ARGS=--quick: 3; ARGS=--help)
 #                  BEFORE=../old compares another checkout (after its own `make venv`) with this one
 # make bench-page  put its figures and pictures into docs/
+# make bench-strangers  what a bystander notices of attackers, 12 minutes (ARGS='--only 404', --help)
 
 BENCH_STAMP := $(VENV)/.bench
 
-.PHONY: bench bench-deps bench-programs bench-page
+.PHONY: bench bench-deps bench-programs bench-page bench-strangers
 
 # Programs that cannot be installed are left out of the table.
 bench-deps: bench-programs $(BENCH_STAMP)
@@ -16,6 +17,9 @@ bench-programs:
 
 bench: bench-deps
 	BEFORE='$(BEFORE)' $(BIN)/python -m benchmarks $(ARGS)
+
+bench-strangers: bench-deps
+	$(BIN)/python -m benchmarks.strangers $(ARGS)
 
 bench-page: $(BENCH_STAMP)
 	$(BIN)/python -m benchmarks.page
