@@ -2,11 +2,12 @@
 # make bench       the comparison of docs/benchmarks.md, 25 minutes (ARGS=--quick: 3; ARGS=--help)
 #                  BEFORE=../old compares another checkout (after its own `make venv`) with this one
 # make bench-page  put its figures and pictures into docs/
-# make bench-strangers  what a bystander notices of attackers, 12 minutes (ARGS='--only 404', --help)
+# make bench-strangers       what strangers can take from others, 12 minutes (ARGS='--only 404'; --help)
+# make bench-strangers-page  put that into docs/security.md
 
 BENCH_STAMP := $(VENV)/.bench
 
-.PHONY: bench bench-deps bench-programs bench-page bench-strangers
+.PHONY: bench bench-deps bench-programs bench-page bench-strangers bench-strangers-page
 
 # Programs that cannot be installed are left out of the table.
 bench-deps: bench-programs $(BENCH_STAMP)
@@ -20,6 +21,9 @@ bench: bench-deps
 
 bench-strangers: bench-deps
 	$(BIN)/python -m benchmarks.strangers $(ARGS)
+
+bench-strangers-page: $(BENCH_STAMP)
+	$(BIN)/python -m benchmarks.strangers.page
 
 bench-page: $(BENCH_STAMP)
 	$(BIN)/python -m benchmarks.page

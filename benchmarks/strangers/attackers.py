@@ -5,7 +5,6 @@ wait for them. Prints `ready`, begins at a line on stdin, ends after SECONDS and
 JSON: bytes sent and received, connections opened.
 """
 
-import errno
 import json
 import resource
 import select
@@ -13,6 +12,7 @@ import socket
 import ssl
 import sys
 import time
+from contextlib import suppress
 
 from benchmarks.strangers.members import BY_KEY, Attack, Manner
 
@@ -48,19 +48,13 @@ class Attacker:
         self.again_at = 0.0
         self.sock: socket.socket | None = None
 
-    def connect(self, port: int) -> bool:
-        """Begin a connection; return whether there is one to watch."""
+    def connect(self, port: int) -> socket.socket:
+        """Begin a connection."""
         sock = socket.socket()
-        try:
-            # On loopback this returns when the connection is in the proxy's queue.
-            sock.connect(("127.0.0.1", port))
-        except OSError:
-            sock.close()
-            self._tally.refused += 1
-            self.again_at = time.monotonic() + _PAUSE
-            return False
-        self._tally.connected += 1
         sock.setblocking(False)
+        with suppress(BlockingIOError):
+            sock.connect(("127.0.0.1", port))
+        self._tally.connected += 1
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._attack.manner in (Manner.COME_AND_GO, Manner.KNOCK):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
@@ -71,15 +65,21 @@ class Attacker:
         self._opening = memoryview(self._attack.opening)
         self._told = not self._attack.sign
         self._offset = 0
-        return True
+        return sock
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self.sock is not None:
+            self.sock.close()
 
     @property
     def interest(self) -> int:
         """What epoll should report."""
-        if not self._shaken or self._opening:
+        if not self._shaken:
             return _READ_WRITE
-        writes = self._attack.manner is Manner.SEND and self._told
-        return _READ_WRITE if writes else select.EPOLLIN
+        writes = bool(self._opening) or (self._attack.manner is Manner.SEND and self._told)
+        reads = self._attack.reads or not self._told
+        return (select.EPOLLIN if reads else 0) | (select.EPOLLOUT if writes else 0)
 
     def step(self, events: int) -> bool:
         """Move bytes; return False when the connection is over."""
@@ -93,12 +93,17 @@ class Attacker:
             return self._send(self.sock)
         except _AGAIN:
             return True
-        except OSError as error:
-            if error.errno == errno.EMFILE:
-                raise
+        except ConnectionRefusedError:
+            self._tally.refused += 1
+            self.again_at = time.monotonic() + _PAUSE
+            return False
+        except OSError:
             return False
 
     def _receive(self, sock: socket.socket) -> bool:
+        if self._told and not self._attack.reads:
+            # Reported unasked: the connection is broken, or the proxy has closed its side.
+            return False
         for _ in range(_TURNS):
             try:
                 size = sock.recv_into(self.scratch)
@@ -114,10 +119,9 @@ class Attacker:
     def _send(self, sock: socket.socket) -> bool:
         if self._opening:
             self._opening = self._opening[sock.send(self._opening) :]
-            return True
         if self._attack.manner is Manner.COME_AND_GO:
-            return False
-        if self._attack.manner is Manner.SEND and self._told:
+            return bool(self._opening)
+        if not self._opening and self._attack.manner is Manner.SEND and self._told:
             for _ in range(_TURNS):
                 end = self._offset + (self._attack.segment or len(self._burst))
                 size = sock.send(self._burst[self._offset : end])
@@ -142,23 +146,25 @@ class Crowd:
             self._connect(now)
             for descriptor, events in self._epoll.poll(_PAUSE):
                 self._step(descriptor, events)
+        for attacker, _ in self._open.values():
+            attacker.close()
+        self._epoll.close()
 
     def _connect(self, now: float) -> None:
         waiting, self._waiting = self._waiting, []
         for attacker in waiting:
-            if attacker.again_at > now or not attacker.connect(self._port):
+            if attacker.again_at > now:
                 self._waiting.append(attacker)
                 continue
-            assert attacker.sock is not None
-            self._epoll.register(attacker.sock, _READ_WRITE)
-            self._open[attacker.sock.fileno()] = (attacker, _READ_WRITE)
+            sock = attacker.connect(self._port)
+            self._epoll.register(sock, _READ_WRITE)
+            self._open[sock.fileno()] = (attacker, _READ_WRITE)
 
     def _step(self, descriptor: int, events: int) -> None:
         attacker, interest = self._open[descriptor]
         if not attacker.step(events):
-            assert attacker.sock is not None
             del self._open[descriptor]
-            attacker.sock.close()  # epoll forgets it
+            attacker.close()  # epoll forgets it
             self._waiting.append(attacker)
         elif (wanted := attacker.interest) != interest:
             self._epoll.modify(descriptor, wanted)

@@ -1,6 +1,6 @@
 """`bystander.py PORT SCHEME PATH TOKEN`: an honest client, which suffers from the attackers.
 
-Every 20 ms it begins a small GET, in turn on a kept-alive connection and on a new one, whether the
+Every 10 ms it begins a small GET, in turn on a kept-alive connection and on a new one, whether the
 earlier ones were answered or not: a proxy that stalls cannot hide behind requests that were never
 sent. Prints `ready` after a first response; for a line on stdin, a number of seconds, it measures
 for that long and prints one line of JSON; it exits when stdin closes.
@@ -17,7 +17,9 @@ import uvloop
 
 from benchmarks.strangers.attackers import blind_tls
 
-EVERY = 0.02
+EVERY = 0.01
+# A page, or a redirect to one.
+_GOOD = (b"HTTP/1.1 200 ", b"HTTP/1.1 301 ", b"HTTP/1.1 302 ")
 
 
 class Visit(asyncio.Protocol):
@@ -32,7 +34,7 @@ class Visit(asyncio.Protocol):
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
 
     def ask(self, request: bytes) -> asyncio.Future[bool]:
-        """Send a request; the result is whether it was answered with 200."""
+        """Send a request; the result is whether it was answered as it should be."""
         self._got = b""
         self._done = asyncio.get_running_loop().create_future()
         self.transport.write(request)
@@ -41,7 +43,7 @@ class Visit(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._got += data
         if self._done and not self._done.done() and complete(self._got):
-            self._done.set_result(self._got.startswith(b"HTTP/1.1 200 "))
+            self._done.set_result(self._got.startswith(_GOOD))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.alive = False

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.processes import LOAD_CORE, free_port, running
+from benchmarks.strangers.counting import Counting
 from benchmarks.strangers.latency import ROOT
 from benchmarks.strangers.priority import ATTACKER, BYSTANDER, favour
 from benchmarks.strangers.proxies import Ground
@@ -15,8 +16,8 @@ from hubgate.certificates.authority import make_authority, make_server
 
 
 @contextlib.contextmanager
-def prepared(folder: Path) -> Iterator[Ground]:
-    """Start both targets; end them with the block."""
+def prepared(folder: Path, counting: Counting) -> Iterator[Ground]:
+    """Start the targets; end them with the block."""
     pair = make_server(make_authority(), ("127.0.0.1", "localhost"), days=30)
     cert, key = folder / "cert.pem", folder / "key.pem"
     cert.write_bytes(pair.certificate_pem())
@@ -33,4 +34,5 @@ def prepared(folder: Path) -> Iterator[Ground]:
         for command, port, nice in commands:
             started = running(command, folder, [port], env, core=LOAD_CORE)
             favour(stack.enter_context(started), nice)
-        yield Ground(folder, cert, key, honest, evil, down.getsockname()[1])
+        counted = stack.enter_context(counting.serving())
+        yield Ground(folder, cert, key, honest, evil, down.getsockname()[1], counted)

@@ -4,7 +4,8 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.strangers.places import DOWN, EVIL, Port
+from benchmarks.strangers.handshake import client_hello
+from benchmarks.strangers.places import DOWN, EVIL, HEALTH, Port
 
 _HOST = b"Host: 127.0.0.1\r\n"
 _UPGRADE = (
@@ -28,13 +29,15 @@ class Manner(enum.Enum):
 class Attack:
     """Bytes of one attacker: `opening` once, then, after `sign` was received, `burst` for ever.
 
-    `segment` is the size of each write, 0 for as much as fits.
+    `segment` is the size of each write, 0 for as much as fits. An attacker that does not read
+    leaves all it is sent with the proxy, once the kernel's buffers are full.
     """
 
     opening: bytes = b""
     burst: bytes = b""
     sign: bytes = b""
     segment: int = 0
+    reads: bool = True
     manner: Manner = Manner.SEND
 
 
@@ -43,7 +46,8 @@ class Member:
     """One way; `make` returns its bytes.
 
     `key` names it in the results, `name` on the page. `tls`: the public port speaks TLS, also to
-    the attackers if the bytes are not TLS by themselves. `one` limits it to a single attacker.
+    the attackers, unless the bytes are TLS by themselves (`raw`). `one` limits it to a single
+    attacker; `page`: error pages of 20 KB are configured.
     """
 
     key: str
@@ -53,6 +57,7 @@ class Member:
     tls: bool = False
     raw: bool = False
     one: bool = False
+    page: bool = False
 
 
 def get(path: str, fields: bytes = b"", method: bytes = b"GET") -> bytes:
@@ -109,8 +114,6 @@ def _cookies() -> Attack:
 
 
 def _client_hello() -> Attack:
-    from benchmarks.strangers.handshake import client_hello
-
     # The expensive part, a signature, is the server's; the same hello serves again and again.
     return Attack(client_hello(), manner=Manner.KNOCK)
 
@@ -120,7 +123,7 @@ MEMBERS = (
     Member("404-tls", "the same over TLS", _pipelined(get("/nowhere")), tls=True),
     Member("head", "pipelined HEAD without a route", _pipelined(get("/nowhere", method=b"HEAD"))),
     Member("health", "pipelined GET of the health page, one connection",
-           _pipelined(get("/_chp_healthz")), one=True),
+           _pipelined(get(HEALTH)), one=True),
     Member("503", "pipelined GET of a target that is down (503)", _pipelined(get(f"{DOWN}/x"))),
     Member("fields", "requests with 200 fields",
            _pipelined(get(f"{EVIL}/answer", _many_fields(200)))),
@@ -133,6 +136,12 @@ MEMBERS = (
            _asked_of_target("frames-down", _UPGRADE)),
     Member("interim", "endless 103 responses of a target", _asked_of_target("interim")),
     Member("trickle", "requests a byte at a time, each in a write of its own", _trickle),
+    Member("posts", "pipelined POST without a route, each with a body of one byte",
+           _pipelined(get("/nowhere", b"Content-Length: 1\r\n", b"POST") + b"x")),
+    Member("long-head", "heads that are too long",
+           lambda: Attack(get("/nowhere", b"X: " + b"x" * 70_000), manner=Manner.KNOCK)),
+    Member("visits", "a new connection for each GET without a route",
+           lambda: Attack(get("/nowhere"), manner=Manner.KNOCK)),
     Member("storm", "connections that are reset at once",
            lambda: Attack(manner=Manner.COME_AND_GO)),
     Member("h2", "HTTP/2 with prior knowledge", _prior_knowledge),
@@ -141,5 +150,33 @@ MEMBERS = (
            port=Port.REDIRECT, tls=True),
     Member("api", "pipelined GET to the API without a token", _pipelined(get("/api/routes")),
            port=Port.API),
+    Member("metrics", "pipelined GET of the metrics", _pipelined(get("/metrics")),
+           port=Port.METRICS),
 )  # fmt: skip
-BY_KEY = {each.key: each for each in MEMBERS}
+
+
+def _unread(request: bytes) -> Callable[[], Attack]:
+    return lambda: Attack(burst=repeated(request), reads=False)
+
+
+def _unread_of_target(path: str, fields: bytes = b"") -> Callable[[], Attack]:
+    return lambda: Attack(get(f"{EVIL}/{path}", fields), manner=Manner.RECEIVE, reads=False)
+
+
+UNREAD = (
+    Member("unread-page", "GET without a route, an error page of 20 KB", _unread(get("/nowhere")),
+           page=True),
+    Member("unread-503", "GET of a target that is down", _unread(get(f"{DOWN}/x"))),
+    Member("unread-health", "GET of the health page", _unread(get(HEALTH))),
+    Member("unread-redirect", "GET to the redirect port", _unread(get("/x")), port=Port.REDIRECT,
+           tls=True),
+    Member("unread-api", "GET to the API without a token", _unread(get("/api/routes")),
+           port=Port.API),
+    Member("unread-metrics", "GET of the metrics", _unread(get("/metrics")), port=Port.METRICS),
+    Member("unread-long", "one GET of 8 MiB from a target", _unread_of_target("long")),
+    Member("unread-chunks", "one GET of a target that sends chunks of one byte",
+           _unread_of_target("chunks")),
+    Member("unread-frames", "one websocket whose target sends frames of two bytes",
+           _unread_of_target("frames-down", _UPGRADE)),
+)  # fmt: skip
+BY_KEY = {each.key: each for each in (*MEMBERS, *UNREAD)}

@@ -12,7 +12,7 @@ class Port(enum.Enum):
     METRICS = "metrics"
 
 
-# Routes: to the bystander's target, to the attackers' own, and to one where nothing listens.
-# Any other path has no route.
-HONEST, EVIL, DOWN = "/honest", "/evil", "/down"
+# Routes: to the bystander's target, to the attackers' own, to one where nothing listens, and to
+# one that counts what it is sent. Any other path has no route.
+HONEST, EVIL, DOWN, COUNTED = "/honest", "/evil", "/down", "/counted"
 HEALTH = "/_chp_healthz"

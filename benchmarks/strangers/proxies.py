@@ -13,16 +13,15 @@ import psutil
 from benchmarks.api import TOKEN, Api
 from benchmarks.contenders import CHP, DROP_IN
 from benchmarks.processes import free_port, running
-from benchmarks.strangers.places import DOWN, EVIL, HEALTH, HONEST, Port
+from benchmarks.strangers.places import COUNTED, DOWN, EVIL, HEALTH, HONEST, Port
 from benchmarks.strangers.priority import PROXY, favour
 
-# Larger than a socket's buffers on both sides by nothing: what counts is how often it is copied.
 ERROR_PAGE = b"<!doctype html>" + b"x" * 20_000
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What every proxy gets: a folder, a certificate, and the ports of both targets.
+    """What every proxy gets: a folder, a certificate, and the ports of its targets.
 
     Nothing listens on `down`, at any time.
     """
@@ -33,11 +32,14 @@ class Ground:
     honest: int
     evil: int
     down: int
+    counted: int
 
     @property
     def routes(self) -> dict[str, str]:
         """The prefixes and the URL behind each."""
-        ports = {HONEST: self.honest, EVIL: self.evil, DOWN: self.down}
+        ports = {
+            HONEST: self.honest, EVIL: self.evil, DOWN: self.down, COUNTED: self.counted
+        }  # fmt: skip
         return {path: f"http://127.0.0.1:{port}" for path, port in ports.items()}
 
     @property
@@ -75,10 +77,14 @@ def _nginx(ground: Ground, wish: Wish) -> Iterator[Attacked]:
     ssl = f"ssl_certificate {ground.cert}; ssl_certificate_key {ground.key};" if wish.tls else ""
     page = f"error_page 404 /404.html; root {ground.pages};" if wish.page else ""
     public = ports[Port.PUBLIC]
-    locations = "\n".join(
-        f"location {path} {{ proxy_pass {url}; proxy_http_version 1.1;"
-        " proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $conn; }"
+    upstreams = "\n".join(
+        f"upstream to{path[1:]} {{ server {url.removeprefix('http://')}; keepalive 64; }}"
         for path, url in ground.routes.items()
+    )
+    locations = "\n".join(
+        f"location {path} {{ proxy_pass http://to{path[1:]}; proxy_http_version 1.1;"
+        " proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $conn; }"
+        for path in ground.routes
     )
     config = ground.folder / f"nginx-{public}.conf"
     config.write_text(f"""
@@ -89,6 +95,7 @@ http {{
   access_log off;
   proxy_temp_path {ground.folder}/nginx-temp; client_body_temp_path {ground.folder}/nginx-body;
   map $http_upgrade $conn {{ default upgrade; '' ''; }}
+  {upstreams}
   server {{
     listen 127.0.0.1:{public} backlog=4096 {"ssl" if wish.tls else ""}; {ssl}
     {page}
@@ -98,7 +105,8 @@ http {{
     location = /404.html {{ }}
   }}
   server {{
-    listen 127.0.0.1:{ports[Port.REDIRECT]}; return 301 https://127.0.0.1:{public}$request_uri;
+    listen 127.0.0.1:{ports[Port.REDIRECT]};
+    location / {{ return 301 https://127.0.0.1:{public}$request_uri; }}
   }}
 }}
 """)
@@ -121,11 +129,13 @@ def _haproxy(ground: Ground, wish: Wish) -> Iterator[Attacked]:
     )
     file = f" content-type text/html file {ground.pages}/404.html" if wish.page else ""
     config = ground.folder / f"haproxy-{public}.cfg"
-    # It has no time limits of its own: these are the ones that Debian installs.
+    # It has no time limits of its own: these are the ones that Debian installs. A page has to fit
+    # into one buffer.
     config.write_text(f"""
 global
   maxconn 8000
   nbthread 1
+  tune.bufsize {32768 if wish.page else 16384}
 defaults
   mode http
   timeout connect 5s

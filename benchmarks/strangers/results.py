@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,18 @@ class Results:
     def __init__(self, about: Mapping[str, Any], path: Path = PATH) -> None:
         self.found: dict[str, Any] = dict(about)
         self._path = path
+        self._begun = time.monotonic()
+
+    @property
+    def minutes(self) -> float:
+        """The run's time so far."""
+        return (time.monotonic() - self._begun) / 60
+
+    def go_on(self) -> None:
+        """Keep the last run's figures until they are measured again."""
+        if self._path.exists():
+            earlier = json.loads(self._path.read_text())
+            self.found = {**earlier, **self.found, "failed": []}
 
     def add(self, part: str, row: str, contender: str, figures: Any) -> None:
         """Set a contender's figures."""

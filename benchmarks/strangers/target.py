@@ -15,6 +15,7 @@ import sys
 from contextlib import suppress
 
 from benchmarks.strangers.members import frames, repeated
+from benchmarks.strangers.places import EVIL
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n"
@@ -92,7 +93,7 @@ class Peer:
         return True
 
     def _begin(self, data: bytes) -> None:
-        found = re.match(rb"\S+ /evil/([a-z-]*)", data)
+        found = re.match(rb"\S+ %b/([a-z-]*)" % EVIL.encode(), data)
         self._path = found[1].decode() if found else "swallow"
         self._out = memoryview(opening(self._path, data))
         self._flood = memoryview(FLOODS.get(self._path, b""))
