@@ -19,6 +19,7 @@ from benchmarks.strangers.counting import Counting
 from benchmarks.strangers.ground import prepared
 from benchmarks.strangers.latency import suffering
 from benchmarks.strangers.members import BY_KEY, MEMBERS, UNREAD
+from benchmarks.strangers.page import missed
 from benchmarks.strangers.proxies import Ground, beginnings
 from benchmarks.strangers.results import PATH, Results, shown
 from benchmarks.strangers.unread import memory_of
@@ -63,7 +64,10 @@ def main() -> int:
         say("stopped; the figures so far are kept")
         return 130
     print(f"{results.minutes:.1f} minutes, written to {PATH}")
-    return 0
+    goals = missed(results.found)
+    for line in goals:
+        print(f"missed: {line}")
+    return 1 if goals and asked.check else 0
 
 
 def _options() -> argparse.Namespace:
@@ -86,6 +90,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--attackers", nargs="+", type=int, default=list(COUNTS), metavar="N")
     parser.add_argument("--seconds", type=float, default=2, help="per latency (default: 2)")
     parser.add_argument("--unread-seconds", type=float, default=3, help="per memory (default: 3)")
+    parser.add_argument("--check", action="store_true", help="fail if hubgate misses a goal")
     parser.add_argument("--more", action="store_true", help="keep the last run's other figures")
     return parser.parse_args()  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.catalogue import HUBGATE, ORDER
 from benchmarks.page import between_marks
 from benchmarks.report import markdown, rounded
-from benchmarks.strangers import once, silence
+from benchmarks.strangers import once, silence, slowhttptest, testssl
 from benchmarks.strangers.members import MEMBERS, UNREAD
 from benchmarks.strangers.results import PATH
 from benchmarks.strangers.unread import CLIENTS
@@ -37,11 +37,14 @@ def figures_of(found: Figures) -> str:
     )
     for count in (each for each in counts if each in GOALS):
         parts.append(latency(found["latency"], count))
-    parts += [memory(found.get("memory", {})), _sent(found), _silence(found)]
+    parts += [memory(found.get("memory", {})), _sent(found), _silence(found), _slow(found)]
+    parts.append(_tls(found.get(testssl.PART, {})))
     return "\n".join(part for part in parts if part)
 
 
 def _about(found: Figures) -> str:
+    if "machine" not in found:
+        return ""
     machine = found["machine"]
     versions = ", ".join(f"{name} {value}" for name, value in found["versions"].items())
     return (
@@ -159,6 +162,28 @@ def _silence(found: Figures) -> str:
         f" {silence.LONGEST:g}."
     )
     return _matrix(title, "port, and what was sent", silence.rows(), found.get("silence", {}), cell)
+
+
+def _slow(found: Figures) -> str:
+    title = (
+        "**slowhttptest** (`make slowhttptest`), with"
+        f" {slowhttptest.CONNECTIONS:,} connections: whether its own probe, with a limit of 3 s,"
+        " was served meanwhile, and what became of the connections."
+    )
+    rows = found.get(slowhttptest.PART, {})
+    named = {mode.name: rows[flag] for flag, mode in slowhttptest.MODES.items() if flag in rows}
+    return _matrix(title, "mode", list(named), named, slowhttptest.in_words)
+
+
+def _tls(ports: Figures) -> str:
+    if not ports:
+        return ""
+    lines = ["**testssl.sh** (`make testssl`), of hubgate's own ports:\n\n"]
+    for port, taken in ports.items():
+        said = taken[HUBGATE]
+        lines.append(f"- {port}: {testssl.in_words(said)}\n")
+        lines += [f"  - {finding}\n" for finding in said["findings"]]
+    return "".join(lines)
 
 
 def _matrix(

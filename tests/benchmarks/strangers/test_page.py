@@ -23,6 +23,11 @@ RESULT: dict[str, Any] = {
     },
     "memory": {"unread-page": {"hubgate": {"kib": 3862.7}, "nginx": {"kib": 37.9}}},
     "once": {"POST": {"hubgate": 1, "nginx": 0}},
+    "slowhttptest": {
+        "-H": {"hubgate": {"away": [], "connected": 0, "closed": 1000, "seconds": 15}}
+    },
+    "testssl": {"public": {"hubgate": {"severities": {"OK": 37, "INFO": 89},
+                                       "findings": ["LOW HSTS: not offered"]}}},
     "silence": {"API: half a head": {"hubgate": None}, "public: half a head": {"hubgate": 10.2}},
 }  # fmt: skip
 
@@ -36,6 +41,8 @@ def test_all_parts_are_on_the_page() -> None:
         "| POST | 1 | not tried |",
         "| public: half a head | 10 |",
         "| API: half a head | open |",
+        "| slow heads | available throughout; 0 open and 1000 closed after 15 s |",
+        "- public: 37 checks passed, 89 gave information, 1 remarks\n  - LOW HSTS: not offered\n",
     ):
         assert line in text
     assert "Abacus" in text
