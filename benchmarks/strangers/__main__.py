@@ -21,7 +21,7 @@ from benchmarks.strangers.latency import suffering
 from benchmarks.strangers.members import BY_KEY, MEMBERS, UNREAD
 from benchmarks.strangers.page import missed
 from benchmarks.strangers.proxies import Ground, beginnings
-from benchmarks.strangers.results import PATH, Results, shown
+from benchmarks.strangers.results import PATH, Results, did, shown
 from benchmarks.strangers.unread import memory_of
 
 COUNTS = (8, 64)
@@ -88,7 +88,7 @@ def _options() -> argparse.Namespace:
         metavar="NAME",
     )
     parser.add_argument("--attackers", nargs="+", type=int, default=list(COUNTS), metavar="N")
-    parser.add_argument("--seconds", type=float, default=2, help="per latency (default: 2)")
+    parser.add_argument("--seconds", type=float, default=1.5, help="per latency (default: 1.5)")
     parser.add_argument("--unread-seconds", type=float, default=3, help="per memory (default: 3)")
     parser.add_argument("--check", action="store_true", help="fail if hubgate misses a goal")
     parser.add_argument("--more", action="store_true", help="keep the last run's other figures")
@@ -136,7 +136,7 @@ def _take_memory(run: Run, ground: Ground) -> None:
         for name in run.names:
             with run.results.attempt("memory", member.key, name):
                 if found := memory_of(name, member, ground, run.asked.unread_seconds):
-                    say(f"  {name:8} {found['kib']:.1f} KiB per client {found['did']}")
+                    say(f"  {name:8} {found['kib']:.1f} KiB per client; {did(found['attack'])}")
                     run.results.add("memory", member.key, name, found)
 
 

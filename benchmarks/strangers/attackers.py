@@ -1,8 +1,8 @@
-"""`attackers.py MEMBER PORT COUNT SECONDS`: attackers in one process, at the speed of C.
+"""`attackers.py MEMBER COUNT SECONDS`: attackers in one process, at the speed of C.
 
 One epoll, prepared bytes, and a buffer that received bytes are dropped into: the proxy must not
-wait for them. Prints `ready`, begins at a line on stdin, ends after SECONDS and prints one line of
-JSON: bytes sent and received, connections opened.
+wait for them. Prints `ready`, begins at a line on stdin, the port, ends after SECONDS and prints
+one line of JSON: bytes sent and received, connections opened and refused.
 """
 
 import json
@@ -181,16 +181,15 @@ def blind_tls() -> ssl.SSLContext:
 
 def main() -> None:
     """Attack as the command line says."""
-    key, port, count, seconds = sys.argv[1:]
+    key, count, seconds = sys.argv[1:]
     member = BY_KEY[key]
     attack, tally = member.make(), Tally()
     tls = blind_tls() if member.tls and not member.raw and member.port.value == "public" else None
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    crowd = Crowd([Attacker(attack, tls, tally) for _ in range(int(count))], int(port))
+    attackers = [Attacker(attack, tls, tally) for _ in range(int(count))]
     print("ready", flush=True)
-    sys.stdin.readline()
-    crowd.run(float(seconds))
+    Crowd(attackers, int(sys.stdin.readline())).run(float(seconds))
     print(json.dumps(vars(tally)), flush=True)
 
 

@@ -50,12 +50,25 @@ def suffering(
 ) -> dict[str, dict[str, Any]]:
     """Return the figures by number of attackers; fewer if there is no such port."""
     found: dict[str, dict[str, Any]] = {}
-    with attacked(name, ground, Wish(tls=member.tls)) as started:
+    longest = LEAD + seconds + TRAIL
+    with contextlib.ExitStack() as stack:
+        # They load while the proxy does.
+        crowds = {
+            count: stack.enter_context(
+                script("attackers", member.key, count, longest, nice=ATTACKER)
+            )
+            for count in ((1,) if member.one else counts)
+        }
+        started = stack.enter_context(attacked(name, ground, Wish(tls=member.tls)))
         if member.port not in started.ports:
             return {}
-        with _bystander(started, member) as bystander:
-            for count in (1,) if member.one else counts:
-                found[str(count)] = beside(started, member, count, bystander, seconds)
+        bystander = stack.enter_context(_bystander(started, member))
+        for count, crowd in crowds.items():
+            crowd.hear()
+            if found:
+                bystander.tell("settle")
+                bystander.hear()
+            found[str(count)] = beside(started, member, crowd, bystander, seconds)
     return found
 
 
@@ -71,18 +84,12 @@ def _bystander(started: Attacked, member: Member) -> Iterator[Script]:
 
 
 def beside(
-    started: Attacked, member: Member, count: int, bystander: Script, seconds: float
+    started: Attacked, member: Member, crowd: Script, bystander: Script, seconds: float
 ) -> dict[str, Any]:
-    """Return a bystander's figures beside that many attackers, and what they cost the proxy."""
-    port = started.ports[member.port]
-    longest = LEAD + seconds + TRAIL
+    """Return a bystander's figures beside a crowd of attackers, and what they cost the proxy."""
     before = set(family(started.process))
-    with (
-        script("attackers", member.key, port, count, longest, nice=ATTACKER) as crowd,
-        Growth(started.process) as growth,
-    ):
-        crowd.hear()
-        crowd.tell("")
+    with Growth(started.process) as growth:
+        crowd.tell(str(started.ports[member.port]))
         time.sleep(LEAD)
         bystander.tell(str(seconds))
         seen = json.loads(bystander.hear())
@@ -92,20 +99,22 @@ def beside(
 
 
 def summary(seen: dict[str, Any]) -> dict[str, Any]:
-    """Return milliseconds: median, 99th percentile and longest; how many failed.
+    """Return milliseconds: median, 99th percentile and longest; how many failed, and how.
 
     What was still unanswered counts with the time it had waited: the true figure is larger.
     """
     times = [1000 * each for each in (*seen["times"], *seen["waiting"])]
+    failed = sum(seen["failed"].values())
     if not times:
-        return {"failed": seen["failed"], "unanswered": 0, "requests": seen["failed"]}
+        return {"failed": failed, "how": seen["failed"], "unanswered": 0, "requests": failed}
     return {
         "p50": percentile(times, 0.5),
         "p99": percentile(times, 0.99),
         "max": max(times),
-        "failed": seen["failed"],
+        "failed": failed,
+        "how": seen["failed"],
         "unanswered": len(seen["waiting"]),
-        "requests": len(times) + seen["failed"],
+        "requests": len(times) + failed,
     }
 
 

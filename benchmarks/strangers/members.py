@@ -121,7 +121,6 @@ def _client_hello() -> Attack:
 MEMBERS = (
     Member("404", "pipelined GET without a route (404)", _pipelined(get("/nowhere"))),
     Member("404-tls", "the same over TLS", _pipelined(get("/nowhere")), tls=True),
-    Member("head", "pipelined HEAD without a route", _pipelined(get("/nowhere", method=b"HEAD"))),
     Member("health", "pipelined GET of the health page, one connection",
            _pipelined(get(HEALTH)), one=True),
     Member("503", "pipelined GET of a target that is down (503)", _pipelined(get(f"{DOWN}/x"))),
@@ -139,7 +138,7 @@ MEMBERS = (
     Member("posts", "pipelined POST without a route, each with a body of one byte",
            _pipelined(get("/nowhere", b"Content-Length: 1\r\n", b"POST") + b"x")),
     Member("long-head", "heads that are too long",
-           lambda: Attack(get("/nowhere", b"X: " + b"x" * 70_000), manner=Manner.KNOCK)),
+           lambda: Attack(get("/nowhere", b"X: " + b"x" * 70_000 + b"\r\n"), manner=Manner.KNOCK)),
     Member("visits", "a new connection for each GET without a route",
            lambda: Attack(get("/nowhere"), manner=Manner.KNOCK)),
     Member("storm", "connections that are reset at once",

@@ -117,7 +117,8 @@ def remark(figures: Figures) -> str:
     """Return what else happened, if anything did."""
     said = []
     if figures.get("failed"):
-        said.append(f"{figures['failed']} of {figures['requests']} requests failed")
+        how = ", ".join(f"{times} {each}" for each, times in figures["how"].items())
+        said.append(f"{figures['failed']} of {figures['requests']} requests failed ({how})")
     if figures.get("lost"):
         said.append(f"{figures['lost']} processes were lost")
     if figures.get("mib", 0) > WORTH_SAYING_MIB:

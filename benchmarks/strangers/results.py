@@ -59,11 +59,18 @@ class Results:
 def shown(figures: Mapping[str, Any]) -> str:
     """Return a bystander's figures in a line."""
     if "p99" not in figures:
-        return f"all {figures['failed']} requests failed"
+        return f"all {figures['failed']} requests failed: {figures['how']}"
     return (
         f"p50 {figures['p50']:.1f}, p99 {figures['p99']:.1f}, max {figures['max']:.1f} ms;"
-        f" {figures['requests']} requests, {figures['failed']} failed,"
+        f" {figures['requests']} requests, {figures['failed']} failed {figures['how'] or ''},"
         f" {figures['unanswered']} unanswered; {figures['lost']} processes lost;"
-        f" {figures['mib']:+.1f} MiB; sent {figures['attack']['sent'] / (1 << 20):.1f} MiB,"
-        f" {figures['attack']['connected']} connections"
+        f" {figures['mib']:+.1f} MiB; {did(figures['attack'])}"
+    )
+
+
+def did(attack: Mapping[str, int]) -> str:
+    """Return what attackers did in a line."""
+    return (
+        f"sent {attack['sent'] / (1 << 20):.1f} MiB, received {attack['received'] / (1 << 20):.1f},"
+        f" {attack['connected']} connections, {attack['refused']} refused"
     )

@@ -8,7 +8,7 @@ from benchmarks.strangers.page import figures_of, missed, remark, times, verdict
 
 ROOT = Path(__file__).resolve().parents[3]
 GOOD: dict[str, Any] = {
-    "p50": 1.0, "p99": 20.0, "max": 30.0, "failed": 0, "unanswered": 0, "requests": 200,
+    "p50": 1.0, "p99": 20.0, "max": 30.0, "failed": 0, "how": {}, "unanswered": 0, "requests": 200,
     "lost": 0, "mib": 0.5,
 }  # fmt: skip
 STALLED = {**GOOD, "p99": 1990.0, "max": 2000.0, "unanswered": 10}
@@ -70,8 +70,10 @@ def test_a_goal_is_missed_by_slowness_and_by_failures() -> None:
 
 def test_failures_lost_processes_and_growth_are_remarked_on() -> None:
     assert remark(GOOD) == ""
-    text = remark({**GOOD, "failed": 3, "lost": 1, "mib": 1024})
-    assert text == "3 of 200 requests failed, 1 processes were lost, memory grew by 1,024 MiB"
+    text = remark({**GOOD, "failed": 3, "how": {"503": 3}, "lost": 1, "mib": 1024})
+    assert (
+        text == "3 of 200 requests failed (3 503), 1 processes were lost, memory grew by 1,024 MiB"
+    )
 
 
 def test_missed_goals_are_named() -> None:
