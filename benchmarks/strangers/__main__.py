@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -101,21 +101,32 @@ def _take(run: Run, ground: Ground, counting: Counting) -> None:
         silent = (
             pool.submit(silence.closed_after, run.names, ground) if run.wanted(SILENCE) else None
         )
-        _take_latency(run, ground)
-        _take_memory(run, ground)
-        for name in run.names if run.wanted(ONCE) else ():
-            with run.results.attempt(ONCE, ONCE, name):
-                found = once.times_sent(name, ground, counting)
-                say(f"  {name:8} sent: {found}")
-                for kind, times in found.items():
-                    run.results.add(ONCE, kind, name, times)
-        if silent is not None:
-            say("waiting for silent connections")
-            with run.results.attempt(SILENCE, SILENCE, "all"):
-                for row, seconds in silent.result().items():
-                    say(f"  {row}: {seconds}")
-                    for name, value in seconds.items():
-                        run.results.add(SILENCE, row, name, value)
+        try:
+            _take_latency(run, ground)
+            _take_memory(run, ground)
+            _take_once(run, ground, counting)
+            if silent is not None:
+                _take_silence(run, silent)
+        finally:
+            silence.stop.set()
+
+
+def _take_once(run: Run, ground: Ground, counting: Counting) -> None:
+    for name in run.names if run.wanted(ONCE) else ():
+        with run.results.attempt(ONCE, ONCE, name):
+            found = once.times_sent(name, ground, counting)
+            say(f"  {name:8} sent: {found}")
+            for kind, times in found.items():
+                run.results.add(ONCE, kind, name, times)
+
+
+def _take_silence(run: Run, silent: Future[dict[str, dict[str, float | None]]]) -> None:
+    say("waiting for silent connections")
+    with run.results.attempt(SILENCE, SILENCE, "all"):
+        for row, seconds in silent.result().items():
+            say(f"  {row}: {seconds}")
+            for name, value in seconds.items():
+                run.results.add(SILENCE, row, name, value)
 
 
 def _take_latency(run: Run, ground: Ground) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import select
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping
 
@@ -38,6 +39,9 @@ TLS: dict[Port, dict[str, bytes]] = {
 }
 # How many of each.
 COPIES = 3
+_LOOK = 0.5
+# Set by another thread to give up.
+stop = threading.Event()
 
 
 def rows() -> list[str]:
@@ -89,8 +93,8 @@ def watched(
     by_number = {sock.fileno(): sock for sock in silent}
     for sock in silent:
         poll.register(sock, select.POLLIN)
-    while waiting and (left := begun + LONGEST - time.monotonic()) > 0:
-        for number, _ in poll.poll(1000 * left):
+    while waiting and not stop.is_set() and (left := begun + LONGEST - time.monotonic()) > 0:
+        for number, _ in poll.poll(1000 * min(left, _LOOK)):
             sock = by_number[number]
             if _over(sock):
                 poll.unregister(sock)

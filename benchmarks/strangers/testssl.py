@@ -24,10 +24,10 @@ _HOST = "localhost"
 
 def main() -> int:
     """Scan both ports and print the findings; they go where the other figures are."""
-    results = Results({})
-    results.go_on()
     with tempfile.TemporaryDirectory() as name:
         found = _scanned(Path(name))
+    results = Results({})
+    results.go_on()
     for port, said in found.items():
         results.add(PART, port, "hubgate", said)
         say(f"{port}: {in_words(said)}")

@@ -30,7 +30,7 @@ def test_the_last_counts_and_the_end_are_read() -> None:
         "seconds": 15, "exit": "No open connections left", "away": [],
         "connected": 166, "closed": 834, "pending": 3, "error": 2,
     }  # fmt: skip
-    assert in_words(said) == "available throughout; 166 open and 834 closed after 15 s"
+    assert in_words(said) == "available throughout; 166 still open after 15 s"
 
 
 def test_the_seconds_without_service_are_read() -> None:
