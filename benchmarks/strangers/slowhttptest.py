@@ -61,7 +61,6 @@ def main() -> int:
     asked = _options()
     names = [each.name for each in contenders() if each.present and each.name in asked.contenders]
     results = Results({})
-    results.go_on()
     counting = Counting()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -71,6 +70,7 @@ def main() -> int:
         found = pool.map(partial(_modes, ground=ground, seconds=asked.seconds), names)
         try:
             for name, own in zip(names, found, strict=True):
+                results.go_on()
                 for flag, said in own.items():
                     say(f"{name:8} {MODES[flag].name}: {in_words(said)}")
                     results.add(PART, flag, name, said)
