@@ -1,0 +1,1 @@
+"""How proxies hold against strangers: others' latency, memory, repeated requests, silence."""
