@@ -118,6 +118,12 @@ _API = (
         Flag("--token-file", "FILE", "File with the API's token.", PATH),
     ),
     Setting(
+        "api.hosts",
+        "api_hosts",
+        RELOAD,
+        Flag("--api-hosts", "NAMES", "More names of the API's and metrics' host."),
+    ),
+    Setting(
         "",
         "api_token",
         RELOAD,

@@ -14,6 +14,7 @@ from hubgate.settings.routes_yaml.fields import (
     FilePath,
     HeadBytes,
     HeaderPairs,
+    HostNameList,
     Hosts,
     LogPath,
     Networks,
@@ -103,6 +104,7 @@ class APISection(PlaceSection):
 
     example: ClassVar[str] = "{port: 8001}"
     token_file: FilePath | None = None
+    hosts: HostNameList = ()
     tls: TLSSection | None = None
 
 
