@@ -78,7 +78,11 @@ def test_no_such_host_and_no_such_socket() -> None:
         (response("302 Found"), "is not a route API: it returned 302 (check --api-url)"),
         (response("404 Not Found"), "is not a route API: it returned 404 (check --api-url)"),
         (response("405 No"), "is not a route API: it returned 405 (check --api-url)"),
-        (response("403 Forbidden"), "needs a token; set HUBGATE_TOKEN or give --token-file"),
+        (
+            response("403 Forbidden"),
+            "needs a token; set HUBGATE_TOKEN, give --token-file, or be the user who runs",
+        ),
+        (response("403 Forbidden", b"refused: this host name"), "refused: this host name"),
         (response("503 No", b"the store is\naway"), "failed: the store is away; see its log"),
         (response("500 No"), "failed: 500; see its log"),
     ],

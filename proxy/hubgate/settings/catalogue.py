@@ -118,6 +118,12 @@ _API = (
         Flag("--token-file", "FILE", "File with the API's token.", PATH),
     ),
     Setting(
+        "api.open",
+        "api_open",
+        RELOAD,
+        Flag("--api-open", "", "Anyone on this machine may use the API.", Kind.SWITCH),
+    ),
+    Setting(
         "api.hosts",
         "api_hosts",
         RELOAD,
