@@ -154,6 +154,22 @@ def test_what_goes_over_the_wire() -> None:
     assert json.loads(handler.asked[2][3]) == {"target": "http://x"}
 
 
+def test_a_token_that_is_made_meanwhile_is_found() -> None:
+    """As in an upgrade from a release that has made none."""
+    handler = type("Recorder", (_Recorder,), {"asked": []})
+    made = iter([None, "made-meanwhile"])
+    with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        api = Api(f"http://127.0.0.1:{server.server_port}", find_token=lambda: next(made))
+        for _ in range(2):
+            api.operate("GET", "/api/upgrade")
+        server.shutdown()
+        thread.join(30)
+    assert [asked[2] for asked in handler.asked] == [None, "token made-meanwhile"]
+    assert "made-meanwhile" not in repr(api)
+
+
 def test_a_url_that_cannot_be() -> None:
     assert check_api_url("https://h:1/") == "https://h:1"
     with pytest.raises(ConfigError, match=r"^--api-url: 'h:1' has no scheme; write http://h:1"):
