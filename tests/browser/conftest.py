@@ -22,15 +22,21 @@ ARGUMENTS = (
 )
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
+def chromium() -> str:
+    """Return the program; without it the test is skipped."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         pytest.skip("no Chromium: install the package chromium")
+    return program
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    program = chromium()
     expect.set_options(timeout=LIMIT * 1000)
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(
+        browser = await playwright.chromium.launch(
             executable_path=program, args=ARGUMENTS, timeout=LIMIT * 1000
         )
-        yield chromium
-        await chromium.close()
+        yield browser
+        await browser.close()

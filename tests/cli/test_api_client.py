@@ -78,7 +78,11 @@ def test_no_such_host_and_no_such_socket() -> None:
         (response("302 Found"), "is not a route API: it returned 302 (check --api-url)"),
         (response("404 Not Found"), "is not a route API: it returned 404 (check --api-url)"),
         (response("405 No"), "is not a route API: it returned 405 (check --api-url)"),
-        (response("403 Forbidden"), "needs a token; set HUBGATE_TOKEN or give --token-file"),
+        (
+            response("403 Forbidden"),
+            "needs a token; set HUBGATE_TOKEN, give --token-file, or be the user who runs",
+        ),
+        (response("403 Forbidden", b"refused: this host name"), "refused: this host name"),
         (response("503 No", b"the store is\naway"), "failed: the store is away; see its log"),
         (response("500 No"), "failed: 500; see its log"),
     ],
@@ -148,6 +152,22 @@ def test_what_goes_over_the_wire() -> None:
         ("DELETE", "/base/api/routes/%C3%A9?host=a.b", "token s3cret"),
     ]
     assert json.loads(handler.asked[2][3]) == {"target": "http://x"}
+
+
+def test_a_token_that_is_made_meanwhile_is_found() -> None:
+    """As in an upgrade from a release that has made none."""
+    handler = type("Recorder", (_Recorder,), {"asked": []})
+    made = iter([None, "made-meanwhile"])
+    with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        api = Api(f"http://127.0.0.1:{server.server_port}", find_token=lambda: next(made))
+        for _ in range(2):
+            api.operate("GET", "/api/upgrade")
+        server.shutdown()
+        thread.join(30)
+    assert [asked[2] for asked in handler.asked] == [None, "token made-meanwhile"]
+    assert "made-meanwhile" not in repr(api)
 
 
 def test_a_url_that_cannot_be() -> None:

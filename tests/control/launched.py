@@ -118,7 +118,7 @@ class Launched:
 async def call(port: int, method: str, path: str, body: bytes = b"") -> Answer:
     """Call a server on the loopback interface and read its whole answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = f"{method} {path} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n"
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n"
     with closing(writer):
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         answer = await reader.read()

@@ -17,6 +17,7 @@ from hubgate.control.routes.service import RouteService
 from hubgate.control.upgrade.rehearsal import NewRelease
 from hubgate.control.upgrade.upgrader import Upgrader
 from hubgate.control.web.guard import Guard
+from hubgate.control.web.host_names import HostNames
 from hubgate.control.web.pages import Pages
 from hubgate.control.web.protocol import hide_software
 from hubgate.errors import UpgradeError
@@ -80,13 +81,14 @@ async def serving(
     token: str | None = None,
     rules: ForwardRules | None = None,
     fixed: Iterable[Route] = (),
+    hosts: Iterable[str] = (),
 ) -> AsyncIterator[Api]:
     """Run the API over recording workers and a recording store."""
     workers, store, metrics = RecordingWorkers(), RecordingStore(), Metrics()
     service = RouteService(store, workers)
     await service.open(fixed, ())
     settings = Settings(api_token=token, worker=WorkerConfig(rules=rules or ForwardRules()))
-    guard = Guard(token)
+    guard = Guard(token, HostNames(hosts))
     app = build_api(service, settings, workers, metrics, guard)
     add_operations(Pages(app, guard), Upgrader(_rehearse, 0), _reload)
     async with serve(app) as port:
@@ -110,7 +112,7 @@ async def ask(
     fields: Mapping[str, str] | None = None,
 ) -> Answer:
     """Send one request, its target untouched, and read the response to its end."""
-    sent = {"Host": "api", "Connection": "close", **(fields or {})}
+    sent = {"Host": f"127.0.0.1:{port}", "Connection": "close", **(fields or {})}
     if body is not None:
         sent["Content-Length"] = str(len(body))
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]

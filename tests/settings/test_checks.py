@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hubgate.errors import ConfigError
-from hubgate.settings.checks import check_seconds, folder_mistake, stated
+from hubgate.settings.checks import check_host_names, check_seconds, folder_mistake, stated
 
 
 def test_a_mistake_says_where_it_was_given() -> None:
@@ -23,3 +23,19 @@ def test_a_folder_has_to_be_there(tmp_path: Path) -> None:
     for name in ("file", "none"):
         path = f"{tmp_path}/./{name}"
         assert folder_mistake(path) == f"{path}: no such folder; create it or give another"
+
+
+def test_names_of_a_host() -> None:
+    assert check_host_names("A.example.org,b, b") == ("a.example.org", "b")
+    assert check_host_names(["10.0.0.1"]) == ("10.0.0.1",)
+    assert check_host_names([]) == ()
+    for wrong, reason in (
+        ("http://a", "'http://a' has a scheme or a port; write the host's name alone"),
+        (["a", "b:8001"], "'b:8001' has a scheme or a port; write the host's name alone"),
+        ("a,", "'' is not a host"),
+        ("*", "'*' is not a host"),
+        ([1], "[1] is not a list of host names"),
+    ):
+        with pytest.raises(ConfigError) as raised:
+            check_host_names(wrong)
+        assert str(raised.value).startswith(reason)

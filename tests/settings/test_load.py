@@ -233,3 +233,62 @@ def test_the_token_stands_in_no_repr_and_no_error(read: Read, tmp_path: Path) ->
         (tmp_path / "t").write_text("open sesame")
         lines = lines_of(lambda t=text, e=environ: read(t, e), tmp_path)  # type: ignore[misc]
         assert "sesame" not in " ".join(lines)
+
+
+# --- an API without a token, and its names ------------------------------------------------------
+
+
+def test_an_open_api_is_said_to_be_one(read: Read) -> None:
+    assert not read("").api_open
+    assert read("api: {open: true}").api_open
+    assert read("", api_open=True).api_open
+    assert read("", {"HUBGATE_API_OPEN": "1"}).api_open
+    assert not read("api: {open: true}", {"HUBGATE_API_OPEN": "0"}).api_open
+
+
+def test_whoever_comes_later_decides_between_open_and_a_token(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("from-file\n")
+    with_token = "api: {token_file: token}"
+    environ = {"HUBGATE_TOKEN": "env"}
+    for settings in (
+        read("api: {open: true}", environ),
+        read("api: {open: true}", token_file=str(tmp_path / "token")),
+        read("", {"HUBGATE_API_OPEN": "1"}, token_file=str(tmp_path / "token")),
+    ):
+        assert (settings.api_token is not None, settings.api_open) == (True, False)
+    for settings in (
+        read(with_token, environ, api_open=True),
+        read(with_token, {"HUBGATE_API_OPEN": "1"}),
+    ):
+        assert (settings.api_token, settings.api_token_file, settings.api_open) == (
+            None,
+            None,
+            True,
+        )
+
+
+def test_open_and_a_token_at_once_are_one_line(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t")
+    assert lines_of(lambda: read("api: {open: true, token_file: token}"), tmp_path) == [
+        "routes.yaml, line 1: api: has both open and a token_file; keep one"
+    ]
+    environ = {"HUBGATE_API_OPEN": "1", "HUBGATE_TOKEN": "env"}
+    assert lines_of(lambda: read("", environ), tmp_path) == [
+        "HUBGATE_API_OPEN: a token is set as well; keep one of them"
+    ]
+
+
+def test_an_open_api_stays_on_this_machine(read: Read, tmp_path: Path) -> None:
+    (line,) = lines_of(lambda: read("api: {host: 0.0.0.0, open: true}"), tmp_path)
+    assert line.startswith("api: 0.0.0.0:8001 is a public address without a token")
+
+
+def test_names_of_the_api_are_a_list_or_a_text(read: Read, tmp_path: Path) -> None:
+    assert read("api: {hosts: [Proxy, a.example.org]}").api_hosts == ("proxy", "a.example.org")
+    assert read("", {"HUBGATE_API_HOSTS": "proxy, a.example.org"}).api_hosts == (
+        "proxy",
+        "a.example.org",
+    )
+    assert read("api: {hosts: [a]}", api_hosts="b").api_hosts == ("b",)
+    (line,) = lines_of(lambda: read("api: {hosts: 7}"), tmp_path)
+    assert line.startswith("routes.yaml, line 1: api.hosts: 7 is not a list of host names")

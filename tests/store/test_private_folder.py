@@ -107,3 +107,13 @@ def test_files_that_nobody_wrote_to_for_long_are_found(folder: PrivateFolder) ->
     (folder.path / "link").symlink_to("nowhere")
     os.utime(old, (0, time.time() - 100))
     assert list(folder.older_than(60)) == ["old"]
+
+
+def test_a_second_name_replaces_nothing(folder: PrivateFolder) -> None:
+    write(folder, "new", b"new")
+    folder.link("new", "name")
+    assert (folder.path / "name").read_bytes() == b"new"
+    write(folder, "newer", b"newer")
+    with pytest.raises(FileExistsError):
+        folder.link("newer", "name")
+    assert (folder.path / "name").read_bytes() == b"new"

@@ -134,7 +134,7 @@ def test_the_api_may_be_given_too(unit: Unit) -> None:
     for one in (api_port, port):
         unit.listen(("127.0.0.1", one))
     with waiting(("127.0.0.1", api_port), 1) as (client,):
-        unit.start(*serve(port, api_port))
+        unit.start(*serve(port, api_port, "--api-open"))
         assert client.ask("/api/routes").status == 200
 
 

@@ -13,7 +13,7 @@ from tests.contract.ports import free_ports
 from tests.contract.target import Target, answer, replying
 from tests.system.dropin import dropin
 
-GET = b"GET %b HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n%b\r\n"
+GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%b\r\n"
 UPGRADE = b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
 RUBBISH = (
     GET % (b"/", b"bad field\r\n"),

@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
@@ -18,11 +19,15 @@ TIMEOUT = 30.0  # seconds; a POST waits for every worker
 
 @dataclass(frozen=True)
 class Api:
-    """Where the API is, and what to authenticate with."""
+    """Where the API is, and what to authenticate with.
+
+    Without a `token`, `find_token` is asked for one before each request: an upgrade may make it.
+    """
 
     url: str
     token: str | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = None
+    find_token: Callable[[], str | None] = field(default=lambda: None, repr=False)
 
     def get(self, key: str | None = None) -> dict[str, Any]:
         """Return one route's data, or the whole table. Raises click.ClickException."""
@@ -74,8 +79,8 @@ class Api:
 
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json"}
-        if self.token:
-            headers["Authorization"] = f"token {self.token}"
+        if token := self.token or self.find_token():
+            headers["Authorization"] = f"token {token}"
         return headers
 
     def _exchange(
@@ -125,10 +130,13 @@ class Api:
 
     def _refusal(self, status: int, key: str | None, answer: bytes) -> click.ClickException:
         said = " ".join(answer.decode("utf-8", "replace").split())[:300]
+        if status == 403 and said:
+            return click.ClickException(f"{self.url}: {said}")
         if status == 403:
-            way = "another token" if self.token else "a token"
+            way = "another token" if self.token or self.find_token() else "a token"
             return click.ClickException(
-                f"{self.url}: needs {way}; set HUBGATE_TOKEN or give --token-file"
+                f"{self.url}: needs {way}; set HUBGATE_TOKEN, give --token-file, or be the user"
+                " who runs `proxyctl serve`"
             )
         if status == 404 and key is not None:
             return click.ClickException(f"{key}: no such route; see `proxyctl list`")

@@ -3,12 +3,14 @@
 import functools
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
 
 from hubgate.certificates.contexts import client_context
 from hubgate.cli.api_client import Api, check_api_url
+from hubgate.cli.own_token import own_token_for
 from hubgate.model import ClientTLS
 from hubgate.settings.token import token_from_environment, token_from_file
 
@@ -22,7 +24,9 @@ _OPTIONS = (
         help="The API; also https:// and http+unix://%2Fpath.  [HUBGATE_API_URL]",
     ),
     click.option(
-        "--token-file", metavar="FILE", help="File with the token (default: HUBGATE_TOKEN)."
+        "--token-file",
+        metavar="FILE",
+        help="File with the token (default: HUBGATE_TOKEN, then what serve has made here).",
     ),
     click.option("--ca", metavar="FILE", help="CA that signed the API's certificate."),
     click.option("--cert", metavar="FILE", help="Client certificate for the API."),
@@ -44,7 +48,8 @@ def with_api(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         url = check_api_url(api_url)
         tls = client_context(ClientTLS(cert, key, ca)) if url.startswith("https:") else None
-        command(Api(url, _token(token_file), tls), **rest)
+        find_token = partial(own_token_for, url, os.environ)
+        command(Api(url, _token(token_file), tls, find_token), **rest)
 
     for option in reversed(_OPTIONS):
         connected = option(connected)

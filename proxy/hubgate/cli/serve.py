@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import click
 
 from hubgate.certificates.checks import certificate_dates
+from hubgate.cli.own_token import own_token_file, with_own_token, with_planned_token
 from hubgate.cli.summary import summary
 from hubgate.control.launch import launch
-from hubgate.control.upgrade.succession import read_settings
+from hubgate.control.upgrade.succession import REHEARSAL, read_settings
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging, one_line
 from hubgate.settings import Settings
@@ -58,9 +59,10 @@ def serve(file: Path | None, **options: Any) -> int:
 
     Without TLS the proxy listens on 127.0.0.1 and refuses any address that other machines can
     reach, unless --no-ssl says that TLS terminates elsewhere; with TLS or --no-ssl it listens on
-    all interfaces. The API's token comes from HUBGATE_TOKEN, CONFIGPROXY_AUTH_TOKEN or a file.
+    all interfaces. The API's token comes from HUBGATE_TOKEN, CONFIGPROXY_AUTH_TOKEN or a file;
+    without any, the first start makes one, which the other commands of the same user find.
     """
-    read = _reader(file, options)
+    read = _with_own_token(_reader(file, options))
     configure_logging("info")  # until the settings are read
     read_since = time.time()
     settings = read_settings(read)
@@ -68,6 +70,8 @@ def serve(file: Path | None, **options: Any) -> int:
     dates = certificate_dates(tls_sides(settings))
     for warning in [*exposure_warnings(settings), *dates]:
         log.warning("%s", warning)
+    if (file := own_token_file(settings, os.environ)) and REHEARSAL not in os.environ:
+        log.info("The API's token is in %s", file)
     from_files = settings.config_file or settings.api_token_file
     return launch(settings, read if from_files else None, read_since)
 
@@ -80,7 +84,7 @@ def check(file: Path | None, **options: Any) -> None:
 
     Takes the flags of `serve`. Prints one line for each mistake and exits 1 if there is any.
     """
-    settings = _reader(file, options)()
+    settings = with_planned_token(_reader(file, options)(), os.environ)
     # Only built, not opened: whether its server responds now says little about later.
     open_store(settings.store)
     if dates := certificate_dates(tls_sides(settings)):
@@ -94,3 +98,7 @@ def _reader(file: Path | None, options: dict[str, Any]) -> Callable[[], Settings
         file = DEFAULT_FILE
     flags = {"--" + name.replace("_", "-"): value for name, value in options.items()}
     return partial(load, file, flags, os.environ)
+
+
+def _with_own_token(read: Callable[[], Settings]) -> Callable[[], Settings]:
+    return lambda: with_own_token(read(), os.environ)

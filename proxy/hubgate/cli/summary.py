@@ -20,6 +20,8 @@ def summary(settings: Settings) -> Iterator[str]:
         yield f"redirect {_places(settings.redirect, 'http')} to https on port {port}"
     guard = "guarded" if is_guarded(settings) else "open to every user of this machine"
     yield f"api      {_places(settings.api, 'https' if settings.api_tls else 'http')}, {guard}"
+    if settings.api_token_file:
+        yield f"token    {settings.api_token_file}"
     if settings.metrics:
         yield f"metrics  {_places(settings.metrics, 'http')}"
     if log := settings.worker.access_log:

@@ -10,6 +10,7 @@ from hubgate.control.file_watch import Versions, files_changed, versions
 from hubgate.control.routes.service import RouteService
 from hubgate.control.web.endpoint import Endpoint
 from hubgate.control.web.guard import Guard
+from hubgate.control.web.host_names import names_of
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging
@@ -109,7 +110,7 @@ class Reloader:
         renewed = certificates != self._certificates
         await asyncio.to_thread(_check_tls, wanted)
         await self._parts.service.replace_file_routes(wanted.file_routes)
-        self._parts.guard.replace(wanted.api_token)
+        self._parts.guard.replace(wanted.api_token, names_of(wanted))
         # An access log is reopened even if nothing has changed: log rotation asks for it this way.
         if renewed or wanted.worker != self._running.worker or wanted.worker.access_log:
             await self._parts.pool.configure(wanted.worker)

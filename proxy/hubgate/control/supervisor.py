@@ -25,6 +25,7 @@ from hubgate.control.upgrade.rehearsal import NewRelease, rehearse
 from hubgate.control.upgrade.upgrader import Upgrader
 from hubgate.control.web.endpoint import CLOSE_LIMIT, Endpoint
 from hubgate.control.web.guard import Guard
+from hubgate.control.web.host_names import HostNames, names_of
 from hubgate.control.web.pages import Pages
 from hubgate.control.worker_reports import WorkerReports
 from hubgate.control.workers.pool import WorkerPool
@@ -67,7 +68,7 @@ class Supervisor:
         self._bootstrap = bootstrap
         # A file may change while it is read, or while hubgate starts.
         self._known = versions(watched_files(settings), read_since)
-        self._guard = Guard(settings.api_token)
+        self._guard = Guard(settings.api_token, HostNames(names_of(settings)))
         self._metrics = Metrics(received.counters if received else None)
         self._reloader: Reloader | None = None
         self._upgrader = Upgrader(self._rehearse, received.generation if received else 0)
@@ -187,7 +188,7 @@ class Supervisor:
         api = build_api(service, settings, pool, self._metrics, self._guard)
         endpoints = [Endpoint(api, listeners.api, settings.api_tls)]
         if listeners.metrics:
-            metrics = build_metrics_app(service, pool, self._metrics)
+            metrics = build_metrics_app(service, pool, self._metrics, self._guard.without_token())
             endpoints.append(Endpoint(metrics, listeners.metrics))
         read = self._read or (lambda: settings)
         parts = Parts(service, pool, endpoints, self._guard)

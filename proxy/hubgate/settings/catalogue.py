@@ -118,6 +118,18 @@ _API = (
         Flag("--token-file", "FILE", "File with the API's token.", PATH),
     ),
     Setting(
+        "api.open",
+        "api_open",
+        RELOAD,
+        Flag("--api-open", "", "Anyone on this machine may use the API.", Kind.SWITCH),
+    ),
+    Setting(
+        "api.hosts",
+        "api_hosts",
+        RELOAD,
+        Flag("--api-hosts", "NAMES", "More names of the API's and metrics' host."),
+    ),
+    Setting(
         "",
         "api_token",
         RELOAD,

@@ -62,6 +62,16 @@ def check_listen_host(value: Any) -> str:
     return "" if host in ("", "*") else check_host(host)
 
 
+def check_host_names(value: Any) -> tuple[str, ...]:
+    """Return host names, in lower case, from a list or a text with commas. Raises ConfigError."""
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"{value!r} is not a list of host names; write [proxy.example.org]")
+    if port := next((name for name in names if ":" in name), None):
+        raise ConfigError(f"{port!r} has a scheme or a port; write the host's name alone")
+    return tuple(dict.fromkeys(check_host(name.strip()).lower() for name in names))
+
+
 _SQLITE = "sqlite:state/routes.db"
 _STORES = f"memory: or {_SQLITE}"
 

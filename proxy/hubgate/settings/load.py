@@ -20,7 +20,7 @@ from hubgate.settings.listener_clashes import clashes
 from hubgate.settings.routes_yaml.document import Document, read_document
 from hubgate.settings.routes_yaml.mistakes import Provenance, describe
 from hubgate.settings.routes_yaml.resolve import file_route, resolve
-from hubgate.settings.routes_yaml.schema import File
+from hubgate.settings.routes_yaml.schema import APISection, File
 from hubgate.settings.token import token_from_environment, token_from_file
 from hubgate.settings.urls import route_key
 from hubgate.settings.values import Settings
@@ -39,7 +39,7 @@ def load(path: Path | None, flags: Mapping[str, Any], environ: Mapping[str, str]
     routes = _routes(file, source)
     settings = resolve(file, routes, path, environ)
     _check_files(settings, source)
-    settings = _with_token(settings, file.api.token_file, source, environ)
+    settings = _with_token(settings, file.api, source, environ)
     check_exposure(settings, file.listen.no_ssl)
     return settings
 
@@ -110,15 +110,17 @@ def _tls_place(source: Provenance, section: str, name: str) -> str:
 
 def _with_token(
     settings: Settings,
-    token_file: str | None,
+    api: APISection,
     source: Provenance,
     environ: Mapping[str, str],
 ) -> Settings:
-    place = ("api", "token_file")
-    from_flag = source.origins.get(place, "").startswith("--")
+    place, opened = ("api", "token_file"), source.origins.get(("api", "open"), "")
+    from_flag = any(name.startswith("--") for name in (source.origins.get(place, ""), opened))
     token = None if from_flag else token_from_environment(environ)
-    if token is not None or token_file is None:
-        return replace(settings, api_token=token)
-    file = (settings.config_file.parent if settings.config_file else Path()) / token_file
+    if token is not None and api.open and opened:
+        raise ConfigError(f"{opened}: a token is set as well; keep one of them")
+    if token is not None or api.token_file is None:
+        return replace(settings, api_token=token, api_open=api.open and token is None)
+    file = (settings.config_file.parent if settings.config_file else Path()) / api.token_file
     token = stated(token_from_file, str(file), source.where(place))
     return replace(settings, api_token=token, api_token_file=file)

@@ -20,15 +20,16 @@ def recovery_path(
     with the token, and does not reveal it. Without a token everyone would share one file; with a
     port that the kernel chooses, no successor could find it.
     """
-    home = _state_home(environ)
+    home = state_home(environ)
     if not token or home is None or any(not each.path and not each.port for each in api):
         return None
-    where = "\n".join(_absolute(each) for each in api)
+    where = "\n".join(absolute(each) for each in api)
     name = hmac.digest(token.encode(), f"routes of {where}".encode(), hashlib.sha256)
     return home / FOLDER / f"{name.hex()[:32]}.routes"
 
 
-def _state_home(environ: Mapping[str, str]) -> Path | None:
+def state_home(environ: Mapping[str, str]) -> Path | None:
+    """Return the folder for what programs of our user keep; None for a user without a home."""
     # The XDG Base Directory Specification: a relative path must be ignored.
     given = environ.get("XDG_STATE_HOME", "")
     if os.path.isabs(given):
@@ -39,5 +40,6 @@ def _state_home(environ: Mapping[str, str]) -> Path | None:
         return None
 
 
-def _absolute(address: Address) -> str:
+def absolute(address: Address) -> str:
+    """Return an address as text, the same however a socket's path is written."""
     return os.path.abspath(address.path) if address.path is not None else str(address)

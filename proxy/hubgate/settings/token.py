@@ -1,12 +1,19 @@
 """The API's token, from the environment or a file; no message contains it."""
 
+import errno
+import hashlib
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hubgate.errors import ConfigError
+from hubgate.model import Address
 from hubgate.settings.catalogue import variables_of
+from hubgate.settings.recovery_path import FOLDER, absolute, state_home
 
 _VARIABLES = variables_of("api_token")
+_LONGEST = 65536
 
 
 def token_from_environment(
@@ -37,6 +44,57 @@ def token_from_file(path: str) -> str:
             f"{path}: is empty; put the token there, such as one from `openssl rand -hex 32`"
         )
     return _checked(text, path)
+
+
+def own_token_path(environ: Mapping[str, str], api: Address) -> Path | None:
+    """Return the file for a token that hubgate makes itself, None for a user without a home.
+
+    `api` is any address of the API: those with one port have one token, so that `proxyctl` finds it
+    whether it was told `localhost` or `127.0.0.1`.
+    """
+    home = state_home(environ)
+    name = str(api.port)
+    if api.path is not None:
+        name = hashlib.sha256(os.fsencode(absolute(api))).hexdigest()[:16]
+    return None if home is None else home / FOLDER / f"api-{name}.token"
+
+
+def token_from_own_file(path: Path) -> str | None:
+    """Return the token in a file that hubgate made, None if there is no file.
+
+    Raises ConfigError for a file that another user may have written or read.
+    """
+    try:
+        # Follows no link, and does not wait for a FIFO's writer.
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        reason = "is a link" if error.errno == errno.ELOOP else error.strerror
+        raise _unusable(path, f"cannot be used: {reason}") from None
+    try:
+        if (mistake := _own_file_mistake(os.fstat(fd))) is not None:
+            raise _unusable(path, mistake)
+        text = os.read(fd, _LONGEST).decode("latin-1").strip()
+    finally:
+        os.close(fd)
+    if not text:
+        raise _unusable(path, "is empty")
+    return _checked(text, str(path))
+
+
+def _own_file_mistake(found: os.stat_result) -> str | None:
+    if not stat.S_ISREG(found.st_mode):
+        return "is not a regular file"
+    if found.st_uid != os.geteuid():
+        return "belongs to another user"
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        return "is open to other users, who may know the token"
+    return None
+
+
+def _unusable(path: Path, what: str) -> ConfigError:
+    return ConfigError(f"{path}: {what}; remove it, and `proxyctl serve` makes another token")
 
 
 def _checked(token: str, where: str) -> str:

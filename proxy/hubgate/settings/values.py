@@ -11,6 +11,8 @@ class Settings:
     """All settings of a running hubgate. Built by `hubgate.settings.load` or the drop-in command.
 
     `api_token_file` is where the token was read from, None if it came from the environment.
+    `api_open` says that the API shall need no token. `api_hosts` are names under which the API and
+    the metrics are called while they need no token, besides those of the loopback interface.
     `file_routes` are those of routes.yaml and cannot be changed through the API;
     `initial_routes` are ordinary API routes that exist from the start (--default-target).
     `recovery_file` keeps the routes of the memory: store for a successor if we are killed.
@@ -22,6 +24,8 @@ class Settings:
     api_tls: ServerTLS | None = None
     api_token: str | None = field(default=None, repr=False)
     api_token_file: Path | None = None
+    api_open: bool = False
+    api_hosts: tuple[str, ...] = ()
     metrics: tuple[Address, ...] = ()
     store: str = "memory:"
     recovery_file: Path | None = None

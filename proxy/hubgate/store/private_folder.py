@@ -60,6 +60,10 @@ class PrivateFolder:
             raise
         return fd
 
+    def link(self, name: str, new_name: str) -> None:
+        """Give a file a second name. Raises FileExistsError if that is taken, and OSError."""
+        os.link(name, new_name, src_dir_fd=self._fd, dst_dir_fd=self._fd, follow_symlinks=False)
+
     def rename(self, name: str, new_name: str) -> None:
         """Rename a file, replacing whatever has the new name."""
         os.rename(name, new_name, src_dir_fd=self._fd, dst_dir_fd=self._fd)

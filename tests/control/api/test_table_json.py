@@ -74,7 +74,7 @@ async def test_a_client_that_leaves_half_way_is_no_error(
     caplog.set_level(logging.WARNING)
     async with serving(fixed=fixed(10 * LARGE)) as api, asyncio.timeout(60):
         reader, writer = await asyncio.open_connection("127.0.0.1", api.port, limit=1024)
-        writer.write(b"GET /api/routes HTTP/1.1\r\nHost: api\r\n\r\n")
+        writer.write(b"GET /api/routes HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readexactly(2000)
         writer.transport.abort()
         assert (await api.ask("GET", "/api/routes/user/1")).status == 200

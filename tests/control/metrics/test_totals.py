@@ -9,6 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from hubgate.control.metrics.app import build_metrics_app
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.service import RouteService
+from hubgate.control.web.guard import Guard
+from hubgate.control.web.host_names import HostNames
 from hubgate.model import Report, Route
 from tests.control.recording import RecordingStore, RecordingWorkers
 from tests.control.serving import TARGET, ask, serve, serving
@@ -124,7 +126,7 @@ async def test_the_metrics_port_answers_nothing_but_metrics() -> None:
     service = RouteService(RecordingStore(), workers)
     await service.open([], [])
     await service.add(Route("/a", TARGET))
-    async with serve(build_metrics_app(service, workers, Metrics())) as port:
+    async with serve(build_metrics_app(service, workers, Metrics(), Guard(None))) as port:
         answer = await ask(port, "GET", "/metrics")
         assert answer.status == 200
         assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -141,3 +143,22 @@ async def test_the_metrics_port_answers_nothing_but_metrics() -> None:
             ("DELETE", "/api/routes/a"),
         ):
             assert (await ask(port, method, target)).status == 404, (method, target)
+
+
+async def test_a_web_page_reads_no_metrics(caplog: pytest.LogCaptureFixture) -> None:
+    workers = RecordingWorkers()
+    service = RouteService(RecordingStore(), workers)
+    await service.open([], [])
+    guard = Guard("s3cret", HostNames(["metrics.example.org"])).without_token()
+    async with serve(build_metrics_app(service, workers, Metrics(), guard)) as port:
+
+        async def status(**fields: str) -> int:
+            return (await ask(port, "GET", "/metrics", None, fields)).status
+
+        assert await status(Host="metrics.example.org:8002") == 200
+        assert workers.collected == 1
+        assert await status(Host="evil.example") == 403
+        assert await status(Origin="http://evil.localhost:9") == 403
+        assert workers.collected == 1
+    lines = [record.getMessage() for record in caplog.records if "evil" in record.getMessage()]
+    assert [line[:26] for line in lines] == ["403 GET Host 'evil.example"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hubgate.errors import ConfigError
 from hubgate.model import AccessLogConfig, Address, ClientTLS, ForwardRules, Route, Timeouts
 from hubgate.settings.chp import resolve as resolve_module
 from tests.cli.drop import Drop
@@ -159,3 +160,10 @@ def test_it_warns_of_an_open_api_and_a_public_port(drop: Drop) -> None:
     assert "REST API" not in drop.log
     assert "No TLS" not in drop.log
     assert "--ssl-allow-rc4 has no effect" in drop.log
+
+
+def test_names_of_the_api_come_from_the_environment(drop: Drop) -> None:
+    assert drop.run().api_hosts == ()
+    assert drop.run(HUBGATE_API_HOSTS="proxy.example.org").api_hosts == ("proxy.example.org",)
+    with pytest.raises(ConfigError, match=r"^HUBGATE_API_HOSTS: 'a:1' has a scheme or a port"):
+        drop.run(HUBGATE_API_HOSTS="a:1")

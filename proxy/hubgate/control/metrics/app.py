@@ -1,16 +1,24 @@
 """The application of the metrics port: /metrics and nothing else."""
 
+import logging
+
 from aiohttp import web
 
 from hubgate.control.metrics.exposition import CONTENT_TYPE
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.report_refresh import ReportRefresh
 from hubgate.control.routes.service import RouteService, Workers
+from hubgate.control.web.guard import Guard
+from hubgate.control.web.pages import Pages
 from hubgate.control.web.protocol import handler_args
-from hubgate.control.web.responses import plain
+from hubgate.control.web.responses import REASON, UNLOGGED, Handler, plain
+
+log = logging.getLogger("hubgate.metrics")
 
 
-def build_metrics_app(service: RouteService, workers: Workers, metrics: Metrics) -> web.Application:
+def build_metrics_app(
+    service: RouteService, workers: Workers, metrics: Metrics, guard: Guard
+) -> web.Application:
     """Return the application for the metrics port; any other path or method is a 404."""
     reports = ReportRefresh(workers)
 
@@ -21,9 +29,17 @@ def build_metrics_app(service: RouteService, workers: Workers, metrics: Metrics)
         text = metrics.render(len(service))
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
-    app = web.Application(handler_args=handler_args())
-    app.router.add_route("*", "/{rest:(?s:.*)}", answer)
+    app = web.Application(middlewares=[_log_refusals], handler_args=handler_args())
+    Pages(app, guard).add("/{rest:(?s:.*)}", answer)
     return app
+
+
+@web.middleware
+async def _log_refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    response = await handler(request)
+    if REASON in response and not response.get(UNLOGGED):
+        log.warning("%d %s %s", response.status, request.method, response[REASON])
+    return response
 
 
 _READING = ("GET", "HEAD")

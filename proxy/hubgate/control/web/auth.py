@@ -19,6 +19,11 @@ class TokenCheck:
         """Accept `token` and no other, from the next request on."""
         self._token = _raw(token) if token else None
 
+    @property
+    def needed(self) -> bool:
+        """Whether a request needs the token."""
+        return self._token is not None
+
     def refusal(self, authorization: str | None) -> str | None:
         """Return why a request may not pass, as text for the log, or None if it may.
 

@@ -1,4 +1,4 @@
-"""How a page is added to the API's port: behind the guard, or open to all."""
+"""How a page is added to a port of the control plane: behind the guard, or without a token."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from hubgate.control.web.responses import Handler, not_allowed
 
 
 class Pages:
-    """The pages of `app`. All are behind `guard`, except those added as open."""
+    """The pages of `app`, all behind `guard`; those added as open need no token."""
 
     def __init__(self, app: web.Application, guard: Guard) -> None:
         self._app = app
@@ -29,8 +29,14 @@ class Pages:
         self._app.router.add_route("*", path, guarded)
 
     def add_open(self, path: str, page: Handler) -> None:
-        """Serve every method on `path` with `page`, to any client."""
-        self._app.router.add_route("*", path, page)
+        """Serve every method on `path` with `page`, to any client but other sites' web pages."""
+        guard = self._guard
+
+        async def without_token(request: web.Request) -> web.StreamResponse:
+            refused = guard.refuse_page(request)
+            return await page(request) if refused is None else refused
+
+        self._app.router.add_route("*", path, without_token)
 
 
 def by_method(methods: Mapping[str, Handler]) -> Handler:

@@ -5,7 +5,7 @@ import time
 
 from aiohttp import web
 
-from hubgate.control.web.failed_attempts import FailedAttempts
+from hubgate.control.web.failed_attempts import FailedAttempts, Failure
 from hubgate.control.web.responses import REASON, UNLOGGED, plain
 
 MOST_WAITING = 128
@@ -27,7 +27,7 @@ class Throttle:
 
         `reason` goes to the log, with at most one line a second per peer.
         """
-        remote = request.remote or "a unix socket"
+        remote = peer_of(request)
         failure = self._failures.note(remote, time.monotonic())
         if await self._hold(failure.delay):
             response = plain(403)
@@ -35,9 +35,7 @@ class Throttle:
             response = plain(429, "Too Many Requests")
             response.headers["Retry-After"] = "1"
             response.force_close()
-        more = f", and {failure.unlogged} more before it" if failure.unlogged else ""
-        response[REASON] = f"{reason}, from {remote}{more}"
-        response[UNLOGGED] = not failure.logged
+        explain(response, reason, remote, failure)
         return response
 
     async def _hold(self, delay: float) -> bool:
@@ -51,3 +49,15 @@ class Throttle:
         finally:
             self._waiting -= 1
         return True
+
+
+def peer_of(request: web.Request) -> str:
+    """Return what a log line calls the other end of a request's connection."""
+    return request.remote or "a unix socket"
+
+
+def explain(response: web.Response, reason: str, remote: str, failure: Failure) -> None:
+    """Say in a refusal what its log line is, if it gets one."""
+    more = f", and {failure.unlogged} more before it" if failure.unlogged else ""
+    response[REASON] = f"{reason}, from {remote}{more}"
+    response[UNLOGGED] = not failure.logged

@@ -21,6 +21,7 @@ from hubgate.settings.checks import (
     LogFormat,
     Scheme,
     anchor_store,
+    check_host_names,
     check_listen_host,
     check_seconds,
     check_store,
@@ -62,6 +63,7 @@ def build(options: Options, environ: Mapping[str, str]) -> Settings:
         api=api,
         api_tls=server_tls(options, environ, "api_"),
         api_token=token,
+        api_hosts=_api_hosts(environ),
         metrics=_metrics(options),
         store=store,
         recovery_file=recovery_path(environ, token, api) if store == "memory:" else None,
@@ -120,6 +122,12 @@ def _api(options: Options) -> Address:
     if port > 65535:
         raise ConfigError("--port: 65535 leaves no port after it for the API; give --api-port")
     return Address(_host(options, "api_ip", "localhost"), port)
+
+
+def _api_hosts(environ: Mapping[str, str]) -> tuple[str, ...]:
+    variable = variables_of("api_hosts")[0]
+    names = environ.get(variable)
+    return stated(check_host_names, names, variable) if names else ()
 
 
 def _metrics(options: Options) -> tuple[Address, ...]:

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator
 from hubgate.errors import ConfigError
 from hubgate.settings.access_log import check_log_path
 from hubgate.settings.checks import (
+    check_host_names,
     check_listen_host,
     check_seconds,
     check_store,
@@ -105,6 +106,7 @@ FilePath = Annotated[str, _checked(_text)]
 LogPath = Annotated[str, _checked(check_log_path)]
 SocketPath = Annotated[str, _checked(lambda value: check_socket_path(_text(value)))]
 Hosts = Annotated[tuple[str, ...], _checked(_hosts)]
+HostNameList = Annotated[tuple[str, ...], _checked(check_host_names)]
 TargetURL = Annotated[str, _checked(lambda value: check_target(_text(value)))]
 Store = Annotated[str, _checked(check_store)]
 Networks = Annotated[tuple[str, ...] | None, _checked(_trusted_peers)]

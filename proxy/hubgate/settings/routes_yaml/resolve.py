@@ -42,6 +42,7 @@ def resolve(
         listen=_listen(file.listen, folder),
         redirect=_redirect(file.listen),
         api=_addresses(file.api, folder, LOOPBACK, 8001),
+        api_hosts=file.api.hosts,
         api_tls=_server_tls(file.api.tls, folder, api_secret),
         metrics=_addresses(file.metrics, folder, LOOPBACK, 0) if file.metrics else (),
         store=anchor_store(file.store, folder),

@@ -14,6 +14,7 @@ from hubgate.settings.routes_yaml.fields import (
     FilePath,
     HeadBytes,
     HeaderPairs,
+    HostNameList,
     Hosts,
     LogPath,
     Networks,
@@ -103,7 +104,15 @@ class APISection(PlaceSection):
 
     example: ClassVar[str] = "{port: 8001}"
     token_file: FilePath | None = None
+    open: bool = False
+    hosts: HostNameList = ()
     tls: TLSSection | None = None
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> "APISection":
+        if self.open and self.token_file is not None:
+            raise ValueError("has both open and a token_file; keep one")
+        return self
 
 
 class MetricsSection(PlaceSection):

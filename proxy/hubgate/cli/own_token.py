@@ -1,0 +1,109 @@
+"""The token that `proxyctl serve` makes for itself when nobody gave it one.
+
+It is in a file of the user's state folder, named after the API's port or socket, where the other
+commands of the same user find it. Made once, and kept from then on.
+"""
+
+import dataclasses
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from hubgate.errors import ConfigError
+from hubgate.model import Address
+from hubgate.settings import Settings
+from hubgate.settings.exposure import is_guarded, is_public
+from hubgate.settings.token import own_token_path, token_from_own_file
+from hubgate.store.private_folder import PrivateFolder
+
+_WAYS = (
+    "give --token-file or HUBGATE_TOKEN, or --api-open if anyone on this machine may use the API"
+)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def with_own_token(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Return `settings` with a token, if they need one: hubgate's own, made if there is none.
+
+    Raises ConfigError if it cannot be kept or read.
+    """
+    path = _path(settings, environ)
+    if path is None:
+        return settings
+    return dataclasses.replace(settings, api_token=_kept(path), api_token_file=path)
+
+
+def with_planned_token(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Return what `with_own_token` would, without writing anything. Raises ConfigError."""
+    path = _path(settings, environ)
+    if path is None:
+        return settings
+    token = token_from_own_file(path) or secrets.token_hex()
+    return dataclasses.replace(settings, api_token=token, api_token_file=path)
+
+
+def own_token_file(settings: Settings, environ: Mapping[str, str]) -> Path | None:
+    """Return the file of the token if it is hubgate's own, else None."""
+    file = settings.api_token_file
+    return file if file and file == own_token_path(environ, settings.api[0]) else None
+
+
+def own_token_for(url: str, environ: Mapping[str, str]) -> str | None:
+    """Return the token that a hubgate of ours made for the API at `url`, None if there is none.
+
+    Only an API on this machine gets it. Raises ConfigError for a file that cannot be used.
+    """
+    address = _address(url)
+    path = None if is_public(address) else own_token_path(environ, address)
+    return None if path is None else token_from_own_file(path)
+
+
+def _path(settings: Settings, environ: Mapping[str, str]) -> Path | None:
+    """Return the file for the token; None if these settings need none of hubgate's own."""
+    if settings.api_open or is_guarded(settings):
+        return None
+    path = own_token_path(environ, settings.api[0])
+    if path is None:
+        raise ConfigError(f"HOME: there is no folder for the API's token; {_WAYS}")
+    return path
+
+
+def _address(url: str) -> Address:
+    parts = urlsplit(url)
+    if "unix" in parts.scheme:
+        return Address(path=unquote(parts.netloc))
+    return Address(parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme])
+
+
+def _kept(path: Path) -> str:
+    try:
+        folder = PrivateFolder(path.parent)
+        try:
+            if folder.identity(path.name) is None:
+                _make(folder, path.name)
+        finally:
+            folder.close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(f"{path}: the API's token cannot be kept: {reason}; {_WAYS}") from None
+    token = token_from_own_file(path)
+    if token is None:
+        raise ConfigError(f"{path}: the API's token is gone again; {_WAYS}")
+    return token
+
+
+def _make(folder: PrivateFolder, name: str) -> None:
+    """Write a new token whole or not at all, and never over another process's."""
+    unfinished = f"{name}.{secrets.token_hex(4)}"
+    try:
+        with open(folder.create(unfinished), "w") as file:
+            file.write(f"{secrets.token_hex()}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            folder.link(unfinished, name)
+    finally:
+        folder.remove(unfinished)

@@ -1,0 +1,227 @@
+"""The token that `proxyctl serve` makes for itself, and that other commands find."""
+
+import http.client
+import multiprocessing
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from hubgate.cli.own_token import own_token_for, with_own_token, with_planned_token
+from hubgate.errors import ConfigError
+from hubgate.model import Address, ServerTLS
+from hubgate.settings import Settings
+from tests.cli.running import PROXYCTL, TOKEN, Proxy, run, running
+from tests.contract.ports import distinct_ports
+
+PLAIN = Settings(api=(Address("127.0.0.1", 8001),))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    return {"XDG_STATE_HOME": str(tmp_path / "state")}
+
+
+def file_in(home: dict[str, str], name: str = "8001") -> Path:
+    return Path(home["XDG_STATE_HOME"], "hubgate", f"api-{name}.token")
+
+
+def test_it_is_made_once_and_kept(home: dict[str, str]) -> None:
+    made = with_own_token(PLAIN, home)
+    assert made.api_token_file == file_in(home)
+    assert made.api_token
+    assert len(made.api_token) == 64
+    assert file_in(home).read_text() == f"{made.api_token}\n"
+    assert with_own_token(PLAIN, home) == made
+    assert [path.name for path in file_in(home).parent.iterdir()] == ["api-8001.token"]
+
+
+def test_nobody_else_can_read_it_whatever_the_umask(home: dict[str, str]) -> None:
+    before = os.umask(0)
+    try:
+        with_own_token(PLAIN, home)
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(each.stat().st_mode) for each in (file_in(home), file_in(home).parent)]
+    assert modes == [0o600, 0o700]
+
+
+def test_each_port_has_its_own(home: dict[str, str]) -> None:
+    other = replace(PLAIN, api=(Address("127.0.0.1", 8002),))
+    assert with_own_token(PLAIN, home).api_token != with_own_token(other, home).api_token
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        replace(PLAIN, api_open=True),
+        replace(PLAIN, api_token="given"),
+        replace(PLAIN, api_tls=ServerTLS("c", "k", request_cert=True, reject_unauthorized=True)),
+    ],
+)
+def test_none_is_made_where_none_is_needed(settings: Settings, home: dict[str, str]) -> None:
+    assert with_own_token(settings, home) == with_planned_token(settings, home) == settings
+    assert not file_in(home).exists()
+
+
+def test_planning_writes_nothing(home: dict[str, str]) -> None:
+    planned = with_planned_token(PLAIN, home)
+    assert planned.api_token
+    assert planned.api_token_file == file_in(home)
+    assert not file_in(home).parent.exists()
+    made = with_own_token(PLAIN, home)
+    assert with_planned_token(PLAIN, home) == made
+
+
+def _make(home: dict[str, str]) -> str | None:
+    return with_own_token(PLAIN, home).api_token
+
+
+def test_many_that_start_at_once_have_the_same(home: dict[str, str]) -> None:
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(4) as pool:
+        found = pool.map(_make, [home] * 16, chunksize=1)
+    assert len(set(found)) == 1
+    assert [path.name for path in file_in(home).parent.iterdir()] == ["api-8001.token"]
+
+
+def test_an_unusable_file_is_not_replaced(home: dict[str, str]) -> None:
+    with_own_token(PLAIN, home)
+    file_in(home).chmod(0o644)
+    before = file_in(home).read_text()
+    for call in (with_own_token, with_planned_token):
+        with pytest.raises(ConfigError, match="is open to other users"):
+            call(PLAIN, home)
+    with pytest.raises(ConfigError, match="is open to other users"):
+        own_token_for("http://127.0.0.1:8001", home)
+    assert file_in(home).read_text() == before
+
+
+def _as_file(folder: Path) -> None:
+    folder.parent.mkdir()
+    folder.write_text("")
+
+
+def _as_link(folder: Path) -> None:
+    (folder.parent / "elsewhere").mkdir(parents=True)
+    folder.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize("harm", [_as_file, _as_link])
+def test_a_folder_that_cannot_be_used_is_one_line(
+    harm: Callable[[Path], None], home: dict[str, str]
+) -> None:
+    harm(file_in(home).parent)
+    with pytest.raises(ConfigError) as raised:
+        with_own_token(PLAIN, home)
+    (line,) = raised.value.lines
+    assert line.startswith(f"{file_in(home)}: the API's token cannot be kept: ")
+    assert line.endswith(
+        "; give --token-file or HUBGATE_TOKEN, or --api-open if anyone on this machine"
+        " may use the API"
+    )
+
+
+def test_only_an_api_on_this_machine_gets_it(home: dict[str, str]) -> None:
+    token = with_own_token(PLAIN, home).api_token
+    for url in ("http://127.0.0.1:8001", "http://localhost:8001/", "https://[::1]:8001/base"):
+        assert own_token_for(url, home) == token
+    for url in (
+        "http://127.0.0.1:8002",
+        "http://127.0.0.1",
+        "http://10.0.0.1:8001",
+        "http://proxy:8001",
+        "http://127.0.0.1.example.org:8001",
+        "http+unix://%2Frun%2Fapi.sock",
+    ):
+        assert own_token_for(url, home) is None
+    at_socket = replace(PLAIN, api=(Address(path="/run/api.sock"),))
+    token = with_own_token(at_socket, home).api_token
+    assert own_token_for("http+unix://%2Frun%2Fapi.sock", home) == token
+
+
+# --- for real ---
+
+
+def serve(port: int, *flags: str) -> tuple[str, ...]:
+    return ("serve", "--port", "0", "--api-port", str(port), *flags)
+
+
+def status(proxy: Proxy, token: str | None = None) -> int:
+    connection = http.client.HTTPConnection(urlsplit(proxy.api_url).netloc, timeout=30)
+    try:
+        fields = {} if token is None else {"Authorization": f"token {token}"}
+        connection.request("GET", "/api/routes", headers=fields)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+@pytest.mark.processes
+def test_proxyctl_finds_it_and_nobody_else_comes_in(tmp_path: Path, home: dict[str, str]) -> None:
+    (port,) = distinct_ports(1)
+    file = file_in(home, str(port))
+    environ = {**home, "HUBGATE_API_URL": f"http://localhost:{port}"}
+    for start in range(2):
+        with running(tmp_path, PROXYCTL, *serve(port), env=home) as proxy:
+            assert status(proxy) == 403
+            assert proxy.wait_for(r"The API's token is in (\S+)") == str(file)
+            token = file.read_text().strip()
+            assert status(proxy, token) == 200
+            assert token not in proxy.log
+            assert "not authenticated" not in proxy.log
+            for args in (("add", f"/{start}", "http://b"), ("list",), ("reload",), ("upgrade",)):
+                done = run(PROXYCTL, *args, env=environ)
+                assert (done.returncode, done.stderr) == (0, "")
+            assert file.read_text().strip() == token
+            assert status(proxy) == 403
+
+
+@pytest.mark.processes
+def test_another_token_in_its_file_counts_at_once(tmp_path: Path, home: dict[str, str]) -> None:
+    (port,) = distinct_ports(1)
+    with running(tmp_path, PROXYCTL, *serve(port), env=home) as proxy:
+        assert status(proxy) == 403
+        fresh = file_in(home, str(port)).with_suffix(".new")
+        fresh.touch(0o600)
+        fresh.write_text("another")
+        os.replace(fresh, file_in(home, str(port)))
+        assert proxy.wait_for("reloaded: the API's token")
+        assert status(proxy, "another") == 200
+        file_in(home, str(port)).chmod(0o644)
+        assert run(PROXYCTL, "list", env={**home, "HUBGATE_API_URL": proxy.api_url}).stderr == (
+            f"proxyctl: {file_in(home, str(port))}: is open to other users, who may know the token;"
+            " remove it, and `proxyctl serve` makes another token\n"
+        )
+
+
+@pytest.mark.processes
+def test_an_api_open_to_this_machine_is_asked_for(tmp_path: Path, home: dict[str, str]) -> None:
+    with running(tmp_path, PROXYCTL, *serve(0, "--api-open"), env=home) as proxy:
+        assert status(proxy) == 200
+        assert "warning: REST API is not authenticated." in proxy.log
+    assert not file_in(home, "0").exists()
+    with running(tmp_path, PROXYCTL, *serve(0), env={**home, **TOKEN}) as proxy:
+        assert status(proxy, TOKEN["HUBGATE_TOKEN"]) == 200
+    assert not file_in(home, "0").exists()
+
+
+@pytest.mark.processes
+def test_without_a_place_for_it_nothing_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run(PROXYCTL, *serve(0), cwd=tmp_path, env={"XDG_STATE_HOME": str(tmp_path / "file")})
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "the API's token cannot be kept: Not a directory; give --token-file" in done.stderr
+
+
+@pytest.mark.processes
+def test_a_check_says_where_it_would_be(tmp_path: Path, home: dict[str, str]) -> None:
+    done = run(PROXYCTL, "check", cwd=tmp_path, env=home)
+    assert done.returncode == 0
+    assert "api      http://127.0.0.1:8001, guarded\n" in done.stdout
+    assert f"token    {file_in(home)}\n" in done.stdout
+    assert not file_in(home).parent.exists()
