@@ -11,9 +11,8 @@ from hubgate.dataplane.access_log.log import AccessLog
 from hubgate.dataplane.access_log.record import Record
 from hubgate.dataplane.counters import Counters
 from hubgate.dataplane.downstream.acceptor import Acceptor
-from hubgate.dataplane.downstream.admission import Admission
 from hubgate.dataplane.downstream.connection import DownstreamConnection, DownstreamServer
-from hubgate.dataplane.downstream.redirect import redirect_server
+from hubgate.dataplane.downstream.redirect import RedirectServer, RedirectServices
 from hubgate.dataplane.error_log import ErrorLog
 from hubgate.dataplane.forwarding.error_pages import ErrorPages
 from hubgate.dataplane.forwarding.exchange import Exchange
@@ -28,6 +27,8 @@ from hubgate.http1.reader import IncomingRequest
 from hubgate.model import Report, WorkerConfig
 from hubgate.routing.table import RouteEntry, RouteTable
 from hubgate.tasks import settle_arrivals, spawn
+from hubgate.transport.admission import Admission, PortLimits, port_limits
+from hubgate.transport.descriptors import files_allowed, worker_share
 from hubgate.upstream.connector import Connector
 from hubgate.upstream.pool import Pool
 
@@ -53,7 +54,9 @@ class DataPlane:
         self.error_log = ErrorLog(self.loop.time)
         self.matcher = Matcher(table, self.counters)
         self.tunnels: set[Tunnel] = set()
-        self.admission = Admission(config.limits)
+        clock, refused = self.loop.time, self.counters.refused
+        self.admission = Admission("public", PortLimits(), clock, refused)
+        self._redirect = RedirectServices(Admission("redirect", PortLimits(), clock, refused))
         self.access_log = AccessLog()
         self.open_stream: Callable[[DownstreamConnection, IncomingRequest], Exchange] = partial(
             Exchange, self
@@ -76,10 +79,13 @@ class DataPlane:
         self.trust = Trust(config.rules.trusted_peers)
         self.request_writer = RequestWriter(config.rules, self.trust)
         self.response_writer = ResponseWriter(config.rules)
-        self.pool = Pool(config.timeouts, config.limits.upstream_idle, self.loop.time)
+        share = worker_share(files_allowed())
+        self.pool = Pool(config.timeouts, config.limits.upstream_idle, self.loop.time, share.idle)
         self.connector = Connector(self.pool, config.timeouts, tls)
         self.error_pages = ErrorPages(config.rules, self.connector, config.timeouts.connect)
-        self.admission.limits = config.limits
+        self.admission.limits = port_limits(config.limits, share.public)
+        self._redirect.configure(config, self.header_blocks)
+        self._redirect.admission.limits = port_limits(config.limits, share.redirect)
         self._config = config
 
     def __repr__(self) -> str:
@@ -91,9 +97,8 @@ class DataPlane:
         """Accept connections on inherited, listening sockets."""
         tls = server_context(self._config.tls) if self._config.tls is not None else None
         self._acceptors = [Acceptor(sock, self._listener) for sock in public]
-        for sock in redirect:
-            server = redirect_server(lambda: self._config.redirect_to)
-            self._acceptors.append(Acceptor(sock, server, cleartext=True))
+        redirecting = RedirectServer(self._redirect, self._listener)
+        self._acceptors += [Acceptor(sock, redirecting, cleartext=True) for sock in redirect]
         for acceptor in self._acceptors:
             await acceptor.open(tls)
         self._sweeper = spawn(self._sweep(), "sweep deadlines")
@@ -139,8 +144,7 @@ class DataPlane:
         """Make every connection close after its next response; return whether any is open."""
         for client in self._listener.clients:
             client.closing = True
-        cleartext = any(acceptor.busy for acceptor in self._acceptors)
-        return bool(self._listener.clients or self.tunnels or cleartext)
+        return bool(self._listener.clients or self.tunnels)
 
     async def drain(self, timeout: float) -> None:
         """Stop accepting, let requests finish for `timeout` seconds, close tunnels properly.
@@ -156,8 +160,6 @@ class DataPlane:
             self.loop.time() < deadline
         ):
             await asyncio.sleep(_DRAINING_INTERVAL)
-        for acceptor in self._acceptors:
-            await acceptor.close()
         self._close()
         await self._end_log()
 
@@ -174,9 +176,7 @@ class DataPlane:
                 client.closing = True
         for tunnel in list(self.tunnels):
             tunnel.shut_down()
-        # Connections of a cleartext acceptor are closed with it.
-        cleartext = not all_here and any(acceptor.busy for acceptor in self._acceptors)
-        return bool(self._listener.clients or self.tunnels or cleartext)
+        return bool(self._listener.clients or self.tunnels)
 
     def _close(self) -> None:
         for client in self._listener.clients:

@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import socket
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -19,6 +20,7 @@ from aiohttp.base_protocol import BaseProtocol
 
 import hubgate.dataplane
 from hubgate.dataplane.downstream.connection import DownstreamConnection, DownstreamServer
+from hubgate.transport.admission import Admission, PortLimits
 from tests.dataplane.peers import Front, until
 from tests.dataplane.wire import request
 
@@ -216,6 +218,8 @@ def test_a_server_needs_no_more_than_a_handler() -> None:
 
 class Plane:
     """As much of a data plane as a DownstreamServer looks at."""
+
+    admission = Admission("public", PortLimits(), time.monotonic)
 
 
 async def test_a_server_keeps_its_connections() -> None:

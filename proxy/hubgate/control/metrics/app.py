@@ -6,6 +6,7 @@ from hubgate.control.metrics.exposition import CONTENT_TYPE
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.report_refresh import ReportRefresh
 from hubgate.control.routes.service import RouteService, Workers
+from hubgate.control.web.connection import prove
 from hubgate.control.web.protocol import handler_args
 from hubgate.control.web.responses import plain
 
@@ -17,6 +18,7 @@ def build_metrics_app(service: RouteService, workers: Workers, metrics: Metrics)
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.raw_path.partition("?")[0] != "/metrics" or request.method not in _READING:
             return plain(404, "Not Found")
+        prove(request)
         await reports.refresh()
         text = metrics.render(len(service))
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})

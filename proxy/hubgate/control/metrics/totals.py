@@ -25,6 +25,12 @@ SUMMED = (
     Family(
         "hubgate_access_log_dropped_total", "counter", "Access log lines that could not be written"
     ),
+    Family(
+        "hubgate_connections_refused_total",
+        "counter",
+        "Connections refused, or closed unused for new ones, as a port's limit was reached",
+        "port",
+    ),
 )
 
 ROUTES = Family("hubgate_routes", "gauge", "Routes served now")

@@ -16,11 +16,12 @@ from typing import NamedTuple, Protocol, cast
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 
-from hubgate.dataplane.downstream.admission import Admission
 from hubgate.errors import RequestTimeoutError
 from hubgate.http1.fast_path import HeaderBlocks
 from hubgate.http1.reader import IncomingRequest, RequestReader
 from hubgate.model import Limits, Timeouts
+from hubgate.transport.admission import Admission
+from hubgate.transport.arrivals import address_of
 from hubgate.transport.flow import WRITE_BUFFER, peer_has_closed
 
 # A client that is still sending when its response is complete gets this long, in seconds, to read
@@ -100,6 +101,7 @@ class DownstreamServer(web.Server):
         super().__init__(_unused_handler)
         self.plane = plane
         self.loop = asyncio.get_running_loop()
+        plane.admission.guests = self
 
     def __call__(self) -> "DownstreamConnection":
         return DownstreamConnection(self)
@@ -108,6 +110,15 @@ class DownstreamServer(web.Server):
     def clients(self) -> Sequence["DownstreamConnection"]:
         """The open connections, tunnels excepted, as a new list."""
         return cast(Sequence[DownstreamConnection], self.connections)
+
+    def spares(self) -> list["DownstreamConnection"]:
+        """Return those that may be closed for a new one, first those to be closed first.
+
+        First come those that no request has been forwarded for, the oldest of them first; then
+        those that have been idle longest.
+        """
+        idle = [each for each in self.clients if each.spare and each.belongs_to(self)]
+        return sorted(idle, key=lambda each: each.deadline if each.origin is not None else 0.0)
 
 
 async def _unused_handler(request: web.BaseRequest) -> web.StreamResponse:
@@ -172,18 +183,26 @@ class DownstreamConnection(web.RequestHandler):
     def __repr__(self) -> str:
         return f"<DownstreamConnection {self.peer or 'unix'} {self.state.value}>"
 
+    @property
+    def spare(self) -> bool:
+        """Whether it may be closed to make room for another: no request is being served."""
+        return self.state is _IDLE
+
+    def belongs_to(self, server: DownstreamServer) -> bool:
+        """Return whether it was accepted for `server`."""
+        return self._server is server
+
     # --- asyncio.Protocol ----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not BaseProtocol's: event loops have set TCP_NODELAY already.
         self.transport = cast(asyncio.Transport, transport)
-        name = transport.get_extra_info("peername")
-        self.peer = _unmapped(name[0]) if isinstance(name, tuple) else ""
+        self.peer = address_of(transport)
         self.secure = transport.get_extra_info("sslcontext") is not None
         if self.secure:
             self.transport.set_write_buffer_limits(WRITE_BUFFER)
         self._server.connection_made(self, self.transport)
-        if (error := self._plane.admission.enter(self.peer)) is not None:
+        if (error := self._plane.admission.enter(self.peer, self)) is not None:
             self._reader.fail(error)
             self._advance()
 
@@ -344,8 +363,3 @@ class DownstreamConnection(web.RequestHandler):
         self._unsent = self.transport.get_write_buffer_size()
         patience = SEND_TIMEOUT if self._unsent else LINGER
         self.deadline = self._server.loop.time() + patience
-
-
-def _unmapped(address: str) -> str:
-    """Return the IPv4 address that a socket for both families shows as `::ffff:192.0.2.1`."""
-    return address[7:] if address.startswith("::ffff:") and "." in address else address
