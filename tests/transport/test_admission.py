@@ -45,9 +45,10 @@ class Visitors:
         self.those = list(those)
         self.searched = 0
 
-    def spares(self) -> Iterable[Guest]:
+    def spares(self, newcomer: object) -> Iterable[Guest]:
         self.searched += 1
-        return [each for each in self.those if each.spare and not each.aborted]
+        others = [each for each in self.those if each is not newcomer]
+        return [each for each in others if each.spare and not each.aborted]
 
 
 def admission(most: int | None = None, of_one: int | None = None, *guests: Visitor) -> Admission:

@@ -76,14 +76,18 @@ class Guest(Protocol):
 class Guests(Protocol):
     """The open connections of one port."""
 
-    def spares(self) -> Iterable[Guest]:
-        """Return those that may be closed to make room, first those to be closed first."""
+    def spares(self, newcomer: object) -> Iterable[Guest]:
+        """Return those that may be closed for `newcomer`, first those to be closed first.
+
+        They are all of one kind, that of the least use: when they are closed, this is asked
+        again. `newcomer` is not among them.
+        """
 
 
 class NoGuests:
     """A port none of whose connections may be closed."""
 
-    def spares(self) -> Iterable[Guest]:
+    def spares(self, newcomer: object) -> Iterable[Guest]:
         """Return nothing."""
         return ()
 
@@ -202,8 +206,7 @@ class Admission:
     def _end_spare(self, newcomer: Guest | None, now: float) -> bool:
         """Close a connection that `guests` can spare."""
         if not self._spares and now >= self._search_at:
-            found = islice(self.guests.spares(), _LOOKED_UP)
-            self._spares.extend(guest for guest in found if guest is not newcomer)
+            self._spares.extend(islice(self.guests.spares(newcomer), _LOOKED_UP))
             self._search_at = 0.0 if self._spares else now + _PAUSE
         while self._spares:
             guest = self._spares.popleft()

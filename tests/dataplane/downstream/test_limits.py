@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hubgate.dataplane.downstream import connection
 from hubgate.dataplane.forwarding.time_limits import Expired
 from hubgate.model import Limits, Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
@@ -145,8 +146,9 @@ async def test_one_connection_too_many_is_503_and_makes_room_again(
 
 
 async def test_a_full_port_closes_those_that_asked_nothing_then_those_idle_longest(
-    start_front: StartFront, start_target: StartTarget
+    start_front: StartFront, start_target: StartTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(connection, "NEW", 0.0)
     front = await start_front(limits=Limits(connections=3))
     front.route("/", (await start_target(hello)).url)
     used = [await front.client(), await front.client()]
@@ -161,6 +163,21 @@ async def test_a_full_port_closes_those_that_asked_nothing_then_those_idle_longe
         assert await gone.ending() in ("end", "reset")
         await newest.send(request("GET", "/"))
         assert (await newest.read_response()).status == 200
+
+
+async def test_a_full_port_closes_idle_ones_before_those_that_have_just_come(
+    start_front: StartFront, start_target: StartTarget
+) -> None:
+    front = await start_front(limits=Limits(connections=3))
+    front.route("/", (await start_target(hello)).url)
+    used = await front.client()
+    await used.send(request("GET", "/"))
+    await used.read_response()
+    new = [await front.client() for _ in range(3)]
+    assert await used.ending() in ("end", "reset")
+    for client in new:
+        await client.send(request("GET", "/_chp_healthz"))
+        assert (await client.read_response()).status == 200
 
 
 async def test_connections_of_one_address_are_counted(start_front: StartFront) -> None:

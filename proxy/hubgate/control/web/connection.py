@@ -51,14 +51,15 @@ class ControlServer:
         """The open connections, as a new list."""
         return cast(Sequence[ControlConnection], self._server.connections)
 
-    def spares(self) -> list["ControlConnection"]:
-        """Return those that may be closed for a new one, first those to be closed first.
+    def spares(self, newcomer: object) -> list["ControlConnection"]:
+        """Return those that may be closed for `newcomer` now, first those to be closed first.
 
-        First come those that have not shown yet that they may use the port, the oldest of them
-        first; then those that have been idle longest.
+        That is those that have not shown that they may use the port, the oldest first; if there
+        are none, those that have been idle longest.
         """
-        spare = [each for each in self.connections if each.spare]
-        return sorted(spare, key=lambda each: each.idle_since if each.proven else 0.0)
+        spare = [each for each in self.connections if each.spare and each is not newcomer]
+        strangers = [each for each in spare if not each.proven]
+        return strangers or sorted(spare, key=lambda each: each.idle_since)
 
     def expire(self) -> None:
         """Close whatever has taken too long; to be called twice a second or so."""
@@ -103,12 +104,15 @@ class ControlConnection(web.RequestHandler):
     @property
     def busy(self) -> bool:
         """Whether a request is being served, or waits to be."""
-        return self._request_in_progress or bool(self._messages)
+        # Between the two, aiohttp has neither noted the one nor waits for another.
+        waiting = self._waiter is not None and not self._waiter.done()
+        return self._request_count > 0 and not waiting
 
     @property
     def spare(self) -> bool:
         """Whether it may be closed to make room for another."""
-        return not (self.proven and self.busy)
+        lives = self._raw is not None and not self._raw.is_closing()
+        return lives and not (self.proven and self.busy)
 
     @property
     def idle_since(self) -> float:
@@ -152,7 +156,8 @@ class ControlConnection(web.RequestHandler):
         """Close it if it takes too long over what it sends, or over reading what it is sent."""
         if self._raw is None:
             return
-        if (unsent := self._raw.get_write_buffer_size()) == 0 or unsent < self._unsent:
+        unsent = self._raw.get_write_buffer_size()
+        if not self._unsent or unsent < self._unsent:
             self._progress = now
         self._unsent = unsent
         if unsent and now - self._progress > SEND_TIMEOUT:

@@ -30,9 +30,10 @@ FIRST_REQUEST_LIMIT = 5.0
 # Seconds between two looks for connections that take too long.
 SWEEP_INTERVAL = 0.5
 
-# Bytes the kernel takes from a client before we read them, and so the most that one read returns.
-# All that has to be quick here is a request of a few kilobytes.
-RECEIVE_BUFFER = 65536
+# Bytes the kernel takes from a client before we read them, and so the most that one read returns;
+# and bytes it takes from us before the client does, after which it shows that the client does not
+# read. It allows itself twice as much.
+KERNEL_BUFFER = 65536
 
 
 class Endpoint:
@@ -89,8 +90,9 @@ class Endpoint:
 
     async def _accept(self, sock: socket.socket, server: ControlServer) -> asyncio.Server:
         loop = asyncio.get_running_loop()
-        # Accepted connections inherit it.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        # Accepted connections inherit them.
+        for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            sock.setsockopt(socket.SOL_SOCKET, buffer, KERNEL_BUFFER)
         made = server if self._context is None else self._over_tls(self._context, server)
         if sock.family == socket.AF_UNIX:
             return await loop.create_unix_server(made, sock=sock, backlog=BACKLOG)

@@ -27,6 +27,8 @@ from hubgate.transport.flow import WRITE_BUFFER, peer_has_closed
 # A client that is still sending when its response is complete gets this long, in seconds, to read
 # it before the connection is cut (nginx: lingering_timeout).
 LINGER = 5.0
+# A connection without a request gets this long, in seconds, before it may make room for others.
+NEW = 2.0
 # A client that does not read the end of its response gets this long from one byte to the next
 # (nginx: send_timeout).
 SEND_TIMEOUT = 60.0
@@ -111,14 +113,18 @@ class DownstreamServer(web.Server):
         """The open connections, tunnels excepted, as a new list."""
         return cast(Sequence[DownstreamConnection], self.connections)
 
-    def spares(self) -> list["DownstreamConnection"]:
-        """Return those that may be closed for a new one, first those to be closed first.
+    def spares(self, newcomer: object) -> list["DownstreamConnection"]:
+        """Return those that may be closed for `newcomer` now, first those to be closed first.
 
-        First come those that no request has been forwarded for, the oldest of them first; then
-        those that have been idle longest.
+        That is those that no request has been forwarded for, unless they are new; if there are
+        none, those idle after a request, longest first; and if there are none, the new ones.
         """
-        idle = [each for each in self.clients if each.spare and each.belongs_to(self)]
-        return sorted(idle, key=lambda each: each.deadline if each.origin is not None else 0.0)
+        clients = (each for each in self.clients if each is not newcomer)
+        idle = [each for each in clients if each.spare and each.belongs_to(self)]
+        unused = [each for each in idle if each.origin is None]
+        old = [each for each in unused if not each.is_new]
+        used = sorted((each for each in idle if each.origin), key=lambda each: each.deadline)
+        return old or used or unused
 
 
 async def _unused_handler(request: web.BaseRequest) -> web.StreamResponse:
@@ -186,7 +192,14 @@ class DownstreamConnection(web.RequestHandler):
     @property
     def spare(self) -> bool:
         """Whether it may be closed to make room for another: no request is being served."""
-        return self.state is _IDLE
+        return self.state is _IDLE and not self.transport.is_closing()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has had less time than a client needs that is about to send its request."""
+        times = self._plane.timeouts
+        left = times.head if self._reader.in_head else times.keep_alive
+        return self.deadline > self._clock() + left - NEW
 
     def belongs_to(self, server: DownstreamServer) -> bool:
         """Return whether it was accepted for `server`."""
