@@ -136,6 +136,17 @@ async def test_it_has_a_limit_of_its_own_that_locks_nobody_out(
     assert (await front.ask("GET", "/_chp_healthz")).status == 200
 
 
+async def test_who_goes_on_sending_after_the_answer_makes_room(
+    start_front: StartFront, plain: socket.socket
+) -> None:
+    front = await start_front(limits=Limits(connections=2), redirect=[plain])
+    port = plain.getsockname()[1]
+    body = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx"
+    for wire in await strangers(front, port, 2, body):
+        assert (await wire.read_response()).status == 301
+    assert (await redirected(front, port, request("GET", "/a", host="hub"))).status == 301
+
+
 async def test_who_reads_nothing_is_sent_no_more(
     start_front: StartFront, plain: socket.socket
 ) -> None:

@@ -191,8 +191,11 @@ class DownstreamConnection(web.RequestHandler):
 
     @property
     def spare(self) -> bool:
-        """Whether it may be closed to make room for another: no request is being served."""
-        return self.state is _IDLE and not self.transport.is_closing()
+        """Whether it may be closed to make room for another: nothing would be lost by it."""
+        done = self.state is DownstreamState.LINGERING
+        if (done and self.transport.get_write_buffer_size()) or self.transport.is_closing():
+            return False
+        return done or self.state is _IDLE
 
     @property
     def is_new(self) -> bool:
