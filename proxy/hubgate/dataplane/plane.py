@@ -79,7 +79,7 @@ class DataPlane:
         self.trust = Trust(config.rules.trusted_peers)
         self.request_writer = RequestWriter(config.rules, self.trust)
         self.response_writer = ResponseWriter(config.rules)
-        share = worker_share(files_allowed())
+        share = worker_share(files_allowed(), config.limits.connections)
         self.pool = Pool(config.timeouts, config.limits.upstream_idle, self.loop.time, share.idle)
         self.connector = Connector(self.pool, config.timeouts, tls)
         self.error_pages = ErrorPages(config.rules, self.connector, config.timeouts.connect)

@@ -13,6 +13,8 @@ _OWN_USE = 64
 # For each worker: its link, its replacement's, and the pipes to start that; a copy of its sockets
 # during an upgrade.
 _PER_WORKER = 8
+# The most that the redirect port, and idle connections to targets, take from the public port.
+_LEAST_BESIDE = 256
 _FEWEST = 8
 
 
@@ -35,14 +37,19 @@ def files_open() -> int:
     return len(os.listdir("/dev/fd"))
 
 
-def worker_share(allowed: int) -> WorkerShare:
+def worker_share(allowed: int, wanted: int | None) -> WorkerShare:
     """Return what a worker has for connections if `allowed` files may be open.
 
-    A proxied connection takes two: its client's and its target's.
+    A proxied connection takes two: its client's and its target's. `wanted` of them are enough;
+    with None there are never enough.
     """
     free = max(allowed - _OWN_USE, 0)
-    redirect = idle = max(free // 8, _FEWEST)
-    return WorkerShare(max((free - redirect - idle) // 2, _FEWEST), redirect, idle)
+    least = max(min(free // 8, _LEAST_BESIDE), _FEWEST)
+    public = max((free - 2 * least) // 2, _FEWEST)
+    if wanted is not None:
+        public = min(public, wanted)
+    beside = max((free - 2 * public) // 2, least)
+    return WorkerShare(public, beside, beside)
 
 
 def control_share(allowed: int, used: int, workers: int) -> int:
