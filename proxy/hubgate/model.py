@@ -154,8 +154,10 @@ class Limits:
     """Sizes in bytes and counts, each for one worker; None means no limit.
 
     `headers` counts a request's header lines; `connections` and `address_connections` those
-    open to clients, in total and from one address; `route_requests` and `route_tunnels` what one
-    route has in flight; `upstream_idle` the connections kept for one target.
+    open to clients on one port, in total and from one address, `control_connections` and
+    `control_address_connections` those on the API's port, and on the metrics'; `route_requests`
+    and `route_tunnels` what one route has in flight; `upstream_idle` the connections kept for one
+    target.
     """
 
     request_line: int = 65536
@@ -164,6 +166,8 @@ class Limits:
     body: int | None = None
     connections: int | None = 16384
     address_connections: int | None = None
+    control_connections: int | None = 1024
+    control_address_connections: int | None = None
     route_requests: int | None = 1024
     route_tunnels: int | None = 4096
     upstream_idle: int = 64

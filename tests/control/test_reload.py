@@ -19,6 +19,7 @@ from hubgate.control.web.guard import Guard
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.model import (
     ForwardRules,
+    Limits,
     Route,
     ServerTLS,
     Source,
@@ -76,6 +77,21 @@ async def test_signal_reloads_and_names_what_needs_a_restart(tmp_path: Path) -> 
         hubgate.signal(signal.SIGHUP)
         await hubgate.printed("reloaded: forward.change_origin")
         await hubgate.printed("changed, and needs a restart: workers, forward.host_routing\n")
+
+
+@pytest.mark.processes
+async def test_the_ports_of_the_supervisor_take_over_their_limits(tmp_path: Path) -> None:
+    async with launched(tmp_path, WATCHING) as hubgate:
+        await hubgate.serving()
+        hubgate.write(replace(WATCHING, worker=WorkerConfig(limits=Limits(control_connections=1))))
+        await hubgate.printed("reloaded: limits.control_connections")
+        where = "127.0.0.1", hubgate.api_port
+        (silent, first), (_, second) = [await asyncio.open_connection(*where) for _ in range(2)]
+        with suppress(ConnectionError):
+            assert await asyncio.wait_for(silent.read(), 30) == b""
+        await hubgate.printed("the API port is full: over 1 connections are open")
+        for writer in (first, second):
+            writer.close()
 
 
 @pytest.mark.processes

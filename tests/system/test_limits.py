@@ -114,11 +114,22 @@ def test_an_idle_connection_ends_without_a_word(tried: Tried) -> None:
 @limited("limits: {connections: 3}")
 def test_connections_in_all(tried: Tried) -> None:
     with contextlib.ExitStack() as open_ones:
-        clients = [open_ones.enter_context(tried.client()) for _ in range(4)]
-        assert clients[3].status == 503
-        clients[0].send(b"GET /nowhere HTTP/1.1\r\nHost: hub\r\n\r\n")
-        assert clients[0].status == 404
+        clients = [open_ones.enter_context(tried.client(GET + b"\r\n")) for _ in range(3)]
+        wires = [open_ones.enter_context(tried.target.accept()) for _ in range(3)]
+        assert open_ones.enter_context(tried.client()).status == 503
+        wires[0].send(NOTHING)
+        assert clients[0].status == 200
     assert tried.logged("error: 503 - over 3 connections are open")
+    assert tried.logged("warning: the public port is full: over 3 .*limits.connections")
+
+
+@limited("limits: {connections: 3}")
+def test_connections_that_ask_nothing_make_room(tried: Tried) -> None:
+    with contextlib.ExitStack() as open_ones:
+        silent = [open_ones.enter_context(tried.client()) for _ in range(20)]
+        with tried.client(b"GET /nowhere HTTP/1.1\r\nHost: hub\r\n\r\n") as client:
+            assert client.status == 404
+        assert silent[0].ends()
 
 
 @limited("limits: {address_connections: 3}")

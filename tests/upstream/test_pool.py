@@ -247,3 +247,20 @@ async def test_it_says_what_is_to_be_closed_and_closes_nothing(target: Target) -
     assert kept.state is UpstreamState.IDLE
     for connection in (kept, spent):
         connection.abort()
+
+
+async def test_beyond_so_many_in_all_those_idle_longest_are_closed(
+    start_target: StartTarget,
+) -> None:
+    pool, connector = pooled()
+    peers = [peer_of(await start_target(hello)) for _ in range(4)]
+    kept = []
+    for peer in peers:
+        connection = await used(connector, peer)
+        connector.give_back(connection)
+        kept.append(connection)
+        await asyncio.sleep(0.01)  # the loop's clock counts milliseconds
+    pool._most = 2
+    connector.sweep()
+    assert idle(pool) == 2
+    assert [pool.take(peer) for peer in peers] == [None, None, *kept[2:]]

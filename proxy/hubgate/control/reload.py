@@ -114,6 +114,8 @@ class Reloader:
         # An access log is reopened even if nothing has changed: log rotation asks for it this way.
         if renewed or wanted.worker != self._running.worker or wanted.worker.access_log:
             await self._parts.pool.configure(wanted.worker)
+        for endpoint in self._parts.endpoints:
+            endpoint.apply(wanted.worker)
         if renewed:
             for endpoint in self._parts.endpoints:
                 endpoint.renew_certificate()

@@ -4,8 +4,10 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+
+from aiohttp import web
 
 from hubgate import __version__
 from hubgate.control.api.app import build_api
@@ -14,6 +16,7 @@ from hubgate.control.bootstrap import Bootstrap
 from hubgate.control.file_watch import versions
 from hubgate.control.handover import Handover
 from hubgate.control.listening.listeners import Listeners
+from hubgate.control.listening.sockets import Listener
 from hubgate.control.metrics.app import build_metrics_app
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.pidfile import PidFile
@@ -30,12 +33,15 @@ from hubgate.control.web.pages import Pages
 from hubgate.control.worker_reports import WorkerReports
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.errors import HubgateError
+from hubgate.model import ServerTLS
 from hubgate.settings import Settings
 from hubgate.settings.files import watched_files
 from hubgate.store import open_store
 from hubgate.store.base import RouteStore
 from hubgate.store.recovery import RecoveryStore
 from hubgate.tasks import spawn
+from hubgate.transport.admission import Admission, PortLimits
+from hubgate.transport.descriptors import control_share, files_allowed, files_open
 from hubgate.worker.lifeline import SUPERVISOR_SIGNALS
 from hubgate.worker.messages import LINK_VERSION
 
@@ -186,16 +192,32 @@ class Supervisor:
     ) -> list[Endpoint]:
         settings = self._settings
         api = build_api(service, settings, pool, self._metrics, self._guard)
-        endpoints = [Endpoint(api, listeners.api, settings.api_tls)]
+        endpoints = [self._endpoint("API", api, listeners.api, settings.api_tls)]
         if listeners.metrics:
             metrics = build_metrics_app(service, pool, self._metrics, self._guard.without_token())
-            endpoints.append(Endpoint(metrics, listeners.metrics))
+            endpoints.append(self._endpoint("metrics", metrics, listeners.metrics))
         read = self._read or (lambda: settings)
         parts = Parts(service, pool, endpoints, self._guard)
         self._reloader = Reloader(settings, read, parts, self._known)
         reload = self._reloader.reload if watched_files(settings) else None
         add_operations(Pages(api, self._guard), self._upgrader, reload)
         return endpoints
+
+    def _endpoint(
+        self,
+        port: str,
+        app: web.Application,
+        listeners: Sequence[Listener],
+        tls: ServerTLS | None = None,
+    ) -> Endpoint:
+        def refused(name: str) -> None:
+            self._metrics.count(f"hubgate_connections_refused_total:{name.lower()}")
+
+        admission = Admission(port, PortLimits(), asyncio.get_running_loop().time, refused)
+        files = control_share(files_allowed(), files_open(), self._settings.workers)
+        endpoint = Endpoint(app, listeners, tls, admission, files)
+        endpoint.apply(self._settings.worker)
+        return endpoint
 
     async def _serve(self, pool: WorkerPool) -> None:
         """Wait for a stop or an upgrade, reloading meanwhile. Raises the pool's failure."""

@@ -9,6 +9,7 @@ _NAMES = {
     "cut_off": "hubgate_cut_off_total",
     "access_log_dropped": "hubgate_access_log_dropped_total",
     "responses": "requests_proxy",
+    "connections_refused": "hubgate_connections_refused_total",
 }
 
 
@@ -17,7 +18,8 @@ class Counters:
     """One field for each thing counted; a dict counts by label.
 
     `responses` are by status, those of tunnels (101) included; `match_seconds` is how long routes
-    were searched for; `cut_off` is what a drain could not wait for, by kind.
+    were searched for; `cut_off` is what a drain could not wait for, by kind; `connections_refused`
+    are by port.
     """
 
     requests_web: int = 0
@@ -26,6 +28,11 @@ class Counters:
     access_log_dropped: int = 0
     responses: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     cut_off: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    connections_refused: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def refused(self, port: str) -> None:
+        """Count a connection that was turned away, or closed for a new one, at a port's limit."""
+        self.connections_refused[port] += 1
 
     def take(self) -> dict[str, float]:
         """Return what was counted since the last call, by the names of `model.Report`."""

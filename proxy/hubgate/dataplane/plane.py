@@ -11,9 +11,9 @@ from hubgate.dataplane.access_log.log import AccessLog
 from hubgate.dataplane.access_log.record import Record
 from hubgate.dataplane.counters import Counters
 from hubgate.dataplane.downstream.acceptor import Acceptor
-from hubgate.dataplane.downstream.admission import Admission
-from hubgate.dataplane.downstream.connection import DownstreamConnection, DownstreamServer
-from hubgate.dataplane.downstream.redirect import redirect_server
+from hubgate.dataplane.downstream.connection import DownstreamConnection
+from hubgate.dataplane.downstream.redirect import RedirectServer, RedirectServices
+from hubgate.dataplane.downstream.server import DownstreamServer
 from hubgate.dataplane.error_log import ErrorLog
 from hubgate.dataplane.forwarding.error_pages import ErrorPages
 from hubgate.dataplane.forwarding.exchange import Exchange
@@ -30,6 +30,8 @@ from hubgate.http1.reader import IncomingRequest
 from hubgate.model import Report, WorkerConfig
 from hubgate.routing.table import RouteEntry, RouteTable
 from hubgate.tasks import settle_arrivals, spawn
+from hubgate.transport.admission import Admission, PortLimits, port_limits
+from hubgate.transport.descriptors import files_allowed, worker_share
 from hubgate.transport.turns import Turns
 from hubgate.upstream.connector import Connector
 from hubgate.upstream.pool import Pool
@@ -63,7 +65,11 @@ class DataPlane:
         self.matcher = Matcher(table, self.counters)
         self.tunnels: set[Tunnel] = set()
         self.turns = Turns(self.loop)
-        self.admission = Admission(config.limits)
+        clock, refused = self.loop.time, self.counters.refused
+        self.admission = Admission("public", PortLimits(), clock, refused)
+        self._redirect = RedirectServices(
+            Admission("redirect", PortLimits(), clock, refused), self.turns
+        )
         self.access_log = AccessLog()
         self.header_blocks = HeaderBlocks(config.limits)
         self.open_stream: Callable[[DownstreamConnection, IncomingRequest], Exchange] = partial(
@@ -88,10 +94,13 @@ class DataPlane:
         self.trust = Trust(config.rules.trusted_peers)
         self.request_writer = RequestWriter(config.rules, self.trust)
         self.response_writer = ResponseWriter(config.rules)
-        self.pool = Pool(config.timeouts, config.limits.upstream_idle, self.loop.time)
+        share = worker_share(files_allowed(), config.limits.connections)
+        self.pool = Pool(config.timeouts, config.limits.upstream_idle, self.loop.time, share.idle)
         self.connector = Connector(self.pool, config.timeouts, tls, self.turns)
         self.error_pages = ErrorPages(config.rules, self.connector, config.timeouts.connect)
-        self.admission.limits = config.limits
+        self.admission.limits = port_limits(config.limits, share.public)
+        self._redirect.configure(config, self.header_blocks)
+        self._redirect.admission.limits = port_limits(config.limits, share.redirect)
         self._config = config
 
     def __repr__(self) -> str:
@@ -103,9 +112,8 @@ class DataPlane:
         """Accept connections on inherited, listening sockets."""
         tls = server_context(self._config.tls) if self._config.tls is not None else None
         self._acceptors = [Acceptor(sock, self._listener) for sock in public]
-        for sock in redirect:
-            server = redirect_server(lambda: self._config.redirect_to)
-            self._acceptors.append(Acceptor(sock, server, cleartext=True))
+        redirecting = RedirectServer(self._redirect, self._listener)
+        self._acceptors += [Acceptor(sock, redirecting, cleartext=True) for sock in redirect]
         for acceptor in self._acceptors:
             await acceptor.open(tls)
         self._sweeper = spawn(self._sweep(), "sweep deadlines")
@@ -151,8 +159,7 @@ class DataPlane:
         """Make every connection close after its next response; return whether any is open."""
         for client in self._listener.clients:
             client.closing = True
-        cleartext = any(acceptor.busy for acceptor in self._acceptors)
-        return bool(self._listener.clients or self.tunnels or cleartext)
+        return bool(self._listener.clients or self.tunnels)
 
     async def drain(self, timeout: float) -> None:
         """Stop accepting, let requests finish for `timeout` seconds, close tunnels properly.
@@ -175,7 +182,6 @@ class DataPlane:
             await asyncio.sleep(_DRAINING_INTERVAL)
         self._cut_off()
         await self._part(min(_PARTING, end - self.loop.time()))
-        await asyncio.gather(*(acceptor.close() for acceptor in self._acceptors))
         self._close()
         await self._end_log(end - _EXIT)
 
@@ -192,9 +198,7 @@ class DataPlane:
                 client.closing = True
         for tunnel in list(self.tunnels):
             tunnel.shut_down()
-        # Connections of a cleartext acceptor are closed with it.
-        cleartext = not all_here and any(acceptor.busy for acceptor in self._acceptors)
-        return bool(self._listener.clients or self.tunnels or cleartext)
+        return bool(self._listener.clients or self.tunnels)
 
     def _cut_off(self) -> None:
         error = StoppedError("hubgate ended before the response did")

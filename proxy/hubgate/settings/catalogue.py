@@ -218,8 +218,8 @@ _TRAFFIC = (
     *_alike(
         "limits",
         "worker.limits",
-        "request_line head headers body connections address_connections route_requests"
-        " route_tunnels upstream_idle",
+        "request_line head headers body connections address_connections control_connections"
+        " control_address_connections route_requests route_tunnels upstream_idle",
     ),
     *_alike(
         "forward",

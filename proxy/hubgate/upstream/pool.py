@@ -22,12 +22,21 @@ class Pool:
 
     What one peer has beyond `max_idle` is kept for as long as it is in use, and is surplus at the
     next sweep but one: a burst of requests finds its connections again. With a `max_idle` of 0,
-    nothing is kept. No connection lives longer than `timeouts.upstream_age` seconds in all.
+    nothing is kept. Beyond `most` in all, as each takes a file descriptor, those idle longest are
+    surplus at the next sweep. No connection lives longer than `timeouts.upstream_age` seconds in
+    all.
     """
 
-    def __init__(self, timeouts: Timeouts, max_idle: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        timeouts: Timeouts,
+        max_idle: int,
+        clock: Callable[[], float],
+        most: int | None = None,
+    ) -> None:
         self._timeouts = timeouts
         self._max_idle = max_idle
+        self._most = most
         self._clock = clock
         self._idle: dict[Peer, deque[UpstreamConnection]] = {}
 
@@ -98,6 +107,17 @@ class Pool:
                 swept.append(idle.popleft())
             if not idle:
                 del self._idle[peer]
+        return swept + self._beyond_most()
+
+    def _beyond_most(self) -> list[UpstreamConnection]:
+        """Return those idle longest, as many as there are too many in all."""
+        surplus = sum(map(len, self._idle.values())) - (self._most or 0)
+        if self._most is None or surplus <= 0:
+            return []
+        kept = [connection for idle in self._idle.values() for connection in idle]
+        swept = sorted(kept, key=lambda connection: connection.idle_since)[:surplus]
+        for connection in swept:
+            self.forget(connection)
         return swept
 
     def close(self) -> list[UpstreamConnection]:

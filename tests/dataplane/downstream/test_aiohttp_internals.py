@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import socket
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -18,12 +19,14 @@ from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 
 import hubgate.dataplane
-from hubgate.dataplane.downstream.connection import DownstreamConnection, DownstreamServer
+from hubgate.dataplane.downstream.connection import DownstreamConnection
+from hubgate.dataplane.downstream.server import DownstreamServer
+from hubgate.transport.admission import Admission, PortLimits
 from tests.dataplane.peers import Front, until
 from tests.dataplane.wire import request
 
 FOLDER = Path(hubgate.dataplane.__file__).parent
-CONNECTION = FOLDER / "downstream" / "connection.py"
+FILES = (FOLDER / "downstream" / "connection.py", FOLDER / "downstream" / "server.py")
 
 IMPORTED = {
     "aiohttp.web",
@@ -60,8 +63,8 @@ def relied_on(condition: object, what: str) -> None:
 
 
 def class_of(name: str) -> ast.ClassDef:
-    tree = ast.parse(CONNECTION.read_text())
-    return next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    nodes = (node for path in FILES for node in ast.parse(path.read_text()).body)
+    return next(node for node in nodes if isinstance(node, ast.ClassDef) and node.name == name)
 
 
 def attributes(tree: ast.AST, owner: str) -> Iterator[str]:
@@ -86,7 +89,8 @@ def defined(node: ast.ClassDef) -> set[str]:
 def test_the_list_of_imports_is_complete() -> None:
     imported = {
         f"{node.module}.{name.name}"
-        for node in ast.walk(ast.parse(CONNECTION.read_text()))
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aiohttp")
         for name in node.names
     }
@@ -112,7 +116,7 @@ def test_the_list_of_calls_is_complete() -> None:
 
 def test_no_other_file_reaches_into_aiohttp() -> None:
     for path in FOLDER.rglob("*.py"):
-        if path != CONNECTION:
+        if path not in FILES:
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aiohttp"):
                     assert ast.unparse(node) == "from aiohttp import web", path
@@ -216,6 +220,8 @@ def test_a_server_needs_no_more_than_a_handler() -> None:
 
 class Plane:
     """As much of a data plane as a DownstreamServer looks at."""
+
+    admission = Admission("public", PortLimits(), time.monotonic)
 
 
 async def test_a_server_keeps_its_connections() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from hubgate.dataplane import plane as plane_module
 from hubgate.dataplane.downstream.acceptor import Acceptor
-from hubgate.dataplane.downstream.connection import DownstreamServer
+from hubgate.dataplane.downstream.server import DownstreamServer
 from hubgate.tasks import spawn
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import Front, Target, hello, listening

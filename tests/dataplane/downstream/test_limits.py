@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hubgate.dataplane.downstream import connection
 from hubgate.dataplane.forwarding.time_limits import Expired
 from hubgate.model import Limits, Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
@@ -127,11 +128,14 @@ async def test_more_header_lines_than_allowed_are_431(start_front: StartFront) -
 
 
 async def test_one_connection_too_many_is_503_and_makes_room_again(
-    start_front: StartFront,
+    start_front: StartFront, target: Target
 ) -> None:
     front = await start_front(limits=Limits(connections=2))
-    first, _second = await front.client(), await front.client()
-    await until(lambda: front.plane.admission.open == 2, "two connections")
+    front.route("/", target.url)
+    first, second = await front.client(), await front.client()
+    for client in (first, second):
+        await client.send(request("GET", "/"))
+        await target.accept()
     third = await front.client()
     answer = await third.read_response()
     assert (answer.status, answer.get("Retry-After")) == (503, "1")
@@ -139,6 +143,41 @@ async def test_one_connection_too_many_is_503_and_makes_room_again(
     third.close()
     await until(lambda: front.plane.admission.open == 1, "one connection")
     assert (await front.ask("GET", "/_chp_healthz")).status == 200
+
+
+async def test_a_full_port_closes_those_that_asked_nothing_then_those_idle_longest(
+    start_front: StartFront, start_target: StartTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "NEW", 0.0)
+    front = await start_front(limits=Limits(connections=3))
+    front.route("/", (await start_target(hello)).url)
+    used = [await front.client(), await front.client()]
+    for client in (*used, used[0]):
+        await client.send(request("GET", "/"))
+        await client.read_response()
+        await asyncio.sleep(0.01)  # the loop's clock counts milliseconds
+    silent = await front.client()
+    await until(lambda: front.open == 3, "it is full")
+    for gone in (silent, used[1], used[0]):
+        newest = await front.client()
+        assert await gone.ending() in ("end", "reset")
+        await newest.send(request("GET", "/"))
+        assert (await newest.read_response()).status == 200
+
+
+async def test_a_full_port_closes_idle_ones_before_those_that_have_just_come(
+    start_front: StartFront, start_target: StartTarget
+) -> None:
+    front = await start_front(limits=Limits(connections=3))
+    front.route("/", (await start_target(hello)).url)
+    used = await front.client()
+    await used.send(request("GET", "/"))
+    await used.read_response()
+    new = [await front.client() for _ in range(3)]
+    assert await used.ending() in ("end", "reset")
+    for client in new:
+        await client.send(request("GET", "/_chp_healthz"))
+        assert (await client.read_response()).status == 200
 
 
 async def test_connections_of_one_address_are_counted(start_front: StartFront) -> None:

@@ -5,10 +5,10 @@ import socket
 import pytest
 
 from hubgate.dataplane.plane import DataPlane
-from hubgate.model import ForwardRules, WorkerConfig
+from hubgate.model import ForwardRules, Limits, Timeouts, WorkerConfig
 from hubgate.routing.table import RouteTable
 from tests.dataplane.conftest import StartFront
-from tests.dataplane.peers import Front, listening
+from tests.dataplane.peers import Front, flood, listening
 from tests.dataplane.wire import Message, Wire, request
 
 
@@ -84,6 +84,87 @@ async def test_a_host_that_is_none_is_not_repeated(
 
     assert got.status == 400
     assert got.get("location") is None
+
+
+@pytest.fixture
+async def quick(start_front: StartFront, plain: socket.socket) -> Front:
+    """A data plane in a hurry, two connections on its redirecting port allowed."""
+    return await start_front(
+        timeouts=Timeouts(head=0.3, body=0.3, keep_alive=0.3),
+        limits=Limits(connections=2),
+        redirect=[plain],
+    )
+
+
+async def strangers(front: Front, port: int, count: int, sent: bytes = b"") -> list[Wire]:
+    """Return connections to the redirecting port that have sent something."""
+    wires = [Wire(socket.create_connection(("127.0.0.1", port))) for _ in range(count)]
+    front.clients += wires
+    for wire in wires:
+        await wire.send(sent)
+    return wires
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (b"", b""),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX: ", b"HTTP/1.1 408 "),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx", b"HTTP/1.1 301 "),
+    ],
+)
+async def test_who_sends_no_whole_request_is_not_waited_for(
+    quick: Front, plain: socket.socket, sent: bytes, said: bytes
+) -> None:
+    (wire,) = await strangers(quick, plain.getsockname()[1], 1, sent)
+    got = await wire.read_rest()
+    assert got[: len(said)] == said
+    assert said or not got
+
+
+async def test_it_has_a_limit_of_its_own_that_locks_nobody_out(
+    start_front: StartFront, plain: socket.socket
+) -> None:
+    front = await start_front(limits=Limits(connections=2), redirect=[plain])
+    port = plain.getsockname()[1]
+    wires = await strangers(front, port, 10)
+    assert (await redirected(front, port, request("GET", "/a", host="hub"))).status == 301
+    assert await wires[0].ending() in ("end", "reset")
+    assert front.plane.counters.connections_refused["redirect"] >= 9
+    assert front.open == 0
+    assert (await front.ask("GET", "/_chp_healthz")).status == 200
+
+
+async def test_who_goes_on_sending_after_the_answer_makes_room(
+    start_front: StartFront, plain: socket.socket
+) -> None:
+    front = await start_front(limits=Limits(connections=2), redirect=[plain])
+    port = plain.getsockname()[1]
+    body = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx"
+    for wire in await strangers(front, port, 2, body):
+        assert (await wire.read_response()).status == 301
+    assert (await redirected(front, port, request("GET", "/a", host="hub"))).status == 301
+
+
+async def test_who_reads_nothing_is_sent_no_more(
+    start_front: StartFront, plain: socket.socket
+) -> None:
+    front = await start_front(redirect=[plain])
+    (wire,) = await strangers(front, plain.getsockname()[1], 1)
+    await flood(wire, request("GET", "/" + "a" * 4000, host="hub") * 8, 64 << 20)
+    (client,) = front.plane._listener.clients
+    assert client.transport.get_write_buffer_size() < 1 << 18
+
+
+async def test_requests_of_one_connection_are_all_answered(
+    start_front: StartFront, plain: socket.socket
+) -> None:
+    front = await start_front(redirect=[plain])
+    (wire,) = await strangers(front, plain.getsockname()[1], 1)
+    await wire.send(request("GET", "/a", host="hub") + request("HEAD", "/b", host="hub"))
+    assert (await wire.read_response()).get("location") == "https://hub/a"
+    assert (await wire.read_response(to="HEAD")).get("location") == "https://hub/b"
 
 
 async def test_a_drain_closes_it(start_front: StartFront, plain: socket.socket) -> None:

@@ -8,6 +8,7 @@ from hubgate.control.metrics.exposition import CONTENT_TYPE
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.report_refresh import ReportRefresh
 from hubgate.control.routes.service import RouteService, Workers
+from hubgate.control.web.connection import prove
 from hubgate.control.web.guard import Guard
 from hubgate.control.web.pages import Pages
 from hubgate.control.web.protocol import handler_args
@@ -25,6 +26,7 @@ def build_metrics_app(
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.raw_path.partition("?")[0] != "/metrics" or request.method not in _READING:
             return plain(404, "Not Found")
+        prove(request)
         await reports.refresh()
         text = metrics.render(len(service))
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})

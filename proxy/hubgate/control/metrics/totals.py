@@ -31,6 +31,12 @@ SUMMED = (
         "Requests and tunnels that did not end in the time that a stop leaves them",
         "kind",
     ),
+    Family(
+        "hubgate_connections_refused_total",
+        "counter",
+        "Connections refused, or closed unused for new ones, as a port's limit was reached",
+        "port",
+    ),
 )
 
 ROUTES = Family("hubgate_routes", "gauge", "Routes served now")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from hubgate.control.web.connection import prove
 from hubgate.control.web.guard import Guard
 from hubgate.control.web.responses import Handler, not_allowed
 
@@ -23,8 +24,10 @@ class Pages:
         guard = self._guard
 
         async def guarded(request: web.Request) -> web.StreamResponse:
-            refused = await guard.refuse(request)
-            return await page(request) if refused is None else refused
+            if (refused := await guard.refuse(request)) is not None:
+                return refused
+            prove(request)
+            return await page(request)
 
         self._app.router.add_route("*", path, guarded)
 

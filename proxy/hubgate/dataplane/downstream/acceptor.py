@@ -4,9 +4,9 @@ import asyncio
 import socket
 import ssl
 
-from aiohttp import web
-
+from hubgate.dataplane.downstream.server import DownstreamServer
 from hubgate.transport.allocator import buffer_on_own_pages
+from hubgate.transport.arrivals import Factory, over_tls
 
 _BACKLOG = 4096
 
@@ -14,7 +14,9 @@ _BACKLOG = 4096
 class Acceptor:
     """Accepts connections on `sock` for `server`; `cleartext` never speaks TLS."""
 
-    def __init__(self, sock: socket.socket, server: web.Server, cleartext: bool = False) -> None:
+    def __init__(
+        self, sock: socket.socket, server: DownstreamServer, cleartext: bool = False
+    ) -> None:
         self._sock = sock
         self._server = server
         self._cleartext = cleartext
@@ -37,11 +39,11 @@ class Acceptor:
         sock = self._sock.dup()
         # Accepted connections inherit it: the kernel notices a client that is gone for good.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        server = self._server if tls is None else buffer_on_own_pages(self._server)
+        made = self._server if tls is None else self._over_tls(tls)
         if sock.family == socket.AF_UNIX:
-            accepting = await loop.create_unix_server(server, sock=sock, backlog=_BACKLOG, ssl=tls)
+            accepting = await loop.create_unix_server(made, sock=sock, backlog=_BACKLOG)
         else:
-            accepting = await loop.create_server(server, sock=sock, backlog=_BACKLOG, ssl=tls)
+            accepting = await loop.create_server(made, sock=sock, backlog=_BACKLOG)
         if self._given_up:
             accepting.close()
             return
@@ -49,14 +51,13 @@ class Acceptor:
         if before is not None:
             before.close()
 
+    def _over_tls(self, tls: ssl.SSLContext) -> Factory:
+        plane, factory = self._server.plane, buffer_on_own_pages(self._server)
+        return over_tls(factory, plane.admission, tls, lambda: plane.timeouts.head)
+
     @property
     def _given_up(self) -> bool:
         return self._sock.fileno() < 0
-
-    @property
-    def busy(self) -> bool:
-        """Whether connections are open that only this acceptor tracks."""
-        return self._cleartext and bool(self._server.connections)
 
     def retire(self) -> None:
         """Stop accepting and give the socket up; connections stay open."""
@@ -64,11 +65,3 @@ class Acceptor:
             self._accepting.close()
             self._accepting = None
         self._sock.close()
-
-    async def close(self) -> None:
-        """Stop accepting and give the socket up; end connections that only this acceptor tracks."""
-        self.retire()
-        if self._cleartext:
-            # aiohttp reads a timeout of 0 as "no timeout".
-            self._server.pre_shutdown()
-            await self._server.shutdown(0.1)

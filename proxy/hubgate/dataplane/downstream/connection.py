@@ -3,21 +3,19 @@
 aiohttp's `web.Server` keeps the connections; `DownstreamConnection` replaces the task, the parser
 and the objects that `web.RequestHandler` spends on every request with callbacks that forward
 straight from `data_received`. Everything that relies on aiohttp's internals is in this file and
-listed in tests/dataplane/downstream/test_aiohttp_internals.py.
+`server.py`, and listed in tests/dataplane/downstream/test_aiohttp_internals.py.
 """
 
 import asyncio
 import socket
 import struct
-from collections.abc import Sequence
 from time import perf_counter
 from typing import cast
 
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 
-from hubgate.dataplane.downstream.admission import unmapped
-from hubgate.dataplane.downstream.services import DownstreamServices, Stream
+from hubgate.dataplane.downstream.services import Keeper, Stream
 from hubgate.dataplane.downstream.state import (
     BUSY,
     IDLE,
@@ -30,6 +28,7 @@ from hubgate.dataplane.downstream.state import (
 from hubgate.errors import HubgateError, RequestTimeoutError
 from hubgate.http1.reader import RequestReader
 from hubgate.routing.table import RouteEntry
+from hubgate.transport.arrivals import address_of
 from hubgate.transport.bounded_reads import READ_AT_ONCE, FirstRead, bound_reads
 from hubgate.transport.flow import WRITE_BUFFER, has_unread, peer_has_closed
 from hubgate.transport.turns import TURN
@@ -42,6 +41,8 @@ _PARTING = 1.0
 # While draining, a connection is idle when nothing has come for so many seconds: its client's next
 # request is not likely to be under way, and would be lost.
 _LAST_REQUEST = 1.0
+# A connection without a request gets this long, in seconds, before it may make room for others.
+NEW = 2.0
 # A client that does not read the end of its response gets this long from one byte to the next
 # (nginx: send_timeout).
 SEND_TIMEOUT = 60.0
@@ -49,27 +50,6 @@ SEND_TIMEOUT = 60.0
 _BACKLOG = 1 << 15
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _FOREVER = float("inf")
-
-
-class DownstreamServer(web.Server):
-    """aiohttp's low-level server; its connections are `DownstreamConnection`s."""
-
-    def __init__(self, plane: "DownstreamServices[DownstreamConnection]") -> None:
-        super().__init__(_unused_handler)
-        self.plane = plane
-        self.loop = asyncio.get_running_loop()
-
-    def __call__(self) -> "DownstreamConnection":
-        return DownstreamConnection(self)
-
-    @property
-    def clients(self) -> Sequence["DownstreamConnection"]:
-        """The open connections, tunnels excepted, as a new list."""
-        return cast(Sequence[DownstreamConnection], self.connections)
-
-
-async def _unused_handler(request: web.BaseRequest) -> web.StreamResponse:
-    raise web.HTTPInternalServerError  # DownstreamConnection answers everything itself
 
 
 class DownstreamConnection(web.RequestHandler):
@@ -108,7 +88,7 @@ class DownstreamConnection(web.RequestHandler):
 
     transport: asyncio.Transport
 
-    def __init__(self, server: DownstreamServer) -> None:
+    def __init__(self, server: "Keeper[DownstreamConnection]") -> None:
         # Not RequestHandler's: it would build a second parser, a logger and a queue.
         BaseProtocol.__init__(self, server.loop)
         self._task_handler = None
@@ -139,19 +119,37 @@ class DownstreamConnection(web.RequestHandler):
     def __repr__(self) -> str:
         return f"<DownstreamConnection {self.peer or 'unix'} {self.state.value}>"
 
+    @property
+    def spare(self) -> bool:
+        """Whether it may be closed to make room for another: nothing would be lost by it."""
+        done = self.state is DownstreamState.LINGERING
+        if (done and self.transport.get_write_buffer_size()) or self.transport.is_closing():
+            return False
+        return done or (self.state is IDLE and not self._waits)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has had less time than a client needs that is about to send its request."""
+        times = self._plane.timeouts
+        left = times.head if self._reader.in_head else times.keep_alive
+        return self.deadline > self._clock() + left - NEW
+
+    def belongs_to(self, server: object) -> bool:
+        """Return whether it was accepted for `server`."""
+        return self._server is server
+
     # --- asyncio.Protocol ----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not BaseProtocol's: event loops have set TCP_NODELAY already.
         self.transport = cast(asyncio.Transport, transport)
-        name = transport.get_extra_info("peername")
-        self.peer = unmapped(name[0]) if isinstance(name, tuple) else ""
+        self.peer = address_of(transport)
         self.secure = transport.get_extra_info("sslcontext") is not None
         self.transport.set_write_buffer_limits(WRITE_BUFFER if self.secure else 0)
         if not self.secure:  # the loop does not read yet
             self.transport.set_protocol(FirstRead(self, self.transport))
         self._server.connection_made(self, self.transport)
-        if (error := self._plane.admission.enter(self.peer)) is not None:
+        if (error := self._plane.admission.enter(self.peer, self)) is not None:
             self._reader.fail(error)
             self._advance()
 

@@ -1,13 +1,14 @@
 """What a client's connection needs from the data plane around it."""
 
-from typing import Protocol, TypeVar
+import asyncio
+from typing import Any, Protocol, TypeVar
 
-from hubgate.dataplane.downstream.admission import Admission
 from hubgate.errors import HubgateError
 from hubgate.http1.fast_path import HeaderBlocks
 from hubgate.http1.reader import IncomingRequest
 from hubgate.model import Limits, Timeouts
 from hubgate.routing.table import RouteEntry
+from hubgate.transport.admission import Admission
 from hubgate.transport.turns import Turns
 
 Client = TypeVar("Client", contravariant=True)
@@ -43,3 +44,16 @@ class DownstreamServices(Protocol[Client]):
 
     def open_stream(self, client: Client, request: IncomingRequest) -> Stream:
         """Return the stream that will handle `request`."""
+
+
+class Keeper(Protocol[Client]):
+    """The server that keeps a port's connections: aiohttp's, with our own services."""
+
+    loop: asyncio.AbstractEventLoop
+    plane: DownstreamServices[Client]
+
+    def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
+        """Keep a connection."""
+
+    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        """Forget a connection that was kept."""

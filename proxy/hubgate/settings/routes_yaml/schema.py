@@ -156,6 +156,8 @@ class SizesSection(Section):
     body: ByteCount | None = SIZES.body
     connections: Count | None = SIZES.connections
     address_connections: Count | None = SIZES.address_connections
+    control_connections: Count | None = SIZES.control_connections
+    control_address_connections: Count | None = SIZES.control_address_connections
     route_requests: Count | None = SIZES.route_requests
     route_tunnels: Count | None = SIZES.route_tunnels
     upstream_idle: CountOrZero = SIZES.upstream_idle
