@@ -203,12 +203,15 @@ async def test_a_head_that_does_not_come(
 
 
 async def test_one_connection_too_many(
-    start_front: StartFront, log_text: LogText, logged: dict[str, Any]
+    start_front: StartFront, target: Target, log_text: LogText, logged: dict[str, Any]
 ) -> None:
     front = await start_front(limits=Limits(connections=1), config=logged)
-    first, second = await front.client(), await front.client()
+    front.route("/", target.url)
+    first = await front.client()
+    await first.send(request("GET", "/"))  # or it would make room
+    await target.accept()
+    second = await front.client()
     assert (await second.read_response()).status == 503
-    first.close()
     second.close()
     assert has(await only(front, log_text), status=503, method=None, peer="127.0.0.1")
 

@@ -15,7 +15,7 @@ from typing import cast
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 
-from hubgate.dataplane.downstream.services import Keeper, Stream
+from hubgate.dataplane.downstream.services import ConnectionServer, Stream
 from hubgate.dataplane.downstream.state import (
     BUSY,
     IDLE,
@@ -41,7 +41,7 @@ _PARTING = 1.0
 # While draining, a connection is idle when nothing has come for so many seconds: its client's next
 # request is not likely to be under way, and would be lost.
 _LAST_REQUEST = 1.0
-# A connection without a request gets this long, in seconds, before it may make room for others.
+# A connection without a request has so many seconds before it may make room for others.
 NEW = 2.0
 # A client that does not read the end of its response gets this long from one byte to the next
 # (nginx: send_timeout).
@@ -88,7 +88,7 @@ class DownstreamConnection(web.RequestHandler):
 
     transport: asyncio.Transport
 
-    def __init__(self, server: "Keeper[DownstreamConnection]") -> None:
+    def __init__(self, server: "ConnectionServer[DownstreamConnection]") -> None:
         # Not RequestHandler's: it would build a second parser, a logger and a queue.
         BaseProtocol.__init__(self, server.loop)
         self._task_handler = None
@@ -161,8 +161,8 @@ class DownstreamConnection(web.RequestHandler):
         self.state = DownstreamState.CLOSED
         self._server.connection_lost(self, exc)
         self._plane.admission.leave(self.peer)
-        stream, self._stream = self._stream, None
-        if stream is not None:
+        if (stream := self._stream) is not None:
+            self._stream = None
             stream.on_client_lost()
 
     def eof_received(self) -> None:

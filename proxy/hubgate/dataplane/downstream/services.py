@@ -46,11 +46,14 @@ class DownstreamServices(Protocol[Client]):
         """Return the stream that will handle `request`."""
 
 
-class Keeper(Protocol[Client]):
+class ConnectionServer(Protocol[Client]):
     """The server that keeps a port's connections: aiohttp's, with our own services."""
 
     loop: asyncio.AbstractEventLoop
-    plane: DownstreamServices[Client]
+
+    @property
+    def plane(self) -> DownstreamServices[Client]:
+        """What serves the connections."""
 
     def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
         """Keep a connection."""
