@@ -41,7 +41,8 @@ workers: 3
 store: sqlite:state/routes.db
 log_level: debug
 pid_file: hub.pid
-timeouts: {keep_alive: 60, connect: 1, request: 2.5, response: 3, drain: 4, upstream_idle: 5}
+timeouts: {keep_alive: 60, lookup: 2, connect: 1, request: 2.5, response: 3, drain: 4,
+           upstream_idle: 5}
 limits: {request_line: 8192, head: 16384, headers: 9, body: 1, connections: null}
 forward: {x_forward: false, prepend_path: false, include_prefix: false, change_origin: true,
           auto_rewrite: true, protocol_rewrite: https, headers: {X-A: b},
@@ -91,7 +92,7 @@ def test_a_whole_file_becomes_settings(read: Read, tmp_path: Path) -> None:
     assert settings.log_level == settings.worker.log_level == "debug"
     assert settings.pid_file == str(tmp_path / "hub.pid")
     assert settings.worker.timeouts == Timeouts(
-        keep_alive=60, connect=1, request=2.5, response=3, drain=4, upstream_idle=5
+        keep_alive=60, lookup=2, connect=1, request=2.5, response=3, drain=4, upstream_idle=5
     )
     assert settings.worker.limits == Limits(
         request_line=8192, head=16384, headers=9, body=1, connections=None

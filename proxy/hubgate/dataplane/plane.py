@@ -29,7 +29,9 @@ from hubgate.model import Report, WorkerConfig
 from hubgate.routing.table import RouteEntry, RouteTable
 from hubgate.tasks import settle_arrivals, spawn
 from hubgate.upstream.connector import Connector
+from hubgate.upstream.dial import Dialer
 from hubgate.upstream.pool import Pool
+from hubgate.upstream.resolver import Resolver
 
 _SWEEP_INTERVAL = 0.5
 _RETIRED_INTERVAL = 0.1
@@ -55,6 +57,7 @@ class DataPlane:
         self.tunnels: set[Tunnel] = set()
         self.admission = Admission(config.limits)
         self.access_log = AccessLog()
+        self._resolver = Resolver()
         self.open_stream: Callable[[DownstreamConnection, IncomingRequest], Exchange] = partial(
             Exchange, self
         )
@@ -77,7 +80,8 @@ class DataPlane:
         self.request_writer = RequestWriter(config.rules, self.trust)
         self.response_writer = ResponseWriter(config.rules)
         self.pool = Pool(config.timeouts, config.limits.upstream_idle, self.loop.time)
-        self.connector = Connector(self.pool, config.timeouts, tls)
+        dialer = Dialer(config.timeouts, tls, self._resolver)
+        self.connector = Connector(self.pool, config.timeouts, dialer)
         self.error_pages = ErrorPages(config.rules, self.connector, config.timeouts.connect)
         self.admission.limits = config.limits
         self._config = config
@@ -184,6 +188,7 @@ class DataPlane:
         for tunnel in list(self.tunnels):
             tunnel.abort()
         self.connector.close()
+        self._resolver.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
 

@@ -200,7 +200,7 @@ _TRAFFIC = (
     *_alike(
         "timeouts",
         "worker.timeouts",
-        "head body keep_alive connect ready down request response total"
+        "head body keep_alive lookup connect ready down request response total"
         " upstream_idle upstream_age upgrade",
     ),
     *_alike(

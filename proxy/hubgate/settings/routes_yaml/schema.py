@@ -125,6 +125,7 @@ class TimesSection(Section):
     head: Seconds = TIMES.head
     body: Seconds = TIMES.body
     keep_alive: Seconds = TIMES.keep_alive
+    lookup: Seconds = TIMES.lookup
     connect: Seconds = TIMES.connect
     ready: SecondsOrZero = TIMES.ready
     down: SecondsOrZero = TIMES.down
