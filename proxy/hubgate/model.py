@@ -153,6 +153,19 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class TcpKeepalive:
+    """When the kernel probes whether the other side of a silent TCP connection is still there.
+
+    `idle` and `interval` are whole seconds: before the first probe, and between two; after `count`
+    probes without an answer the connection is gone. With `idle` None there are no probes.
+    """
+
+    idle: int | None = 60
+    interval: int = 15
+    count: int = 4
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Sizes in bytes and counts, each for one worker; None means no limit.
 
@@ -199,6 +212,7 @@ class WorkerConfig:
     redirect_to: int | None = None
     log_level: str = "info"
     access_log: AccessLogConfig | None = None
+    tcp_keepalive: TcpKeepalive = TcpKeepalive()
 
 
 @dataclass(frozen=True, slots=True)

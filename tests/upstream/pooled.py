@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 
-from hubgate.model import Timeouts
+from hubgate.model import TcpKeepalive, Timeouts
 from hubgate.upstream.connector import Connector
 from hubgate.upstream.dial import Dialer
 from hubgate.upstream.pool import Pool
@@ -15,7 +15,7 @@ def dialer(
     tls: ssl.SSLContext | None = None,
     resolver: Resolver | None = None,
 ) -> Dialer:
-    return Dialer(timeouts or Timeouts(), tls, resolver or Resolver())
+    return Dialer(timeouts or Timeouts(), tls, TcpKeepalive(), resolver or Resolver())
 
 
 def pooled(

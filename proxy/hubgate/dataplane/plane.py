@@ -80,7 +80,7 @@ class DataPlane:
         self.request_writer = RequestWriter(config.rules, self.trust)
         self.response_writer = ResponseWriter(config.rules)
         self.pool = Pool(config.timeouts, config.limits.upstream_idle, self.loop.time)
-        dialer = Dialer(config.timeouts, tls, self._resolver)
+        dialer = Dialer(config.timeouts, tls, config.tcp_keepalive, self._resolver)
         self.connector = Connector(self.pool, config.timeouts, dialer)
         self.error_pages = ErrorPages(config.rules, self.connector, config.timeouts.connect)
         self.admission.limits = config.limits
@@ -99,7 +99,7 @@ class DataPlane:
             server = redirect_server(lambda: self._config.redirect_to)
             self._acceptors.append(Acceptor(sock, server, cleartext=True))
         for acceptor in self._acceptors:
-            await acceptor.open(tls)
+            await acceptor.open(tls, self._config.tcp_keepalive)
         self._sweeper = spawn(self._sweep(), "sweep deadlines")
 
     async def reconfigure(self, config: WorkerConfig) -> None:
@@ -113,7 +113,7 @@ class DataPlane:
         self._configure(config)
         old.close()
         for acceptor in self._acceptors:
-            await acceptor.open(tls)
+            await acceptor.open(tls, config.tcp_keepalive)
         await self.access_log.settle()
 
     async def retire(self, limit: float) -> None:

@@ -223,6 +223,7 @@ _TRAFFIC = (
         UPGRADE,
         also="worker.rules.native_routes",
     ),
+    *_alike("tcp_keepalive", "worker.tcp_keepalive", "idle interval count"),
     *_alike("upstream.tls", "worker.client_tls", "ca cert key verify check_hostname"),
 )
 

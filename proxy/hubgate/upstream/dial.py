@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from hubgate.errors import ConnectError, NameLookupError, RefusedError
-from hubgate.model import Timeouts
+from hubgate.model import TcpKeepalive, Timeouts
 from hubgate.routing.target import Peer
 from hubgate.transport.allocator import buffer_on_own_pages
+from hubgate.transport.dead_peers import probe_options, probe_peer, probe_transport_peer
 from hubgate.upstream.happy_eyeballs import connect_any
 from hubgate.upstream.resolver import Addresses, Resolver, is_literal
 
@@ -27,9 +28,16 @@ class Dialer:
     A name is looked up by `resolver`, with a time limit of its own; an IP address never is.
     """
 
-    def __init__(self, timeouts: Timeouts, tls: ssl.SSLContext | None, resolver: Resolver) -> None:
+    def __init__(
+        self,
+        timeouts: Timeouts,
+        tls: ssl.SSLContext | None,
+        probes: TcpKeepalive,
+        resolver: Resolver,
+    ) -> None:
         self._timeouts = timeouts
         self._tls = tls
+        self._probes = probe_options(probes)
         self._resolver = resolver
         self._loop = asyncio.get_running_loop()
 
@@ -64,13 +72,14 @@ class Dialer:
 
     async def _to_address(self, peer: Peer, factory: Factory[P]) -> P:
         async with asyncio.timeout(self._timeouts.connect):
-            _, protocol = await self._loop.create_connection(
+            transport, protocol = await self._loop.create_connection(
                 factory,
                 peer.host,
                 peer.port,
                 ssl=self._tls if peer.tls else None,
                 server_hostname=peer.host if peer.tls else None,
             )
+        probe_transport_peer(transport, self._probes)
         return protocol
 
     async def _to_name(self, peer: Peer, factory: Factory[P]) -> P:
@@ -115,6 +124,7 @@ class Dialer:
             address, sock = await connect_any(addresses, peer.port)
         if address != addresses[0]:
             self._resolver.prefer(peer.host, address)
+        probe_peer(sock, self._probes)
         return sock
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from hubgate.model import Limits, Timeouts
+from hubgate.model import Limits, TcpKeepalive, Timeouts
 from hubgate.settings.checks import Level, LogFormat, Scheme
 from hubgate.settings.routes_yaml.fields import (
     PRIVATE_NETWORKS,
@@ -18,12 +18,14 @@ from hubgate.settings.routes_yaml.fields import (
     LogPath,
     Networks,
     Port,
+    ProbeCount,
     Seconds,
     SecondsOrZero,
     SocketPath,
     Store,
     TargetURL,
     Text,
+    WholeSeconds,
     Workers,
 )
 
@@ -33,7 +35,7 @@ Version = Annotated[
 ]
 
 
-TIMES, SIZES = Timeouts(), Limits()
+TIMES, SIZES, PROBES = Timeouts(), Limits(), TcpKeepalive()
 
 
 class Section(BaseModel):
@@ -153,6 +155,15 @@ class SizesSection(Section):
     upstream_idle: CountOrZero = SIZES.upstream_idle
 
 
+class KeepaliveSection(Section):
+    """TCP keepalive, towards clients and targets; null for `idle` means none."""
+
+    example: ClassVar[str] = "{idle: 60, interval: 15, count: 4}"
+    idle: WholeSeconds | None = PROBES.idle
+    interval: WholeSeconds = PROBES.interval
+    count: ProbeCount = PROBES.count
+
+
 class ForwardSection(Section):
     """How requests are matched and rewritten; the names are those of CHP's flags."""
 
@@ -241,6 +252,7 @@ class File(Section):
     pid_file: FilePath | None = None
     timeouts: TimesSection = TimesSection()
     limits: SizesSection = SizesSection()
+    tcp_keepalive: KeepaliveSection = KeepaliveSection()
     forward: ForwardSection = ForwardSection()
     upstream: UpstreamSection = UpstreamSection()
     routes: dict[str, RouteEntrySection] = {}
