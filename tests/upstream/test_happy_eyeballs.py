@@ -115,3 +115,19 @@ async def test_giving_up_leaves_nothing_open() -> None:
         trying.cancel()
         await asyncio.gather(trying, return_exceptions=True)
         assert open_files() == before
+
+
+async def test_what_fails_at_once_is_not_waited_for_beside_one_that_is_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits = []
+    wait = happy_eyeballs._Race.wait
+
+    async def counted(race: happy_eyeballs._Race, timeout: float | None) -> None:
+        waits.append(timeout)
+        await wait(race, timeout)
+
+    monkeypatch.setattr(happy_eyeballs._Race, "wait", counted)
+    with listening_at(SECOND.ip) as port, silent_at(FIRST.ip, port):
+        assert await reached(FIRST, NOWHERE, SECOND, port=port) == SECOND.ip
+    assert waits == [happy_eyeballs.STAGGER, None]
