@@ -157,6 +157,10 @@ class ConnectError(UpstreamError):
     """No connection to the target could be made: nothing was sent, so a retry is safe."""
 
 
+class NameLookupError(ConnectError):
+    """The target's name could not be looked up, or not in time."""
+
+
 class RefusedError(ConnectError):
     """Nothing listens at the target's address: perhaps not yet, perhaps no longer."""
 

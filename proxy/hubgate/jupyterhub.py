@@ -217,7 +217,8 @@ async def wait_until_free(name: str, url: str) -> None:
     A hub takes any listener on the port for its own proxy, and would carry on without one.
     """
     deadline = time.monotonic() + PORT_TIMEOUT
-    while (reason := why_taken(url)) is not None:
+    # In a thread: a name may have to be looked up, and the hub serves its users meanwhile.
+    while (reason := await asyncio.to_thread(why_taken, url)) is not None:
         if time.monotonic() > deadline:
             raise ConfigError(f"{name} {url}: {reason}")
         await asyncio.sleep(POLL)

@@ -128,6 +128,7 @@ class Timeouts:
     a request's body; `request`: no byte either way on a client's connection while its request
     is being served (CHP's --timeout); `response`: the target sends nothing (CHP's
     --proxy-timeout); `total`: from a request's head to its response's end, tunnels apart;
+    `lookup`: looking up a target's name, before `connect`;
     `ready`: how long a refused connection is retried for a safe request or an upgrade;
     `down`: how long requests to a target that refused are answered without trying it again;
     `upstream_idle` and `upstream_age`: how long a kept-alive connection to a target may be idle,
@@ -147,6 +148,21 @@ class Timeouts:
     upstream_idle: float = 60.0
     upstream_age: float = 3600.0
     upgrade: float = 3600.0
+    # A little more than the 5 s after which resolv.conf, by default, has a lookup try again.
+    lookup: float = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class TcpKeepalive:
+    """When the kernel probes whether the other side of a silent TCP connection is still there.
+
+    `idle` and `interval` are whole seconds: before the first probe, and between two; after `count`
+    probes without an answer the connection is gone. With `idle` None there are no probes.
+    """
+
+    idle: int | None = 60
+    interval: int = 15
+    count: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +216,7 @@ class WorkerConfig:
     redirect_to: int | None = None
     log_level: str = "info"
     access_log: AccessLogConfig | None = None
+    tcp_keepalive: TcpKeepalive = TcpKeepalive()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from hubgate.model import (
     Route,
     RouteOptions,
     Source,
+    TcpKeepalive,
     Timeouts,
 )
 from hubgate.settings import Settings
@@ -41,8 +42,10 @@ workers: 3
 store: sqlite:state/routes.db
 log_level: debug
 pid_file: hub.pid
-timeouts: {keep_alive: 60, connect: 1, request: 2.5, response: 3, drain: 4, upstream_idle: 5}
+timeouts: {keep_alive: 60, lookup: 2, connect: 1, request: 2.5, response: 3, drain: 4,
+           upstream_idle: 5}
 limits: {request_line: 8192, head: 16384, headers: 9, body: 1, connections: null}
+tcp_keepalive: {idle: 30, interval: 5}
 forward: {x_forward: false, prepend_path: false, include_prefix: false, change_origin: true,
           auto_rewrite: true, protocol_rewrite: https, headers: {X-A: b},
           trusted_peers: [10.0.0.0/8], error_target: "http://127.0.0.1:1/error"}
@@ -91,11 +94,12 @@ def test_a_whole_file_becomes_settings(read: Read, tmp_path: Path) -> None:
     assert settings.log_level == settings.worker.log_level == "debug"
     assert settings.pid_file == str(tmp_path / "hub.pid")
     assert settings.worker.timeouts == Timeouts(
-        keep_alive=60, connect=1, request=2.5, response=3, drain=4, upstream_idle=5
+        keep_alive=60, lookup=2, connect=1, request=2.5, response=3, drain=4, upstream_idle=5
     )
     assert settings.worker.limits == Limits(
         request_line=8192, head=16384, headers=9, body=1, connections=None
     )
+    assert settings.worker.tcp_keepalive == TcpKeepalive(idle=30, interval=5)
     assert settings.worker.client_tls == ClientTLS(ca=files.ca, check_hostname=False)
     assert settings.worker.rules == WHOLE_RULES
     assert settings.file_routes == WHOLE_ROUTES

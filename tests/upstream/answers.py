@@ -5,9 +5,9 @@ import asyncio
 from hubgate.routing.target import Peer
 from hubgate.transport.turns import Turns
 from hubgate.upstream.connection import UpstreamConnection
-from hubgate.upstream.dial import connect
 from tests.dataplane.peers import Target
 from tests.dataplane.wire import Wire, chunked
+from tests.upstream.pooled import dialer
 from tests.upstream.receiver import Recorder
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -31,11 +31,9 @@ LONG = b"HTTP/1.1 200 A rather long reason\r\nContent-Length: 3000\r\n\r\n" + b"
 async def opened(target: Target) -> tuple[UpstreamConnection, Wire]:
     """Return both ends of a new connection to `target`."""
     peer = Peer("127.0.0.1", target.port)
-    connection = await connect(
-        peer,
-        lambda: UpstreamConnection(peer, lambda lost: None, Turns(asyncio.get_running_loop())),
-        None,
-        5,
+    turns = Turns(asyncio.get_running_loop())
+    connection = await dialer().connect(
+        peer, lambda: UpstreamConnection(peer, lambda lost: None, turns)
     )
     return connection, await target.accept()
 

@@ -5,7 +5,6 @@ import pytest
 from hubgate.errors import StaleConnectionError, UpstreamClosedError
 from hubgate.routing.target import Peer
 from hubgate.upstream.connection import UpstreamConnection, UpstreamState
-from hubgate.upstream.dial import connect
 from tests.dataplane.peers import Target, until
 from tests.turns import AtOnce
 from tests.upstream.answers import (
@@ -19,6 +18,7 @@ from tests.upstream.answers import (
     answered,
     opened,
 )
+from tests.upstream.pooled import dialer
 from tests.upstream.receiver import Recorder
 
 # --- one request after the other -------------------------------------------------------------
@@ -139,11 +139,8 @@ async def test_one_byte_of_a_response_makes_a_connection_no_longer_stale(target:
 async def test_an_idle_connection_tells_its_pool_when_it_dies(target: Target) -> None:
     lost: list[UpstreamConnection] = []
     peer = Peer("127.0.0.1", target.port)
-    connection = await connect(
-        peer,
-        lambda: UpstreamConnection(peer, lost.append, AtOnce()),
-        None,
-        5,
+    connection = await dialer().connect(
+        peer, lambda: UpstreamConnection(peer, lost.append, AtOnce())
     )
     wire = await target.accept()
     wire.close()

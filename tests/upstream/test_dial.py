@@ -10,13 +10,13 @@ import pytest
 
 from hubgate.certificates.contexts import client_context
 from hubgate.errors import ConnectError
-from hubgate.model import ClientTLS
+from hubgate.model import ClientTLS, Timeouts
 from hubgate.routing.target import Peer
 from hubgate.tasks import spawn
-from hubgate.upstream.dial import connect
 from tests.certificates.made import Files, make_files
 from tests.dataplane.conftest import StartTarget
 from tests.dataplane.peers import Target, listening, open_files, until
+from tests.upstream.pooled import dialer
 
 
 async def opened(
@@ -29,7 +29,7 @@ async def opened(
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             made.append(transport)
 
-    protocol = await connect(peer, Client, tls, timeout)
+    protocol = await dialer(Timeouts(connect=timeout), tls).connect(peer, Client)
     assert isinstance(protocol, Client)
     (transport,) = made
     return cast(asyncio.Transport, transport)

@@ -34,7 +34,9 @@ from hubgate.transport.admission import Admission, PortLimits, port_limits
 from hubgate.transport.descriptors import files_allowed, worker_share
 from hubgate.transport.turns import Turns
 from hubgate.upstream.connector import Connector
+from hubgate.upstream.dial import Dialer
 from hubgate.upstream.pool import Pool
+from hubgate.upstream.resolver import Resolver
 
 _SWEEP_INTERVAL = 0.5
 _RETIRED_INTERVAL = 0.1
@@ -72,6 +74,7 @@ class DataPlane:
         )
         self.access_log = AccessLog()
         self.header_blocks = HeaderBlocks(config.limits)
+        self._resolver = Resolver()
         self.open_stream: Callable[[DownstreamConnection, IncomingRequest], Exchange] = partial(
             Exchange, self
         )
@@ -96,7 +99,8 @@ class DataPlane:
         self.response_writer = ResponseWriter(config.rules)
         share = worker_share(files_allowed(), config.limits.connections)
         self.pool = Pool(config.timeouts, config.limits.upstream_idle, self.loop.time, share.idle)
-        self.connector = Connector(self.pool, config.timeouts, tls, self.turns)
+        dialer = Dialer(config.timeouts, tls, config.tcp_keepalive, self._resolver)
+        self.connector = Connector(self.pool, config.timeouts, dialer, self.turns)
         self.error_pages = ErrorPages(config.rules, self.connector, config.timeouts.connect)
         self.admission.limits = port_limits(config.limits, share.public)
         self._redirect.configure(config, self.header_blocks)
@@ -115,7 +119,7 @@ class DataPlane:
         redirecting = RedirectServer(self._redirect, self._listener)
         self._acceptors += [Acceptor(sock, redirecting, cleartext=True) for sock in redirect]
         for acceptor in self._acceptors:
-            await acceptor.open(tls)
+            await acceptor.open(tls, self._config.tcp_keepalive)
         self._sweeper = spawn(self._sweep(), "sweep deadlines")
 
     async def reconfigure(self, config: WorkerConfig) -> None:
@@ -129,7 +133,7 @@ class DataPlane:
         self._configure(config)
         old.close()
         for acceptor in self._acceptors:
-            await acceptor.open(tls)
+            await acceptor.open(tls, config.tcp_keepalive)
         await self.access_log.settle()
 
     async def retire(self, limit: float) -> None:
@@ -228,6 +232,7 @@ class DataPlane:
         for tunnel in list(self.tunnels):
             tunnel.abort()
         self.connector.close()
+        self._resolver.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
 

@@ -212,7 +212,7 @@ _TRAFFIC = (
     *_alike(
         "timeouts",
         "worker.timeouts",
-        "head body keep_alive connect ready down request response total"
+        "head body keep_alive lookup connect ready down request response total"
         " upstream_idle upstream_age upgrade",
     ),
     *_alike(
@@ -235,6 +235,7 @@ _TRAFFIC = (
         UPGRADE,
         also="worker.rules.native_routes",
     ),
+    *_alike("tcp_keepalive", "worker.tcp_keepalive", "idle interval count"),
     *_alike("upstream.tls", "worker.client_tls", "ca cert key verify check_hostname"),
 )
 

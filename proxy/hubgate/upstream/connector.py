@@ -1,7 +1,6 @@
 """Connecting to targets that may be down, or not up yet."""
 
 import asyncio
-import ssl
 from collections.abc import Iterable
 
 from hubgate.errors import ConnectError, RefusedError
@@ -11,7 +10,7 @@ from hubgate.tasks import spawn
 from hubgate.transport.flow import peer_has_closed
 from hubgate.transport.turns import Turns
 from hubgate.upstream.connection import UpstreamConnection
-from hubgate.upstream.dial import connect
+from hubgate.upstream.dial import Dialer
 from hubgate.upstream.pool import Pool
 
 _FIRST_PAUSE = 0.05
@@ -58,17 +57,15 @@ class Connector:
 
     A storm of requests to a dead target thus costs one attempt every `timeouts.down` seconds,
     and a notebook that is just starting is waited for, `timeouts.ready` seconds at most. All
-    connections share one TLS identity, `tls`.
+    connections share one TLS identity, that of `dialer`.
     """
 
-    def __init__(
-        self, pool: Pool, timeouts: Timeouts, tls: ssl.SSLContext | None, turns: Turns
-    ) -> None:
+    def __init__(self, pool: Pool, timeouts: Timeouts, dialer: Dialer, turns: Turns) -> None:
         self._pool = pool
         # Asked for every request: without a call in between.
         self.take = pool.take
         self._timeouts = timeouts
-        self._tls = tls
+        self._dialer = dialer
         self._turns = turns
         self._outages: dict[Peer, Outage] = {}
         self._waits: dict[Peer, asyncio.Task[None]] = {}
@@ -79,11 +76,8 @@ class Connector:
 
     async def open(self, peer: Peer) -> UpstreamConnection:
         """Open a new connection to `peer`, owned by the caller; raises ConnectError."""
-        connection = await connect(
-            peer,
-            lambda: UpstreamConnection(peer, self._pool.forget, self._turns),
-            self._tls,
-            self._timeouts.connect,
+        connection = await self._dialer.connect(
+            peer, lambda: UpstreamConnection(peer, self._pool.forget, self._turns)
         )
         self._pool.adopt(connection)
         return connection

@@ -10,6 +10,7 @@ import pytest
 from hubgate.dataplane import plane as plane_module
 from hubgate.dataplane.downstream.acceptor import Acceptor
 from hubgate.dataplane.downstream.server import DownstreamServer
+from hubgate.model import TcpKeepalive
 from hubgate.tasks import spawn
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import Front, Target, hello, listening
@@ -112,10 +113,10 @@ async def test_a_door_given_up_while_it_opens_stays_closed(front: Front) -> None
     sock = listening(socket.AF_INET, ("127.0.0.1", 0))
     address = sock.getsockname()
     acceptor = Acceptor(sock, DownstreamServer(front.plane))
-    opening = spawn(acceptor.open(None), "open")
+    opening = spawn(acceptor.open(None, TcpKeepalive()), "open")
     await turn(1)
     acceptor.retire()
     await opening
-    await acceptor.open(None)
+    await acceptor.open(None, TcpKeepalive())
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address)

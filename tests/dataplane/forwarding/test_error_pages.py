@@ -281,12 +281,14 @@ async def test_an_error_target_that_is_down_leaves_the_built_in_page(
 
 
 async def test_an_error_target_that_is_silent_leaves_the_built_in_page(
-    start_front: StartFront, target: Target
+    start_front: StartFront, target: Target, caplog: pytest.LogCaptureFixture
 ) -> None:
     front = await start_front(error_target=target.url, timeouts=Timeouts(connect=0.3))
 
     assert b"nothing at this address" in (await front.ask("GET", "/nothing")).body
     assert await target.wires[0].drain() in ("end", "reset")
+    line = "failed to get the custom error page for 404: it did not arrive within 0.3 s"
+    assert line in caplog.messages
 
 
 async def test_an_error_target_that_fails_leaves_its_clients_connection_open(

@@ -5,8 +5,10 @@ import socket
 import ssl
 
 from hubgate.dataplane.downstream.server import DownstreamServer
+from hubgate.model import TcpKeepalive
 from hubgate.transport.allocator import buffer_on_own_pages
 from hubgate.transport.arrivals import Factory, over_tls
+from hubgate.transport.dead_peers import probe_options, probe_peer
 
 _BACKLOG = 4096
 
@@ -25,8 +27,8 @@ class Acceptor:
     def __repr__(self) -> str:
         return f"<Acceptor {self._sock.getsockname()} {'open' if self._accepting else 'closed'}>"
 
-    async def open(self, tls: ssl.SSLContext | None) -> None:
-        """Accept with `tls` from now on; connections made before keep what they have.
+    async def open(self, tls: ssl.SSLContext | None, probes: TcpKeepalive) -> None:
+        """Accept with `tls` and `probes` from now on; connections made before keep what they have.
 
         An acceptor that has given its socket up stays closed.
         """
@@ -38,7 +40,8 @@ class Acceptor:
         # listening, and keeps its queue of waiting connections.
         sock = self._sock.dup()
         # Accepted connections inherit it: the kernel notices a client that is gone for good.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if sock.family != socket.AF_UNIX:
+            probe_peer(sock, probe_options(probes))
         made = self._server if tls is None else self._over_tls(tls)
         if sock.family == socket.AF_UNIX:
             accepting = await loop.create_unix_server(made, sock=sock, backlog=_BACKLOG)

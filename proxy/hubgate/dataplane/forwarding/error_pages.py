@@ -72,10 +72,10 @@ class ErrorPages:
         """GET `TARGET/STATUS?url=URL`; on any failure return the local page."""
         now = self._clock()
         try:
-            async with asyncio.timeout(self._timeout):
-                page = await self._ask(cast(Target, self._target), status, head.target)
+            page = await self._ask(cast(Target, self._target), status, head.target)
         except (HubgateError, TimeoutError) as error:
-            log.error("failed to get the custom error page for %d: %s", status, error)
+            reason = str(error) or f"it did not arrive within {self._timeout:g} s"
+            log.error("failed to get the custom error page for %d: %s", status, reason)
             page = self.local(status, head)
         size = len(page.body) + sum(map(len, page.lines)) + len(head.target)
         self._kept.keep((status, head.target), (now + _KEEP_SECONDS, page), size)
@@ -89,9 +89,14 @@ class ErrorPages:
         connection = self._connector.take(target.peer)
         if connection is not None:
             with contextlib.suppress(StaleConnectionError):
-                return await _PageReceiver(self._connector, connection).get(request)
+                return await self._get(connection, request)
+        # Looking up its name and connecting have time limits of their own.
         connection = await self._connector.open(target.peer)
-        return await _PageReceiver(self._connector, connection).get(request)
+        return await self._get(connection, request)
+
+    async def _get(self, connection: UpstreamConnection, request: bytes) -> Page:
+        async with asyncio.timeout(self._timeout):
+            return await _PageReceiver(self._connector, connection).get(request)
 
 
 class _PageReceiver:

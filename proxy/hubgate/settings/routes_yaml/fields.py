@@ -98,6 +98,9 @@ HeadBytes = Annotated[int, _checked(lambda v: whole_number(v, "size in bytes", 1
 ByteCount = Annotated[int, _checked(lambda value: whole_number(value, "size in bytes", 1, 1 << 50))]
 Count = Annotated[int, _checked(lambda value: whole_number(value, "count", 1, 1 << 24))]
 CountOrZero = Annotated[int, _checked(lambda value: whole_number(value, "count", 0, 1 << 24))]
+# Linux takes no more.
+WholeSeconds = Annotated[int, _checked(lambda value: whole_number(value, "time", 1, 32767))]
+ProbeCount = Annotated[int, _checked(lambda value: whole_number(value, "count", 1, 127))]
 Workers = Annotated[int | str, _checked(check_workers)]
 Seconds = Annotated[float, _checked(check_seconds)]
 SecondsOrZero = Annotated[float, _checked(_seconds_or_zero)]

@@ -14,6 +14,7 @@ from hubgate.model import (
     RouteOptions,
     ServerTLS,
     Source,
+    TcpKeepalive,
     Timeouts,
     WorkerConfig,
 )
@@ -104,6 +105,7 @@ def _worker(file: schema.File, folder: str, passphrase: str | None) -> WorkerCon
         redirect_to=_redirect_to(file.listen),
         log_level=file.log_level,
         access_log=_access_log(file.access_log, folder),
+        tcp_keepalive=TcpKeepalive(**file.tcp_keepalive.model_dump()),
     )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from hubgate.model import Limits, Timeouts
+from hubgate.model import Limits, TcpKeepalive, Timeouts
 from hubgate.settings.checks import Level, LogFormat, Scheme
 from hubgate.settings.routes_yaml.fields import (
     PRIVATE_NETWORKS,
@@ -19,12 +19,14 @@ from hubgate.settings.routes_yaml.fields import (
     LogPath,
     Networks,
     Port,
+    ProbeCount,
     Seconds,
     SecondsOrZero,
     SocketPath,
     Store,
     TargetURL,
     Text,
+    WholeSeconds,
     Workers,
 )
 
@@ -34,7 +36,7 @@ Version = Annotated[
 ]
 
 
-TIMES, SIZES = Timeouts(), Limits()
+TIMES, SIZES, PROBES = Timeouts(), Limits(), TcpKeepalive()
 
 
 class Section(BaseModel):
@@ -134,6 +136,7 @@ class TimesSection(Section):
     head: Seconds = TIMES.head
     body: Seconds = TIMES.body
     keep_alive: Seconds = TIMES.keep_alive
+    lookup: Seconds = TIMES.lookup
     connect: Seconds = TIMES.connect
     ready: SecondsOrZero = TIMES.ready
     down: SecondsOrZero = TIMES.down
@@ -161,6 +164,15 @@ class SizesSection(Section):
     route_requests: Count | None = SIZES.route_requests
     route_tunnels: Count | None = SIZES.route_tunnels
     upstream_idle: CountOrZero = SIZES.upstream_idle
+
+
+class KeepaliveSection(Section):
+    """TCP keepalive, towards clients and targets; null for `idle` means none."""
+
+    example: ClassVar[str] = "{idle: 60, interval: 15, count: 4}"
+    idle: WholeSeconds | None = PROBES.idle
+    interval: WholeSeconds = PROBES.interval
+    count: ProbeCount = PROBES.count
 
 
 class ForwardSection(Section):
@@ -251,6 +263,7 @@ class File(Section):
     pid_file: FilePath | None = None
     timeouts: TimesSection = TimesSection()
     limits: SizesSection = SizesSection()
+    tcp_keepalive: KeepaliveSection = KeepaliveSection()
     forward: ForwardSection = ForwardSection()
     upstream: UpstreamSection = UpstreamSection()
     routes: dict[str, RouteEntrySection] = {}
