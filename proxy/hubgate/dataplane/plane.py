@@ -233,10 +233,14 @@ class DataPlane:
         """Close what has passed its deadline, twice a second: no timer per connection."""
         while True:
             await asyncio.sleep(_SWEEP_INTERVAL)
-            now = self.loop.time()
-            for client in self._listener.clients:
-                if client.deadline < now:
-                    client.expire()
-            for tunnel in [tunnel for tunnel in self.tunnels if tunnel.deadline < now]:
-                tunnel.expire()
+            self._expire()
             self.connector.sweep()
+
+    def _expire(self) -> None:
+        # Not in the loop of `_sweep`: its variables would keep what they last referred to alive.
+        now = self.loop.time()
+        for client in self._listener.clients:
+            if client.deadline < now:
+                client.expire()
+        for tunnel in [tunnel for tunnel in self.tunnels if tunnel.deadline < now]:
+            tunnel.expire()

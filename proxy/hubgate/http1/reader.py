@@ -231,11 +231,17 @@ class RequestReader:
         """Give up: the request that is arriving gets `error`, and nothing more is read."""
         self.failed = True
         self.in_head = False
+        # A traceback refers to the frame of this reader that raised it, and so do we to the error.
+        error.__traceback__ = None
         self._parser = None
         if self._current is not None:
             self._current.error = error
         else:
             self.requests.append(IncomingRequest(None, error))
+
+    def close(self) -> None:
+        """Drop the parser: it refers to this reader, which would wait for the garbage collector."""
+        self._parser = None
 
     # --- httptools callbacks ---------------------------------------------------------------
 

@@ -147,13 +147,14 @@ class UpstreamConnection(asyncio.Protocol):
 
     def detach(self) -> asyncio.Transport:
         """Hand the transport over to a tunnel; this object is finished."""
-        self._receiver = None
+        self._receiver = self._parser = None
         self.state = UpstreamState.DETACHED
         return self.transport
 
     def abort(self) -> None:
         """Close at once; the receiver is not called again."""
-        self._receiver = None
+        # The parser refers to us: without it, nothing has to wait for the garbage collector.
+        self._receiver = self._parser = None
         if self.state is not UpstreamState.CLOSED:
             self.state = UpstreamState.CLOSED
             if self.transport is not None:
@@ -174,6 +175,7 @@ class UpstreamConnection(asyncio.Protocol):
                 cast(asyncio.Protocol, self.transport.get_protocol()).connection_lost(exc)
                 return
         receiver, self._receiver = self._receiver, None
+        self._parser = None
         was_idle, self.state = self.state is UpstreamState.IDLE, UpstreamState.CLOSED
         if receiver is None:
             if was_idle:

@@ -195,6 +195,7 @@ class DownstreamConnection(web.RequestHandler):
         self.state = DownstreamState.CLOSED
         self._server.connection_lost(self, exc)
         self._plane.admission.leave(self.peer)
+        self._reader.close()
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.on_client_lost()
@@ -290,6 +291,7 @@ class DownstreamConnection(web.RequestHandler):
         self.state = DownstreamState.DETACHED
         self._server.connection_lost(self, None)
         self._stream = None
+        self._reader.close()
         if self._hold:
             self.transport.resume_reading()
         return self.transport
