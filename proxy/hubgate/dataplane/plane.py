@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import count
 
 from hubgate.certificates.contexts import client_context, server_context
 from hubgate.dataplane.access_log.log import AccessLog
@@ -28,10 +29,13 @@ from hubgate.http1.reader import IncomingRequest
 from hubgate.model import Report, WorkerConfig
 from hubgate.routing.table import RouteEntry, RouteTable
 from hubgate.tasks import settle_arrivals, spawn
+from hubgate.transport.allocator import FreeMemory
 from hubgate.upstream.connector import Connector
 from hubgate.upstream.pool import Pool
 
 _SWEEP_INTERVAL = 0.5
+# How often memory that is free may be given back to the system: every so many sweeps.
+_SWEEPS_TO_GIVE_BACK = 10
 _RETIRED_INTERVAL = 0.1
 _DRAINING_INTERVAL = 0.02
 # A connection made a moment ago gets this long, in seconds, to begin its request.
@@ -62,6 +66,7 @@ class DataPlane:
         self._listener = DownstreamServer(self)
         self._acceptors: list[Acceptor] = []
         self._sweeper: asyncio.Task[None] | None = None
+        self._free_memory = FreeMemory()
         self._reported = time.time()
 
     def _configure(self, config: WorkerConfig) -> None:
@@ -231,8 +236,10 @@ class DataPlane:
 
     async def _sweep(self) -> None:
         """Close what has passed its deadline, twice a second: no timer per connection."""
-        while True:
+        for sweeps in count(1):
             await asyncio.sleep(_SWEEP_INTERVAL)
+            if not sweeps % _SWEEPS_TO_GIVE_BACK:
+                self._free_memory.give_back(idle=not self.admission.open)
             self._expire()
             self.connector.sweep()
 

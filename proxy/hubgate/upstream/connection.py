@@ -18,6 +18,7 @@ from hubgate.errors import (
 from hubgate.http1.message import NO_BODY, OF_LENGTH, UNTIL_CLOSE, Bytes, RawHeaders
 from hubgate.http1.response import ResponseHead, printable, stays_open, without_framing
 from hubgate.routing.target import Peer
+from hubgate.transport.allocator import discard_read_buffer
 from hubgate.transport.flow import WRITE_BUFFER
 
 # A response's head may not grow beyond this, in bytes. (Node: 16 KiB.)
@@ -166,6 +167,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         if self.peer.tls:
             self.transport.set_write_buffer_limits(WRITE_BUFFER)
+            discard_read_buffer(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if isinstance(exc, OSError) and self._receiver is not None and not self.peer.tls:

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from hubgate.errors import ConnectError, RefusedError
 from hubgate.routing.target import Peer
-from hubgate.transport.allocator import buffer_on_own_pages
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -21,8 +20,6 @@ async def connect(
     the reason.
     """
     loop = asyncio.get_running_loop()
-    if peer.tls:
-        factory = buffer_on_own_pages(factory)
     try:
         async with asyncio.timeout(timeout):
             if peer.unix is not None:

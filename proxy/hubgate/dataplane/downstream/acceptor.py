@@ -6,8 +6,6 @@ import ssl
 
 from aiohttp import web
 
-from hubgate.transport.allocator import buffer_on_own_pages
-
 _BACKLOG = 4096
 
 
@@ -37,7 +35,7 @@ class Acceptor:
         sock = self._sock.dup()
         # Accepted connections inherit it: the kernel notices a client that is gone for good.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        server = self._server if tls is None else buffer_on_own_pages(self._server)
+        server = self._server
         if sock.family == socket.AF_UNIX:
             accepting = await loop.create_unix_server(server, sock=sock, backlog=_BACKLOG, ssl=tls)
         else:

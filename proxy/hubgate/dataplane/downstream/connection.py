@@ -21,6 +21,7 @@ from hubgate.errors import RequestTimeoutError
 from hubgate.http1.fast_path import HeaderBlocks
 from hubgate.http1.reader import IncomingRequest, RequestReader
 from hubgate.model import Limits, Timeouts
+from hubgate.transport.allocator import discard_read_buffer
 from hubgate.transport.flow import WRITE_BUFFER, peer_has_closed
 
 # A client that is still sending when its response is complete gets this long, in seconds, to read
@@ -182,6 +183,7 @@ class DownstreamConnection(web.RequestHandler):
         self.secure = transport.get_extra_info("sslcontext") is not None
         if self.secure:
             self.transport.set_write_buffer_limits(WRITE_BUFFER)
+            discard_read_buffer(transport)
         self._server.connection_made(self, self.transport)
         if (error := self._plane.admission.enter(self.peer)) is not None:
             self._reader.fail(error)
