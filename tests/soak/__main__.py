@@ -23,7 +23,7 @@ from tests.contract.ports import free_ports
 from tests.soak.actors import ACTORS
 from tests.soak.attackers import ATTACKERS
 from tests.soak.bystander import ROUTE, Bystander, p99, split, standing_by
-from tests.soak.directing import PATIENCE, act, assail, change, shake, turn_tides
+from tests.soak.directing import PATIENCE, act, assail, shake, turn_tides
 from tests.soak.growth import SETTLED, Look, Use, grown, is_back, use
 from tests.soak.stage import PUBLIC, Stage
 from tests.soak.targets import Target
@@ -67,18 +67,19 @@ def soaking(folder: Path, files: Files | None) -> Iterator[Soaked]:
 async def set_up(soaked: Soaked) -> Stage:
     """Start targets and add their routes."""
     targets = [Target() for _ in range(7)]
-    stage = Stage(soaked.ports, soaked.tls, targets[:4], targets[4:])
+    stage = Stage(soaked.ports, soaked.tls, targets[:4], targets[4:], served=soaked.served)
     for kind, some in (("steady", stage.steady), ("shaky", stage.shaky)):
         for number, target in enumerate(some):
             await target.start()
-            await add(soaked.served, f"/{kind}/{number}", target.port)
-    await add(soaked.served, ROUTE, soaked.bystander.port)
+            await add(stage, f"/{kind}/{number}", target.port)
+    await add(stage, ROUTE, soaked.bystander.port)
     return stage
 
 
-async def add(served: Served, path: str, port: int) -> None:
+async def add(stage: Stage, path: str, port: int) -> None:
     """Add a route to a port of this machine."""
-    await asyncio.to_thread(served.add, path, f"http://127.0.0.1:{port}")
+    data: dict[str, object] = {"target": f"http://127.0.0.1:{port}"}
+    assert await stage.call("POST", f"/api/routes{path}", data) == 201
 
 
 async def watch(served: Served, stage: Stage, seconds: float) -> list[Look]:
@@ -101,10 +102,7 @@ async def run(soaked: Soaked, stage: Stage, seconds: float, attackers: bool) -> 
     soaked.bystander.begin()
     tasks = [spawn(act(actor, stage, until), actor.__name__) for actor, n in ACTORS.items()
              for _ in range(n)]  # fmt: skip
-    tasks += [
-        spawn(shake(stage, until), "shake"),
-        spawn(change(soaked.served, stage, until), "change"),
-    ]
+    tasks.append(spawn(shake(stage, until), "shake"))
     if attackers:
         tasks += [spawn(assail(attacker, stage, until), attacker.__name__)
                   for attacker, n in ATTACKERS.items() for _ in range(n)]  # fmt: skip
@@ -129,12 +127,10 @@ async def leave(stage: Stage, tasks: Sequence[asyncio.Task[None]], until: float)
 def waited(stage: Stage, calm: Sequence[float], harassed: Sequence[float]) -> list[str]:
     """Return whether the bystander had to wait longer while there were attackers."""
     usual, then = p99(calm), p99(harassed)
-    print(
-        f"{stage}: a bystander's p99 is {usual * 1000:.0f} ms in {len(calm)} requests, with"
-        f" attackers {then * 1000:.0f} ms in {len(harassed)}, at most {max(calm, default=0):.1f}"
-        f" and {max(harassed, default=0):.1f} s",
-        flush=True,
-    )
+    for times, when in ((calm, "in calm times"), (harassed, "with attackers")):
+        if times:
+            took = f"99 % took up to {p99(times) * 1000:.0f} ms, the slowest {max(times):.1f} s"
+            print(f"{stage}: of {len(times)} requests of a bystander {when} {took}", flush=True)
     longer = bool(harassed) and then > usual + _DELAY
     return [f"a bystander's p99: {usual:.3f} s, {then:.3f} s with attackers"] if longer else []
 

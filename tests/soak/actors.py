@@ -123,6 +123,20 @@ async def storm(stage: Stage) -> None:
     writer.close()
 
 
+async def change(stage: Stage) -> None:
+    """Add a route, go there at once, and remove it again."""
+    path = f"/passing/{random.randrange(200)}"
+    url = f"http://127.0.0.1:{stage.steady[0].port}"
+    added = await stage.call("POST", f"/api/routes{path}", {"target": url})
+    reader, writer = await stage.connect()
+    writer.write(GET % path.encode())
+    status, _ = await read_answer(reader)
+    writer.close()
+    removed = await stage.call("DELETE", f"/api/routes{path}")
+    if (added, status, removed) != (201, 200, 204):
+        stage.fault(f"a route that came and went gave {added}, {status} and {removed}")
+
+
 ACTORS = {
     browse: 8,
     upload: 2,
@@ -133,5 +147,6 @@ ACTORS = {
     risk: 6,
     gamble: 20,
     storm: 1,
+    change: 1,
 }
 """How many of each are at it, at each hubgate."""

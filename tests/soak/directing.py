@@ -6,8 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from tests.soak.attackers import attack
-from tests.soak.stage import GET, Stage, read_answer
-from tests.system.served import Served
+from tests.soak.stage import Stage
 
 PATIENCE = 180.0
 """For what an actor does in all, on a machine that may be busy with other things, in seconds."""
@@ -53,20 +52,3 @@ async def shake(stage: Stage, until: float) -> None:
         await (target.stop() if target.up else target.start())
         stage.done["deaths"] += not target.up
         await asyncio.sleep(random.random())
-
-
-async def change(served: Served, stage: Stage, until: float) -> None:
-    """Add routes, go to each at once, and remove them again."""
-    while time.monotonic() < until:
-        path = f"/passing/{random.randrange(200)}"
-        url = f"http://127.0.0.1:{stage.steady[0].port}"
-        added = await asyncio.to_thread(served.call, "POST", f"/api/routes{path}", {"target": url})
-        reader, writer = await stage.connect()
-        writer.write(GET % path.encode())
-        status, _ = await read_answer(reader)
-        writer.close()
-        removed = await asyncio.to_thread(served.call, "DELETE", f"/api/routes{path}")
-        if (added, status, removed) != (201, 200, 204):
-            stage.fault(f"a route that came and went gave {added}, {status} and {removed}")
-        stage.done["routes"] += 1
-        await asyncio.sleep(0.05)

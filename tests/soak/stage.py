@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tests.soak.targets import BLOCK, Target
+from tests.system.served import Served
 
 UPGRADE = (
     b"GET %b HTTP/1.1\r\nHost: hub\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -24,7 +25,7 @@ PUBLIC = "public"
 class Stage:
     """What the actors share. `steady` targets never die: whatever fails there is a fault.
 
-    `ports` are the proxy's, by name. While it is `calm`, attackers rest.
+    `ports` are those of the proxy that is `served`, by name. While it is `calm`, attackers rest.
     """
 
     ports: Mapping[str, int]
@@ -34,6 +35,7 @@ class Stage:
     done: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     calm: bool = True
+    served: Served | None = None
 
     def __str__(self) -> str:
         return "TLS" if self.tls else "plain"
@@ -42,6 +44,11 @@ class Stage:
         """Return a path to some target."""
         kind, count = ("shaky", len(self.shaky)) if shaky else ("steady", len(self.steady))
         return f"/{kind}/{random.randrange(count)}/{tail}".encode()
+
+    async def call(self, method: str, path: str, data: dict[str, object] | None = None) -> int:
+        """Call the proxy's API; return the status."""
+        assert self.served is not None
+        return await asyncio.to_thread(self.served.call, method, path, data)
 
     async def connect(
         self, receive_buffer: int | None = None
