@@ -82,6 +82,20 @@ def holes_are_given_back() -> None:
     assert resident() < before + 4 * MIB
 
 
+def memory_that_was_in_use_is_given_back() -> None:
+    free = FreeMemory()
+    before = resident()
+    blocks = [(LIBC.malloc(100_000), LIBC.malloc(1000)) for _ in range(320)]
+    for block, _ in blocks:
+        ctypes.memset(block, 1, 100_000)
+    free.give_back(idle=False)
+    for block, _ in blocks:
+        LIBC.free(block)
+    assert resident() > before + 28 * MIB
+    free.give_back(idle=False)
+    assert resident() < before + 4 * MIB
+
+
 def little_is_kept_until_nobody_is_there() -> None:
     free = FreeMemory()
     leave_holes(100_000, 30)
@@ -163,6 +177,7 @@ def cleartext_is_left_alone() -> None:
         large_blocks_have_own_pages,
         threads_use_the_same_heap,
         holes_are_given_back,
+        memory_that_was_in_use_is_given_back,
         little_is_kept_until_nobody_is_there,
         garbage_is_collected_when_all_have_left,
         a_buffer_takes_no_memory_that_it_does_not_use,

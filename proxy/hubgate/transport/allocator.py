@@ -22,9 +22,21 @@ _OWN_PAGES = 260_000
 _KEPT = 4 * 1024 * 1024
 # madvise(2)
 _MADV_DONTNEED = 4
-# How much more may be resident, in bytes, than after the last `return_free`. What is given back
-# is faulted in again, so it must be worth it.
-_GROWTH = 4 * 1024 * 1024
+# How much more must be resident or free, in bytes, than after the last time: what is given back
+# may have to be faulted in again.
+_WORTH = 4 * 1024 * 1024
+
+
+class _MallInfo(ctypes.Structure):
+    """glibc's `struct mallinfo2` (mallinfo(3))."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    )
 
 
 @cache
@@ -35,6 +47,8 @@ def _libc() -> ctypes.CDLL | None:
     found = ctypes.CDLL(None)
     if not hasattr(found, "gnu_get_libc_version"):
         return None
+    if hasattr(found, "mallinfo2"):
+        found.mallinfo2.restype = _MallInfo
     found.malloc_trim.argtypes = [ctypes.c_size_t]
     found.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     return found
@@ -71,27 +85,30 @@ class FreeMemory:
     """Returns free memory to the system once enough has come together."""
 
     def __init__(self) -> None:
-        self._least = _resident()
+        # The least since the last time: what is returned stays free, but is resident no longer.
+        self._resident = _resident()
+        self._free = _free()
         self._idle = False
 
     def __repr__(self) -> str:
-        return f"<FreeMemory {self._least} bytes resident at least>"
+        return f"<FreeMemory {self._resident} bytes resident, {self._free} free>"
 
     def give_back(self, idle: bool) -> None:
         """Do so if it is worth it; call it every few seconds.
 
-        It takes some 0.2 ms for each MiB that has become resident since the last time. When a
-        process becomes `idle`, garbage that only the collector finds is freed first: it has few
-        objects to visit then, and nobody waits.
+        It takes some 0.2 ms for each MiB. When a process becomes `idle`, garbage that only the
+        collector finds is freed first: it has few objects to visit then, and nobody waits.
         """
-        if idle and not self._idle:
+        left, self._idle = idle and not self._idle, idle
+        if left:
             gc.collect()
-        self._idle = idle
-        resident = _resident()
-        if resident > self._least + (0 if idle else _GROWTH) and (libc := _libc()) is not None:
-            libc.malloc_trim(0)
-            resident = self._least = _resident()
-        self._least = min(self._least, resident)
+        resident, free = _resident(), _free()
+        if left or resident > self._resident + _WORTH or free > self._free + _WORTH:
+            if (libc := _libc()) is not None:
+                libc.malloc_trim(0)
+            self._resident, self._free = _resident(), free
+        else:
+            self._resident, self._free = min(resident, self._resident), min(free, self._free)
 
 
 def _resident() -> int:
@@ -100,3 +117,11 @@ def _resident() -> int:
         return 0
     with open("/proc/self/statm", "rb") as statm:
         return int(statm.read().split()[1]) * PAGESIZE
+
+
+def _free() -> int:
+    """Return how many bytes of the heap are free; 0 where that is unknown, as before glibc 2.33."""
+    libc = _libc()
+    if libc is None or not hasattr(libc, "mallinfo2"):
+        return 0
+    return int(libc.mallinfo2().fordblks)
