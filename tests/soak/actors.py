@@ -1,65 +1,11 @@
-"""Who makes the traffic. Each actor does one thing and says what went wrong unprovoked."""
+"""Who makes the honest traffic. Each actor does one thing and says what went wrong unprovoked."""
 
 import asyncio
 import contextlib
 import random
-import ssl
-from collections import Counter
-from dataclasses import dataclass, field
 
-from tests.soak.targets import BLOCK, Target
-
-UPGRADE = (
-    b"GET %b HTTP/1.1\r\nHost: hub\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
-GET = b"GET %b HTTP/1.1\r\nHost: hub\r\n\r\n"
-GONE = (OSError, asyncio.IncompleteReadError)
-
-
-@dataclass
-class Stage:
-    """What the actors share. `steady` targets never die: whatever fails there is a fault."""
-
-    port: int
-    tls: ssl.SSLContext | None
-    steady: list[Target]
-    shaky: list[Target]
-    done: Counter[str] = field(default_factory=Counter)
-    faults: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        return "TLS" if self.tls else "plain"
-
-    def path(self, tail: str, shaky: bool = False) -> bytes:
-        """Return a path to some target."""
-        kind, count = ("shaky", len(self.shaky)) if shaky else ("steady", len(self.steady))
-        return f"/{kind}/{random.randrange(count)}/{tail}".encode()
-
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Open a connection to the proxy."""
-        return await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
-
-    def fault(self, what: str) -> None:
-        """Note what must not have happened."""
-        if len(self.faults) < 50:
-            self.faults.append(what)
-
-
-async def read_answer(reader: asyncio.StreamReader) -> tuple[int, int]:
-    """Return the status and the body's size of one response."""
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    size = 0
-    if b"transfer-encoding: chunked" in head:
-        while chunk := int(await reader.readline(), 16):
-            size += len(await reader.readexactly(chunk + 2)) - 2
-        await reader.readline()
-    elif b"content-length: " in head:
-        left = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        size = left
-        while left:
-            left -= len(await reader.readexactly(min(left, len(BLOCK))))
-    return int(head.split(b" ")[1]), size
+from tests.soak.stage import GET, GONE, UPGRADE, Stage, read_answer
+from tests.soak.targets import BLOCK
 
 
 async def browse(stage: Stage) -> None:
@@ -177,6 +123,20 @@ async def storm(stage: Stage) -> None:
     writer.close()
 
 
+async def change(stage: Stage) -> None:
+    """Add a route, go there at once, and remove it again."""
+    path = f"/passing/{random.randrange(200)}"
+    url = f"http://127.0.0.1:{stage.steady[0].port}"
+    added = await stage.call("POST", f"/api/routes{path}", {"target": url})
+    reader, writer = await stage.connect()
+    writer.write(GET % path.encode())
+    status, _ = await read_answer(reader)
+    writer.close()
+    removed = await stage.call("DELETE", f"/api/routes{path}")
+    if (added, status, removed) != (201, 200, 204):
+        stage.fault(f"a route that came and went gave {added}, {status} and {removed}")
+
+
 ACTORS = {
     browse: 8,
     upload: 2,
@@ -187,5 +147,6 @@ ACTORS = {
     risk: 6,
     gamble: 20,
     storm: 1,
+    change: 1,
 }
 """How many of each are at it, at each hubgate."""

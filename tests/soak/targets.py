@@ -8,6 +8,7 @@ import random
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 BLOCK = bytes(65536)
+_LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Target:
@@ -62,9 +63,7 @@ class Target:
         if key := fields.get(b"sec-websocket-key"):
             await self._echo(key, reader, writer)
             return False
-        left = int(fields.get(b"content-length", 0))
-        while left:
-            left -= len(await reader.readexactly(min(left, len(BLOCK))))
+        await _read_body(fields, reader)
         await _respond(line.split(b" ")[1], writer)
         return True
 
@@ -81,6 +80,26 @@ class Target:
             await writer.drain()
 
 
+async def _read_body(fields: dict[bytes, bytes], reader: asyncio.StreamReader) -> None:
+    left = int(fields.get(b"content-length", 0))
+    while left:
+        left -= len(await reader.readexactly(min(left, len(BLOCK))))
+    end = b"" if b"transfer-encoding" in fields else _LAST_CHUNK
+    while end != _LAST_CHUNK:
+        data = await reader.read(len(BLOCK))
+        if not data:
+            raise asyncio.IncompleteReadError(end, None)
+        end = (end + data)[-len(_LAST_CHUNK) :]
+
+
+async def _flood(writer: asyncio.StreamWriter, piece: bytes) -> None:
+    """Write about a megabyte of the same small piece."""
+    data = piece * (len(BLOCK) // len(piece))
+    for _ in range(16):
+        writer.write(data)
+        await writer.drain()
+
+
 async def _respond(path: bytes, writer: asyncio.StreamWriter) -> None:
     if path.endswith(b"/stream"):
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -89,8 +108,15 @@ async def _respond(path: bytes, writer: asyncio.StreamWriter) -> None:
             await writer.drain()
             await asyncio.sleep(0.02)
         writer.write(b"0\r\n\r\n")
-    elif path.endswith(b"/big"):
-        size = 64
+    elif path.endswith(b"/crumbs"):
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await _flood(writer, b"1\r\nx\r\n")
+        writer.write(_LAST_CHUNK)
+    elif path.endswith(b"/hints"):
+        await _flood(writer, b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    elif path.endswith((b"/big", b"/huge")):
+        size = 64 if path.endswith(b"/big") else 128
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (size * len(BLOCK)))
         for _ in range(size):
             writer.write(BLOCK)

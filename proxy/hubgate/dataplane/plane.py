@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import count
 
 from hubgate.certificates.contexts import client_context, server_context
 from hubgate.dataplane.access_log.log import AccessLog
@@ -31,6 +32,7 @@ from hubgate.model import Report, WorkerConfig
 from hubgate.routing.table import RouteEntry, RouteTable
 from hubgate.tasks import settle_arrivals, spawn
 from hubgate.transport.admission import Admission, PortLimits, port_limits
+from hubgate.transport.allocator import FreeMemory
 from hubgate.transport.descriptors import files_allowed, worker_share
 from hubgate.transport.turns import Turns
 from hubgate.upstream.connector import Connector
@@ -39,6 +41,8 @@ from hubgate.upstream.pool import Pool
 from hubgate.upstream.resolver import Resolver
 
 _SWEEP_INTERVAL = 0.5
+# How often memory that is free may be given back to the system: every so many sweeps.
+_SWEEPS_TO_GIVE_BACK = 10
 _RETIRED_INTERVAL = 0.1
 _DRAINING_INTERVAL = 0.02
 # A connection made a moment ago gets this long, in seconds, to begin its request.
@@ -82,6 +86,7 @@ class DataPlane:
         self._listener = DownstreamServer(self)
         self._acceptors: list[Acceptor] = []
         self._sweeper: asyncio.Task[None] | None = None
+        self._free_memory = FreeMemory()
         self._reported = time.time()
 
     def _configure(self, config: WorkerConfig) -> None:
@@ -280,12 +285,18 @@ class DataPlane:
 
     async def _sweep(self) -> None:
         """Close what has passed its deadline, twice a second: no timer per connection."""
-        while True:
+        for sweeps in count(1):
             await asyncio.sleep(_SWEEP_INTERVAL)
-            now = self.loop.time()
-            for client in self._listener.clients:
-                if client.deadline < now:
-                    client.expire()
-            for tunnel in [tunnel for tunnel in self.tunnels if tunnel.deadline < now]:
-                tunnel.expire()
+            if not sweeps % _SWEEPS_TO_GIVE_BACK:
+                self._free_memory.give_back(idle=not self.admission.open)
+            self._expire()
             self.connector.sweep()
+
+    def _expire(self) -> None:
+        # Not in the loop of `_sweep`: its variables would keep what they last referred to alive.
+        now = self.loop.time()
+        for client in self._listener.clients:
+            if client.deadline < now:
+                client.expire()
+        for tunnel in [tunnel for tunnel in self.tunnels if tunnel.deadline < now]:
+            tunnel.expire()

@@ -286,13 +286,18 @@ class RequestReader(Unread):
         """Give up: the request that is arriving gets `error`, and nothing more is read."""
         self.failed = True
         self.in_head = False
-        self.unread = b""
-        self._at = 0
+        self.forget_unread()
+        # A traceback refers to the frame of this reader that raised it, and so do we to the error.
+        error.__traceback__ = None
         self._parser = None
         if self._current is not None:
             self._current.error = error
         else:
             self.requests.append(IncomingRequest(None, error))
+
+    def close(self) -> None:
+        """Drop the parser: it refers to this reader, which would wait for the garbage collector."""
+        self._parser = None
 
     # --- httptools callbacks ---------------------------------------------------------------
 

@@ -58,6 +58,10 @@ class ResponseReader:
         self.ended = self.reusable = self.counted = False
         self.switched: bytes | None = None
 
+    def close(self) -> None:
+        """Drop the parser: it refers to this reader, which would wait for the garbage collector."""
+        self._parser = None
+
     @property
     def made(self) -> int:
         """How many header lines and pieces of a body have not been taken yet."""

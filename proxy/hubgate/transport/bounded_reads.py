@@ -90,5 +90,6 @@ def set_protocol(transport: asyncio.Transport, protocol: asyncio.BaseProtocol) -
 
 def bound_reads(transport: asyncio.Transport, protocol: asyncio.Protocol) -> None:
     """Make `transport` read `READ_AT_ONCE` bytes at most at a time, for its protocol `protocol`."""
-    if transport.get_protocol() is protocol:
+    current = transport.get_protocol()
+    if current is protocol or isinstance(current, FirstRead):
         set_protocol(transport, BoundedReads(protocol))

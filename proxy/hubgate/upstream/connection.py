@@ -20,6 +20,7 @@ from hubgate.http1.response_reader import HEAD_LIMIT, ResponseReader
 from hubgate.http1.slices import SMALLEST, next_slice
 from hubgate.http1.unread import Unread
 from hubgate.routing.target import Peer
+from hubgate.transport.allocator import discard_read_buffer
 from hubgate.transport.bounded_reads import READ_AT_ONCE, bound_reads
 from hubgate.transport.flow import WRITE_BUFFER, pause_reading, resume_reading
 from hubgate.transport.turns import TURN, Turns
@@ -150,12 +151,14 @@ class UpstreamConnection(Unread, asyncio.Protocol):
     def detach(self) -> asyncio.Transport:
         """Hand the transport over to a tunnel; this object is finished."""
         self._receiver = None
+        self._close_reader()
         self.state = UpstreamState.DETACHED
         return self.transport
 
     def abort(self) -> None:
         """Close at once; the receiver is not called again."""
         self._receiver = None
+        self._close_reader()
         if self.state is not UpstreamState.CLOSED:
             self.state = UpstreamState.CLOSED
             if self.transport is not None:
@@ -180,7 +183,11 @@ class UpstreamConnection(Unread, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(WRITE_BUFFER if self.peer.tls else 0)
+        if self.peer.tls:
+            self.transport.set_write_buffer_limits(WRITE_BUFFER)
+            discard_read_buffer(transport)
+        else:
+            self.transport.set_write_buffer_limits(0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         before = self.state
@@ -193,6 +200,7 @@ class UpstreamConnection(Unread, asyncio.Protocol):
             cast(asyncio.Protocol, self.transport.get_protocol()).connection_lost(exc)
             return
         receiver, self._receiver = self._receiver, None
+        self._close_reader()
         was_idle, self.state = self.state is UpstreamState.IDLE, UpstreamState.CLOSED
         if receiver is None:
             if was_idle:
@@ -320,6 +328,11 @@ class UpstreamConnection(Unread, asyncio.Protocol):
     def _next_turn(self) -> None:
         self._waits = False
         self._read_on()
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def _step(self, receiver: Receiver) -> None:
         """Read one slice, or what needs no parsing at all."""

@@ -43,7 +43,8 @@ class Outage:
             self._failures = 0
             self.until = 0.0
         self._failures += 1
-        self.error, self.last = error, now
+        # A new one: the traceback of this one leads to a client's connection and all its buffers.
+        self.error, self.last = type(error)(*error.args), now
         if self._failures >= _STORM:
             self.until = now + self._interval
 

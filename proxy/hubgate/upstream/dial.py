@@ -9,7 +9,6 @@ from typing import TypeVar
 from hubgate.errors import ConnectError, NameLookupError, RefusedError
 from hubgate.model import TcpKeepalive, Timeouts
 from hubgate.routing.target import Peer
-from hubgate.transport.allocator import buffer_on_own_pages
 from hubgate.transport.dead_peers import probe_options, probe_peer, probe_transport_peer
 from hubgate.upstream.happy_eyeballs import connect_any
 from hubgate.upstream.resolver import Addresses, Resolver, is_literal
@@ -47,8 +46,6 @@ class Dialer:
         Raises NameLookupError, RefusedError if nothing listens there, else ConnectError; the text
         names the peer and the reason.
         """
-        if peer.tls:
-            factory = buffer_on_own_pages(factory)
         try:
             if peer.unix is not None:
                 return await self._to_unix(peer.unix, factory)

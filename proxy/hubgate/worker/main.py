@@ -15,7 +15,7 @@ from hubgate.logs import configure_logging
 from hubgate.model import Route, WorkerConfig
 from hubgate.routing.table import RouteTable
 from hubgate.tasks import spawn
-from hubgate.transport.allocator import give_large_blocks_own_pages
+from hubgate.transport.allocator import configure_allocator
 from hubgate.worker.link import Link, LinkClosedError
 from hubgate.worker.messages import (
     Ack,
@@ -44,7 +44,7 @@ FINAL_REPORT = 0
 
 def main(link_fd: int) -> None:
     """Serve until the supervisor sends Drain or is gone; never returns."""
-    give_large_blocks_own_pages()
+    configure_allocator()
     uvloop.run(_main(adopt(link_fd)))
 
 

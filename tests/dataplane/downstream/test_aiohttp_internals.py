@@ -111,7 +111,7 @@ def test_the_list_of_calls_is_complete() -> None:
 
     assert called == CALLED_ON_PARENTS
     assert not list(attributes(tree, "super()"))
-    assert set(attributes(tree, "self._server")) == CALLED_ON_SERVER
+    assert set(attributes(tree, "self.server")) == CALLED_ON_SERVER
 
 
 def test_no_other_file_reaches_into_aiohttp() -> None:

@@ -6,7 +6,6 @@ import ssl
 
 from hubgate.dataplane.downstream.server import DownstreamServer
 from hubgate.model import TcpKeepalive
-from hubgate.transport.allocator import buffer_on_own_pages
 from hubgate.transport.arrivals import Factory, over_tls
 from hubgate.transport.dead_peers import probe_options, probe_peer
 
@@ -55,8 +54,8 @@ class Acceptor:
             before.close()
 
     def _over_tls(self, tls: ssl.SSLContext) -> Factory:
-        plane, factory = self._server.plane, buffer_on_own_pages(self._server)
-        return over_tls(factory, plane.admission, tls, lambda: plane.timeouts.head)
+        plane = self._server.plane
+        return over_tls(self._server, plane.admission, tls, lambda: plane.timeouts.head)
 
     @property
     def _given_up(self) -> bool:

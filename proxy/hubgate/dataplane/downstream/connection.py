@@ -28,6 +28,7 @@ from hubgate.dataplane.downstream.state import (
 from hubgate.errors import HubgateError, RequestTimeoutError
 from hubgate.http1.reader import RequestReader
 from hubgate.routing.table import RouteEntry
+from hubgate.transport.allocator import discard_read_buffer
 from hubgate.transport.arrivals import address_of
 from hubgate.transport.bounded_reads import READ_AT_ONCE, FirstRead, bound_reads
 from hubgate.transport.flow import WRITE_BUFFER, has_unread, peer_has_closed
@@ -58,8 +59,8 @@ class DownstreamConnection(web.RequestHandler):
     `closing` is set when the next response's head will say that it is the last: if the head of the
     current one has gone out, one more request is served, because a close that was not announced
     could meet a request on its way. `deadline`, in the loop's seconds, is when the plane's sweep
-    calls `expire`; `idle_since` is when the last response ended. `origin` and `forwarded_*`
-    are what the forwarding rules remember about the connection.
+    calls `expire`; `idle_since` is when the last response ended; `server` keeps the connection.
+    `origin` and `forwarded_*` are what the forwarding rules remember about it.
     """
 
     __slots__ = (
@@ -70,7 +71,6 @@ class DownstreamConnection(web.RequestHandler):
         "_hold",
         "_plane",
         "_reader",
-        "_server",
         "_stream",
         "_unsent",
         "_waits",
@@ -82,6 +82,7 @@ class DownstreamConnection(web.RequestHandler):
         "origin",
         "peer",
         "secure",
+        "server",
         "state",
         "writable",
     )
@@ -92,7 +93,7 @@ class DownstreamConnection(web.RequestHandler):
         # Not RequestHandler's: it would build a second parser, a logger and a queue.
         BaseProtocol.__init__(self, server.loop)
         self._task_handler = None
-        self._server = server
+        self.server = server
         self._plane = server.plane
         self._reader = RequestReader(server.plane.limits, server.plane.header_blocks)
         self._stream: Stream | None = None
@@ -134,10 +135,6 @@ class DownstreamConnection(web.RequestHandler):
         left = times.head if self._reader.in_head else times.keep_alive
         return self.deadline > self._clock() + left - NEW
 
-    def belongs_to(self, server: object) -> bool:
-        """Return whether it was accepted for `server`."""
-        return self._server is server
-
     # --- asyncio.Protocol ----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -146,9 +143,11 @@ class DownstreamConnection(web.RequestHandler):
         self.peer = address_of(transport)
         self.secure = transport.get_extra_info("sslcontext") is not None
         self.transport.set_write_buffer_limits(WRITE_BUFFER if self.secure else 0)
-        if not self.secure:  # the loop does not read yet
+        if self.secure:
+            discard_read_buffer(transport)
+        else:  # the loop does not read yet
             self.transport.set_protocol(FirstRead(self, self.transport))
-        self._server.connection_made(self, self.transport)
+        self.server.connection_made(self, self.transport)
         if (error := self._plane.admission.enter(self.peer, self)) is not None:
             self._reader.fail(error)
             self._advance()
@@ -159,8 +158,9 @@ class DownstreamConnection(web.RequestHandler):
             cast(BaseProtocol, self.transport.get_protocol()).connection_lost(exc)
             return
         self.state = DownstreamState.CLOSED
-        self._server.connection_lost(self, exc)
+        self.server.connection_lost(self, exc)
         self._plane.admission.leave(self.peer)
+        self._reader.close()
         if (stream := self._stream) is not None:
             self._stream = None
             stream.on_client_lost()
@@ -216,9 +216,8 @@ class DownstreamConnection(web.RequestHandler):
                 self._stream.start()
             if not reader.unread or not self._wants_more():
                 break
-            now = perf_counter()
-            turn = turn or now + TURN
-            if now > turn:
+            turn = turn or perf_counter() + TURN
+            if perf_counter() > turn:
                 self._take_turns()
                 break
             reader.read_on()
@@ -258,12 +257,12 @@ class DownstreamConnection(web.RequestHandler):
         """Set the deadline for what the client has begun to send: a head, or a body."""
         if self.state is BUSY:
             if self._hold or not self._reader.requests[0].ended:
-                self.deadline = self._server.loop.time() + self._plane.timeouts.body
+                self.deadline = self.server.loop.time() + self._plane.timeouts.body
             else:
                 self.deadline = _FOREVER
         elif self._reader.in_head and not self._head_begun:
             self._head_begun = True
-            self.deadline = self._server.loop.time() + self._plane.timeouts.head
+            self.deadline = self.server.loop.time() + self._plane.timeouts.head
 
     def done(self, keep: bool) -> None:
         """The current request is answered; go on with the next one if `keep`, else close."""
@@ -307,8 +306,9 @@ class DownstreamConnection(web.RequestHandler):
     def detach(self) -> asyncio.Transport:
         """Hand the transport over to a tunnel, which is still counted as a connection."""
         self.state = DownstreamState.DETACHED
-        self._server.connection_lost(self, None)
+        self.server.connection_lost(self, None)
         self._stream = None
+        self._reader.close()
         if self._hold:
             self.transport.resume_reading()
         return self.transport
@@ -367,7 +367,7 @@ class DownstreamConnection(web.RequestHandler):
         """The deadline has passed: answer what is half sent, close what is idle or lingering."""
         if self.state is DownstreamState.BUSY and (self._hold or self._reader.requests[0].ended):
             # We are the ones not reading: the client gets its time again, if it is still there.
-            self.deadline = self._server.loop.time() + self._plane.timeouts.body
+            self.deadline = self.server.loop.time() + self._plane.timeouts.body
             if peer_has_closed(self.transport):
                 self.abort()
         elif self.state is DownstreamState.BUSY or self._reader.in_head:
@@ -396,7 +396,5 @@ class DownstreamConnection(web.RequestHandler):
     def _wait_for_reader(self) -> None:
         """Give the client time to read what is buffered for it."""
         self._unsent = self.transport.get_write_buffer_size()
-        patience = _PARTING if self.closing else LINGER
-        if self._unsent:
-            patience = SEND_TIMEOUT
-        self.deadline = self._server.loop.time() + patience
+        patience = SEND_TIMEOUT if self._unsent else _PARTING if self.closing else LINGER
+        self.deadline = self.server.loop.time() + patience

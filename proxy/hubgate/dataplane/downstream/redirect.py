@@ -63,7 +63,7 @@ class RedirectServer(DownstreamServer):
     @property
     def clients(self) -> list[DownstreamConnection]:
         """The open connections of this port, as a new list."""
-        return [each for each in self._public.clients if each.belongs_to(self)]
+        return [each for each in self._public.clients if each.server is self]
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Have the public port keep the connection."""

@@ -34,7 +34,7 @@ class DownstreamServer(web.Server):
         none, those idle after a request, longest first; and if there are none, the new ones.
         """
         clients = (each for each in self.clients if each is not newcomer)
-        idle = [each for each in clients if each.spare and each.belongs_to(self)]
+        idle = [each for each in clients if each.spare and each.server is self]
         unused = [each for each in idle if each.origin is None]
         old = [each for each in unused if not each.is_new]
         used = sorted((each for each in idle if each.origin), key=lambda each: each.deadline)
