@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -22,7 +21,7 @@ import pytest
 from jupyterhub.httpclient import JupyterHubHTTPClient
 
 from hubgate import __version__
-from hubgate.jupyterhub import FAILED_STARTS, HubgateProxy, wait_until_free
+from hubgate.jupyterhub import FAILED_STARTS, HubgateProxy
 from hubgate.tasks import spawn
 from tests.contract.ports import distinct_ports
 from tests.control.waiting import until
@@ -57,23 +56,6 @@ async def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     # A hub whose proxy fails abandons a future, which asyncio reports when it is collected:
     # better here than in the middle of whatever runs next.
     gc.collect()
-
-
-async def test_a_silent_name_server_does_not_hold_up_the_hub(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    answered = threading.Event()
-
-    def silent(*_: object, **__: object) -> list[Any]:
-        assert answered.wait(10)
-        return []
-
-    monkeypatch.setattr(socket, "getaddrinfo", silent)
-    waiting = spawn(wait_until_free("bind_url", "http://hub.test:8000"), "wait")
-    await asyncio.sleep(0.1)
-    assert not waiting.done()
-    answered.set()
-    await waiting
 
 
 def test_a_hub_finds_it_by_name() -> None:
