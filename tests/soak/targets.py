@@ -45,8 +45,8 @@ class Target:
                 pass
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
-        except RuntimeError:
-            pass  # uvloop's word for a write after an abort
+        except (RuntimeError, asyncio.CancelledError):
+            pass  # uvloop's word for a write after an abort; and the end of the run
         finally:
             self._writers.discard(writer)
             writer.close()

@@ -1,0 +1,182 @@
+"""A client that sends much at once: it waits for its turns, and for itself to read."""
+
+import asyncio
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+
+from hubgate.tasks import spawn
+from tests.dataplane.conftest import StartFront
+from tests.dataplane.peers import ANSWER, Front, Target, until, url_of
+from tests.dataplane.wire import Wire, request
+
+ONE_READ = 1 << 15
+"""What a new connection is read of at once."""
+
+NONE = request("GET", "/none")
+UNUSUAL = b"GET /none HTTP/1.1\r\nhost:hub\r\n\r\n"
+FIELDS = b"GET /none HTTP/1.1\r\nHost: hub\r\n%b\r\n" % b"".join(
+    b"X-%d: y\r\n" % n for n in range(200)
+)
+POST = b"POST /none HTTP/1.1\r\nHost: hub\r\nContent-Length: 1\r\n\r\nx"
+CHUNKED = (
+    b"POST /none HTTP/1.1\r\nHost: hub\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
+)
+HEALTH = request("GET", "/_chp_healthz")
+DEAD = request("GET", "/dead")
+
+
+async def turns_while_busy(front: Front, client: Wire) -> int:
+    """Return how many turns of the loop others have until all that `client` sent is served."""
+    await until(lambda: front.plane._listener.clients, "it is accepted")
+    (connection,) = front.plane._listener.clients
+    turns = 0
+    while not connection._reader.unread:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    while connection._reader.unread:
+        if not connection.writable:
+            await client._fill()
+        await asyncio.sleep(0)
+        turns += 1
+    return turns
+
+
+@pytest.mark.parametrize(
+    "message",
+    [NONE, UNUSUAL, FIELDS, POST, CHUNKED, HEALTH, DEAD],
+    ids=["404", "llhttp", "fields", "post", "chunked", "health", "503"],
+)
+async def test_one_read_is_served_in_many_turns(
+    front: Front, refusing: socket.socket, message: bytes
+) -> None:
+    front.route("/dead", url_of(refusing))
+    count = ONE_READ // len(message)
+    client = await front.client()
+    client.socket.setblocking(True)
+    client.socket.sendall(message * count)
+    client.socket.setblocking(False)
+
+    # A large head is a small part of a turn, but few of them are in one read.
+    assert await turns_while_busy(front, client) >= min(3, count // 16)
+    for _ in range(count):
+        assert (await client.read_response()).status in (200, 404, 503)
+
+
+async def test_tiny_chunks_are_read_in_many_turns(joined: Front, target: Target) -> None:
+    chunks = ONE_READ // 6 - 20
+    client = await joined.client()
+    await client.send(
+        request("PUT", "/", "Transfer-Encoding: chunked") + b"1\r\nx\r\n" * chunks + b"0\r\n\r\n"
+    )
+    wire = await target.accept()
+    (connection,) = joined.plane._listener.clients
+    assert connection._reader.unread
+    head = await wire.read_request()
+    assert head.body == b"x" * chunks
+    await wire.send(ANSWER)
+    assert (await client.read_response()).body == b"hello"
+
+
+async def discard(client: Wire, got: list[int]) -> None:
+    """Read and count responses until the connection ends."""
+    while data := await client.read():
+        got[0] += data.count(b"HTTP/1.1 404")
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["cleartext", "TLS"])
+async def test_a_bystander_is_served_meanwhile(
+    start_front: StartFront,
+    server_settings: dict[str, object],
+    client_tls: ssl.SSLContext,
+    target: Target,
+    secure: bool,
+) -> None:
+    front = await start_front(config=server_settings if secure else None)
+    front.route("/", target.url)
+
+    async def connect() -> Wire:
+        return await (front.tls_client(client_tls) if secure else front.client())
+
+    greedy = [await connect() for _ in range(8)]
+    front.table.apply((), ["/"])
+    front.route("/honest", target.url)
+    got, each = [0], 3000
+    reading = [spawn(discard(client, got), "discard") for client in greedy]
+    await asyncio.gather(*(client.send(NONE * each) for client in greedy))
+    bystander = await connect()
+    await bystander.send(request("GET", "/honest"))
+    wire = await target.accept()
+    await wire.read_request()
+    await wire.send(ANSWER)
+    assert (await bystander.read_response()).body == b"hello"
+    assert got[0] < len(greedy) * each
+
+    await until(lambda: got[0] == len(greedy) * each, "all are served in the end")
+    for task in reading:
+        task.cancel()
+
+
+# --- a client that does not read ---------------------------------------------------------------
+
+
+@pytest.fixture
+async def papered(start_front: StartFront, tmp_path: Path) -> Front:
+    """A data plane with error pages of 20 KB."""
+    (tmp_path / "404.html").write_bytes(b"x" * 20_000)
+    return await start_front(error_path=str(tmp_path))
+
+
+async def stuck(front: Front, client: Wire, sent: bytes) -> None:
+    """Send requests, read nothing, and wait until nothing more is served."""
+    await client.send(sent)
+    (connection,) = front.plane._listener.clients
+    await until(lambda: not connection.writable and connection._reader.unread, "it is stuck")
+
+
+async def test_who_does_not_read_gets_no_more_answers(papered: Front) -> None:
+    client = await papered.client(receive_buffer=4096)
+    await stuck(papered, client, NONE * 1000)
+    (connection,) = papered.plane._listener.clients
+    served = papered.plane.report().counters["requests_proxy:404"]
+    await asyncio.sleep(0.05)
+
+    assert papered.plane.report().counters.get("requests_proxy:404", 0) == 0
+    assert connection.transport.get_write_buffer_size() <= 21_000
+    assert not connection._reader.requests
+    assert served < 1000
+
+    for _ in range(1000):
+        assert len((await client.read_response()).body) == 20_000
+
+
+async def test_who_sends_much_and_reads_nothing_is_told_to_leave(front: Front) -> None:
+    client = await front.client(receive_buffer=4096)
+    sending = spawn(client.send(NONE * 100_000), "send")
+    await until(lambda: front.plane._listener.clients, "it is accepted")
+    (connection,) = front.plane._listener.clients
+    await until(lambda: not connection.writable and connection.closing, "it is stuck")
+    assert len(connection._reader.unread) <= ONE_READ
+
+    answers = [await client.read_response()]
+    while answers[-1].get("connection") is None:
+        answers.append(await client.read_response())
+    assert {answer.status for answer in answers} == {404}
+    assert answers[-1].get("connection") == "close"
+    sending.cancel()
+
+
+async def test_it_is_closed_if_it_never_reads(
+    start_front: StartFront, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "404.html").write_bytes(b"x" * 20_000)
+    front = await start_front(error_path=str(tmp_path))
+    client = await front.client(receive_buffer=4096)
+    await stuck(front, client, NONE * 1000)
+    (connection,) = front.plane._listener.clients
+    connection.deadline = 0
+    await until(lambda: connection.state.value == "lingering", "it is being closed")
+    connection.deadline = 0
+    await until(lambda: not front.plane._listener.clients, "it is gone")
+    assert front.open == 0

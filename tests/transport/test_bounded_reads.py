@@ -1,0 +1,145 @@
+"""How much is read at once, and that nothing is lost when that changes."""
+
+import asyncio
+import random
+import socket
+from collections.abc import AsyncIterator
+from typing import cast
+
+import pytest
+
+from hubgate.transport.bounded_reads import (
+    _FIRST_READ,
+    READ_AT_ONCE,
+    FirstRead,
+    bound_reads,
+    set_protocol,
+)
+
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+DATA = random.Random(11).randbytes(3 << 20)
+
+
+class Reading(asyncio.Protocol):
+    """Notes what it is given; `at_first` is what it does with its transport to begin with."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.events: list[str] = []
+        self.over = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.pieces.append(data)
+
+    def pause_writing(self) -> None:
+        self.events.append("pause")
+
+    def resume_writing(self) -> None:
+        self.events.append("resume")
+
+    def eof_received(self) -> None:
+        self.events.append("end")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.events.append("lost")
+        self.over.set_result(None)
+
+
+@pytest.fixture
+async def ends() -> AsyncIterator[tuple[Reading, socket.socket]]:
+    """A protocol with one end of a connection, and the socket of the other one."""
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    for sock in (ours, theirs):
+        sock.setblocking(False)
+    loop = asyncio.get_running_loop()
+    _, reading = await loop.create_connection(Reading, sock=ours)
+    yield reading, theirs
+    reading.transport.abort()
+    theirs.close()
+
+
+async def send(theirs: socket.socket, data: bytes) -> None:
+    await asyncio.get_running_loop().sock_sendall(theirs, data)
+
+
+async def test_no_read_is_larger(ends: tuple[Reading, socket.socket]) -> None:
+    reading, theirs = ends
+    bound_reads(reading.transport, reading)
+    await send(theirs, DATA)
+    theirs.close()
+    await reading.over
+    assert b"".join(reading.pieces) == DATA
+    assert max(map(len, reading.pieces)) <= READ_AT_ONCE
+    assert reading.events == ["end", "lost"]
+
+
+async def test_the_first_reads_are_small(ends: tuple[Reading, socket.socket]) -> None:
+    reading, theirs = ends
+    reading.transport.pause_reading()
+    reading.transport.set_protocol(FirstRead(reading, reading.transport))
+    theirs.send(DATA[: 1 << 17])
+    reading.transport.resume_reading()
+    await send(theirs, DATA[1 << 17 :])
+    theirs.close()
+    await reading.over
+    assert b"".join(reading.pieces) == DATA
+    assert max(map(len, reading.pieces[:2])) <= _FIRST_READ
+
+
+async def test_what_is_first_read_may_be_bounded_at_once(
+    ends: tuple[Reading, socket.socket],
+) -> None:
+    reading, theirs = ends
+    set_protocol(reading.transport, FirstRead(reading, reading.transport))
+    bound_reads(reading.transport, reading)
+    await send(theirs, DATA)
+    theirs.close()
+    await reading.over
+    assert b"".join(reading.pieces) == DATA
+    assert max(map(len, reading.pieces)) <= READ_AT_ONCE
+
+
+async def test_another_protocol_gets_all_that_follows(ends: tuple[Reading, socket.socket]) -> None:
+    first, theirs = ends
+    bound_reads(first.transport, first)
+    await send(theirs, DATA[:100])
+    while not first.pieces:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+    second = Reading()
+    set_protocol(first.transport, second)
+    await send(theirs, DATA[100:])
+    theirs.close()
+    await second.over
+    assert first.pieces == [DATA[:100]]
+    assert b"".join(second.pieces) == DATA[100:]
+
+
+async def test_one_that_is_paused_stays_paused(ends: tuple[Reading, socket.socket]) -> None:
+    reading, theirs = ends
+    reading.transport.pause_reading()
+    bound_reads(reading.transport, reading)
+    theirs.send(b"hello")
+    await asyncio.sleep(0.02)
+    assert not reading.pieces
+    reading.transport.resume_reading()
+    while not reading.pieces:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    assert reading.pieces == [b"hello"]
+
+
+async def test_a_slow_peer_shows_as_before(ends: tuple[Reading, socket.socket]) -> None:
+    reading, theirs = ends
+    bound_reads(reading.transport, reading)
+    reading.transport.write(DATA)
+    assert reading.events == ["pause"]
+    loop, got = asyncio.get_running_loop(), 0
+    while got < len(DATA):
+        got += len(await loop.sock_recv(theirs, 1 << 18))
+    await asyncio.sleep(0)
+    assert reading.events == ["pause", "resume"]
