@@ -202,3 +202,41 @@ async def test_the_sweep_keeps_no_client(
     await until(lambda: guarded.open, "it has arrived")
     await asyncio.sleep(0.1)  # it is swept past
     assert await held(guarded) == 0
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["reads", "does not read"])
+async def test_who_sends_much_at_once(guarded: Front, ask: Ask, reads: bool) -> None:
+    wire = await ask(request("GET", "/nowhere") * 2000)
+
+    def greedy() -> bool:
+        return any(each._greedy for each in guarded.plane._listener.clients)
+
+    await until(greedy, "it waits for its turns")
+    for _ in range(2000 if reads else 0):
+        assert (await wire.read_response()).status == 404
+    wire.reset()
+
+
+@pytest.mark.parametrize("leaves", ["client", "target"])
+async def test_large_messages_through_a_tunnel(
+    guarded: Front,
+    start_target: StartTarget,
+    server_tls: ssl.SSLContext,
+    ask: Ask,
+    leaves: str,
+) -> None:
+    async def swallowing(wire: Wire) -> None:
+        await wire.read_request()
+        await wire.send(SWITCH)
+        await wire.read_exactly(16 * len(BLOCK))
+        await wire.send(HELLO)
+        if leaves == "client":
+            await wire.ending()
+
+    target = await start_target(swallowing, tls=server_tls)
+    guarded.route("/", target.url)
+    wire = await ask(request("GET", "/", *UPGRADE))
+    await wire.read_head()
+    await wire.send(16 * BLOCK)
+    assert await wire.read_exactly(len(HELLO)) == HELLO
+    wire.reset() if leaves == "client" else await wire.ending()

@@ -101,11 +101,35 @@ def test_what_follows_an_upgrade_is_not_for_http(early: bytes) -> None:
     assert list(reader.requests) == [request]
 
 
-def test_only_so_much_is_kept() -> None:
-    reader = fed(GET * 100)
-    assert reader.cut_unread(10)
-    assert reader.unread == GET[:10]
-    assert not reader.cut_unread(10)
+def test_blank_lines_in_a_body_do_not_make_steps_short() -> None:
+    reader = fed(CHUNKED + b"10000\r\n" + b"\r\n" * 32768 + b"\r\n")
+    steps = 0
+    while reader.unread:
+        reader.read_on()
+        steps += 1
+    assert steps < 65536 // 256
+
+
+@pytest.mark.parametrize("early", [1, 2, 3])
+def test_a_blank_line_may_be_cut(early: int) -> None:
+    filler = b"X-Filler: " + b"x" * (SMALLEST - len(GET) - 12 + early) + b"\r\n"
+    first = GET[:-2] + filler + b"\r\n"
+    assert len(first) == SMALLEST + early
+    reader = fed(first + BAD)
+    while not reader.requests:
+        reader.read_on()
+    (request,) = reader.requests
+    assert request.error is None
+    assert reader.unread[reader._at :] == BAD
+
+
+def test_other_protocols_are_refused_behind_a_chunked_body() -> None:
+    rtsp = b"GET /rtsp RTSP/1.0\r\nHost: hub\r\n\r\n"
+    body = b"5\r\nhello\r\n0\r\nTrailer: x\r\n\r\n"
+    reader = fed(CHUNKED + body + rtsp)
+    while reader.unread:
+        reader.read_on()
+    assert [each.error and each.error.status for each in reader.requests] == [None, 505]
 
 
 def test_nothing_follows_the_last_request() -> None:

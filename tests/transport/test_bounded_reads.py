@@ -9,8 +9,8 @@ from typing import cast
 import pytest
 
 from hubgate.transport.bounded_reads import (
-    _FIRST_READ,
     READ_AT_ONCE,
+    READ_OF_GREEDY,
     FirstRead,
     bound_reads,
     set_protocol,
@@ -88,7 +88,7 @@ async def test_the_first_reads_are_small(ends: tuple[Reading, socket.socket]) ->
     theirs.close()
     await reading.over
     assert b"".join(reading.pieces) == DATA
-    assert max(map(len, reading.pieces[:2])) <= _FIRST_READ
+    assert max(map(len, reading.pieces[:2])) <= READ_OF_GREEDY
 
 
 async def test_what_is_first_read_may_be_bounded_at_once(

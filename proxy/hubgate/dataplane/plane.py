@@ -47,6 +47,8 @@ _RETIRED_INTERVAL = 0.1
 _DRAINING_INTERVAL = 0.02
 # A connection made a moment ago gets this long, in seconds, to begin its request.
 _ARRIVAL = 0.1
+# One whose TLS handshake goes on gets this long for it.
+_HANDSHAKE = 1.0
 # A drain ends within its time: so many seconds before, but at most a tenth of it, what is left is
 # cut off. Then clients get some of them to read their last answers, and the access log the rest.
 _LAST_STEPS = 0.7
@@ -149,11 +151,8 @@ class DataPlane:
         response on it announces that it is the last.
         """
         await self._stop_accepting()
-        now = self.loop.time()
-        # A connection is among the clients only after its TLS handshake.
-        handshakes = now + (self.timeouts.head if self._config.tls is not None else 0)
-        deadline = now + limit
-        while (self._close_after_responses() or self.loop.time() < handshakes) and (  # noqa: ASYNC110
+        deadline = self.loop.time() + limit
+        while (self._close_after_responses() or self.admission.handshakes) and (  # noqa: ASYNC110
             self.loop.time() < deadline
         ):
             await asyncio.sleep(_RETIRED_INTERVAL)
@@ -183,9 +182,7 @@ class DataPlane:
         await self._stop_accepting()
         now = self.loop.time()
         arrived, deadline = now + min(timeout, _ARRIVAL), end - min(_LAST_STEPS, timeout / 10)
-        # A TLS handshake in progress is not visible in any counter.
-        least = arrived if self._config.tls is not None else now
-        while (self._finish_up(arrived) or self.loop.time() < least) and (  # noqa: ASYNC110
+        while (self._finish_up(arrived) or self._awaits_handshake(now)) and (  # noqa: ASYNC110
             self.loop.time() < deadline
         ):
             await asyncio.sleep(_DRAINING_INTERVAL)
@@ -208,6 +205,10 @@ class DataPlane:
         for tunnel in list(self.tunnels):
             tunnel.shut_down()
         return bool(self._listener.clients or self.tunnels)
+
+    def _awaits_handshake(self, since: float) -> bool:
+        """Whether a client is connecting, who has a moment for it from `since` on."""
+        return bool(self.admission.handshakes) and self.loop.time() < since + _HANDSHAKE
 
     def _cut_off(self) -> None:
         error = StoppedError("hubgate ended before the response did")

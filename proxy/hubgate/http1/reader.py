@@ -16,14 +16,13 @@ from hubgate.errors import (
 from hubgate.http1.fast_path import FAST_PATH_LIMIT, HeaderBlock, HeaderBlocks, read_line
 from hubgate.http1.message import NO_BODY, OF_LENGTH, Bytes, RawHeaders
 from hubgate.http1.request import RequestHead, read_head
-from hubgate.http1.slices import SMALLEST, next_slice
+from hubgate.http1.slices import SMALLEST, end_of_body, end_of_head, next_slice
 from hubgate.http1.unread import Unread
 from hubgate.model import Limits
 
 # llhttp also accepts RTSP and ICE, and does not report which protocol it has read. How much of
 # what is fed at once is searched for their names, in bytes.
 _PROTOCOL_WITHIN = 8192
-_BLANK_LINE = b"\r\n\r\n"
 
 
 class IncomingRequest:
@@ -81,6 +80,7 @@ class RequestReader(Unread):
         "_received",
         "_slice",
         "_start",
+        "_tail",
         "_target",
         "failed",
         "in_head",
@@ -101,7 +101,7 @@ class RequestReader(Unread):
         self._left = 0
         self._received = 0
         self._overhead = 0
-        self._start = b""
+        self._start = self._tail = b""
         self._fed = 0
         # What came last, and what was read from it: the same may come again.
         self._block: HeaderBlock | None = None
@@ -132,7 +132,7 @@ class RequestReader(Unread):
             self.read_on()
 
     def read_on(self) -> None:
-        """Take one step through `unread`: it completes one request at most.
+        """Take one step through `unread`: it completes one request, or a few very small ones.
 
         A step that reads a head goes on to what is there of the body, or a request with a small
         body, which has arrived as a whole, would look as if more of it were to come.
@@ -163,10 +163,11 @@ class RequestReader(Unread):
 
         `is_canonical`: it may be a request that can be read without llhttp.
         """
-        start, most = self._at, self._slice
-        # Every message that llhttp is given ends with a blank line; the next one stays unread.
-        end = self.unread.find(_BLANK_LINE, start, start + most)
-        data = self._next(start + most if end < 0 else end + len(_BLANK_LINE))
+        most = self._slice
+        if self._current is None:
+            data = self._next(end_of_head(self.unread, self._at, most, self._tail))
+        else:
+            data = self._next(end_of_body(self.unread, self._at, most))
         if is_canonical and (request := self._read_canonical(data)) is not None:
             self.requests.append(request)
         else:
@@ -235,10 +236,10 @@ class RequestReader(Unread):
         if parser is None:
             parser = self._parser = httptools.HttpRequestParser(self)
         self._fed = len(data)
-        if self._current is None:
-            self._start = self._start + data if self.in_head else data
-            if len(self._start) > _PROTOCOL_WITHIN:
-                self._start = self._start[:_PROTOCOL_WITHIN]
+        self._tail = data[-3:] if self._current is None else b""
+        self._start = self._start + data if self.in_head else data
+        if len(self._start) > _PROTOCOL_WITHIN:
+            self._start = self._start[:_PROTOCOL_WITHIN]
         self._head_bytes += len(data)
         self._overhead += len(data)
         try:

@@ -19,12 +19,6 @@ class Unread:
         """Give up what has not been looked at."""
         self.unread, self._at = b"", 0
 
-    def cut_unread(self, most: int) -> bool:
-        """Hold no more than `most` bytes of what has not been looked at; return if more was."""
-        size = len(self.unread) - self._at
-        self.unread, self._at = self.unread[self._at : self._at + most], 0
-        return size > most
-
     def _next(self, end: int) -> bytes:
         """Take the bytes of `unread` up to `end`."""
         data = self.unread[self._at : end]

@@ -19,7 +19,7 @@ log = logging.getLogger("hubgate")
 # each answer takes a descriptor for as long as its client does not read it.
 _ANSWERED = 16
 # How many connections that may be closed are looked up at a time: a full port must not search all
-# of them for each new one. If there are none, it searches again after this many seconds.
+# of them for each new one. It searches again after so many seconds, if there are none as well.
 _LOOKED_UP, _PAUSE = 64, 0.1
 # Seconds after which an unfinished TLS handshake is the first to make room. A client that is
 # connecting needs less.
@@ -123,7 +123,7 @@ class Admission:
         # is first.
         self._handshakes: dict[object, tuple[Handshake, float]] = {}
         self._spares: deque[Guest] = deque()
-        self._search_at = 0.0
+        self._search_at = self._found_at = 0.0
         self._say_at = 0.0
         self._unsaid = 0
 
@@ -205,8 +205,9 @@ class Admission:
 
     def _end_spare(self, newcomer: Guest | None, now: float) -> bool:
         """Close a connection that `guests` can spare."""
-        if not self._spares and now >= self._search_at:
-            self._spares.extend(islice(self.guests.spares(newcomer), _LOOKED_UP))
+        if now >= self._search_at if not self._spares else now > self._found_at + _PAUSE:
+            self._spares = deque(islice(self.guests.spares(newcomer), _LOOKED_UP))
+            self._found_at = now
             self._search_at = 0.0 if self._spares else now + _PAUSE
         while self._spares:
             guest = self._spares.popleft()

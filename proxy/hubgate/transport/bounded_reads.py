@@ -6,28 +6,43 @@ bound it costs a third of a microsecond a read, so that it is only done where mu
 """
 
 import asyncio
+import sys
+import weakref
+from collections.abc import Callable
 
 # The most that is read at once of a connection that has brought more than that, in bytes.
 READ_AT_ONCE = 96 * 1024
-# The same for a connection's first read, when it has all that was sent before it was accepted.
-_FIRST_READ = 1 << 15
+# The same for a connection's first read, when it has all that was sent before it was accepted, and
+# for a client that sends more than is done for it at once.
+READ_OF_GREEDY = 1 << 15
 # All connections of a process read into it, one after another.
 _ROOM = memoryview(bytearray(READ_AT_ONCE))
-_FIRST_ROOM = _ROOM[:_FIRST_READ]
+_SMALL_ROOM = _ROOM[:READ_OF_GREEDY]
+_NOBODY = asyncio.Protocol()
+
+
+def _no_successor() -> asyncio.BaseProtocol | None:
+    return None
 
 
 class BoundedReads(asyncio.BufferedProtocol):
-    """Passes everything on to `protocol`, at most `READ_AT_ONCE` bytes at a time."""
+    """Passes everything on to `protocol`, at most `most` bytes at a time."""
 
-    __slots__ = ("_protocol", "_room")
+    __slots__ = ("__weakref__", "_protocol", "_room", "_successor")
 
-    def __init__(self, protocol: asyncio.Protocol) -> None:
+    def __init__(self, protocol: asyncio.Protocol, most: int = READ_AT_ONCE) -> None:
         self._protocol = protocol
+        self._successor: Callable[[], asyncio.BaseProtocol | None] = _no_successor
         # A part of the one that all connections share.
-        self._room = _ROOM
+        self._room = _ROOM[:most]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._protocol!r}>"
+
+    @property
+    def most(self) -> int:
+        """How many bytes are read at a time."""
+        return len(self._room)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where to read to."""
@@ -43,7 +58,22 @@ class BoundedReads(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass the loss on."""
-        self._protocol.connection_lost(exc)
+        protocol, self._protocol = self._protocol, _NOBODY
+        if protocol is _NOBODY and (successor := self._successor()) is not None:
+            # Over TLS, loops choose which protocol to notify a turn earlier.
+            successor.connection_lost(exc)
+        else:
+            protocol.connection_lost(exc)
+
+    def retire(self, successor: asyncio.BaseProtocol) -> None:
+        """Refer to the protocol no longer: the transport has `successor` now.
+
+        uvloop's TLS keeps our methods for ever: the protocol, its transport and all buffers would
+        wait for the garbage collector.
+        """
+        self._protocol = _NOBODY
+        if hasattr(successor, "__weakref__"):
+            self._successor = weakref.ref(successor)
 
     def pause_writing(self) -> None:
         """Pass it on."""
@@ -55,7 +85,7 @@ class BoundedReads(asyncio.BufferedProtocol):
 
 
 class FirstRead(BoundedReads):
-    """Bounds only the first two reads of a new connection, by `_FIRST_READ` bytes.
+    """Bounds only the first two reads of a new connection, by `READ_OF_GREEDY` bytes.
 
     The second one is how it knows that there are more than one: most connections that bring a
     single request are closed before.
@@ -65,16 +95,23 @@ class FirstRead(BoundedReads):
 
     def __init__(self, protocol: asyncio.Protocol, transport: asyncio.Transport) -> None:
         self._protocol = protocol
-        self._room = _FIRST_ROOM
+        self._successor = _no_successor
+        self._room = _SMALL_ROOM
         self._transport = transport
         self._has_read = False
 
+    @property
+    def most(self) -> int:
+        """More than any bound: the reads after the second one have none."""
+        return sys.maxsize
+
     def buffer_updated(self, nbytes: int) -> None:
         """Pass on what was read; after the second time, `protocol` reads by itself."""
+        protocol = self._protocol
         if self._has_read:
-            set_protocol(self._transport, self._protocol)
+            set_protocol(self._transport, protocol)
         self._has_read = True
-        super().buffer_updated(nbytes)
+        protocol.data_received(bytes(_ROOM[:nbytes]))
 
 
 def set_protocol(transport: asyncio.Transport, protocol: asyncio.BaseProtocol) -> None:
@@ -83,13 +120,18 @@ def set_protocol(transport: asyncio.Transport, protocol: asyncio.BaseProtocol) -
     # uvloop looks at the kind of protocol only when it begins to read.
     if reading:
         transport.pause_reading()
+    current = transport.get_protocol()
     transport.set_protocol(protocol)
+    if isinstance(current, BoundedReads):
+        current.retire(protocol)
     if reading:
         transport.resume_reading()
 
 
-def bound_reads(transport: asyncio.Transport, protocol: asyncio.Protocol) -> None:
-    """Make `transport` read `READ_AT_ONCE` bytes at most at a time, for its protocol `protocol`."""
+def bound_reads(
+    transport: asyncio.Transport, protocol: asyncio.Protocol, most: int = READ_AT_ONCE
+) -> None:
+    """Make `transport` read `most` bytes at most at a time, for its protocol `protocol`."""
     current = transport.get_protocol()
-    if current is protocol or isinstance(current, FirstRead):
-        set_protocol(transport, BoundedReads(protocol))
+    if current is protocol or (isinstance(current, BoundedReads) and current.most > most):
+        set_protocol(transport, BoundedReads(protocol, most))

@@ -30,7 +30,7 @@ from hubgate.http1.reader import RequestReader
 from hubgate.routing.table import RouteEntry
 from hubgate.transport.allocator import discard_read_buffer
 from hubgate.transport.arrivals import address_of
-from hubgate.transport.bounded_reads import READ_AT_ONCE, FirstRead, bound_reads
+from hubgate.transport.bounded_reads import READ_AT_ONCE, READ_OF_GREEDY, FirstRead, bound_reads
 from hubgate.transport.flow import WRITE_BUFFER, has_unread, peer_has_closed
 from hubgate.transport.turns import TURN
 
@@ -47,8 +47,6 @@ NEW = 2.0
 # A client that does not read the end of its response gets this long from one byte to the next
 # (nginx: send_timeout).
 SEND_TIMEOUT = 60.0
-# So much, in bytes, is held of the requests of a client that does not read its responses.
-_BACKLOG = 1 << 15
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _FOREVER = float("inf")
 
@@ -222,12 +220,7 @@ class DownstreamConnection(web.RequestHandler):
                 break
             reader.read_on()
         self._advancing = False
-        if reader.unread:
-            if self._stream is None and not self.writable:
-                # It does not read its responses: if it has sent much, the next one is its last.
-                self.closing = reader.cut_unread(_BACKLOG) or self.closing
-            self.hold(Hold.PIPELINE)
-        elif requests and (len(requests) > 1 or requests[0].leftover):
+        if reader.unread or (requests and (len(requests) > 1 or requests[0].leftover)):
             self.hold(Hold.PIPELINE)
         elif self._hold:
             self.unhold(Hold.PIPELINE)
@@ -240,11 +233,19 @@ class DownstreamConnection(web.RequestHandler):
         requests = self._reader.requests
         return not (self._hold & TARGET_HOLDS) and bool(requests) and not requests[0].ended
 
+    @property
+    def leftover(self) -> bytes:
+        """What the client has sent behind the current request, which asks for an upgrade."""
+        reader = self._reader
+        while reader.unread:
+            reader.read_on()
+        return reader.requests[0].leftover
+
     def _take_turns(self) -> None:
         """Go on when every other connection has been served."""
         if not self._greedy:
             self._greedy = True
-            bound_reads(self.transport, self)
+            bound_reads(self.transport, self, READ_OF_GREEDY)
         if not self._waits:
             self._waits = True
             self._plane.turns.wait(self._next_turn)
@@ -318,7 +319,7 @@ class DownstreamConnection(web.RequestHandler):
         if self.state in (DownstreamState.CLOSED, DownstreamState.DETACHED):
             return
         raw = self.transport.get_extra_info("socket")
-        if self.state is DownstreamState.LINGERING and not self.transport.get_write_buffer_size():
+        if self._stream is None and not self.transport.get_write_buffer_size():
             raw = None  # it was answered: a reset could overtake the answer
         if raw is not None and raw.family != socket.AF_UNIX:
             # A reset, not an end: a body that ends with the connection would look complete.

@@ -98,7 +98,7 @@ class RedirectStream:
         if head is None or error is not None:
             keep, answer = False, _response(400 if error is None else error.status, False)
         else:
-            keep = head.keep_alive and request.ended and not client.closing
+            keep = head.keep_alive and request.ended and not (head.upgrade or client.closing)
             answer = redirection(head, self._to_port, keep)
         client.transport.write(answer)
         client.done(keep)

@@ -228,7 +228,7 @@ class Exchange(FinishPhase):
         self._leave(FINISH)
         if self._record is not None:
             self._complete_record(self._record, 101)
-        first = (self._request.leftover, leftover)
+        first = (self._client.leftover, leftover)
         entry = cast(RouteEntry, self._entry)
         websocket = request.upgrade.lower() == b"websocket"
         self._services.open_tunnel(

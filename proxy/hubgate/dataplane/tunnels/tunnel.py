@@ -162,6 +162,7 @@ class TunnelEnd(asyncio.Protocol):
     """
 
     __slots__ = (
+        "__weakref__",
         "_close_frame",
         "_scanner",
         "ended",
