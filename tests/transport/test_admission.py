@@ -141,6 +141,23 @@ def test_a_full_port_closes_what_it_can_spare_for_a_new_one() -> None:
     assert not busy.aborted
 
 
+def test_what_could_be_spared_long_ago_is_looked_up_anew() -> None:
+    others = [Visitor() for _ in range(3)]
+    port = admission(3, None, *others)
+    for each in others:
+        port.enter(each.address, each)
+    port.enter("192.0.2.9", Visitor())
+    assert [each.aborted for each in others] == [True, False, False]
+    port.leave(others[0].address)
+
+    silent = Visitor()
+    port.guests = Visitors(silent, *others)
+    clock_of(port).now += 3600
+    assert port.enter("192.0.2.9", Visitor()) is None
+    assert silent.aborted
+    assert not others[1].aborted
+
+
 def test_a_new_one_is_not_closed_for_itself() -> None:
     newcomer = Visitor()
     port = admission(0, None, newcomer)

@@ -8,6 +8,7 @@ import pytest
 from hubgate.dataplane.downstream import connection
 from hubgate.dataplane.forwarding.time_limits import Expired
 from hubgate.model import Limits, Timeouts
+from hubgate.tasks import spawn
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import Front, Target, hello, until, watch_of
 from tests.dataplane.wire import request, response
@@ -267,3 +268,27 @@ async def test_a_target_that_keeps_sending_is_still_bound_by_the_total_time(
 
     assert await wire.drain() == "reset"
     assert Expired.TOTAL.value in caplog.text
+
+
+async def test_who_makes_room_loses_nothing_of_its_answer(
+    start_front: StartFront, target: Target
+) -> None:
+    size = 3 << 20
+    front = await start_front(limits=Limits(connections=1))
+    front.route("/", target.url)
+    slow = await front.client(receive_buffer=65536)
+    await slow.send(request("GET", "/"))
+    wire = await target.accept()
+    await wire.read_request()
+    (first,) = front.plane._listener.clients
+    answering = spawn(wire.send(response(200, body=b"x" * size)), "answer")
+    got = await slow.read_exactly(65536)
+    while first.state.value != "idle":
+        got += await slow.read(8192)
+    await answering
+
+    other = await front.client()
+    await other.send(request("GET", "/_chp_healthz"))
+    assert (await other.read_response()).status == 200
+    got += await slow.read_rest()
+    assert len(got.partition(b"\r\n\r\n")[2]) == size

@@ -182,3 +182,13 @@ async def test_without_one_there_is_none() -> None:
     plane = DataPlane(WorkerConfig(), RouteTable(ForwardRules()))
     await plane.start([], [])
     await plane.drain(0)
+
+
+async def test_who_asks_for_an_upgrade_is_told_that_nothing_follows(
+    start_front: StartFront, plain: socket.socket
+) -> None:
+    front = await started(start_front, plain, 443)
+    upgrade = request("GET", "/a", "Connection: Upgrade", "Upgrade: websocket")
+    got = await redirected(front, plain.getsockname()[1], upgrade)
+    assert (got.status, got.get("connection")) == (301, "close")
+    assert await front.clients[-1].read_rest() == b""
