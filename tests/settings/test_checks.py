@@ -34,7 +34,9 @@ def test_names_of_a_host() -> None:
         (["a", "b:8001"], "'b:8001' has a scheme or a port; write the host's name alone"),
         ("a,", "'' is not a host"),
         ("*", "'*' is not a host"),
-        ([1], "[1] is not a list of host names"),
+        ([1], "1 is not a host name"),
+        ("::1", "'::1' is an address; those are known"),
+        (5, "5 is not a list of host names"),
     ):
         with pytest.raises(ConfigError) as raised:
             check_host_names(wrong)

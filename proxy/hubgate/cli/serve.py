@@ -66,12 +66,14 @@ def serve(file: Path | None, **options: Any) -> int:
     configure_logging("info")  # until the settings are read
     read_since = time.time()
     settings = read_settings(read)
+    if (own := own_token_file(settings, os.environ)) and own.stat().st_mtime >= read_since:
+        # It was made a moment ago: read again, or it would count as changed since it was read.
+        read_since = time.time()
+        settings = read_settings(read)
     configure_logging(settings.log_level)
     dates = certificate_dates(tls_sides(settings))
     for warning in [*exposure_warnings(settings), *dates]:
         log.warning("%s", warning)
-    if (file := own_token_file(settings, os.environ)) and REHEARSAL not in os.environ:
-        log.info("The API's token is in %s", file)
     from_files = settings.config_file or settings.api_token_file
     return launch(settings, read if from_files else None, read_since)
 
@@ -101,4 +103,15 @@ def _reader(file: Path | None, options: dict[str, Any]) -> Callable[[], Settings
 
 
 def _with_own_token(read: Callable[[], Settings]) -> Callable[[], Settings]:
-    return lambda: with_own_token(read(), os.environ)
+    """Return `read` with hubgate's own token where one is needed; the log says once where it is."""
+    said: set[Path] = set()
+
+    def read_with_token() -> Settings:
+        settings = with_own_token(read(), os.environ)
+        file = own_token_file(settings, os.environ)
+        if file is not None and file not in said and REHEARSAL not in os.environ:
+            log.info("The API's token is in %s", file)
+            said.add(file)
+        return settings
+
+    return read_with_token

@@ -74,3 +74,10 @@ def _asked(head: RequestHead | None) -> str:
 
 def _log_line(level: int, line: str, left_out: int) -> None:
     log.log(level, "%s%s", line, f" (and {left_out} more like it)" if left_out else "")
+
+
+def log_sampled(sampler: Sampler, key: Hashable, now: float, line: str) -> None:
+    """Log an error as a line of its kind, `key`, unless there was one a moment ago."""
+    left_out = sampler.admit(key, now)
+    if left_out is not None:
+        _log_line(logging.ERROR, line, left_out)

@@ -61,7 +61,10 @@ def taken_over(running: Settings, fresh: Settings) -> Settings:
     if fresh.api_token is not None:
         return taken
     return dataclasses.replace(
-        taken, api_token=running.api_token, api_token_file=running.api_token_file
+        taken,
+        api_token=running.api_token,
+        api_token_file=running.api_token_file,
+        api_open=taken.api_open if running.api_token is None else running.api_open,
     )
 
 

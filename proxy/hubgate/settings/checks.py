@@ -65,10 +65,15 @@ def check_listen_host(value: Any) -> str:
 def check_host_names(value: Any) -> tuple[str, ...]:
     """Return host names, in lower case, from a list or a text with commas. Raises ConfigError."""
     names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list):
         raise ConfigError(f"{value!r} is not a list of host names; write [proxy.example.org]")
-    if port := next((name for name in names if ":" in name), None):
-        raise ConfigError(f"{port!r} has a scheme or a port; write the host's name alone")
+    for name in names:
+        if not isinstance(name, str):
+            raise ConfigError(f"{name!r} is not a host name; write [proxy.example.org]")
+        if name.count(":") > 1:
+            raise ConfigError(f"{name!r} is an address; those are known, list only names")
+        if ":" in name:
+            raise ConfigError(f"{name!r} has a scheme or a port; write the host's name alone")
     return tuple(dict.fromkeys(check_host(name.strip()).lower() for name in names))
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import os
+import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,10 +35,27 @@ def state_home(environ: Mapping[str, str]) -> Path | None:
     given = environ.get("XDG_STATE_HOME", "")
     if os.path.isabs(given):
         return Path(given)
+    home = _home(environ)
+    return None if home is None else home / ".local" / "state"
+
+
+def _home(environ: Mapping[str, str]) -> Path | None:
+    """Return $HOME, or the account's home if that is another user's, as it is under `sudo -E`.
+
+    Folders that root made there would lock that user out.
+    """
+    given = environ.get("HOME", "")
+    if given:
+        try:
+            owner = os.stat(given).st_uid
+        except OSError:  # where there is none, nobody is locked out
+            owner = os.geteuid()
+        if owner == os.geteuid():
+            return Path(given)
     try:
-        return Path(environ.get("HOME") or Path.home(), ".local", "state")
-    except RuntimeError:  # an account without a home
-        return None
+        return Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    except KeyError:  # an account without a home
+        return Path(given) if given else None
 
 
 def absolute(address: Address) -> str:

@@ -70,6 +70,11 @@ def token_from_own_file(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno == errno.EACCES:
+            raise ConfigError(
+                f"{path}: cannot be read by this user; run this as the one who started hubgate,"
+                " or give the token"
+            ) from None
         reason = "is a link" if error.errno == errno.ELOOP else error.strerror
         raise _unusable(path, f"cannot be used: {reason}") from None
     try:

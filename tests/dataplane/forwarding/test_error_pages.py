@@ -225,8 +225,8 @@ async def test_the_connection_to_the_error_target_is_kept(
     pages = await start_target(answering(*[response(200, body=b"page")] * 5))
     front = await start_front(error_target=pages.url)
     client = await front.client()
-    for _ in range(5):
-        await client.send(NOTHING)
+    for number in range(5):
+        await client.send(request("GET", f"/{number}"))
         got = await client.read_response()
         assert (got.status, got.body) == (404, b"page")
 
@@ -239,7 +239,7 @@ async def test_a_stale_connection_to_the_error_target_is_replaced(
     front = await start_front(error_target=target.url)
     await asked(front, target, response(200, body=b"page"))
     client = await front.client()
-    await client.send(NOTHING)
+    await client.send(request("GET", "/other"))
     await target.wires[0].read_request()
     target.wires[0].close()
     wire = await target.accept()

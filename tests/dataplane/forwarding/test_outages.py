@@ -129,5 +129,31 @@ async def test_a_storm_is_not_passed_on_to_the_error_target(
         answer = await front.ask("GET", "/", *lines)
         assert (answer.status, answer.body) == (503, b"our page")
     asked = pages.accepted
-    # Until it is known to be down, and then once a second.
-    assert 3 <= asked <= 5 + (time.monotonic() - begun)
+    assert 1 <= asked <= 2 + (time.monotonic() - begun)  # once a second
+
+
+async def test_a_storm_without_a_route_is_not_passed_on_either(
+    start_front: StartFront, start_target: StartTarget
+) -> None:
+    # Each answer ends its connection, so that connections count what was asked.
+    pages = await start_target(answering(response(200, "Connection: close", body=b"our page")))
+    front = await start_front(error_target=pages.url)
+    begun = time.monotonic()
+    client = await front.client()
+    for _ in range(50):
+        await client.send(request("GET", "/none"))
+        assert (await client.read_response()).body == b"our page"
+    assert pages.accepted <= 2 + (time.monotonic() - begun)
+
+
+async def test_an_error_target_that_is_down_is_asked_and_told_of_once_a_second(
+    start_front: StartFront, caplog: pytest.LogCaptureFixture, refusing: socket.socket
+) -> None:
+    front = await start_front(error_target=url_of(refusing))
+    begun = time.monotonic()
+    client = await front.client()
+    for number in range(50):
+        await client.send(request("GET", f"/none/{number}"))
+        assert (await client.read_response()).status == 404
+    told = [each for each in caplog.records if "custom error page" in each.getMessage()]
+    assert 1 <= len(told) <= 2 + (time.monotonic() - begun)

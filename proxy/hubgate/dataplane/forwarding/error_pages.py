@@ -8,6 +8,7 @@ from typing import cast
 from urllib.parse import quote
 
 from hubgate.bounded import ByteCache
+from hubgate.dataplane.error_log import Sampler, log_sampled
 from hubgate.dataplane.forwarding.own_responses import NO_PAGE, Page, html_page, page_for
 from hubgate.errors import HubgateError, RouteError, StaleConnectionError, UpstreamError
 from hubgate.http1.message import Bytes
@@ -36,6 +37,8 @@ class ErrorPages:
         self._folder = Path(rules.error_path) if rules.error_path else None
         self._target: Target | None = None
         self._clock = asyncio.get_running_loop().time
+        self._sampler = Sampler()
+        self._down_until = 0.0
         self._kept: ByteCache[tuple[int, bytes], tuple[float, Page]] = ByteCache(_MOST_KEPT)
         if rules.error_target:
             self._target = parse_target(rules.error_target)
@@ -45,10 +48,12 @@ class ErrorPages:
     def cached(self, status: int, head: RequestHead) -> Page | None:
         """Return the page for a request if it need not be fetched, else None.
 
-        One that was fetched a moment ago will do: a storm of requests is not passed on to the
-        error target.
+        One that was fetched a moment ago will do, and an error target that did not respond a
+        moment ago is not asked: a storm of requests is not passed on to it.
         """
         if not self.remote:
+            return self.local(status, head)
+        if self._clock() < self._down_until:
             return self.local(status, head)
         kept = self._kept.get((status, head.target))
         return kept[1] if kept is not None and self._clock() < kept[0] else None
@@ -75,7 +80,9 @@ class ErrorPages:
             page = await self._ask(cast(Target, self._target), status, head.target)
         except (HubgateError, TimeoutError) as error:
             reason = str(error) or f"it did not arrive within {self._timeout:g} s"
-            log.error("failed to get the custom error page for %d: %s", status, reason)
+            line = f"failed to get the custom error page for {status}: {reason}"
+            log_sampled(self._sampler, (status, type(error)), self._clock(), line)
+            self._down_until = self._clock() + _KEEP_SECONDS
             page = self.local(status, head)
         size = len(page.body) + sum(map(len, page.lines)) + len(head.target)
         self._kept.keep((status, head.target), (now + _KEEP_SECONDS, page), size)

@@ -170,8 +170,10 @@ class FinishPhase:
         head = self._request.head
         self._keep = self._keep and (head is not None and not head.upgrade) and error.keeps_client
         pages = self._services.error_pages
-        if head is None or not pages.remote or head.upgrade or self._request.error is not None:
+        if head is None or head.upgrade or self._request.error is not None:
             self._answer(error.status, pages.local(error.status, head))
+        elif (page := pages.cached(error.status, head)) is not None:
+            self._answer(error.status, page)
         else:
             self._leave(ANSWER)
             if not self._request.ended:
