@@ -1,12 +1,10 @@
 """An end that loses no request: a close is announced, and what cannot be waited for is named."""
 
 import asyncio
-import contextlib
 import logging
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -355,52 +353,3 @@ async def test_a_drain_that_cuts_nothing_off_says_nothing(
 
     assert not [text for text in caplog.messages if "cut off" in text]
     assert not [name for name in joined.plane.report().counters if "cut_off" in name]
-
-
-# --- TLS handshakes --------------------------------------------------------------------------
-
-
-async def test_who_is_connecting_has_a_moment_for_it(
-    start_front: StartFront, server_settings: dict[str, Any], client_tls: ssl.SSLContext
-) -> None:
-    front = await start_front(config=server_settings)
-    coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = client_tls.wrap_bio(coming, going, server_hostname="127.0.0.1")
-    wire = await front.client()
-    with pytest.raises(ssl.SSLWantReadError):
-        tls.do_handshake()
-    await wire.send(going.read())
-    coming.write(await wire.read())
-    ending = draining(front)
-    await asyncio.sleep(0.3)
-    assert not ending.done()
-
-    tls.do_handshake()
-    tls.write(request("GET", "/_chp_healthz"))
-    await wire.send(going.read())
-    answer = b""
-    while b"200 OK" not in answer:
-        coming.write(await wire.read())
-        with contextlib.suppress(ssl.SSLWantReadError):
-            answer += tls.read(1000)
-    wire.close()
-    await ending
-
-
-async def test_a_silent_handshake_does_not_hold_a_stop_up(
-    start_front: StartFront, server_settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(plane_module, "_HANDSHAKE", 0.2)
-    front = await start_front(config=server_settings)
-    wire = await front.client()
-    await until(lambda: front.plane.admission.handshakes, "it is accepted")
-    await draining(front)
-    assert await wire.read_rest() == b""
-
-
-async def test_without_clients_a_retired_worker_ends_at_once(
-    start_front: StartFront, server_settings: dict[str, Any]
-) -> None:
-    front = await start_front(config=server_settings)
-    async with asyncio.timeout(front.plane.timeouts.head / 2):
-        await retiring(front)

@@ -21,7 +21,9 @@ DATA = random.Random(11).randbytes(3 << 20)
 
 
 class Reading(asyncio.Protocol):
-    """Notes what it is given; `at_first` is what it does with its transport to begin with."""
+    """Notes what it is given, and what happens."""
+
+    reads = True
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []

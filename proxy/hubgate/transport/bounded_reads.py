@@ -9,6 +9,7 @@ import asyncio
 import sys
 import weakref
 from collections.abc import Callable
+from typing import Protocol, cast
 
 # The most that is read at once of a connection that has brought more than that, in bytes.
 READ_AT_ONCE = 96 * 1024
@@ -25,24 +26,44 @@ def _no_successor() -> asyncio.BaseProtocol | None:
     return None
 
 
+class Reads(Protocol):
+    """What a protocol tells of itself whose reads are bounded, beside asyncio's methods."""
+
+    @property
+    def reads(self) -> bool:
+        """Whether it takes what comes now: False while it has paused its transport."""
+
+
 class BoundedReads(asyncio.BufferedProtocol):
     """Passes everything on to `protocol`, at most `most` bytes at a time."""
 
-    __slots__ = ("__weakref__", "_protocol", "_room", "_successor")
+    __slots__ = ("__weakref__", "_protocol", "_room", "_successor", "_transport", "rests")
 
-    def __init__(self, protocol: asyncio.Protocol, most: int = READ_AT_ONCE) -> None:
+    def __init__(
+        self, protocol: asyncio.Protocol, transport: asyncio.Transport, most: int = READ_AT_ONCE
+    ) -> None:
         self._protocol = protocol
         self._successor: Callable[[], asyncio.BaseProtocol | None] = _no_successor
         # A part of the one that all connections share.
         self._room = _ROOM[:most]
+        secure = transport.get_extra_info("sslcontext") is not None
+        # TLS reads once in each turn of the loop by itself.
+        self._transport = None if secure else transport
+        # Whether it reads on in the loop's next turn.
+        self.rests = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._protocol!r}>"
 
     @property
     def most(self) -> int:
-        """How many bytes are read at a time."""
+        """How many bytes are read at most at a time."""
         return len(self._room)
+
+    @property
+    def reads(self) -> bool:
+        """Whether the protocol takes what comes now."""
+        return cast(Reads, self._protocol).reads
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where to read to."""
@@ -50,7 +71,19 @@ class BoundedReads(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Pass on what was read."""
-        self._protocol.data_received(bytes(_ROOM[:nbytes]))
+        data = bytes(self._room[:nbytes])
+        if nbytes == len(self._room) and self._transport is not None and not self.rests:
+            # libuv would read on at once, up to 32 times as long as each read is full.
+            self.rests = True
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._read_on)
+        self._protocol.data_received(data)
+
+    def _read_on(self) -> None:
+        if self.rests:
+            self.rests = False
+            if self._transport is not None and self.reads:
+                self._transport.resume_reading()
 
     def eof_received(self) -> bool | None:
         """Pass the end on."""
@@ -58,7 +91,7 @@ class BoundedReads(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass the loss on."""
-        protocol, self._protocol = self._protocol, _NOBODY
+        protocol, self._protocol, self._transport = self._protocol, _NOBODY, None
         if protocol is _NOBODY and (successor := self._successor()) is not None:
             # Over TLS, loops choose which protocol to notify a turn earlier.
             successor.connection_lost(exc)
@@ -71,7 +104,7 @@ class BoundedReads(asyncio.BufferedProtocol):
         uvloop's TLS keeps our methods for ever: the protocol, its transport and all buffers would
         wait for the garbage collector.
         """
-        self._protocol = _NOBODY
+        self._protocol, self._transport, self.rests = _NOBODY, None, False
         if hasattr(successor, "__weakref__"):
             self._successor = weakref.ref(successor)
 
@@ -91,14 +124,14 @@ class FirstRead(BoundedReads):
     single request are closed before.
     """
 
-    __slots__ = ("_has_read", "_transport")
+    __slots__ = ("_has_read",)
 
     def __init__(self, protocol: asyncio.Protocol, transport: asyncio.Transport) -> None:
         self._protocol = protocol
         self._successor = _no_successor
         self._room = _SMALL_ROOM
         self._transport = transport
-        self._has_read = False
+        self._has_read = self.rests = False
 
     @property
     def most(self) -> int:
@@ -107,25 +140,26 @@ class FirstRead(BoundedReads):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Pass on what was read; after the second time, `protocol` reads by itself."""
-        protocol = self._protocol
-        if self._has_read:
+        protocol, data = self._protocol, bytes(_ROOM[:nbytes])
+        if self._has_read and self._transport is not None:
             set_protocol(self._transport, protocol)
         self._has_read = True
-        protocol.data_received(bytes(_ROOM[:nbytes]))
+        protocol.data_received(data)
 
 
 def set_protocol(transport: asyncio.Transport, protocol: asyncio.BaseProtocol) -> None:
     """Give `transport` another protocol, which may be of another kind than the one it has."""
+    current = transport.get_protocol()
+    bounded = current if isinstance(current, BoundedReads) else None
     reading = transport.is_reading()
     # uvloop looks at the kind of protocol only when it begins to read.
     if reading:
         transport.pause_reading()
-    current = transport.get_protocol()
     transport.set_protocol(protocol)
-    if isinstance(current, BoundedReads):
-        current.retire(protocol)
-    if reading:
+    if reading or (bounded is not None and bounded.rests and bounded.reads):
         transport.resume_reading()
+    if bounded is not None:
+        bounded.retire(protocol)
 
 
 def bound_reads(
@@ -134,4 +168,4 @@ def bound_reads(
     """Make `transport` read `most` bytes at most at a time, for its protocol `protocol`."""
     current = transport.get_protocol()
     if current is protocol or (isinstance(current, BoundedReads) and current.most > most):
-        set_protocol(transport, BoundedReads(protocol, most))
+        set_protocol(transport, BoundedReads(protocol, transport, most))

@@ -152,6 +152,8 @@ class UpstreamConnection(Unread, asyncio.Protocol):
         """Hand the transport over to a tunnel; this object is finished."""
         self._receiver = None
         self._close_reader()
+        if not self.reads:
+            resume_reading(self.transport)
         self.state = UpstreamState.DETACHED
         return self.transport
 
@@ -163,6 +165,11 @@ class UpstreamConnection(Unread, asyncio.Protocol):
             self.state = UpstreamState.CLOSED
             if self.transport is not None:
                 self.transport.abort()
+
+    @property
+    def reads(self) -> bool:
+        """Whether nothing keeps us from reading."""
+        return not (self._held or self._slow)
 
     def pause(self) -> None:
         """Read nothing more from the target until `resume`: its receiver takes no more."""

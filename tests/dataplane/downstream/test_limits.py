@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hubgate.dataplane.downstream import connection
+from hubgate.dataplane.downstream import server
 from hubgate.dataplane.forwarding.time_limits import Expired
 from hubgate.model import Limits, Timeouts
 from hubgate.tasks import spawn
@@ -149,7 +149,7 @@ async def test_one_connection_too_many_is_503_and_makes_room_again(
 async def test_a_full_port_closes_those_that_asked_nothing_then_those_idle_longest(
     start_front: StartFront, start_target: StartTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "NEW", 0.0)
+    monkeypatch.setattr(server, "NEW", 0.0)
     front = await start_front(limits=Limits(connections=3))
     front.route("/", (await start_target(hello)).url)
     used = [await front.client(), await front.client()]

@@ -9,7 +9,7 @@ import pytest
 from hubgate.model import Timeouts
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import answering, hello, url_of
-from tests.dataplane.wire import response
+from tests.dataplane.wire import request, response
 
 
 @pytest.mark.parametrize("lines", [(), ("Connection: Upgrade", "Upgrade: websocket")])

@@ -267,3 +267,25 @@ async def test_connections_that_never_ask_cost_nothing_but_themselves(joined: Fr
     for wire in silent:
         wire.close()
     await until(lambda: joined.open == 1, "all are gone")
+
+
+async def test_who_asked_to_go_on_does_not_lose_its_answer_to_a_reset(
+    joined: Front, target: Target
+) -> None:
+    kept = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+    client = await joined.client()
+    await client.send(kept)
+    wire = await target.accept()
+    await wire.read_request()
+    await wire.send(response(200, "Transfer-Encoding: chunked", body=None) + chunked(b"hello"))
+    assert await client.read_until(b"hello")
+    await client.send(kept)
+    assert await client.ending() == "end"
+
+
+@pytest.mark.parametrize("path", ["/none", "/_chp_healthz"])
+async def test_an_old_client_is_told_how_our_own_answers_end(front: Front, path: str) -> None:
+    client = await front.client()
+    await client.send(f"GET {path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".encode())
+    assert (await client.read_response()).get("connection") == "close"
+    assert await client.read_rest() == b""

@@ -2,11 +2,13 @@
 
 import asyncio
 import random
+import socket
 import ssl
 
 import pytest
 
-from tests.dataplane.peers import Front, Target
+from hubgate.transport.bounded_reads import READ_AT_ONCE
+from tests.dataplane.peers import Front, Target, flood
 from tests.dataplane.tunnels.frames import MASK, read_frame
 from tests.dataplane.tunnels.tunnels import HELLO, RAW, RAW_SWITCH, SWITCH, UPGRADE, closed, opened
 from tests.dataplane.wire import Wire, request, response
@@ -233,3 +235,46 @@ async def test_over_tls_the_targets_end_is_the_clients(
 
     assert await client.read_rest() == b"last words"
     await closed(secured)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 90, b""],
+    ids=["interim", "head"],
+)
+async def test_a_tunnel_begins_well_behind_a_long_beginning(
+    joined: Front, target: Target, before: bytes
+) -> None:
+    client = await joined.client()
+    await client.send(request("GET", "/", *UPGRADE))
+    wire = await target.accept()
+    await wire.read_request()
+    lines = b"" if before else b"X-Line: y\r\n" * 12_000
+    await wire.send(before + SWITCH[:-2] + lines + b"\r\n" + HELLO)
+    got = await client.read_until(b"\r\n\r\n" + HELLO)
+    assert b" 101 " in got
+    for _ in range(3):
+        await wire.send(HELLO)
+        assert await client.read_exactly(len(HELLO)) == HELLO
+        await client.send(HELLO)
+        assert await wire.read_exactly(len(HELLO)) == HELLO
+
+
+async def test_a_client_that_read_nothing_yet_slows_the_tunnel(
+    joined: Front, target: Target
+) -> None:
+    client = await joined.client(receive_buffer=4096)
+    await client.send(request("GET", "/", *UPGRADE))
+    wire = await target.accept()
+    await wire.read_request()
+    (connection,) = joined.plane._listener.clients
+    ours = connection.transport.get_extra_info("socket")
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    head = SWITCH[:-2] + b"X-Line: y\r\n" * 10_000 + b"\r\n"
+    await wire.send(head)
+    block = bytes(1 << 20)
+    sent = await flood(wire, block, 64 << 20)
+    (tunnel,) = joined.plane.tunnels
+    assert tunnel._ends[0].transport.get_write_buffer_size() <= len(head) + READ_AT_ONCE
+    await client.read_until(b"\r\n\r\n")
+    assert await client.read_exactly(sent) == (block * 65)[:sent]

@@ -42,8 +42,6 @@ _PARTING = 1.0
 # While draining, a connection is idle when nothing has come for so many seconds: its client's next
 # request is not likely to be under way, and would be lost.
 _LAST_REQUEST = 1.0
-# A connection without a request has so many seconds before it may make room for others.
-NEW = 2.0
 # A client that does not read the end of its response gets this long from one byte to the next
 # (nginx: send_timeout).
 SEND_TIMEOUT = 60.0
@@ -125,13 +123,6 @@ class DownstreamConnection(web.RequestHandler):
         if (done and self.transport.get_write_buffer_size()) or self.transport.is_closing():
             return False
         return done or (self.state is IDLE and not self._waits)
-
-    @property
-    def is_new(self) -> bool:
-        """Whether it has had less time than a client needs that is about to send its request."""
-        times = self._plane.timeouts
-        left = times.head if self._reader.in_head else times.keep_alive
-        return self.deadline > self._clock() + left - NEW
 
     # --- asyncio.Protocol ----------------------------------------------------------------
 
@@ -241,6 +232,11 @@ class DownstreamConnection(web.RequestHandler):
             reader.read_on()
         return reader.requests[0].leftover
 
+    @property
+    def reads(self) -> bool:
+        """Whether nothing keeps us from reading."""
+        return not self._hold
+
     def _take_turns(self) -> None:
         """Go on when every other connection has been served."""
         if not self._greedy:
@@ -273,8 +269,9 @@ class DownstreamConnection(web.RequestHandler):
         reader = self._reader
         request = reader.requests.popleft()
         if not keep or (reader.failed and not reader.requests):
-            more = bool(reader.requests or reader.unread)
-            self._end(linger=not request.ended or reader.failed or more or self.closing)
+            # Whoever asked to go on may have sent more, and would lose its response to a reset.
+            more = reader.requests or reader.unread or (request.head and request.head.keep_alive)
+            self._end(linger=not request.ended or reader.failed or bool(more) or self.closing)
             return
         if self._hold:
             # Checked first, because Python takes half a microsecond for each operation on flags.

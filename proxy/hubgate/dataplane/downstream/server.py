@@ -9,6 +9,9 @@ from aiohttp import web
 from hubgate.dataplane.downstream.connection import DownstreamConnection
 from hubgate.dataplane.downstream.services import DownstreamServices
 
+# A connection without a request has so many seconds before it may make room for others.
+NEW = 2.0
+
 
 class DownstreamServer(web.Server):
     """aiohttp's low-level server; its connections are `DownstreamConnection`s."""
@@ -36,7 +39,7 @@ class DownstreamServer(web.Server):
         clients = (each for each in self.clients if each is not newcomer)
         idle = [each for each in clients if each.spare and each.server is self]
         unused = [each for each in idle if each.origin is None]
-        old = [each for each in unused if not each.is_new]
+        old = [each for each in unused if each.idle_since <= self.loop.time() - NEW]
         used = sorted((each for each in idle if each.origin), key=lambda each: each.deadline)
         return old or used or unused
 

@@ -188,8 +188,9 @@ class FinishPhase:
     def _answer(self, status: int, page: Page) -> None:
         """Send a response of our own."""
         request, client = self._request, self._client
-        close = not self._keep or client.closing or not request.ended
-        head_only = request.head is not None and request.head.method == b"HEAD"
+        head = request.head
+        close = not self._keep or client.closing or not request.ended or head is None or head.http10
+        head_only = head is not None and head.method == b"HEAD"
         if self._record is not None:
             self._record.sent = 0 if head_only else len(page.body)
         self._finish(status)

@@ -76,6 +76,9 @@ class Tunnel:
         here, there = self._ends
         here.attach(client, there)
         there.attach(target, here)
+        for end in self._ends:
+            if end.is_full:
+                end.pause_writing()
         for end, data in zip(self._ends, first, strict=True):
             if data:
                 end.data_received(data)
@@ -158,7 +161,7 @@ class TunnelEnd(asyncio.Protocol):
     """One side of a tunnel: what it reads goes to the other side.
 
     `ended`: it has sent its last byte; `gone`: its connection is closed; `silent`: what it sends
-    is no longer passed on.
+    is no longer passed on; `reads`: the other side takes what it sends.
     """
 
     __slots__ = (
@@ -168,6 +171,7 @@ class TunnelEnd(asyncio.Protocol):
         "ended",
         "gone",
         "other",
+        "reads",
         "silent",
         "transport",
         "tunnel",
@@ -178,6 +182,7 @@ class TunnelEnd(asyncio.Protocol):
         self.ended = False
         self.gone = False
         self.silent = False
+        self.reads = True
         self._close_frame = close_frame
         self._scanner = FrameScanner() if websocket else None
 
@@ -186,6 +191,12 @@ class TunnelEnd(asyncio.Protocol):
         self.transport = transport
         self.other = other
         set_protocol(transport, self)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether its side takes no more for now: its transport does not say so twice."""
+        _, high = self.transport.get_write_buffer_limits()
+        return self.transport.get_write_buffer_size() > high
 
     def data_received(self, data: bytes) -> None:
         if self.silent:
@@ -227,11 +238,13 @@ class TunnelEnd(asyncio.Protocol):
     def pause_writing(self) -> None:
         self.tunnel.stalled(True)
         if not self.other.gone:
+            self.other.reads = False
             pause_reading(self.other.transport)
 
     def resume_writing(self) -> None:
         self.tunnel.stalled(False)
         if not self.other.gone:
+            self.other.reads = True
             resume_reading(self.other.transport)
 
 
