@@ -85,6 +85,7 @@ async def test_the_time_is_over_for_all_until_the_lookup_ends(
     line = await failure(resolver, "hub", SHORT)
     assert line == "the name 'hub' could not be looked up within 0.05 s"
     assert await failure(resolver, "hub", SHORT) == line
+    await until(lambda: lookups.asked["hub"], "its thread runs")
     assert lookups.asked["hub"] == 1
     lookups.wake()
     await until(lambda: resolver.recall("hub"), "its late answer is of use")
