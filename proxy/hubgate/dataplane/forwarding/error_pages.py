@@ -10,7 +10,13 @@ from urllib.parse import quote
 from hubgate.bounded import ByteCache
 from hubgate.dataplane.error_log import Sampler, log_sampled
 from hubgate.dataplane.forwarding.own_responses import NO_PAGE, Page, html_page, page_for
-from hubgate.errors import HubgateError, RouteError, StaleConnectionError, UpstreamError
+from hubgate.errors import (
+    ConnectError,
+    HubgateError,
+    RouteError,
+    StaleConnectionError,
+    UpstreamError,
+)
 from hubgate.http1.message import Bytes
 from hubgate.http1.request import RequestHead
 from hubgate.http1.response import ResponseHead
@@ -48,8 +54,8 @@ class ErrorPages:
     def cached(self, status: int, head: RequestHead) -> Page | None:
         """Return the page for a request if it need not be fetched, else None.
 
-        One that was fetched a moment ago will do, and an error target that did not respond a
-        moment ago is not asked: a storm of requests is not passed on to it.
+        One that was fetched a moment ago will do, and an error target that could not be reached
+        a moment ago is not asked: a storm of requests is not passed on to it.
         """
         if not self.remote:
             return self.local(status, head)
@@ -82,7 +88,8 @@ class ErrorPages:
             reason = str(error) or f"it did not arrive within {self._timeout:g} s"
             line = f"failed to get the custom error page for {status}: {reason}"
             log_sampled(self._sampler, (status, type(error)), self._clock(), line)
-            self._down_until = self._clock() + _KEEP_SECONDS
+            if isinstance(error, ConnectError):
+                self._down_until = self._clock() + _KEEP_SECONDS
             page = self.local(status, head)
         size = len(page.body) + sum(map(len, page.lines)) + len(head.target)
         self._kept.keep((status, head.target), (now + _KEEP_SECONDS, page), size)
