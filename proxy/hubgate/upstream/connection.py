@@ -28,7 +28,7 @@ from hubgate.transport.turns import TURN, Turns
 # From this size on, a body is not copied out of the bytes it came in. A larger head is forgotten
 # when its response has ended: thousands of idle connections may each have one.
 _LARGE = 1 << 12
-_READ_AT_ONCE = 1 << 16
+_REST_AT_ONCE = 1 << 16
 
 
 class UpstreamState(Enum):
@@ -231,7 +231,7 @@ class UpstreamConnection(Unread, asyncio.Protocol):
         """
         fd = self.transport.get_extra_info("socket").fileno()
         with suppress(OSError):
-            while self._receiver is not None and (data := os.read(fd, _READ_AT_ONCE)):
+            while self._receiver is not None and (data := os.read(fd, _REST_AT_ONCE)):
                 self.data_received(data)
 
     def eof_received(self) -> None:
