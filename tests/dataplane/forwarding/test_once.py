@@ -20,6 +20,7 @@ ONCE = {
 } | {
     "a chunked POST without a byte": request("POST", "/", "Transfer-Encoding: chunked") + chunked(),
     "a POST whose body waits": request("POST", "/", "Content-Length: 4", "Expect: 100-continue"),
+    "a handshake": HANDSHAKE,
     "a handshake by POST": HANDSHAKE.replace(b"GET", b"POST"),
 }
 TWICE = {
@@ -29,7 +30,6 @@ TWICE = {
     "PUT with a length": request("PUT", "/", body=b""),
     "DELETE with a length": request("DELETE", "/", body=b""),
     "a chunked PUT without a byte": request("PUT", "/", "Transfer-Encoding: chunked") + chunked(),
-    "a handshake": HANDSHAKE,
 }
 WAYS = ["close", "reset"]
 

@@ -61,7 +61,7 @@ class Exchange(FinishPhase):
             return
         entry.requests += 1
         self._entry, self._target = entry, target
-        once = head.body is not NO_BODY or head.method not in IDEMPOTENT
+        once = head.body is not NO_BODY or head.method not in IDEMPOTENT or head.upgrade
         connection = (connector.take_verified if once else connector.take)(target.peer)
         if connection is None and (outage := connector.outage(target.peer)) is not None:
             self._refuse(outage)
@@ -240,13 +240,12 @@ class Exchange(FinishPhase):
     def on_upstream_lost(self, error: UpstreamError) -> None:
         """Try once more if nothing can have been lost, and nothing can be done twice; else fail.
 
-        A handshake of a websocket is a GET, and repeated like one: it changes nothing until the
-        101, which the client never got.
+        An upgrade is a GET, but what it begins need not be idempotent: it is not sent twice.
         """
         self._connection = None
         if isinstance(error, StaleConnectionError) and not self._body_sent and self._attempts < 2:
             method = self._head.method
-            if method in IDEMPOTENT:
+            if method in IDEMPOTENT and not self._head.upgrade:
                 self._connect()
                 return
             # Whether it read the request, and acted on it, nobody can tell.
