@@ -16,6 +16,8 @@ READ_AT_ONCE = 96 * 1024
 # The same for a connection's first read, when it has all that was sent before it was accepted, and
 # for a client that sends more than is done for it at once.
 READ_OF_GREEDY = 1 << 15
+# After so many full reads in a row, others have their turn.
+_FULL_READS = 4
 # All connections of a process read into it, one after another.
 _ROOM = memoryview(bytearray(READ_AT_ONCE))
 _SMALL_ROOM = _ROOM[:READ_OF_GREEDY]
@@ -37,7 +39,7 @@ class Reads(Protocol):
 class BoundedReads(asyncio.BufferedProtocol):
     """Passes everything on to `protocol`, at most `most` bytes at a time."""
 
-    __slots__ = ("__weakref__", "_protocol", "_room", "_successor", "_transport", "rests")
+    __slots__ = ("__weakref__", "_full", "_protocol", "_room", "_successor", "_transport", "rests")
 
     def __init__(
         self, protocol: asyncio.Protocol, transport: asyncio.Transport, most: int = READ_AT_ONCE
@@ -49,8 +51,9 @@ class BoundedReads(asyncio.BufferedProtocol):
         secure = transport.get_extra_info("sslcontext") is not None
         # TLS reads once in each turn of the loop by itself.
         self._transport = None if secure else transport
-        # Whether it reads on in the loop's next turn.
+        # Whether it reads on in the loop's next turn; how many full reads there were before that.
         self.rests = False
+        self._full = 0
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._protocol!r}>"
@@ -72,11 +75,14 @@ class BoundedReads(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Pass on what was read."""
         data = bytes(self._room[:nbytes])
-        if nbytes == len(self._room) and self._transport is not None and not self.rests:
-            # libuv would read on at once, up to 32 times as long as each read is full.
-            self.rests = True
-            self._transport.pause_reading()
-            asyncio.get_running_loop().call_soon(self._read_on)
+        if nbytes == len(self._room):
+            self._full += 1
+            if self._full == _FULL_READS and self._transport is not None and not self.rests:
+                # libuv would read on at once, up to 32 times as long as each read is full.
+                self.rests = True
+                self._transport.pause_reading()
+                asyncio.get_running_loop().call_soon(self._read_on)
+            self._full %= _FULL_READS
         self._protocol.data_received(data)
 
     def _read_on(self) -> None:
