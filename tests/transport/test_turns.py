@@ -1,6 +1,7 @@
 """Whoever has much to do waits for its turn, and the loop has others' callbacks in between."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -29,6 +30,18 @@ async def test_each_is_served_once_in_order() -> None:
     assert len(served) == 5
 
 
+async def test_who_waits_already_has_one_turn() -> None:
+    served: list[str] = []
+    turns = Turns(asyncio.get_running_loop())
+    once = partial(served.append, "once")
+    for _ in range(3):
+        turns.wait(once)
+    assert turns.waits(once)
+    await asyncio.sleep(0.01)
+    assert served == ["once"]
+    assert not turns.waits(once)
+
+
 async def test_a_long_queue_is_served_in_several_turns_of_the_loop(clock: list[float]) -> None:
     loop, served = asyncio.get_running_loop(), list[str]()
     turns = Turns(loop)
@@ -38,7 +51,7 @@ async def test_a_long_queue_is_served_in_several_turns_of_the_loop(clock: list[f
         served.append("greedy")
 
     for _ in range(7):
-        turns.wait(take)
+        turns.wait(partial(take))
 
     def other() -> None:
         served.append("other")

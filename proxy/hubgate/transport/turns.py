@@ -6,7 +6,6 @@ asks for little waits for a few such turns at most.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 
@@ -21,16 +20,21 @@ class Turns:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._queue: deque[Callable[[], None]] = deque()
+        # In order; a dictionary, because each is in it once.
+        self._queue: dict[Callable[[], None], None] = {}
         self._scheduled = False
 
     def __repr__(self) -> str:
         return f"<Turns {len(self._queue)} waiting>"
 
     def wait(self, go_on: Callable[[], None]) -> None:
-        """Call `go_on` when it is its turn, once."""
-        self._queue.append(go_on)
+        """Call `go_on` when it is its turn: once, even if it waits already."""
+        self._queue[go_on] = None
         self._schedule()
+
+    def waits(self, go_on: Callable[[], None]) -> bool:
+        """Return whether `go_on` is in the queue."""
+        return go_on in self._queue
 
     def _schedule(self) -> None:
         if self._queue and not self._scheduled:
@@ -39,11 +43,12 @@ class Turns:
 
     def _serve(self) -> None:
         end = perf_counter() + _TOGETHER
-        self._scheduled = True
         try:
             # Whoever queues again meanwhile waits for the loop's next turn.
             for _ in range(len(self._queue)):
-                self._queue.popleft()()
+                go_on = next(iter(self._queue))
+                del self._queue[go_on]
+                go_on()
                 if perf_counter() > end:
                     break
         finally:

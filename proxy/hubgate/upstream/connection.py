@@ -84,7 +84,6 @@ class UpstreamConnection(Unread, asyncio.Protocol):
         "_slice",
         "_slow",
         "_turns",
-        "_waits",
         "expires",
         "home",
         "idle_since",
@@ -122,7 +121,6 @@ class UpstreamConnection(Unread, asyncio.Protocol):
         # Why nothing is read from the target: some is unread, or the receiver takes no more.
         self._held = False
         self._slow = False
-        self._waits = False
 
     def __repr__(self) -> str:
         return f"<UpstreamConnection {self.peer} {self.state.value}>"
@@ -328,13 +326,7 @@ class UpstreamConnection(Unread, asyncio.Protocol):
         if not self._held:
             self._held = True
             pause_reading(self.transport)
-        if not self._waits:
-            self._waits = True
-            self._turns.wait(self._next_turn)
-
-    def _next_turn(self) -> None:
-        self._waits = False
-        self._read_on()
+        self._turns.wait(self._read_on)
 
     def _close_reader(self) -> None:
         if self._reader is not None:

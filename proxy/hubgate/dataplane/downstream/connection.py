@@ -69,7 +69,6 @@ class DownstreamConnection(web.RequestHandler):
         "_reader",
         "_stream",
         "_unsent",
-        "_waits",
         "closing",
         "deadline",
         "forwarded_host",
@@ -97,9 +96,8 @@ class DownstreamConnection(web.RequestHandler):
         self._advancing = False
         self._head_begun = False
         self._unsent = 0
-        # Whether its client has sent more than could be done at once; whether it is in the queue.
+        # Whether its client has sent more than could be done at once.
         self._greedy = False
-        self._waits = False
         self.state = IDLE
         self.closing = False
         # False while the write buffer is over its high mark.
@@ -122,7 +120,7 @@ class DownstreamConnection(web.RequestHandler):
         done = self.state is DownstreamState.LINGERING
         if (done and self.transport.get_write_buffer_size()) or self.transport.is_closing():
             return False
-        return done or (self.state is IDLE and not self._waits)
+        return done or (self.state is IDLE and not self._plane.turns.waits(self._advance))
 
     # --- asyncio.Protocol ----------------------------------------------------------------
 
@@ -242,13 +240,7 @@ class DownstreamConnection(web.RequestHandler):
         if not self._greedy:
             self._greedy = True
             bound_reads(self.transport, self, READ_OF_GREEDY)
-        if not self._waits:
-            self._waits = True
-            self._plane.turns.wait(self._next_turn)
-
-    def _next_turn(self) -> None:
-        self._waits = False
-        self._advance()
+        self._plane.turns.wait(self._advance)
 
     def _limit_time(self) -> None:
         """Set the deadline for what the client has begun to send: a head, or a body."""
