@@ -89,7 +89,7 @@ class RequestReader(Unread):
 
     def __init__(self, limits: Limits, blocks: HeaderBlocks | None = None) -> None:
         self.requests: deque[IncomingRequest] = deque()
-        self.unread, self._at = b"", 0
+        super().__init__()
         self._slice = SMALLEST
         self.failed = False
         self.in_head = False
@@ -145,7 +145,7 @@ class RequestReader(Unread):
     def _step(self) -> None:
         current = self._current
         if self.failed:
-            self.unread = b""
+            self.forget_unread()
         elif current is None:
             if self._closing:
                 self.fail(BadRequestError("malformed request: data after Connection: close"))

@@ -64,8 +64,8 @@ class ResponseReader:
 
     @property
     def made(self) -> int:
-        """How many header lines and pieces of a body have not been taken yet."""
-        return len(self._headers) + len(self._chunks) + 8 * len(self.interim)
+        """How many header lines, interim heads and pieces of a body have not been taken yet."""
+        return len(self._headers) + len(self._chunks) + len(self.interim)
 
     def take(self) -> bytes:
         """Return what has arrived of the body since the last call."""

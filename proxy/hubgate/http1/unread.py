@@ -25,5 +25,5 @@ class Unread:
         if end < len(self.unread):
             self._at = end
         else:
-            self.unread, self._at = b"", 0
+            self.forget_unread()
         return data

@@ -123,7 +123,8 @@ class Admission:
         # is first.
         self._handshakes: dict[object, tuple[Handshake, float]] = {}
         self._spares: deque[Guest] = deque()
-        self._search_at = self._found_at = 0.0
+        self._found = False
+        self._search_at = 0.0
         self._say_at = 0.0
         self._unsaid = 0
 
@@ -205,10 +206,10 @@ class Admission:
 
     def _end_spare(self, newcomer: Guest | None, now: float) -> bool:
         """Close a connection that `guests` can spare."""
-        if now >= self._search_at if not self._spares else now > self._found_at + _PAUSE:
+        # What was found is used up first, unless it is out of date.
+        if now >= self._search_at or (self._found and not self._spares):
             self._spares = deque(islice(self.guests.spares(newcomer), _LOOKED_UP))
-            self._found_at = now
-            self._search_at = 0.0 if self._spares else now + _PAUSE
+            self._found, self._search_at = bool(self._spares), now + _PAUSE
         while self._spares:
             guest = self._spares.popleft()
             if guest.spare:
