@@ -271,3 +271,14 @@ async def exchange(
     got = await client.read_response(to=seen.method)
     client.close()
     return seen, got
+
+
+async def unread_answer(front: Front, target: Target) -> tuple[Wire, Wire]:
+    """Return a client that asked `/` and reads nothing, and the target that answers without end."""
+    client = await front.client(receive_buffer=4096)
+    await client.send(request("GET", "/"))
+    wire = await target.accept()
+    await wire.read_request()
+    await wire.send(response(200, "Content-Length: 100000000", body=None))
+    await flood(wire, bytes(1 << 16), 1 << 26)
+    return client, wire

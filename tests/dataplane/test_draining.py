@@ -13,7 +13,7 @@ from hubgate.dataplane.downstream import connection as connection_module
 from hubgate.dataplane.downstream.connection import DownstreamConnection, DownstreamState
 from hubgate.tasks import spawn
 from tests.dataplane.conftest import StartFront
-from tests.dataplane.peers import ANSWER, Front, Target, flood, until
+from tests.dataplane.peers import ANSWER, Front, Target, unread_answer, until
 from tests.dataplane.tunnels.tunnels import opened
 from tests.dataplane.wire import PATIENCE, EndedError, Wire, request, response
 
@@ -300,12 +300,7 @@ async def test_half_an_answer_is_broken_off(
 async def test_an_answer_that_is_not_read_is_broken_off(
     joined: Front, target: Target, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = await joined.client(receive_buffer=4096)
-    await client.send(GET)
-    wire = await target.accept()
-    await wire.read_request()
-    await wire.send(response(200, "Content-Length: 100000000", body=None))
-    await flood(wire, bytes(1 << 16), 1 << 26)
+    client, _ = await unread_answer(joined, target)
     line, _ = await cut_off(joined, caplog)
 
     assert await client.drain() == "reset"

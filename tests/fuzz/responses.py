@@ -4,6 +4,7 @@ from hubgate.errors import UpstreamError
 from hubgate.http1.response import ResponseHead
 from hubgate.routing.target import Peer
 from hubgate.upstream.connection import UpstreamConnection
+from tests.nowhere import Nowhere
 from tests.turns import AtOnce
 
 
@@ -39,31 +40,6 @@ class Receiver:
         raise AssertionError("nothing was written")
 
 
-class Transport:
-    """A connection that goes nowhere."""
-
-    def write(self, data: bytes) -> None:
-        pass
-
-    def abort(self) -> None:
-        pass
-
-    def is_closing(self) -> bool:
-        return False
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-    def get_extra_info(self, name: str) -> None:
-        return None
-
-
 def response(data: bytes) -> None:
     """Responses arrive in order, end once, and do not depend on cuts."""
     bodiless, data = data[:1] == b"H", data[1:]
@@ -87,7 +63,7 @@ def response(data: bytes) -> None:
 def connect() -> UpstreamConnection:
     """Return a connection to a target that says nothing by itself."""
     connection = UpstreamConnection(Peer("h", 1), lambda _: None, AtOnce())
-    connection.connection_made(Transport())  # type: ignore[arg-type]
+    connection.connection_made(Nowhere())
     return connection
 
 

@@ -1,5 +1,10 @@
-"""Targets, and connections to them."""
+"""Targets, connections to them, and lookups of their names."""
 
+from collections.abc import Iterator
+
+import pytest
+
+from hubgate.upstream.resolver import Resolver
 from tests.dataplane.conftest import (
     certificates,
     nothing_failed_in_silence,
@@ -9,6 +14,7 @@ from tests.dataplane.conftest import (
     start_target,
     target,
 )
+from tests.upstream.lookups import Lookups
 
 __all__ = [
     "certificates",
@@ -19,3 +25,17 @@ __all__ = [
     "start_target",
     "target",
 ]
+
+
+@pytest.fixture
+def lookups() -> Iterator[Lookups]:
+    """Names that a test decides about; whoever still waits for one goes on in the end."""
+    lookups = Lookups()
+    yield lookups
+    lookups.wake()
+
+
+@pytest.fixture
+async def resolver(lookups: Lookups) -> Resolver:
+    """A resolver that asks `lookups`."""
+    return Resolver(lookups)

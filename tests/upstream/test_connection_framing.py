@@ -1,6 +1,5 @@
 """Where a response ends and what comes before it, however its bytes are cut."""
 
-import asyncio
 import itertools
 from typing import Any
 
@@ -13,6 +12,7 @@ from hubgate.http1.message import Body
 from hubgate.routing.target import Peer
 from hubgate.upstream.connection import UpstreamConnection, UpstreamState
 from tests.dataplane.peers import Target, until
+from tests.nowhere import Nowhere
 from tests.turns import AtOnce
 from tests.upstream.answers import (
     CHUNKED,
@@ -184,36 +184,9 @@ async def test_a_101_that_names_no_protocol_is_no_answer(target: Target, lines: 
 # --- any cut ---------------------------------------------------------------------------------
 
 
-class Sink(asyncio.Transport):
-    """A transport that goes nowhere."""
-
-    closed = False
-
-    def write(self, data: Any) -> None:
-        pass
-
-    def abort(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return None
-
-
 def received(pieces: list[bytes], *, bodiless: bool = False) -> tuple[Any, ...]:
     connection = UpstreamConnection(Peer("h", 1), lambda lost: None, AtOnce())
-    connection.connection_made(Sink())
+    connection.connection_made(Nowhere())
     recorder = Recorder()
     connection.begin(recorder, REQUEST, bodiless)
     for piece in pieces:

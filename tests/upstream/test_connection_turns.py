@@ -1,8 +1,6 @@
 """A target that sends much in small pieces: it waits for its turns, and nothing of it is lost."""
 
-import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -11,52 +9,12 @@ from hubgate.routing.target import Peer
 from hubgate.transport.turns import Turns
 from hubgate.upstream.connection import UpstreamConnection
 from tests.dataplane.wire import chunked
+from tests.nowhere import Nowhere
 from tests.turns import AtOnce
 from tests.upstream.receiver import Recorder
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 TINY = b"1\r\nx\r\n" * 20_000
-
-
-class Nowhere(asyncio.Transport):
-    """A transport that goes nowhere, and notes whether it would read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reading = True
-
-    def write(self, data: Any) -> None:
-        pass
-
-    def abort(self) -> None:
-        pass
-
-    def is_closing(self) -> bool:
-        return False
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-    def is_reading(self) -> bool:
-        return self.reading
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        pass
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        return asyncio.Protocol()
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return None
 
 
 class Later(Turns):

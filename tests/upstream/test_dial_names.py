@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,18 +20,6 @@ from tests.dataplane.peers import Target, open_files, until
 from tests.upstream.lookups import Lookups, v4
 from tests.upstream.pooled import dialer, pooled
 from tests.upstream.test_happy_eyeballs import silent_at
-
-
-@pytest.fixture
-def lookups() -> Iterator[Lookups]:
-    lookups = Lookups()
-    yield lookups
-    lookups.wake()
-
-
-@pytest.fixture
-async def resolver(lookups: Lookups) -> Resolver:
-    return Resolver(lookups)
 
 
 async def test_a_name(target: Target, resolver: Resolver, lookups: Lookups) -> None:

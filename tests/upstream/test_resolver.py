@@ -3,7 +3,6 @@
 import _thread
 import asyncio
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,18 +22,6 @@ from tests.dataplane.peers import until
 from tests.upstream.lookups import Lookups, v4
 
 SHORT, LONG = 0.05, 20.0
-
-
-@pytest.fixture
-def lookups() -> Iterator[Lookups]:
-    lookups = Lookups()
-    yield lookups
-    lookups.wake()
-
-
-@pytest.fixture
-async def resolver(lookups: Lookups) -> Resolver:
-    return Resolver(lookups)
 
 
 async def failure(resolver: Resolver, host: str, limit: float = LONG) -> str:

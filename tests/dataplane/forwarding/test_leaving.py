@@ -15,8 +15,8 @@ from tests.dataplane.peers import (
     Target,
     echo,
     exchange,
-    flood,
     open_files,
+    unread_answer,
     until,
     url_of,
 )
@@ -125,12 +125,7 @@ async def test_who_has_closed_the_sending_side_gets_no_end_that_looks_like_a_bod
 async def test_who_has_closed_the_sending_side_and_does_not_read_holds_nothing_open(
     joined: Front, target: Target
 ) -> None:
-    client = await joined.client(receive_buffer=4096)
-    await client.send(GET)
-    wire = await target.accept()
-    await wire.read_request()
-    await wire.send(response(200, "Content-Length: 100000000", body=None))
-    await flood(wire, bytes(1 << 16), 1 << 26)
+    client, wire = await unread_answer(joined, target)
     client.half_close()
 
     # What is buffered for the client keeps neither connection.
