@@ -81,6 +81,24 @@ async def test_whose_head_has_gone_out_is_asked_for_one_more(
 
 
 @pytest.mark.parametrize("end", ENDINGS)
+async def test_a_response_of_our_own_says_it_too(
+    joined: Front, target: Target, patient: None, end: End
+) -> None:
+    client = await joined.client()
+    await client.send(GET)
+    wire = await target.accept()
+    await wire.read_request()
+    ending = end(joined)
+    await all_told(joined)
+    wire.close()
+    last = await client.read_response()
+    assert (last.status, last.get("connection")) == (503, "close")
+    assert await client.ending() == "end"
+    client.close()
+    await asyncio.wait_for(ending, PATIENCE)
+
+
+@pytest.mark.parametrize("end", ENDINGS)
 async def test_over_tls_too(
     secured: Front, target: Target, client_tls: ssl.SSLContext, patient: None, end: End
 ) -> None:

@@ -1,9 +1,10 @@
 """How much is read at once, and that nothing is lost when that changes."""
 
 import asyncio
+import contextlib
 import random
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 import pytest
@@ -17,6 +18,9 @@ from hubgate.transport.bounded_reads import (
 )
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop", "asyncio"])
+MANY = 8
+"""Full reads of all connections in one turn of the loop, before each has only one."""
+
 DATA = random.Random(11).randbytes(3 << 20)
 
 
@@ -28,12 +32,16 @@ class Reading(asyncio.Protocol):
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
         self.events: list[str] = []
+        # Called in the turn of the loop that follows the first read.
+        self.on_first: Callable[[], None] | None = None
         self.over = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        if self.on_first is not None and not self.pieces:
+            asyncio.get_running_loop().call_soon(self.on_first)
         self.pieces.append(data)
 
     def pause_writing(self) -> None:
@@ -104,6 +112,26 @@ async def test_what_is_first_read_may_be_bounded_at_once(
     await reading.over
     assert b"".join(reading.pieces) == DATA
     assert max(map(len, reading.pieces)) <= READ_AT_ONCE
+
+
+async def test_others_have_their_turn_after_a_few_full_reads(
+    ends: tuple[Reading, socket.socket],
+) -> None:
+    reading, theirs = ends
+    reading.transport.pause_reading()
+    bound_reads(reading.transport, reading)
+    sent = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sent += theirs.send(DATA[: 1 << 16])
+    assert sent > 2 * MANY * READ_AT_ONCE
+    in_one_turn: list[int] = []
+    reading.on_first = lambda: in_one_turn.append(len(reading.pieces))
+    reading.transport.resume_reading()
+    theirs.close()
+    await reading.over
+    assert sum(map(len, reading.pieces)) == sent
+    assert in_one_turn[0] <= MANY
 
 
 async def test_another_protocol_gets_all_that_follows(ends: tuple[Reading, socket.socket]) -> None:

@@ -16,16 +16,46 @@ READ_AT_ONCE = 96 * 1024
 # The same for a connection's first read, when it has all that was sent before it was accepted, and
 # for a client that sends more than is done for it at once.
 READ_OF_GREEDY = 1 << 15
-# After so many full reads in a row, others have their turn.
-_FULL_READS = 4
-# All connections of a process read into it, one after another.
-_ROOM = memoryview(bytearray(READ_AT_ONCE))
-_SMALL_ROOM = _ROOM[:READ_OF_GREEDY]
-_NOBODY = asyncio.Protocol()
+# The same for what is passed on to one that has taken `_TRUST_AFTER` bytes without a pause. For one
+# that does not read, Linux buffers 4 MiB and what its own side lets it (net.ipv4.tcp_wmem).
+READ_OF_TRUSTED = 250 * 1024
+_TRUST_AFTER = 8 << 20
+# After so many full reads of all connections, each has its turn after one.
+_FULL_READS = 8
 
 
 def _no_successor() -> asyncio.BaseProtocol | None:
     return None
+
+
+class _Rooms:
+    """Where all connections of a process read to, one after another, and how many did of late."""
+
+    __slots__ = ("_full_reads", "_loop", "by_size", "lent")
+
+    def __init__(self) -> None:
+        # The loop in whose present turn so many reads were full.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._full_reads = 0
+        sizes = (READ_OF_GREEDY, READ_AT_ONCE, READ_OF_TRUSTED)
+        # One for each size of a read.
+        self.by_size = {size: memoryview(bytearray(size)) for size in sizes}
+        # The size of the one that was lent last.
+        self.lent = READ_AT_ONCE
+
+    def is_busy(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Count one more full read; return whether there were many in this turn of `loop`."""
+        if self._loop is not loop:
+            self._loop, self._full_reads = loop, 0
+            loop.call_soon(self._begin_turn)
+        self._full_reads += 1
+        return self._full_reads >= _FULL_READS
+
+    def _begin_turn(self) -> None:
+        self._loop = None
+
+
+_ROOMS = _Rooms()
 
 
 class Reads(Protocol):
@@ -36,24 +66,58 @@ class Reads(Protocol):
         """Whether it takes what comes now: False while it has paused its transport."""
 
 
+class Borrows(Reads, Protocol):
+    """A protocol that need not own what it reads."""
+
+    def data_lent(self, data: memoryview) -> bool:
+        """Take what was read, as `data_received` does: the next read overwrites `data`.
+
+        Whoever has to keep it calls `keep_lent`. Return whether it was passed on as it came, to
+        the same receiver as the bytes before.
+        """
+
+
+def keep_lent() -> None:
+    """Keep what was lent last: the next read goes elsewhere."""
+    _ROOMS.by_size[_ROOMS.lent] = memoryview(bytearray(_ROOMS.lent))
+
+
+class _Nobody(asyncio.Protocol):
+    """Takes what is still read for a protocol that has left."""
+
+    def data_lent(self, data: memoryview) -> bool:
+        """Drop it."""
+        return False
+
+
+_NOBODY = _Nobody()
+
+
 class BoundedReads(asyncio.BufferedProtocol):
     """Passes everything on to `protocol`, at most `most` bytes at a time."""
 
-    __slots__ = ("__weakref__", "_full", "_protocol", "_room", "_successor", "_transport", "rests")
+    __slots__ = (
+        "__weakref__",
+        "_loop",
+        "_most",
+        "_protocol",
+        "_successor",
+        "_transport",
+        "rests",
+    )
 
     def __init__(
         self, protocol: asyncio.Protocol, transport: asyncio.Transport, most: int = READ_AT_ONCE
     ) -> None:
         self._protocol = protocol
         self._successor: Callable[[], asyncio.BaseProtocol | None] = _no_successor
-        # A part of the one that all connections share.
-        self._room = _ROOM[:most]
+        self._most = most
         secure = transport.get_extra_info("sslcontext") is not None
         # TLS reads once in each turn of the loop by itself.
         self._transport = None if secure else transport
-        # Whether it reads on in the loop's next turn; how many full reads there were before that.
+        self._loop = asyncio.get_running_loop()
+        # Whether it reads on in the loop's next turn.
         self.rests = False
-        self._full = 0
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._protocol!r}>"
@@ -61,7 +125,7 @@ class BoundedReads(asyncio.BufferedProtocol):
     @property
     def most(self) -> int:
         """How many bytes are read at most at a time."""
-        return len(self._room)
+        return self._most
 
     @property
     def reads(self) -> bool:
@@ -70,20 +134,25 @@ class BoundedReads(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where to read to."""
-        return self._room
+        return _ROOMS.by_size[self._most]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Pass on what was read."""
-        data = bytes(self._room[:nbytes])
-        if nbytes == len(self._room):
-            self._full += 1
-            if self._full == _FULL_READS and self._transport is not None and not self.rests:
-                # libuv would read on at once, up to 32 times as long as each read is full.
-                self.rests = True
-                self._transport.pause_reading()
-                asyncio.get_running_loop().call_soon(self._read_on)
-            self._full %= _FULL_READS
+        data = bytes(_ROOMS.by_size[self._most][:nbytes])
+        if nbytes == self._most:
+            self._rest()
         self._protocol.data_received(data)
+
+    def _rest(self) -> None:
+        """Read nothing more in this turn if others want theirs.
+
+        libuv reads on at once, up to 32 times, as long as each read is full.
+        """
+        transport = self._transport
+        if transport is not None and not self.rests and _ROOMS.is_busy(self._loop):
+            self.rests = True
+            transport.pause_reading()
+            self._loop.call_soon(self._read_on)
 
     def _read_on(self) -> None:
         if self.rests:
@@ -123,6 +192,36 @@ class BoundedReads(asyncio.BufferedProtocol):
         self._protocol.resume_writing()
 
 
+class LentReads(BoundedReads):
+    """Lends what it reads to a protocol that passes most of it on: nothing is copied.
+
+    A receiver that has taken more than the kernel buffers for one that does not read is trusted
+    until it does not keep up for once: larger reads wake those at both ends less often.
+    """
+
+    __slots__ = ("_kept_up",)
+
+    def __init__(
+        self, protocol: asyncio.Protocol, transport: asyncio.Transport, most: int = READ_AT_ONCE
+    ) -> None:
+        super().__init__(protocol, transport, most)
+        self._kept_up = 0
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Lend what was read."""
+        most = self._most
+        if nbytes == most:
+            self._rest()
+        _ROOMS.lent, room = most, _ROOMS.by_size[most]
+        passed_on = cast(Borrows, self._protocol).data_lent(room[:nbytes])
+        if not passed_on or room is not _ROOMS.by_size[most]:
+            self._kept_up, self._most = 0, READ_AT_ONCE
+        elif most == READ_AT_ONCE:
+            self._kept_up += nbytes
+            if self._kept_up > _TRUST_AFTER:
+                self._most = READ_OF_TRUSTED
+
+
 class FirstRead(BoundedReads):
     """Bounds only the first two reads of a new connection, by `READ_OF_GREEDY` bytes.
 
@@ -135,7 +234,7 @@ class FirstRead(BoundedReads):
     def __init__(self, protocol: asyncio.Protocol, transport: asyncio.Transport) -> None:
         self._protocol = protocol
         self._successor = _no_successor
-        self._room = _SMALL_ROOM
+        self._most = READ_OF_GREEDY
         self._transport = transport
         self._has_read = self.rests = False
 
@@ -146,7 +245,7 @@ class FirstRead(BoundedReads):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Pass on what was read; after the second time, `protocol` reads by itself."""
-        protocol, data = self._protocol, bytes(_ROOM[:nbytes])
+        protocol, data = self._protocol, bytes(_ROOMS.by_size[READ_OF_GREEDY][:nbytes])
         if self._has_read and self._transport is not None:
             set_protocol(self._transport, protocol)
         self._has_read = True
@@ -174,4 +273,5 @@ def bound_reads(
     """Make `transport` read `most` bytes at most at a time, for its protocol `protocol`."""
     current = transport.get_protocol()
     if current is protocol or (isinstance(current, BoundedReads) and current.most > most):
-        set_protocol(transport, BoundedReads(protocol, transport, most))
+        kind = LentReads if hasattr(protocol, "data_lent") else BoundedReads
+        set_protocol(transport, kind(protocol, transport, most))

@@ -260,6 +260,19 @@ class UpstreamConnection(Unread, asyncio.Protocol):
         if len(data) > READ_AT_ONCE and self.state is _BUSY:
             bound_reads(self.transport, self)
 
+    def data_lent(self, data: memoryview) -> bool:
+        """`data_received`, without a copy of what only has to be passed on."""
+        receiver = self._receiver
+        if receiver is not None and self._got_bytes and not self.unread:
+            if self._left:
+                self._receive_rest(receiver, data)
+                return True
+            if self._head is not None and self._head.body is UNTIL_CLOSE:
+                receiver.on_response(None, data, False)
+                return True
+        self.data_received(bytes(data))
+        return False
+
     def pause_writing(self) -> None:
         if self._receiver is not None:
             self._receiver.on_upstream_writable(False)
@@ -291,7 +304,7 @@ class UpstreamConnection(Unread, asyncio.Protocol):
         receiver.on_response(head, body, not left)
         return True
 
-    def _receive_rest(self, receiver: Receiver, data: bytes) -> None:
+    def _receive_rest(self, receiver: Receiver, data: Bytes) -> None:
         """Pass on a body of known length without parsing it: only counting is left to do."""
         if len(data) > self._left:
             data = data[: self._left]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hubgate.model import Limits
 from hubgate.tasks import spawn
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import ANSWER, Front, Target, until, url_of
@@ -231,3 +232,35 @@ async def test_what_is_sent_before_a_101_is_for_the_tunnel(joined: Front, target
     assert await wire.read_exactly(len(HELLO)) == HELLO
     client.close()
     wire.close()
+
+
+async def test_whoever_waits_for_its_turn_is_not_closed_to_make_room(
+    start_front: StartFront,
+) -> None:
+    front = await start_front(limits=Limits(connections=1))
+    count = ONE_READ // len(NONE)
+    client = await front.client()
+    await client.send(NONE * count)
+    await until(lambda: front.plane._listener.clients, "it is accepted")
+    (connection,) = front.plane._listener.clients
+    while not connection._reader.unread:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    newcomer = await front.client()
+    assert (await newcomer.read_response()).status == 503
+    for _ in range(count):
+        assert (await client.read_response()).status == 404
+
+
+async def test_whoever_has_sent_much_waits_for_a_turn_with_what_comes_next(front: Front) -> None:
+    count = ONE_READ // len(NONE) - 1
+    client = await front.client()
+    await client.send(NONE * count + NONE[:10])
+    for _ in range(count):
+        await client.read_response()
+    (connection,) = front.plane._listener.clients
+    assert connection._reader.in_head
+
+    connection.data_received(NONE[10:])
+    assert front.plane.turns.waits(connection._advance)
+    assert (await client.read_response()).status == 404
+    assert not front.plane.turns.waits(connection._advance)

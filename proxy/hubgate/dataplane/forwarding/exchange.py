@@ -20,6 +20,7 @@ from hubgate.http1.response import ResponseHead
 from hubgate.routing.table import RouteEntry
 from hubgate.routing.target import Target
 from hubgate.tasks import spawn
+from hubgate.transport.bounded_reads import keep_lent
 from hubgate.upstream.connection import UpstreamConnection
 
 # A client that waits for 100 Continue is told to go on after this many seconds: some targets, and
@@ -187,8 +188,12 @@ class Exchange(FinishPhase):
         transport = self._client.transport
         if opening and len(body) >= _LARGE:
             transport.writelines((opening, body))
-        elif opening or body:
+        elif opening:
             transport.write(opening + body)
+        elif body:
+            transport.write(body)
+            if type(body) is memoryview and transport.get_write_buffer_size():
+                keep_lent()
         if ended:
             self._complete()
 
