@@ -12,6 +12,7 @@ import pytest
 from hubgate.transport.bounded_reads import (
     READ_AT_ONCE,
     READ_OF_GREEDY,
+    BoundedReads,
     FirstRead,
     bound_reads,
     set_protocol,
@@ -173,3 +174,29 @@ async def test_a_slow_peer_shows_as_before(ends: tuple[Reading, socket.socket]) 
         got += len(await loop.sock_recv(theirs, 1 << 18))
     await asyncio.sleep(0)
     assert reading.events == ["pause", "resume"]
+
+
+async def test_another_protocol_reads_on_when_the_last_one_rests(
+    ends: tuple[Reading, socket.socket],
+) -> None:
+    first, theirs = ends
+    first.transport.pause_reading()
+    bound_reads(first.transport, first)
+    sent = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sent += theirs.send(DATA[: 1 << 16])
+    theirs.close()
+    second, bounded = Reading(), first.transport.get_protocol()
+    assert isinstance(bounded, BoundedReads)
+    rested: list[bool] = []
+
+    def change() -> None:
+        rested.append(bounded.rests)
+        set_protocol(first.transport, second)
+
+    first.on_first = change
+    first.transport.resume_reading()
+    await second.over
+    assert sum(map(len, first.pieces + second.pieces)) == sent
+    assert rested == [not isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop)]

@@ -3,12 +3,13 @@
 uvloop reads up to 250 KiB at once, in one block that stays whole until the last byte of it is sent
 or read. What a slow reader may make us hold is therefore decided by the size of a read. But to
 bound it costs a third of a microsecond a read, so that it is only done where much comes.
+
+Not over TLS: there uvloop would keep the rest of what it has read until the loop's next turn, and
+drop it if the connection's end comes before that.
 """
 
 import asyncio
 import sys
-import weakref
-from collections.abc import Callable
 from typing import Protocol, cast
 
 # The most that is read at once of a connection that has brought more than that, in bytes.
@@ -22,10 +23,6 @@ READ_OF_TRUSTED = 250 * 1024
 _TRUST_AFTER = 8 << 20
 # After so many full reads of all connections, each has its turn after one.
 _FULL_READS = 8
-
-
-def _no_successor() -> asyncio.BaseProtocol | None:
-    return None
 
 
 class _Rooms:
@@ -97,11 +94,9 @@ class BoundedReads(asyncio.BufferedProtocol):
     """Passes everything on to `protocol`, at most `most` bytes at a time."""
 
     __slots__ = (
-        "__weakref__",
         "_loop",
         "_most",
         "_protocol",
-        "_successor",
         "_transport",
         "rests",
     )
@@ -110,11 +105,8 @@ class BoundedReads(asyncio.BufferedProtocol):
         self, protocol: asyncio.Protocol, transport: asyncio.Transport, most: int = READ_AT_ONCE
     ) -> None:
         self._protocol = protocol
-        self._successor: Callable[[], asyncio.BaseProtocol | None] = _no_successor
         self._most = most
-        secure = transport.get_extra_info("sslcontext") is not None
-        # TLS reads once in each turn of the loop by itself.
-        self._transport = None if secure else transport
+        self._transport: asyncio.Transport | None = transport
         self._loop = asyncio.get_running_loop()
         # Whether it reads on in the loop's next turn.
         self.rests = False
@@ -166,22 +158,13 @@ class BoundedReads(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass the loss on."""
-        protocol, self._protocol, self._transport = self._protocol, _NOBODY, None
-        if protocol is _NOBODY and (successor := self._successor()) is not None:
-            # Over TLS, loops choose which protocol to notify a turn earlier.
-            successor.connection_lost(exc)
-        else:
-            protocol.connection_lost(exc)
+        protocol = self._protocol
+        self.retire()
+        protocol.connection_lost(exc)
 
-    def retire(self, successor: asyncio.BaseProtocol) -> None:
-        """Refer to the protocol no longer: the transport has `successor` now.
-
-        uvloop's TLS keeps our methods for ever: the protocol, its transport and all buffers would
-        wait for the garbage collector.
-        """
+    def retire(self) -> None:
+        """Leave the transport alone: it has another protocol, or has ended."""
         self._protocol, self._transport, self.rests = _NOBODY, None, False
-        if hasattr(successor, "__weakref__"):
-            self._successor = weakref.ref(successor)
 
     def pause_writing(self) -> None:
         """Pass it on."""
@@ -233,7 +216,6 @@ class FirstRead(BoundedReads):
 
     def __init__(self, protocol: asyncio.Protocol, transport: asyncio.Transport) -> None:
         self._protocol = protocol
-        self._successor = _no_successor
         self._most = READ_OF_GREEDY
         self._transport = transport
         self._has_read = self.rests = False
@@ -264,13 +246,18 @@ def set_protocol(transport: asyncio.Transport, protocol: asyncio.BaseProtocol) -
     if reading or (bounded is not None and bounded.rests and bounded.reads):
         transport.resume_reading()
     if bounded is not None:
-        bounded.retire(protocol)
+        bounded.retire()
 
 
 def bound_reads(
     transport: asyncio.Transport, protocol: asyncio.Protocol, most: int = READ_AT_ONCE
 ) -> None:
-    """Make `transport` read `most` bytes at most at a time, for its protocol `protocol`."""
+    """Make `transport` read `most` bytes at most at a time, for its protocol `protocol`.
+
+    Over TLS it goes on reading what there is.
+    """
+    if transport.get_extra_info("sslcontext") is not None:
+        return
     current = transport.get_protocol()
     if current is protocol or (isinstance(current, BoundedReads) and current.most > most):
         kind = LentReads if hasattr(protocol, "data_lent") else BoundedReads

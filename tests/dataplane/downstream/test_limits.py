@@ -292,3 +292,20 @@ async def test_who_makes_room_loses_nothing_of_its_answer(
     assert (await other.read_response()).status == 200
     got += await slow.read_rest()
     assert len(got.partition(b"\r\n\r\n")[2]) == size
+
+
+async def test_nor_does_one_that_is_idle_and_has_not_read_all_of_it(
+    start_front: StartFront,
+) -> None:
+    front = await start_front(limits=Limits(connections=1))
+    slow = await front.client(receive_buffer=65536)
+    await slow.send(request("GET", "/_chp_healthz"))
+    await slow.read_response()
+    (first,) = front.plane._listener.clients
+    first.transport.write(bytes(16 << 20))
+    assert first.state.value == "idle"
+    assert first.transport.get_write_buffer_size()
+
+    newcomer = await front.client()
+    assert (await newcomer.read_response()).status == 503
+    assert len(await slow.read_exactly(16 << 20)) == 16 << 20

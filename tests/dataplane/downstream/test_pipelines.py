@@ -264,3 +264,18 @@ async def test_whoever_has_sent_much_waits_for_a_turn_with_what_comes_next(front
     assert front.plane.turns.waits(connection._advance)
     assert (await client.read_response()).status == 404
     assert not front.plane.turns.waits(connection._advance)
+
+
+async def test_after_a_last_response_what_is_left_of_a_pipeline_is_read_and_dropped(
+    front: Front,
+) -> None:
+    client = await front.client()
+    await until(lambda: front.plane._listener.clients, "it is accepted")
+    (connection,) = front.plane._listener.clients
+    connection.closing = True
+    # Requests that one step through what was read completes together.
+    tiny = b"GET /none HTTP/1.1\r\nHost: h\r\n\r\n"
+    await client.send(CHUNKED.replace(b"0\r\n\r\n", b"0\r\nT: v\r\n\r\n") + tiny * 5)
+    assert (await client.read_response()).get("Connection") == "close"
+    assert connection.state.value == "lingering"
+    assert connection.transport.is_reading()

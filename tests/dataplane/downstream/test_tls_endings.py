@@ -1,8 +1,11 @@
 """A side that speaks TLS, and ends or leaves while nothing is read from it."""
 
 import asyncio
+import contextlib
 import random
+import socket
 import ssl
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ import pytest
 from hubgate.model import ClientTLS
 from tests.certificates.made import Files
 from tests.dataplane.conftest import StartFront, StartTarget
-from tests.dataplane.peers import Front, Target
+from tests.dataplane.peers import Front, Target, url_of
 from tests.dataplane.tunnels.tunnels import RAW, RAW_SWITCH, closed, opened
 from tests.dataplane.wire import TLSWire, Wire, request, response
 
@@ -110,3 +113,34 @@ async def test_a_client_that_leaves_as_its_tunnel_begins_leaves_nothing(
     wire.close()
     await closed(secured)
     client.close()
+
+
+def serve_and_end(listener: socket.socket, tls: ssl.SSLContext, head: bytes) -> None:
+    """Send a response and the end of the connection at once, to one client after another."""
+    with contextlib.suppress(OSError):
+        while True:
+            plain, _ = listener.accept()
+            with tls.wrap_socket(plain, server_side=True) as sock:
+                blocks = int(sock.recv(1 << 16).split(b" ")[1][1:])
+                sock.sendall(head.replace(b"SIZE", b"%d" % (blocks << 14)) + BLOCK * blocks)
+                sock.settimeout(0)
+                with contextlib.suppress(OSError):
+                    sock.unwrap()  # tells the end, and does not wait for the other side's
+
+
+@pytest.mark.parametrize("framing", ["until close", "length"])
+async def test_the_last_bytes_of_a_target_arrive_if_its_end_comes_with_them(
+    start_front: StartFront, server_tls: ssl.SSLContext, certificates: Files, framing: str
+) -> None:
+    front = await start_front(config={"client_tls": ClientTLS(ca=certificates.ca)})
+    length = [] if framing == "until close" else ["Content-Length: SIZE"]
+    head = response(200, "Connection: close", *length, body=None)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        front.route("/", url_of(listener).replace("http:", "https:"))
+        Thread(target=serve_and_end, args=(listener, server_tls, head), daemon=True).start()
+        for blocks in [20, 25, 30, 40, 50, 60, 80] * 8:
+            client = await front.client()
+            await client.send(request("GET", f"/{blocks}"))
+            assert (await client.read_response()).body == BLOCK * blocks
+            client.close()
+        listener.shutdown(socket.SHUT_RDWR)

@@ -117,10 +117,11 @@ class DownstreamConnection(web.RequestHandler):
     @property
     def spare(self) -> bool:
         """Whether it may be closed to make room for another: nothing would be lost by it."""
-        done = self.state is DownstreamState.LINGERING
-        if (done and self.transport.get_write_buffer_size()) or self.transport.is_closing():
+        if self.transport.get_write_buffer_size() or self.transport.is_closing():
             return False
-        return done or (self.state is IDLE and not self._plane.turns.waits(self._advance))
+        if self.state is DownstreamState.LINGERING:
+            return True
+        return self.state is IDLE and not self._plane.turns.waits(self._advance)
 
     # --- asyncio.Protocol ----------------------------------------------------------------
 
@@ -210,7 +211,8 @@ class DownstreamConnection(web.RequestHandler):
             reader.read_on()
         self._advancing = False
         if reader.unread or (requests and (len(requests) > 1 or requests[0].leftover)):
-            self.hold(Hold.PIPELINE)
+            if self.state in SERVING:
+                self.hold(Hold.PIPELINE)
         elif self._hold:
             self.unhold(Hold.PIPELINE)
         self._limit_time()
