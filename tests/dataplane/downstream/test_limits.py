@@ -266,7 +266,7 @@ async def test_a_target_that_keeps_sending_is_still_bound_by_the_total_time(
     assert await wire.read_exactly(1) == b"x"
     watch._fire()
 
-    assert await wire.drain() == "reset"
+    assert await wire.ending() == "end"
     assert Expired.TOTAL.value in caplog.text
 
 

@@ -12,7 +12,7 @@ from hubgate.tasks import spawn
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import ANSWER, Front, Target, until, url_of
 from tests.dataplane.tunnels.tunnels import HELLO, SWITCH, UPGRADE
-from tests.dataplane.wire import Wire, request, response
+from tests.dataplane.wire import EndedError, Wire, request, response
 
 ONE_READ = 1 << 15
 """What a new connection is read of at once."""
@@ -279,3 +279,25 @@ async def test_after_a_last_response_what_is_left_of_a_pipeline_is_read_and_drop
     assert (await client.read_response()).get("Connection") == "close"
     assert connection.state.value == "lingering"
     assert connection.transport.is_reading()
+
+
+async def test_a_response_that_breaks_takes_no_earlier_one_with_it(
+    joined: Front, target: Target
+) -> None:
+    client = await joined.client(receive_buffer=1 << 14)
+    await client.send(request("POST", "/", body=b"x") + request("GET", "/"))
+    wire = await target.accept()
+    await wire.read_request()
+    first = response(200, body=bytes(1 << 18))
+    await wire.send(first)
+    await wire.read_request()
+    await wire.send(response(200, "Content-Length: 10", body=None) + b"hello")
+    (connection,) = joined.plane._listener.clients
+    await until(lambda: connection._head_begun or connection.state.value == "busy", "it is served")
+    wire.reset()
+    await until(lambda: connection.state.value == "lingering", "it has broken")
+    assert (await client.read_response()).body == bytes(1 << 18)
+    assert (await client.read_head()).status == 200
+    with pytest.raises(EndedError) as ended:
+        await client.read_exactly(10)
+    assert ended.value.args[0] in (b"hello", b"")

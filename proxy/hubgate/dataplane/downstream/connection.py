@@ -305,6 +305,13 @@ class DownstreamConnection(web.RequestHandler):
             self.transport.resume_reading()
         return self.transport
 
+    def break_off(self) -> None:
+        """End in the middle of a response that shows it: a reset could overtake earlier ones."""
+        if self.state is BUSY:
+            self._stream = None
+            self._reader.requests.popleft()
+            self._end(linger=True)
+
     def abort(self) -> None:
         """Break the connection so that the client cannot take its response for a whole one."""
         if self.state in (DownstreamState.CLOSED, DownstreamState.DETACHED):

@@ -207,6 +207,7 @@ class Exchange(FinishPhase):
             self._keep = False
         if head.body is CHUNKED or head.body is UNTIL_CLOSE:
             self._chunked = not request.http10
+            self._until_close = request.http10
             self._keep = self._keep and self._chunked
         target = cast(Target, self._target)
         return services.response_writer.opening(head, request, target, self._chunked, self._keep)

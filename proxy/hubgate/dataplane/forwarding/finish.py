@@ -70,6 +70,7 @@ class FinishPhase:
         "_target",
         "_task",
         "_time_limits",
+        "_until_close",
         "phase",
     )
 
@@ -92,6 +93,8 @@ class FinishPhase:
         self._body_sent = False
         self._body_ended = False
         self._chunked = False
+        # Whether only the connection's end shows where the response ends.
+        self._until_close = False
         self._continued = False
         self._keep = True
         self._record = None if services.request_log is None else Record(time.monotonic())
@@ -110,8 +113,7 @@ class FinishPhase:
         self._abort_upstream()
         self._give_reason(error)
         if self.phase is RECEIVE:
-            self._finish(self._status)
-            self._client.abort()
+            self._break_off()
         else:
             if self.phase is not ANSWER:  # whose error is counted
                 self._services.counters.responses[error.status] += 1
@@ -164,8 +166,7 @@ class FinishPhase:
             return
         self._report(error)
         if self.phase is RECEIVE:
-            self._finish(self._status)
-            self._client.abort()
+            self._break_off()
             return
         head = self._request.head
         self._keep = self._keep and (head is not None and not head.upgrade) and error.keeps_client
@@ -179,6 +180,14 @@ class FinishPhase:
             if not self._request.ended:
                 self._client.hold(Hold.CONNECTING)
             self._task = spawn(self._answer_remotely(error.status, head), "error page")
+
+    def _break_off(self) -> None:
+        """End in the middle of the response, so that nobody takes it for a whole one."""
+        self._finish(self._status)
+        if self._until_close:
+            self._client.abort()
+        else:
+            self._client.break_off()
 
     async def _answer_remotely(self, status: int, head: RequestHead) -> None:
         page = await self._services.error_pages.fetch(status, head)
