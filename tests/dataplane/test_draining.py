@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 from hubgate.dataplane import plane as plane_module
 from hubgate.dataplane.downstream import connection as connection_module
 from hubgate.dataplane.downstream.connection import DownstreamConnection, DownstreamState
+from hubgate.model import Timeouts
 from hubgate.tasks import spawn
 from tests.dataplane.conftest import StartFront
-from tests.dataplane.peers import ANSWER, Front, Target, unread_answer, until
+from tests.dataplane.peers import ANSWER, Front, Target, unread_answer, until, url_of
 from tests.dataplane.tunnels.tunnels import opened
 from tests.dataplane.wire import PATIENCE, EndedError, Wire, request, response
 
@@ -286,15 +288,20 @@ async def test_half_a_head_gets_a_503(joined: Front, caplog: pytest.LogCaptureFi
 
 
 async def test_an_error_page_that_is_still_being_fetched_is_one_of_ours(
-    start_front: StartFront, target: Target, caplog: pytest.LogCaptureFixture
+    start_front: StartFront,
+    target: Target,
+    refusing: socket.socket,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    front = await start_front(error_target=target.url)
+    front = await start_front(error_target=target.url, timeouts=Timeouts(ready=0))
+    front.route("/", url_of(refusing))
     client = await front.client()
     await client.send(GET)
     await (await target.accept()).read_request()
-    await cut_off(front, caplog)
+    _, counters = await cut_off(front, caplog)
 
     assert (await client.read_response()).status == 503
+    assert counters["requests_proxy:503"] == 1, "it was counted when its target failed"
 
 
 @pytest.mark.parametrize("half", [HALF, CHUNKED, response(200, body=None) + b"hello"])

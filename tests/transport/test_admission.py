@@ -167,11 +167,12 @@ def test_a_new_one_is_not_closed_for_itself() -> None:
 
 def test_one_that_is_busy_by_now_is_not_closed() -> None:
     first, second = Visitor(), Visitor()
-    port = admission(1, None, first, second)
-    port.enter(first.address, first)
-    assert port.enter(second.address, second) is None
+    port = admission(2, None, first, second)
+    for each in (first, second, Visitor()):
+        assert port.enter(each.address, each) is None
     assert first.aborted
-    second.spare = False
+    port.leave(first.address)
+    second.spare = False  # it has been found together with the first one
     assert port.enter("192.0.2.9", Visitor()) is not None
     assert not second.aborted
 

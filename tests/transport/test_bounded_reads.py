@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from hubgate.transport import bounded_reads
 from hubgate.transport.bounded_reads import (
     READ_AT_ONCE,
     READ_OF_GREEDY,
@@ -35,6 +36,8 @@ class Reading(asyncio.Protocol):
         self.events: list[str] = []
         # Called in the turn of the loop that follows the first read.
         self.on_first: Callable[[], None] | None = None
+        # Called with each read, while it is told of it.
+        self.on_each: Callable[[], None] | None = None
         self.over = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -44,6 +47,8 @@ class Reading(asyncio.Protocol):
         if self.on_first is not None and not self.pieces:
             asyncio.get_running_loop().call_soon(self.on_first)
         self.pieces.append(data)
+        if self.on_each is not None:
+            self.on_each()
 
     def pause_writing(self) -> None:
         self.events.append("pause")
@@ -133,6 +138,52 @@ async def test_others_have_their_turn_after_a_few_full_reads(
     await reading.over
     assert sum(map(len, reading.pieces)) == sent
     assert in_one_turn[0] <= MANY
+
+
+async def test_reads_are_counted_anew_in_each_turn(ends: tuple[Reading, socket.socket]) -> None:
+    reading, theirs = ends
+    bound_reads(reading.transport, reading)
+    bounded = reading.transport.get_protocol()
+    assert isinstance(bounded, BoundedReads)
+    rests: list[bool] = []
+    reading.on_each = lambda: rests.append(bounded.rests)
+    for count in range(1, 2 * MANY + 1):
+        theirs.send(DATA[:READ_AT_ONCE])
+        while sum(map(len, reading.pieces)) < count * READ_AT_ONCE:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    assert {*map(len, reading.pieces)} == {READ_AT_ONCE}
+    assert not any(rests)
+
+
+async def test_who_pauses_while_others_have_their_turn_stays_paused(
+    ends: tuple[Reading, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_reads, "_FULL_READS", 1)
+    reading, theirs = ends
+    bound_reads(reading.transport, reading)
+    bounded = reading.transport.get_protocol()
+    assert isinstance(bounded, BoundedReads)
+    rests: list[bool] = []
+
+    def pause() -> None:
+        rests.append(bounded.rests)
+        reading.reads = False
+        reading.transport.pause_reading()
+
+    reading.on_each = pause
+    for _ in range(2):
+        theirs.send(DATA[:READ_AT_ONCE])
+    while not reading.pieces:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.02)
+    assert rests == [True]
+    assert not reading.transport.is_reading()
+
+    reading.reads, reading.on_each = True, None
+    reading.transport.resume_reading()
+    theirs.close()
+    await reading.over
+    assert b"".join(reading.pieces) == DATA[:READ_AT_ONCE] * 2
 
 
 async def test_another_protocol_gets_all_that_follows(ends: tuple[Reading, socket.socket]) -> None:

@@ -1,9 +1,12 @@
 """A target that sends much in small pieces: it waits for its turns, and nothing of it is lost."""
 
+import random
 from collections.abc import Callable
 
 import pytest
 
+from hubgate.http1.message import Bytes
+from hubgate.http1.response import ResponseHead
 from hubgate.http1.slices import SMALLEST
 from hubgate.routing.target import Peer
 from hubgate.transport.turns import Turns
@@ -85,6 +88,37 @@ def test_a_receiver_that_takes_no_more_is_not_given_more() -> None:
         turns.go_on()
     assert recorder.ended
     assert transport.reading
+
+
+class Hesitant(Recorder):
+    """Takes no more once a response has begun."""
+
+    def __init__(self, connection: UpstreamConnection) -> None:
+        super().__init__()
+        self.connection = connection
+
+    def on_response(self, head: ResponseHead | None, body: Bytes, ended: bool) -> None:
+        super().on_response(head, bytes(body), ended)
+        if head is not None:
+            self.connection.pause()
+
+
+@pytest.mark.parametrize("field", [b"content-length: 40000", b"connection: close"])
+def test_what_is_lent_comes_after_what_waits(field: bytes) -> None:
+    """Neither a counted body nor one that lasts until the end overtakes itself."""
+    connection = UpstreamConnection(Peer("h", 1), lambda lost: None, Later())
+    connection.connection_made(Nowhere())
+    recorder = Hesitant(connection)
+    connection.begin(recorder, b"", False)
+    body = random.Random(11).randbytes(40_000)
+    connection.data_received(b"HTTP/1.1 200 OK\r\n")  # what comes in parts, llhttp reads
+    connection.data_received(field + b"\r\n\r\n" + body[:30_000])
+    assert connection.unread
+    assert len(recorder.body) < 30_000
+
+    assert connection.data_lent(memoryview(bytearray(body[30_000:]))) is False
+    connection.resume()
+    assert recorder.body == body
 
 
 def test_what_follows_a_response_behind_a_slice_spoils_the_connection() -> None:

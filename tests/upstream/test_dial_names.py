@@ -13,7 +13,8 @@ from hubgate.model import ClientTLS, Timeouts
 from hubgate.routing.target import Peer
 from hubgate.tasks import spawn
 from hubgate.upstream import dial as dial_module
-from hubgate.upstream.resolver import Resolver
+from hubgate.upstream.happy_eyeballs import Connected, connect_any
+from hubgate.upstream.resolver import Addresses, Resolver
 from tests.certificates.made import make_files
 from tests.dataplane.conftest import StartTarget
 from tests.dataplane.peers import Target, open_files, until
@@ -168,6 +169,23 @@ async def test_a_refusal_is_one_by_name_too(
             await dialing.connect(Peer("hub", port), asyncio.Protocol)
         # What was remembered has been looked up anew, what is new has been remembered.
         assert lookups.asked["hub"] == asked
+
+
+async def test_an_address_that_refuses_is_not_dialled_again_for_its_name(
+    refusing: socket.socket, resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialled: list[Addresses] = []
+
+    async def noted(addresses: Addresses, port: int) -> Connected:
+        dialled.append(addresses)
+        return await connect_any(addresses, port)
+
+    monkeypatch.setattr(dial_module, "connect_any", noted)
+    dialing = dialer(resolver=resolver)
+    for asked in (1, 2, 3):
+        with pytest.raises(RefusedError):
+            await dialing.connect(Peer("hub", refusing.getsockname()[1]), asyncio.Protocol)
+        assert dialled == [v4("127.0.0.1")] * asked
 
 
 async def test_a_target_by_name_that_starts_is_waited_for(

@@ -30,9 +30,9 @@ HOP_BY_HOP = frozenset(
     )
 )
 
-# Methods that may be sent twice (RFC 9110, section 9.2.2): its own, and the safe ones among others
-# in IANA's registry of methods. The registry also calls MKCOL or MOVE idempotent, but the second
-# one fails where the first one worked: nobody gains by it.
+# Methods that may be sent twice (RFC 9110, section 9.2.2): its own but TRACE, which is refused, and
+# the safe ones among others in IANA's registry of methods. The registry also calls MKCOL or MOVE
+# idempotent, but the second one fails where the first one worked: nobody gains by it.
 IDEMPOTENT = frozenset(
     (
         b"DELETE",
@@ -44,7 +44,6 @@ IDEMPOTENT = frozenset(
         b"QUERY",
         b"REPORT",
         b"SEARCH",
-        b"TRACE",
     )
 )
 

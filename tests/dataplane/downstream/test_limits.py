@@ -34,6 +34,7 @@ async def test_bytes_that_trickle_do_not_extend_the_time_of_a_head(start_front: 
             break
         await wire.send(bytes([byte]))
         await asyncio.sleep(0.05)
+    assert answer.done(), "it comes before the bytes end"
     assert (await answer).status == 408
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hubgate.dataplane.downstream.connection import DownstreamConnection
 from hubgate.model import Limits
 from hubgate.tasks import spawn
 from tests.dataplane.conftest import StartFront, StartTarget
@@ -64,6 +65,25 @@ async def test_one_read_is_served_in_many_turns(
     assert await turns_while_busy(front, client) >= min(3, count // 16)
     for _ in range(count):
         assert (await client.read_response()).status in (200, 404, 503)
+
+
+async def test_whoever_has_sent_much_is_read_in_small_pieces(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    receive = DownstreamConnection.data_received
+
+    def note(self: DownstreamConnection, data: bytes) -> None:
+        sizes.append(len(data))
+        receive(self, data)
+
+    monkeypatch.setattr(DownstreamConnection, "data_received", note)
+    client, got, count = await front.client(), [0], 20_000
+    reading = spawn(discard(client, got), "discard")
+    await client.send(NONE * count)
+    await until(lambda: got[0] == count, "all are served")
+    reading.cancel()
+    assert max(sizes) == ONE_READ
 
 
 async def test_tiny_chunks_are_read_in_many_turns(joined: Front, target: Target) -> None:
