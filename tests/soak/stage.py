@@ -86,7 +86,7 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[int, int]:
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     size = 0
     if b"transfer-encoding: chunked" in head:
-        while chunk := int(await reader.readline(), 16):
+        while chunk := int(await reader.readuntil(b"\n"), 16):
             size += len(await reader.readexactly(chunk + 2)) - 2
         await reader.readline()
     elif b"content-length: " in head:
