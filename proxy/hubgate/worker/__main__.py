@@ -5,12 +5,15 @@ LINK is the number of the inherited link's file descriptor, SUPERVISOR the paren
 
 import sys
 
+from hubgate.logs import configure_logging, own_stderr
 from hubgate.worker.lifeline import die_with_parent, leave_signals_to_supervisor
 
 if __name__ == "__main__":
     link_fd, supervisor = (int(argument) for argument in sys.argv[1:3])
     leave_signals_to_supervisor()
     die_with_parent(supervisor)
+    configure_logging("info")  # until the supervisor says how
+    own_stderr()
     # Imported only now: it takes a while, and the supervisor may die meanwhile.
     from hubgate.worker.main import main
 

@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -11,8 +12,9 @@ import uvloop
 
 from hubgate.dataplane.plane import DataPlane
 from hubgate.errors import HubgateError
-from hubgate.logs import configure_logging
+from hubgate.logs import configure_logging, settle
 from hubgate.model import Route, WorkerConfig
+from hubgate.output.log_writer import PATIENCE
 from hubgate.routing.table import RouteTable
 from hubgate.tasks import spawn
 from hubgate.transport.allocator import configure_allocator
@@ -41,6 +43,9 @@ log = logging.getLogger("hubgate.worker")
 
 FINAL_REPORT = 0
 
+# Seconds that the log has to be written where nobody should wait for it.
+AT_ONCE = 0.1
+
 
 def main(link_fd: int) -> None:
     """Serve until the supervisor sends Drain or is gone; never returns."""
@@ -66,7 +71,9 @@ async def _main(sock: socket.socket) -> None:
         pass
     except Exception:
         log.exception("a worker ends: this is a bug in hubgate")
+        settle()
     # At once: open connections must not hold the port any longer than the supervisor lives.
+    settle(AT_ONCE)
     os._exit(1)
 
 
@@ -79,7 +86,7 @@ async def _start(link: Link) -> "Worker":
         if isinstance(message, Table):
             targets.update(zip(message.keys, message.targets, strict=True))
             others.extend(message.others)
-    configure_logging(message.config.log_level)
+    configure_logging(message.config.log_level, message.config.log_format)
     try:
         table = RouteTable(message.config.rules)
         table.replace(others, targets)
@@ -89,6 +96,7 @@ async def _start(link: Link) -> "Worker":
         link.send(Failed(str(error)))
         with suppress(TimeoutError):
             await link.flush()
+        settle()
         os._exit(1)
     link.send(Ready())
     return worker
@@ -134,7 +142,7 @@ class Worker:
         mistake = None
         try:
             await self._plane.reconfigure(config)
-            configure_logging(config.log_level)
+            configure_logging(config.log_level, config.log_format)
         except (HubgateError, OSError) as error:
             mistake = str(error)
         self._link.send(Configured(number, mistake))
@@ -144,10 +152,11 @@ class Worker:
         await self._drain(drain)
 
     async def _drain(self, timeout: float) -> None:
+        end = time.monotonic() + timeout
         await self._plane.drain(timeout)
         self._link.send(Collected(FINAL_REPORT, self._plane.report()))
         self._link.send(Drained())
         with suppress(TimeoutError):
             await self._link.flush()
-        logging.shutdown()
+        settle(max(AT_ONCE, min(PATIENCE, end - time.monotonic() - AT_ONCE)))
         os._exit(0)
