@@ -6,9 +6,11 @@ LINK is the number of the inherited link's file descriptor, SUPERVISOR the paren
 import sys
 
 from hubgate.logs import configure_logging, own_stderr
+from hubgate.output.standard_streams import open_closed_streams
 from hubgate.worker.lifeline import die_with_parent, leave_signals_to_supervisor
 
 if __name__ == "__main__":
+    open_closed_streams()
     link_fd, supervisor = (int(argument) for argument in sys.argv[1:3])
     leave_signals_to_supervisor()
     die_with_parent(supervisor)
