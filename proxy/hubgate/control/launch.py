@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from hubgate.control.handover import Handover
 from hubgate.control.upgrade import signals, succession
 from hubgate.logs import configure_logging, count_lost, own_stderr
+from hubgate.process_name import name_process
 from hubgate.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def _run(
 
     bootstrap = Bootstrap(settings, received)
     try:
+        addresses = ", ".join(str(each.address) for each in bootstrap.listeners.public)
+        name_process("hubgate", f"supervisor {addresses}")
         if received is None:  # otherwise the old workers serve, and signals are still held
             bootstrap.spawn_workers()
         import uvloop
@@ -59,6 +62,7 @@ def _run(
 
 
 def _rehearse(settings: Settings, fd: int) -> int:
+    name_process("hubgate", "rehearsal of an upgrade")
     import uvloop
 
     import hubgate.control.supervisor  # noqa: F401 - all of it must be importable
