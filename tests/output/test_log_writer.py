@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -98,6 +100,20 @@ def test_the_gap_is_where_it_is_told(pipe: tuple[int, int], make: Make) -> None:
     found += read_all(log, pipe[0])
     assert found.splitlines()[-2].startswith(b"lost ")
     assert found.endswith(b"\nlater\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_its_thread_takes_no_signals(pipe: tuple[int, int], make: Make) -> None:
+    """One that the main thread holds would be delivered there, and end the process."""
+    log = make(pipe[1])
+    log.offer(b"first\n")
+    log.settle(30)
+    assert log._thread is not None
+    status = Path(f"/proc/self/task/{log._thread.native_id}/status").read_text()
+    blocked = int(next(line for line in status.splitlines() if line.startswith("SigBlk"))[7:], 16)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+        assert blocked & 1 << number - 1
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_a_reader_that_left_is_no_reason_to_end(pipe: tuple[int, int], make: Make) -> None:

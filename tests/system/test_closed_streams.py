@@ -65,16 +65,19 @@ def family(served: Served) -> list[psutil.Process]:
     return [supervisor, *workers_of(supervisor)]
 
 
+COMMANDS = {"serve": SERVE, "module": MODULE, "drop-in": DROP_IN}
+
+
 @pytest.mark.parametrize(
     ("command", "closed"),
     [
-        *((SERVE, closed) for closed in (ONE_BY_ONE + ALL)),
-        (MODULE, ALL[0]),
-        *((DROP_IN, closed) for closed in ("<&-", ALL[0])),
+        *(("serve", closed) for closed in (ONE_BY_ONE + ALL)),
+        ("module", ALL[0]),
+        *(("drop-in", closed) for closed in ("<&-", ALL[0])),
     ],
 )
 def test_no_socket_gets_their_numbers(tmp_path: Path, command: str, closed: str) -> None:
-    with started(tmp_path, command, closed) as served:
+    with started(tmp_path, COMMANDS[command], closed) as served:
         assert [standard(each) for each in family(served)] == [["/dev/null"] * 3] * 2
         kill(family(served)[1:])
         assert eventually(lambda: len(family(served)) == 2 and _answers(served), 60)
