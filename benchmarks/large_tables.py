@@ -40,7 +40,7 @@ class Proxy:
     @property
     def worker(self) -> psutil.Process:
         """The worker's process."""
-        return next(each for each in self.process.children() if "hubgate.worker" in each.cmdline())
+        return next(each for each in self.process.children() if each.name() == "hubgate-w0")
 
 
 def main() -> int:

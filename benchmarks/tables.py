@@ -139,6 +139,6 @@ def _worker(started: Running) -> psutil.Process:
     (worker,) = (
         child
         for child in started.process.children()
-        if any(each.endswith(".worker") for each in child.cmdline())
+        if child.name() == "hubgate-w0" or any(each.endswith(".worker") for each in child.cmdline())
     )
     return worker

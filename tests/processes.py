@@ -31,9 +31,16 @@ def workers_of(supervisor: psutil.Process) -> list[psutil.Process]:
     found = []
     for child in supervisor.children():
         with suppress(psutil.NoSuchProcess):  # no more than a zombie, or not even that
-            if "hubgate.worker" in child.cmdline():
+            if is_worker(child):
                 found.append(child)
     return found
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """Say whether it is a worker, before or after it has given itself a name."""
+    command = process.cmdline()
+    named = bool(command) and command[0].startswith("hubgate: worker")
+    return named or "hubgate.worker" in command
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "proxy" / "hubgate"
 
-VALUES = {"errors", "model", "route_data", "tasks", "logs", "bounded"}
+VALUES = {"errors", "model", "route_data", "tasks", "logs", "output", "process_name", "bounded"}
 LOW = VALUES | {"transport", "routing", "certificates"}
 # What each part of the package may import besides itself.
 PARTS: dict[str, set[str]] = {
@@ -22,7 +22,9 @@ PARTS: dict[str, set[str]] = {
     "model": set(),
     "route_data": set(),
     "tasks": set(),
-    "logs": set(),
+    "logs": {"output"},
+    "output": set(),
+    "process_name": set(),
     "transport": VALUES,
     "routing": VALUES,
     "certificates": VALUES | {"transport"},
@@ -32,7 +34,7 @@ PARTS: dict[str, set[str]] = {
     "dataplane": LOW | {"http1", "upstream"},
     "store": VALUES,
     "worker": LOW | {"dataplane"},
-    "keeper": {"errors"},
+    "keeper": {"errors", "output"},
     "control": LOW | {"__init__", "settings", "store", "worker", "keeper"},
     "cli": LOW | {"__init__", "settings", "store", "control", "keeper"},
     "jupyterhub": {"__init__", "errors", "tasks", "keeper"},

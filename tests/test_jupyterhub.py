@@ -331,7 +331,11 @@ async def test_two_who_notice_start_one(proxy: HubgateProxy) -> None:
     killed.wait()
     await asyncio.gather(*(proxy.check_running() for _ in range(3)), proxy.start())
     await replaced(proxy, killed)
-    ours = [one for one in psutil.Process().children() if "hubgate.cli.chp" in one.cmdline()]
+    ours = [
+        one
+        for one in psutil.Process().children()
+        if one.cmdline()[0].startswith("hubgate: supervisor") or "hubgate.cli.chp" in one.cmdline()
+    ]
     assert [one.pid for one in ours] == [proxy.proxy_process.pid]
 
 

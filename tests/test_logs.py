@@ -10,7 +10,7 @@ import pytest
 from hubgate.logs import configure_logging, one_line
 from tests.control.launched import launched
 
-FORGED = "12:34:56.789 [hubgate] error: FORGED"
+FORGED = "2026-11-29T12:34:56.789Z [hubgate] error: FORGED"
 UNSEEN = [
     *map(chr, (*range(0x20), *range(0x7F, 0xA0), 0xAD, 0x061C, 0x180E)),
     *map(chr, (*range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2066, 0x206A))),
@@ -52,7 +52,7 @@ def test_a_message_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert said.endswith("\n")
     (line,) = said.splitlines()
     assert line.isprintable()
-    assert "\\n12:34:56.789" in line
+    assert "\\n2026-11-29T12:34:56.789Z" in line
 
 
 def test_no_line_of_a_traceback_looks_like_a_message(
@@ -65,7 +65,7 @@ def test_no_line_of_a_traceback_looks_like_a_message(
             log.exception("a bug")
         log.error("where", stack_info=True)
     lines = capsys.readouterr().err.splitlines()
-    assert [line[13:] for line in lines if line[0] != " "] == [
+    assert [line[25:] for line in lines if line[0] != " "] == [
         "[hubgate] error: a bug",
         "[hubgate] error: where",
     ]

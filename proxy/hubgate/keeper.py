@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hubgate.errors import ConfigError
+from hubgate.output.standard_streams import open_closed_streams
 
 # Environment variable of the proxy: the path of its keeper's socket.
 VARIABLE = "HUBGATE_KEEPER"
@@ -60,6 +61,7 @@ class Keeper:
         """Listen for proxies; return the socket's path. Raises OSError if that is impossible."""
         if self.path is not None:
             return self.path
+        open_closed_streams()  # a hub may be started as a daemon, too
         _remove_abandoned()
         folder = tempfile.mkdtemp(prefix=_PREFIX)  # for this user alone
         self._remove_folder = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)

@@ -217,6 +217,7 @@ class WorkerConfig:
     log_level: str = "info"
     access_log: AccessLogConfig | None = None
     tcp_keepalive: TcpKeepalive = TcpKeepalive()
+    log_format: str = "text"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,11 @@ def test_all_that_is_handed_over_arrives() -> None:
     assert loads(dumps(ALL)) == ALL
 
 
+def test_lost_lines_of_the_log_are_handed_over() -> None:
+    assert loads(dumps(replace(ALL, lost_lines=9))).lost_lines == 9
+    assert loads(dumps(ALL)).lost_lines == 0
+
+
 def test_the_text_stays_what_other_releases_read() -> None:
     """Whoever has to change this raises VERSION."""
     worker = HandedWorker(1, 4711, 7, b"\0\xff early", True)

@@ -44,8 +44,8 @@ A_SIGNAL_AT_EACH_BIRTH = """
 import os, signal
 from hubgate.control import bootstrap as bootstrap_module
 spawn_worker = bootstrap_module.spawn_worker
-def interrupted(sockets):
-    spawned = spawn_worker(sockets)
+def interrupted(index, sockets):
+    spawned = spawn_worker(index, sockets)
     print("spawned", spawned.process.pid, flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
     return spawned

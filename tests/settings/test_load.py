@@ -41,6 +41,7 @@ metrics: {port: 9000}
 workers: 3
 store: sqlite:state/routes.db
 log_level: debug
+log_format: json
 pid_file: hub.pid
 timeouts: {keep_alive: 60, lookup: 2, connect: 1, request: 2.5, response: 3, drain: 4,
            upstream_idle: 5}
@@ -92,6 +93,7 @@ def test_a_whole_file_becomes_settings(read: Read, tmp_path: Path) -> None:
     assert settings.workers == 3
     assert settings.store == f"sqlite:{tmp_path}/state/routes.db"
     assert settings.log_level == settings.worker.log_level == "debug"
+    assert settings.log_format == settings.worker.log_format == "json"
     assert settings.pid_file == str(tmp_path / "hub.pid")
     assert settings.worker.timeouts == Timeouts(
         keep_alive=60, lookup=2, connect=1, request=2.5, response=3, drain=4, upstream_idle=5

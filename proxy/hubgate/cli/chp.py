@@ -34,6 +34,7 @@ def command(**options: Any) -> int:
     configure_logging(options["log_level"])
     read_since = time.time()
     settings = read_settings(lambda: resolve.build(options, os.environ))
+    configure_logging(settings.log_level, settings.log_format)
     dates = certificate_dates(tls_sides(settings))
     for warning in [*resolve.warnings(options), *exposure_warnings(settings), *dates]:
         log.warning("%s", warning)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 
 from hubgate.errors import ConfigError, HubgateError
-from hubgate.logs import one_line
+from hubgate.logs import one_line, settle
 
 
 def run(command: click.Command, args: Sequence[str] | None, name: str, usage_exit: int) -> int:
@@ -33,4 +33,5 @@ def run(command: click.Command, args: Sequence[str] | None, name: str, usage_exi
 
 def _complain(name: str, text: str) -> None:
     line = one_line(" ".join(text.split("\n")).strip())
+    settle()  # it comes after the log lines that led to it
     print(f"{name}: {line}", file=sys.stderr)

@@ -70,7 +70,7 @@ def serve(file: Path | None, **options: Any) -> int:
         # It was made a moment ago: read again, or it would count as changed since it was read.
         read_since = time.time()
         settings = read_settings(read)
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     dates = certificate_dates(tls_sides(settings))
     for warning in [*exposure_warnings(settings), *dates]:
         log.warning("%s", warning)

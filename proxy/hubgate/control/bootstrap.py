@@ -49,7 +49,7 @@ class Bootstrap:
         _on_end(lambda number, _: pending.append(number))
         with suppress(OSError):  # the supervisor tries again, and reports what is wrong
             for index, sockets in enumerate(self.sockets):
-                self.spawned[index] = spawn_worker(sockets)
+                self.spawned[index] = spawn_worker(index, sockets)
         _on_end(_end)
         if pending:
             raise SystemExit(0)

@@ -59,7 +59,7 @@ class HandedRoutes:
 class Handover:
     """All that is handed over. `release` is the old version, `generation` counts upgrades.
 
-    `failed`: no other release could take it.
+    `failed`: no other release could take it. `lost_lines` of the log nobody has been told of.
     """
 
     release: str
@@ -71,6 +71,7 @@ class Handover:
     routes: HandedRoutes
     counters: Mapping[str, float]
     failed: bool = False
+    lost_lines: int = 0
 
     def taken_back(self) -> "Handover":
         """Return what the old release needs to carry on itself."""
@@ -103,6 +104,8 @@ def dumps(handover: Handover) -> bytes:
             "fixed": _rows(handover.routes.file_routes),
             "activity": dict(handover.routes.activity),
             "counters": dict(handover.counters),
+            # Rare, and a release that does not know it does not look for it.
+            **({"lost_lines": handover.lost_lines} if handover.lost_lines else {}),
         }
     ).encode()
 
@@ -132,6 +135,7 @@ def loads(text: bytes) -> Handover:
                 found["activity"],
             ),
             counters=found["counters"],
+            lost_lines=found.get("lost_lines", 0),
         )
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise UpgradeError(f"what was handed over cannot be read: {error!r}") from None

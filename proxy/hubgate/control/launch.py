@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from hubgate.control.handover import Handover
 from hubgate.control.upgrade import signals, succession
-from hubgate.logs import configure_logging
+from hubgate.logs import configure_logging, count_lost, own_stderr
+from hubgate.process_name import name_process
 from hubgate.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,12 +20,16 @@ def launch(settings: Settings, reload: Reload, read_since: float) -> int:
 
     No file of the settings was read before `read_since`, epoch seconds.
     """
-    configure_logging(settings.log_level)
     if (fd := succession.rehearsal()) is not None:
+        configure_logging(settings.log_level)  # the release that asked for it reads the lines
         return _rehearse(settings, fd)
+    configure_logging(settings.log_level, settings.log_format)
+    own_stderr()
     received = succession.receive_handover()
     if received is None:
         signals.hold_early_signals()
+    else:
+        count_lost(received.lost_lines)
     code, supervisor = _run(settings, reload, read_since, received)
     while supervisor.handover is not None:
         succession.exec_next_release(supervisor.handover)
@@ -42,6 +47,8 @@ def _run(
 
     bootstrap = Bootstrap(settings, received)
     try:
+        addresses = ", ".join(str(each.address) for each in bootstrap.listeners.public)
+        name_process("hubgate", f"supervisor {addresses}")
         if received is None:  # otherwise the old workers serve, and signals are still held
             bootstrap.spawn_workers()
         import uvloop
@@ -55,6 +62,7 @@ def _run(
 
 
 def _rehearse(settings: Settings, fd: int) -> int:
+    name_process("hubgate", "rehearsal of an upgrade")
     import uvloop
 
     import hubgate.control.supervisor  # noqa: F401 - all of it must be importable

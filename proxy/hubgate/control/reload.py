@@ -119,8 +119,8 @@ class Reloader:
         if renewed:
             for endpoint in self._parts.endpoints:
                 endpoint.renew_certificate()
-        if wanted.log_level != self._running.log_level:
-            configure_logging(wanted.log_level)
+        if _logging(wanted) != _logging(self._running):
+            configure_logging(*_logging(wanted))
         for warning in token_file_warnings(wanted):
             log.warning("%s", warning)
         taken = (*changed(self._running, wanted), *(["certificates"] if renewed else []))
@@ -135,6 +135,10 @@ def _log(outcome: Outcome) -> None:
         log.info("reloaded: %s", ", ".join(outcome.changed) or "nothing has changed")
     if outcome.needs_restart:
         log.warning("changed, and needs a restart: %s", ", ".join(outcome.needs_restart))
+
+
+def _logging(settings: Settings) -> tuple[str, str]:
+    return settings.log_level, settings.log_format
 
 
 def _check_tls(settings: Settings) -> None:

@@ -194,6 +194,13 @@ _PROCESS = (
         also="worker.log_level",
     ),
     Setting(
+        "log_format",
+        "log_format",
+        RELOAD,
+        Flag("--log-format", "NAME", "text (default) or json."),
+        also="worker.log_format",
+    ),
+    Setting(
         "access_log.path",
         "worker.access_log.path",
         RELOAD,

@@ -13,6 +13,7 @@ T = TypeVar("T")
 # The values are the same in routes.yaml and in CHP's options.
 Level = Literal["debug", "info", "warn", "error"]
 LogFormat = Literal["combined", "json"]
+MainLogFormat = Literal["text", "json"]
 Scheme = Literal["http", "https"]
 
 

@@ -36,3 +36,4 @@ class Settings:
     pid_file: str | None = None
     config_file: Path | None = None
     log_level: str = "info"
+    log_format: str = "text"

@@ -42,7 +42,7 @@ async def test_every_response_has_a_line_with_its_level(caplog: pytest.LogCaptur
 
 async def test_no_request_can_forge_a_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    forged = "%0A12:00:00.000%20[hubgate]%20info:%20201%20POST%20%C3%A9%1B[31m"
+    forged = "%0A2026-11-29T12:00:00.000Z%20[hubgate]%20info:%20201%20POST%20%C3%A9%1B[31m"
     async with serving(fixed=[Route("/docs\n12:00", TARGET)]) as api:
         await api.ask("POST", "/api/routes/" + forged, BODY)
         await api.ask("DELETE", "/api/routes/" + forged)

@@ -64,7 +64,7 @@ def test_the_reason_is_where_and_what() -> None:
     def open(:
              ^
 SyntaxError: invalid syntax
-12:00:00.000 [hubgate.supervisor] error: worker 0 did not start
+2026-11-29T12:00:00.000Z [hubgate.supervisor] error: worker 0 did not start
 """
     assert (
         rehearsal_module._reason(complaints, 1)

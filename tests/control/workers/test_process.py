@@ -54,7 +54,7 @@ class Life:
 
 
 async def begin(diary: Diary, *sockets: InheritedSocket) -> Life:
-    return Life(diary, await WorkerProcess.take_charge(0, spawn_worker(sockets), sockets, diary))
+    return Life(diary, await WorkerProcess.take_charge(0, spawn_worker(0, sockets), sockets, diary))
 
 
 @pytest.fixture

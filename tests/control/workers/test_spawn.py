@@ -27,7 +27,7 @@ def start() -> Iterator[Start]:
             ours, theirs = socket.socketpair()
             stack.enter_context(ours)
             with theirs:
-                process = start_process(theirs, sockets)
+                process = start_process(0, theirs, sockets)
             stack.callback(process.wait)
             stack.callback(process.kill)
             return process

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from hubgate.dataplane.access_log.lines import FORMATS, LONGEST_LINE
+from hubgate.dataplane.access_log.lines import FORMATS
 from hubgate.dataplane.access_log.record import Record, bare_url, referer_and_agent
 from hubgate.errors import NoRouteError
 from hubgate.http1.request import RequestHead
 from hubgate.model import Route
+from hubgate.output.line_writer import LONGEST_LINE
 from hubgate.routing.table import RouteEntry
 
 NOON = 1714564800.0  # 2024-05-01T12:00:00Z

@@ -149,6 +149,14 @@ def test_log_levels(given: str, level: str) -> None:
     assert resolve_module.log_level(given) == level
 
 
+def test_the_logs_format_comes_from_the_environment(drop: Drop) -> None:
+    assert drop.run().log_format == "text"
+    settings = drop.run(HUBGATE_LOG_FORMAT="json")
+    assert settings.log_format == settings.worker.log_format == "json"
+    with pytest.raises(ConfigError, match="HUBGATE_LOG_FORMAT: 'xml' is not a format; write text"):
+        drop.run(HUBGATE_LOG_FORMAT="xml")
+
+
 # --- what it warns of -------------------------------------------------------------------------
 
 

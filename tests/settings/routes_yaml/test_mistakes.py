@@ -94,6 +94,10 @@ from tests.settings.reading import Read, lines_of
             "line 1: log_level: 'loud' is not a valid value;"
             " write 'debug', 'info', 'warn' or 'error'",
         ),
+        (
+            "log_format: xml",
+            "line 1: log_format: 'xml' is not a valid value; write 'text' or 'json'",
+        ),
         ("pid_file: 7", "line 1: pid_file: 7 is not text; write some, in quotes if needed"),
         (
             "timeouts: {drain: 0}",

@@ -29,7 +29,7 @@ from hubgate.settings.changes import PINNED
 LIMIT = 90.0
 INTERVAL = 0.02
 
-_PLACE = re.compile(r'^\s*File "(.+)", line (\d+).*$', re.MULTILINE)
+_PLACE = re.compile(r'^( *)File "(.+)", line (\d+).*$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +113,12 @@ def _reason(error_output: str, code: int) -> str:
     if not lines:
         return f"it ended with code {code} and no output"
     if places := list(_PLACE.finditer(error_output)):
-        # A traceback ends with the first line after its last place that is not indented.
-        error = re.search(r"^\S.*$", error_output[places[-1].end() :], re.MULTILINE)
-        return f"{error[0] if error else lines[-1]} ({places[-1][1]}, line {places[-1][2]})"
+        # A traceback ends with the first line after its last place that is indented less; in a
+        # log all of it is indented.
+        indent, file, line = places[-1].groups()
+        less = rf"^ {{0,{max(0, len(indent) - 1)}}}\S.*$"
+        error = re.search(less, error_output[places[-1].end() :], re.MULTILINE)
+        return f"{error[0].strip() if error else lines[-1]} ({file}, line {line})"
     return "; ".join(lines)
 
 

@@ -7,11 +7,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import IO
 
 from hubgate.control import handover
 from hubgate.control.handover import Handover
 from hubgate.errors import ConfigError, UpgradeError
+from hubgate.logs import settle, unwritten_lines
 from hubgate.settings import Settings
 
 log = logging.getLogger("hubgate.supervisor")
@@ -78,7 +80,8 @@ def exec_next_release(leaving: Handover) -> None:
     """Become the installed release; returns only if that fails, after logging why."""
     try:
         with _anonymous_file() as file:
-            file.write(handover.dumps(leaving))
+            settle()
+            file.write(handover.dumps(replace(leaving, lost_lines=unwritten_lines())))
             file.flush()
             fds = [file.fileno(), *leaving.fds]
             for fd in fds:

@@ -260,7 +260,7 @@ class WorkerPool:
     async def _run_one(self, index: int) -> str | None:
         """Run a worker to its end; return why it never became ready, None if it did."""
         try:
-            spawned = self._spawned.pop(index, None) or spawn_worker(self._sockets[index])
+            spawned = self._spawned.pop(index, None) or spawn_worker(index, self._sockets[index])
         except OSError as error:
             return error.strerror or str(error)
         worker = await WorkerProcess.take_charge(index, spawned, self._sockets[index], self)

@@ -73,14 +73,15 @@ def worker_environment() -> dict[str, str]:
 
 
 def start_process(
-    link: socket.socket, sockets: Sequence[InheritedSocket]
+    index: int, link: socket.socket, sockets: Sequence[InheritedSocket]
 ) -> subprocess.Popen[bytes]:
-    """Start a worker that inherits only `link` and `sockets` from us.
+    """Start worker `index`, which inherits only `link` and `sockets` from us.
 
     Raises OSError when the system has no room for it.
     """
     # -P: do not import from the current folder.
-    command = [sys.executable, "-P", "-m", "hubgate.worker", str(link.fileno()), str(os.getpid())]
+    numbers = map(str, (link.fileno(), os.getpid(), index))
+    command = [sys.executable, "-P", "-m", "hubgate.worker", *numbers]
     inherited = {link.fileno(), *(each.fd for each in sockets)}
     return subprocess.Popen(
         command, pass_fds=tuple(inherited), stdin=subprocess.DEVNULL, env=worker_environment()
@@ -101,15 +102,15 @@ class SpawnedWorker:
         self.link.close()
 
 
-def spawn_worker(sockets: Sequence[InheritedSocket]) -> SpawnedWorker:
-    """Start a worker that inherits `sockets` and one end of a new link.
+def spawn_worker(index: int, sockets: Sequence[InheritedSocket]) -> SpawnedWorker:
+    """Start worker `index`, which inherits `sockets` and one end of a new link.
 
     Raises OSError when the system has no room for it.
     """
     ours, theirs = socket.socketpair()
     with theirs:
         try:
-            process = start_process(theirs, sockets)
+            process = start_process(index, theirs, sockets)
         except OSError:
             ours.close()
             raise

@@ -12,9 +12,7 @@ from hubgate.routing.table import RouteEntry
 K = TypeVar("K", bound=Hashable)
 Escape = Callable[[bytes], str]
 
-# Bytes. A pipe takes this much in one piece (Linux: PIPE_BUF), so lines of several workers stay
-# whole in it. The parts below fit in together, whatever they contain.
-LONGEST_LINE = 4096
+# Bytes. They fit into LONGEST_LINE together, whatever they contain.
 _PATH, _HEADER, _NAME, _ERROR = 1280, 320, 192, 256
 
 # Values that come again are not formatted again; this bounds what is kept for that, of each kind,

@@ -19,6 +19,7 @@ from hubgate.settings.access_log import OFF, access_log_mistake, anchor_log, che
 from hubgate.settings.catalogue import LISTENERS, variables_of
 from hubgate.settings.checks import (
     LogFormat,
+    MainLogFormat,
     Scheme,
     anchor_store,
     check_host_names,
@@ -56,6 +57,7 @@ def build(options: Options, environ: Mapping[str, str]) -> Settings:
         redirect_to=_redirect_to(options),
         log_level=level,
         access_log=_access_log(options, environ),
+        log_format=(log_format := _log_format(environ)),
     )
     settings = Settings(
         listen=(_listen(options),),
@@ -72,6 +74,7 @@ def build(options: Options, environ: Mapping[str, str]) -> Settings:
         initial_routes=_default_route(options),
         pid_file=options["pid_file"],
         log_level=level,
+        log_format=log_format,
     )
     if lines := clashes(settings, [flag.name for flag in LISTENERS.values()]):
         raise ConfigError(*lines)
@@ -82,6 +85,14 @@ def log_level(name: str) -> str:
     """Return our name for a log level; Python's names are accepted too."""
     name = name.lower()
     return {"warning": "warn", "critical": "error"}.get(name, name)
+
+
+def _log_format(environ: Mapping[str, str]) -> str:
+    variable = variables_of("log_format")[0]
+    name = environ.get(variable) or "text"
+    if name not in get_args(MainLogFormat):
+        raise ConfigError(f"{variable}: {name!r} is not a format; write text or json")
+    return name
 
 
 def warnings(options: Options) -> list[str]:

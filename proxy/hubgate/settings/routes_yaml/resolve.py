@@ -53,6 +53,7 @@ def resolve(
         pid_file=_at(folder, file.pid_file),
         config_file=path,
         log_level=file.log_level,
+        log_format=file.log_format,
     )
 
 
@@ -106,6 +107,7 @@ def _worker(file: schema.File, folder: str, passphrase: str | None) -> WorkerCon
         log_level=file.log_level,
         access_log=_access_log(file.access_log, folder),
         tcp_keepalive=TcpKeepalive(**file.tcp_keepalive.model_dump()),
+        log_format=file.log_format,
     )
 
 

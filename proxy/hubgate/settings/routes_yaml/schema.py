@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from hubgate.model import Limits, TcpKeepalive, Timeouts
-from hubgate.settings.checks import Level, LogFormat, Scheme
+from hubgate.settings.checks import Level, LogFormat, MainLogFormat, Scheme
 from hubgate.settings.routes_yaml.fields import (
     PRIVATE_NETWORKS,
     ByteCount,
@@ -259,6 +259,7 @@ class File(Section):
     workers: Workers = 1
     store: Store = "memory:"
     log_level: Level = "info"
+    log_format: MainLogFormat = "text"
     access_log: AccessLogSection | None = None
     pid_file: FilePath | None = None
     timeouts: TimesSection = TimesSection()
