@@ -24,6 +24,7 @@ from hubgate.settings.routes_yaml.fields import (
     SecondsOrZero,
     SocketPath,
     Store,
+    Switch,
     TargetURL,
     Text,
     WholeSeconds,
@@ -84,7 +85,7 @@ class ListenSection(PlaceSection):
     """The public side."""
 
     tls: TLSSection | None = None
-    no_ssl: bool = False
+    no_ssl: Switch = False
     redirect_port: Port | None = None
     redirect_to: Port | None = None
 
@@ -106,7 +107,7 @@ class APISection(PlaceSection):
 
     example: ClassVar[str] = "{port: 8001}"
     token_file: FilePath | None = None
-    open: bool = False
+    open: Switch = False
     hosts: HostNameList = ()
     tls: TLSSection | None = None
 
@@ -179,14 +180,14 @@ class ForwardSection(Section):
     """How requests are matched and rewritten; the names are those of CHP's flags."""
 
     example: ClassVar[str] = "{change_origin: true}"
-    x_forward: bool = True
-    prepend_path: bool = True
-    include_prefix: bool = True
-    change_origin: bool = False
-    auto_rewrite: bool = False
+    x_forward: Switch = True
+    prepend_path: Switch = True
+    include_prefix: Switch = True
+    change_origin: Switch = False
+    auto_rewrite: Switch = False
     protocol_rewrite: Scheme | None = None
     headers: HeaderPairs = ()
-    host_routing: bool = False
+    host_routing: Switch = False
     trusted_peers: Networks = PRIVATE_NETWORKS
     error_target: TargetURL | None = None
     error_path: FilePath | None = None
@@ -205,8 +206,8 @@ class UpstreamTLSSection(Section):
     ca: FilePath | None = None
     cert: FilePath | None = None
     key: FilePath | None = None
-    verify: bool = True
-    check_hostname: bool = True
+    verify: Switch = True
+    check_hostname: Switch = True
 
     @model_validator(mode="after")
     def _pair(self) -> "UpstreamTLSSection":
@@ -240,7 +241,7 @@ class RouteEntrySection(Section):
 
     example: ClassVar[str] = "http://127.0.0.1:9001 or {target: ..., strip_prefix: true}"
     target: TargetURL
-    strip_prefix: bool = False
+    strip_prefix: Switch = False
     headers: HeaderPairs = ()
 
     @model_validator(mode="before")
