@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from hubgate.errors import ConfigError
 from hubgate.settings.urls import check_host, hide_password
@@ -71,6 +71,17 @@ def check_seconds(value: Any) -> float:
             f"{shown(value)} is not a valid time; write seconds above 0, such as 75 or 0.5"
         )
     return number
+
+
+def check_level(value: Any) -> str:
+    """Return our name for a log level; Python's names are accepted too. Raises ConfigError."""
+    name = value.strip().lower() if isinstance(value, str) else value
+    level = {"warning": "warn", "critical": "error"}.get(name, name) if name else name
+    if level not in get_args(Level):
+        raise ConfigError(
+            f"{shown(value)} is not a valid value; write 'debug', 'info', 'warn' or 'error'"
+        )
+    return str(level)
 
 
 def check_listen_host(value: Any) -> str:

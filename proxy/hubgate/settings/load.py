@@ -25,6 +25,7 @@ from hubgate.settings.routes_yaml.schema import APISection, File
 from hubgate.settings.token import token_from_environment, token_from_file
 from hubgate.settings.urls import route_key
 from hubgate.settings.values import Settings
+from hubgate.settings.variables import without_service_links
 
 
 def load(path: Path | None, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -33,6 +34,7 @@ def load(path: Path | None, flags: Mapping[str, Any], environ: Mapping[str, str]
     `flags` is what was given on the command line: {"--port": "8000"}. May be called again for a
     reload. Raises ConfigError with a line for each mistake.
     """
+    environ = without_service_links(environ)
     document = read_document(path) if path else Document()
     layered = merge(document.data, environ, flags)
     source = Provenance(str(path) if path else None, document.lines, layered.origins)

@@ -10,6 +10,7 @@ from hubgate.errors import ConfigError
 from hubgate.settings.access_log import check_log_path
 from hubgate.settings.checks import (
     check_host_names,
+    check_level,
     check_listen_host,
     check_seconds,
     check_store,
@@ -125,6 +126,7 @@ Workers = Annotated[int | str, _checked(check_workers)]
 Seconds = Annotated[float, _checked(check_seconds)]
 SecondsOrZero = Annotated[float, _checked(_seconds_or_zero)]
 Switch = Annotated[bool, _checked(_switch)]
+LogLevel = Annotated[str, _checked(check_level)]
 Text = Annotated[str, _checked(_text)]
 FilePath = Annotated[str, _checked(_text)]
 LogPath = Annotated[str, _checked(check_log_path)]

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from hubgate.model import Limits, TcpKeepalive, Timeouts
-from hubgate.settings.checks import Level, LogFormat, Scheme
+from hubgate.settings.checks import LogFormat, Scheme
 from hubgate.settings.routes_yaml.fields import (
     PRIVATE_NETWORKS,
     ByteCount,
@@ -16,6 +16,7 @@ from hubgate.settings.routes_yaml.fields import (
     HeaderPairs,
     HostNameList,
     Hosts,
+    LogLevel,
     LogPath,
     Networks,
     Port,
@@ -259,7 +260,7 @@ class File(Section):
     metrics: MetricsSection | None = None
     workers: Workers = 1
     store: Store = "memory:"
-    log_level: Level = "info"
+    log_level: LogLevel = "info"
     access_log: AccessLogSection | None = None
     pid_file: FilePath | None = None
     timeouts: TimesSection = TimesSection()
