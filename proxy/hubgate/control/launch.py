@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hubgate.control.handover import Handover
+from hubgate.control.pidfile import check_pid_file
 from hubgate.control.upgrade import signals, succession
 from hubgate.logs import configure_logging
 from hubgate.settings import Settings
@@ -24,6 +25,7 @@ def launch(settings: Settings, reload: Reload, read_since: float) -> int:
         return _rehearse(settings, fd)
     received = succession.receive_handover()
     if received is None:
+        check_pid_file(settings.pid_file)  # before anybody is served
         signals.hold_early_signals()
     code, supervisor = _run(settings, reload, read_since, received)
     while supervisor.handover is not None:
