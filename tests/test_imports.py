@@ -11,7 +11,9 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "proxy" / "hubgate"
 
-VALUES = {"errors", "model", "route_data", "tasks", "logs", "output", "process_name", "bounded"}
+VALUES = {
+    "errors", "model", "route_data", "tasks", "logs", "output", "process_name", "bounded", "folders"
+}  # fmt: skip
 LOW = VALUES | {"transport", "routing", "certificates"}
 # What each part of the package may import besides itself.
 PARTS: dict[str, set[str]] = {
@@ -19,6 +21,7 @@ PARTS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "bounded": set(),
     "errors": set(),
+    "folders": set(),
     "model": set(),
     "route_data": set(),
     "tasks": set(),
@@ -64,6 +67,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "routes": {"handover"},
         "bootstrap": {"handover", "listening", "workers"},
         "startup_log": {"listening", "routes"},
+        "start_checks": {"listening", "pidfile"},
         "web": {"listening"},
         "metrics": {"routes", "web"},
         "worker_reports": {"metrics", "routes"},
@@ -83,7 +87,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
                 "workers",
             ),
         },
-        "launch": {"bootstrap", "handover", "supervisor", "upgrade"},
+        "launch": {"bootstrap", "handover", "pidfile", "supervisor", "upgrade"},
     },
 }
 

@@ -25,7 +25,7 @@ class Drop:
         monkeypatch.setattr(chp, "launch", self._launch)
 
     def _launch(self, settings: Settings, reload: object, read_since: float) -> int:
-        assert reload is None
+        assert (reload is None) is (settings.api_token_file is None)
         self.settings, self.read_since = settings, read_since
         return 0
 

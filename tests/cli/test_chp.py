@@ -1,8 +1,10 @@
 """The drop-in command as a real process."""
 
 import json
+import os
 import re
 import signal
+import socket
 import ssl
 import sys
 import urllib.error
@@ -123,3 +125,20 @@ def test_it_can_be_run_by_its_path_alone(tmp_path: Path) -> None:
     said = run((str(BIN / "configurable-http-proxy"),), "-V", env={"PATH": "/usr/bin:/bin"})
     assert said.stdout.strip() == __version__
     assert sys.executable.startswith(str(BIN))
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without an account")
+def test_a_user_without_account_and_home_is_told_what_is_missing(tmp_path: Path) -> None:
+    """As in a container, where any number may be the user."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        api_port = str(free.getsockname()[1])
+    # Without root's rights, but with its access to this installation, wherever that is.
+    user = ["setpriv", "--reuid=54321", "--ambient-caps=+dac_override", "--inh-caps=+dac_override"]
+    command = [*user, "env", "-u", "HOME", "-u", "XDG_STATE_HOME", *DROP_IN]
+    args = ("--ip", "127.0.0.1", "--port", "0", "--api-port", api_port)
+    with running(tmp_path, command, *args, env={"CONFIGPROXY_AUTH_TOKEN": "s3cret"}) as proxy:
+        assert proxy.api_url
+        assert proxy.log.count("HOME: this user has no home folder for the recovery file;") == 1
+        assert proxy.stop() == 0

@@ -126,6 +126,26 @@ def test_a_folder_that_cannot_be_used_is_one_line(
     )
 
 
+@pytest.mark.parametrize("harm", [_as_file, _as_link])
+def test_planning_says_what_making_would(
+    harm: Callable[[Path], None], home: dict[str, str]
+) -> None:
+    harm(file_in(home).parent)
+    lines = []
+    for call in (with_own_token, with_planned_token):
+        with pytest.raises(ConfigError) as raised:
+            call(PLAIN, home)
+        lines += raised.value.lines
+    assert len(set(lines)) == 1
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    for call in (with_own_token, with_planned_token):
+        with pytest.raises(ConfigError, match=r"^HOME: .* set XDG_STATE_HOME .*, or give --token"):
+            call(PLAIN, {})
+
+
 def test_only_an_api_on_this_machine_gets_it(home: dict[str, str]) -> None:
     token = with_own_token(PLAIN, home).api_token
     for url in ("http://127.0.0.1:8001", "http://localhost:8001/", "https://[::1]:8001/base"):

@@ -5,7 +5,6 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,8 @@ import pytest
 from hubgate import __version__
 from hubgate.cli import main
 from hubgate.cli import run_command as run_command_module
-from tests.certificates.made import make_dated, make_files
-from tests.cli.running import DROP_IN, FILE, PATIENCE, PROXYCTL, TOKEN, Proxy, run, running
+from tests.certificates.made import make_files
+from tests.cli.running import DROP_IN, FILE, PATIENCE, PROXYCTL, Proxy, run, running
 
 pytestmark = pytest.mark.processes
 
@@ -229,10 +228,10 @@ def test_check_takes_the_flags_of_serve(
     call: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, said, _ = call("check", "--port", "81", "--api-port", "82", "--api-open")
-    assert code == 0
+    code, said, complaint = call("check", "--port", "81", "--api-port", "82", "--api-open")
+    assert (code, complaint) == (0, "warning: REST API is not authenticated.\n")
     assert said.startswith("proxy    http://127.0.0.1:81, 1 worker\n")
-    assert said.endswith("note: REST API is not authenticated.\n")
+    assert said.endswith("routes   those of the API; no file was read\n")
 
 
 def test_check_names_every_mistake(tmp_path: Path) -> None:
@@ -241,20 +240,22 @@ def test_check_names_every_mistake(tmp_path: Path) -> None:
     assert said.returncode == 1
     assert said.stdout == ""
     assert said.stderr == (
-        "proxyctl: my.yaml, line 1: workers: 'x' is not a valid number of workers;"
+        "error: my.yaml, line 1: workers: 'x' is not a valid number of workers;"
         " write 1 to 256, or auto\n"
-        "proxyctl: my.yaml, line 3: routes.a/b: 'a/b' does not start with a slash; write /a/b\n"
+        "error: my.yaml, line 3: routes.a/b: 'a/b' does not start with a slash; write /a/b\n"
     )
 
 
-def test_check_counts_an_old_certificate_as_a_mistake(tmp_path: Path) -> None:
-    make_dated(tmp_path, timedelta(days=-2), timedelta(days=-1))
-    said = run(
-        PROXYCTL, "check", "--tls-cert", "dated.pem", "--tls-key", "dated-key.pem", cwd=tmp_path
-    )
-    assert said.returncode == 1
-    assert said.stderr.startswith(f"proxyctl: {tmp_path}/dated.pem: expired on ")
-    assert said.stderr.endswith("; renew it\n")
+def test_check_says_what_kubernetes_has_set(
+    call: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HUBGATE_PORT", "tcp://10.0.0.1:8000")
+    monkeypatch.setenv("HUBGATE_TOKEN", "s3cret")
+    code, said, complaint = call("check")
+    assert (code, complaint) == (0, "")
+    assert said.startswith("proxy    http://127.0.0.1:8000, 1 worker\n")
+    assert "\nnote: HUBGATE_PORT is ignored: tcp://10.0.0.1:8000 is what Kubernetes sets" in said
 
 
 def test_serve_refuses_what_check_refuses(tmp_path: Path) -> None:
@@ -263,11 +264,3 @@ def test_serve_refuses_what_check_refuses(tmp_path: Path) -> None:
         assert said.returncode == 1
         assert said.stderr.startswith("proxyctl: ")
         assert said.stderr.count("\n") == 1
-
-
-def test_serve_with_an_old_certificate_warns_and_serves(tmp_path: Path) -> None:
-    make_dated(tmp_path, timedelta(days=-2), timedelta(days=-1))
-    args = ("--tls-cert", "dated.pem", "--tls-key", "dated-key.pem", "--port", "0")
-    with running(tmp_path, PROXYCTL, "serve", *args, "--api-port", "0", env=TOKEN) as proxy:
-        assert proxy.url.startswith("https://")
-        assert "dated.pem: expired on " in proxy.log

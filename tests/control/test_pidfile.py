@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hubgate.control.pidfile import PidFile
+from hubgate.control.pidfile import PidFile, check_pid_file
 from hubgate.errors import ConfigError
 
 
@@ -24,6 +24,16 @@ def test_one_that_a_successor_has_written_stays(tmp_path: Path) -> None:
     with PidFile(str(path)):
         path.write_text("1")
     assert path.read_text() == "1"
+
+
+def test_checking_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    check_pid_file(str(path))
+    assert not path.exists()
+    path.write_text("1")
+    check_pid_file(str(path))
+    assert path.read_text() == "1"
+    check_pid_file(None)
 
 
 def test_without_a_path_there_is_none() -> None:
@@ -61,6 +71,8 @@ def victim_of(tmp_path: Path) -> Path:
 def refused(path: Path, why: str) -> None:
     with pytest.raises(ConfigError, match=rf"^--pid-file \S+: {why}; give a"), PidFile(str(path)):
         pass
+    with pytest.raises(ConfigError, match=rf"^--pid-file \S+: {why}; give a"):
+        check_pid_file(str(path))
 
 
 @pytest.mark.parametrize("exists", [True, False])

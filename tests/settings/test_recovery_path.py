@@ -1,11 +1,15 @@
 """Which file: one for each token and API address, and nothing of the token in it."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hubgate.model import Address
-from hubgate.settings.recovery_path import recovery_path
+from hubgate.settings import Settings
+from hubgate.settings import recovery_path as module
+from hubgate.settings.recovery_path import no_recovery, recovery_path, state_home
 
 HOME = {"HOME": "/home/hub"}
 API = (Address("localhost", 8001),)
@@ -60,3 +64,54 @@ def test_without_a_token_there_is_none(token: str | None) -> None:
 
 def test_with_a_port_that_the_kernel_chooses_there_is_none() -> None:
     assert recovery_path(HOME, "s3cret", (Address("localhost", 0),)) is None
+
+
+# --- users without a home, as in a container ---
+
+HUBS = Settings(api=API, api_token="s3cret")
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No account for this user."""
+
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(module.pwd, "getpwuid", unknown)
+
+
+@pytest.mark.usefixtures("nobody")
+def test_without_a_home_it_is_said_that_there_is_none() -> None:
+    for environ in ({}, {"HOME": ""}, {"HOME": "relative"}, {"XDG_STATE_HOME": "relative"}):
+        assert recovery_path(environ, "s3cret", API) is None
+        line = no_recovery(HUBS, environ)
+        assert line == (
+            "HOME: this user has no home folder for the recovery file; routes will not survive a"
+            " crash: set XDG_STATE_HOME to a folder for this user only"
+        )
+    assert no_recovery(HUBS, {"XDG_STATE_HOME": "/state"}) is None
+    assert no_recovery(HUBS, {"HOME": "/"}) is None
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        replace(HUBS, store="sqlite:/a"),
+        replace(HUBS, api_token=None),
+        replace(HUBS, api=(Address("localhost", 0),)),
+    ],
+)
+def test_where_there_would_be_no_file_anyway_nothing_is_said(settings: Settings) -> None:
+    assert no_recovery(settings, {}) is None
+
+
+def test_a_home_that_is_not_absolute_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be another folder wherever a program is started."""
+    account = SimpleNamespace(pw_dir="/home/known")
+    monkeypatch.setattr(module.pwd, "getpwuid", lambda uid: account)
+    assert state_home({"HOME": "relative"}) == Path("/home/known/.local/state")
+    for account.pw_dir in ("", "relative"):
+        assert state_home({"HOME": "relative"}) is None
+        assert state_home({"HOME": "/home/given"}) == Path("/home/given/.local/state")

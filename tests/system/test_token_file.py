@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.running import DROP_IN
 from tests.contract.client import Client
 from tests.contract.polling import eventually
 from tests.contract.ports import free_ports
@@ -20,7 +21,7 @@ FIRST, SECOND = "first-tok3n", "second-tok3n"
 
 @dataclass
 class Guarded:
-    """A `proxyctl serve` whose token stands in `file`, and nowhere else."""
+    """A hubgate whose token stands in `file`, and nowhere else."""
 
     process: subprocess.Popen[bytes]
     file: Path
@@ -51,18 +52,21 @@ class Guarded:
         return [line for line in self.log.read_text().splitlines() if all(w in line for w in words)]
 
 
-@pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[Guarded]:
+@pytest.fixture(params=["serve", "drop-in"])
+def guarded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Guarded]:
     port, api_port = free_ports()
     file, log = tmp_path / "token", tmp_path / "serve.log"
     file.touch(0o600)
     file.write_text(f"{FIRST}\n")
-    flags = ["--port", str(port), "--api-port", str(api_port), "--token-file", str(file)]
+    command, environ = [PROXYCTL, "serve", "--token-file", str(file)], {}
+    if request.param == "drop-in":
+        command, environ = [*DROP_IN, "--ip", "127.0.0.1"], {"HUBGATE_TOKEN_FILE": str(file)}
+    flags = ["--port", str(port), "--api-port", str(api_port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [PROXYCTL, "serve", *flags, "--log-level", "debug"],
+            [*command, *flags, "--log-level", "debug"],
             cwd=tmp_path,
-            env=clean_environment({}),
+            env=clean_environment(environ),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -10,35 +10,37 @@ from typing import Any
 import click
 
 from hubgate import __version__
-from hubgate.certificates.checks import certificate_dates
 from hubgate.cli import run_command
-from hubgate.cli.chp_options import chp_options
+from hubgate.cli.chp_options import ENVIRONMENT, chp_options
+from hubgate.cli.findings import log_findings
 from hubgate.control.launch import launch
 from hubgate.control.upgrade.succession import read_settings
 from hubgate.logs import configure_logging
+from hubgate.settings import Settings
 from hubgate.settings.chp import resolve
-from hubgate.settings.exposure import exposure_warnings
-from hubgate.settings.files import tls_sides
 
 NAME = "configurable-http-proxy"
 
 log = logging.getLogger("hubgate")
 
 
-@click.command(NAME, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(NAME, context_settings={"help_option_names": ["-h", "--help"]}, epilog=ENVIRONMENT)
 @click.version_option(__version__, "-V", "--version", message="%(version)s")
 @chp_options
 def command(**options: Any) -> int:
     """The front proxy of a notebook hub, with the options of configurable-http-proxy."""
-    options["log_level"] = resolve.log_level(options["log_level"])
-    configure_logging(options["log_level"])
+    configure_logging(resolve.log_level(options))  # until the settings are read
+
+    def read() -> Settings:
+        return resolve.build(options, os.environ)
+
     read_since = time.time()
-    settings = read_settings(lambda: resolve.build(options, os.environ))
+    settings = read_settings(read)
     configure_logging(settings.log_level, settings.log_format)
-    dates = certificate_dates(tls_sides(settings))
-    for warning in [*resolve.warnings(options), *exposure_warnings(settings), *dates]:
+    for warning in resolve.warnings(options, settings, os.environ):
         log.warning("%s", warning)
-    return launch(settings, None, read_since)
+    log_findings(settings, os.environ)
+    return launch(settings, read if settings.api_token_file else None, read_since)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -6,7 +6,10 @@ from typing import Any, TypeVar
 import click
 
 from hubgate.errors import ConfigError
+from hubgate.settings.catalogue import FLAGS
 from hubgate.settings.checks import whole_number
+from hubgate.settings.chp.options import ONLY_VARIABLES, TOKENS, VARIABLES
+from hubgate.settings.chp.tls import PASSPHRASES
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,7 +31,29 @@ _port = _whole("port", 65535)
 # The longest that Node's timers allow: nearly 25 days.
 _millis = _whole("time in milliseconds", 2**31 - 1)
 
+_SIDES = {"": "the public", "api_": "the API's"}
 _LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
+
+ENVIRONMENT = (
+    "A name in brackets is the environment variable that counts where the option is not given."
+    " Besides: "
+    + "; ".join(
+        [
+            f"{' or '.join(TOKENS)}, the API's token",
+            *(
+                f"{flag.variable}, {ONLY_VARIABLES[flag.name]}"
+                for flag in FLAGS
+                if flag.name in ONLY_VARIABLES
+            ),
+            *(
+                f"{' or '.join(names)}, the passphrase of {_SIDES[side]} key"
+                for side, names in PASSPHRASES.items()
+            ),
+        ]
+    )
+    + ". Of two, the first counts."
+)
+"""What --help says of variables, at its end."""
 
 _TEXT: tuple[tuple[str, str, str], ...] = (
     ("--ip", "IP", "Address the proxy listens on; '' or '*' is every interface (default)."),
@@ -93,13 +118,19 @@ _NUMBERS: tuple[tuple[str, Callback, str, str], ...] = (
 )
 
 
+def _text(flag: str, text: str) -> str:
+    """Return an option's help, with its variable."""
+    variable = VARIABLES.get(flag[2:].replace("-", "_"))
+    return f"{text}  [{variable}]" if variable else text
+
+
 def chp_options(command: F) -> F:
     """Decorate a click command with every option of configurable-http-proxy."""
     decorators = [
-        *(click.option(flag, metavar=meta, help=text) for flag, meta, text in _TEXT),
+        *(click.option(flag, metavar=meta, help=_text(flag, text)) for flag, meta, text in _TEXT),
         *(click.option(flag, is_flag=True, help=text) for flag, text in _FLAGS),
         *(
-            click.option(f, callback=kind, metavar=meta, help=text)
+            click.option(f, callback=kind, metavar=meta, help=_text(f, text))
             for f, kind, meta, text in _NUMBERS
         ),
         click.option(
@@ -112,9 +143,7 @@ def chp_options(command: F) -> F:
             "--log-level",
             type=click.Choice(_LEVELS, case_sensitive=False),
             metavar="LEVEL",
-            default="info",
-            show_default=True,
-            help="debug, info, warn or error.",
+            help=_text("--log-level", "debug, info (default), warn or error."),
         ),
     ]
     for decorate in reversed(decorators):

@@ -13,11 +13,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from hubgate.errors import ConfigError
+from hubgate.folders import creation_error
 from hubgate.model import Address
 from hubgate.settings import Settings
 from hubgate.settings.exposure import is_guarded, is_public
 from hubgate.settings.token import own_token_path, token_from_own_file
-from hubgate.store.private_folder import PrivateFolder
+from hubgate.store.private_folder import PrivateFolder, private_folder_error
 
 _WAYS = (
     "give --token-file or HUBGATE_TOKEN, or --api-open if anyone on this machine may use the API"
@@ -41,6 +42,11 @@ def with_planned_token(settings: Settings, environ: Mapping[str, str]) -> Settin
     path = _path(settings, environ)
     if path is None:
         return settings
+    error = private_folder_error(path.parent)
+    if error is None and not os.path.lexists(path):
+        error = creation_error(path.parent)
+    if error is not None:
+        raise _not_kept(path, error)
     token = token_from_own_file(path) or secrets.token_hex()
     return dataclasses.replace(settings, api_token=token, api_token_file=path)
 
@@ -67,7 +73,10 @@ def _path(settings: Settings, environ: Mapping[str, str]) -> Path | None:
         return None
     path = own_token_path(environ, settings.api[0])
     if path is None:
-        raise ConfigError(f"HOME: there is no folder for the API's token; {_WAYS}")
+        raise ConfigError(
+            "HOME: this user has no home folder for the API's token; set XDG_STATE_HOME to a folder"
+            f" for this user only, or {_WAYS}"
+        )
     return path
 
 
@@ -87,12 +96,16 @@ def _kept(path: Path) -> str:
         finally:
             folder.close()
     except OSError as error:
-        reason = error.strerror or error
-        raise ConfigError(f"{path}: the API's token cannot be kept: {reason}; {_WAYS}") from None
+        raise _not_kept(path, error) from None
     token = token_from_own_file(path)
     if token is None:
         raise ConfigError(f"{path}: the API's token is gone again; {_WAYS}")
     return token
+
+
+def _not_kept(path: Path, error: OSError) -> ConfigError:
+    reason = error.strerror or error
+    return ConfigError(f"{path}: the API's token cannot be kept: {reason}; {_WAYS}")
 
 
 def _make(folder: PrivateFolder, name: str) -> None:

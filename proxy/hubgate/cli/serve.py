@@ -10,20 +10,19 @@ from typing import Any, TypeVar
 
 import click
 
-from hubgate.certificates.checks import certificate_dates
+from hubgate.cli.findings import Findings, log_findings, start_notes, start_warnings
 from hubgate.cli.own_token import own_token_file, with_own_token, with_planned_token
 from hubgate.cli.summary import summary
 from hubgate.control.launch import launch
+from hubgate.control.start_checks import start_findings
 from hubgate.control.upgrade.succession import REHEARSAL, read_settings
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging, one_line
 from hubgate.settings import Settings
 from hubgate.settings.catalogue import FLAGS
-from hubgate.settings.exposure import exposure_warnings
-from hubgate.settings.files import tls_sides
 from hubgate.settings.load import load
 from hubgate.settings.setting import Kind
-from hubgate.store import open_store
+from hubgate.settings.variables import unknown_variables
 
 DEFAULT_FILE = Path("routes.yaml")
 
@@ -71,9 +70,7 @@ def serve(file: Path | None, **options: Any) -> int:
         read_since = time.time()
         settings = read_settings(read)
     configure_logging(settings.log_level, settings.log_format)
-    dates = certificate_dates(tls_sides(settings))
-    for warning in [*exposure_warnings(settings), *dates]:
-        log.warning("%s", warning)
+    log_findings(settings, os.environ)
     from_files = settings.config_file or settings.api_token_file
     return launch(settings, read if from_files else None, read_since)
 
@@ -81,18 +78,31 @@ def serve(file: Path | None, **options: Any) -> int:
 @click.command()
 @_file
 @_setting_options
-def check(file: Path | None, **options: Any) -> None:
+def check(file: Path | None, **options: Any) -> int:
     """Check ROUTES.YAML and everything it names, and say what `proxyctl serve` would do.
 
-    Takes the flags of `serve`. Prints one line for each mistake and exits 1 if there is any.
+    Takes the flags of `serve`, and does all that a start does short of opening ports; nothing is
+    changed. Prints a line for each mistake and exits 1 if there is any. What a start would only
+    warn of is a warning here too, and the exit code is 0.
     """
-    settings = with_planned_token(_reader(file, options)(), os.environ)
-    # Only built, not opened: whether its server responds now says little about later.
-    open_store(settings.store)
-    if dates := certificate_dates(tls_sides(settings)):
-        raise ConfigError(*dates)
-    for line in [*summary(settings), *(f"note: {w}" for w in exposure_warnings(settings))]:
+    found = _checked(_reader(file, options))
+    for kind, lines in (("error", found.errors), ("warning", found.warnings)):
+        for line in lines:
+            click.echo(one_line(f"{kind}: {line}"), err=True)
+    if found.errors or found.settings is None:
+        return 1
+    for line in [*summary(found.settings), *(f"note: {note}" for note in start_notes(os.environ))]:
         click.echo(one_line(line))
+    return 0
+
+
+def _checked(read: Callable[[], Settings]) -> Findings:
+    try:
+        settings = with_planned_token(read(), os.environ)
+    except ConfigError as error:
+        return Findings(None, error.lines, tuple(unknown_variables(os.environ)))
+    errors, warnings = start_findings(settings)
+    return Findings(settings, tuple(errors), (*start_warnings(settings, os.environ), *warnings))
 
 
 def _reader(file: Path | None, options: dict[str, Any]) -> Callable[[], Settings]:

@@ -27,7 +27,10 @@ def summary(settings: Settings) -> Iterator[str]:
     if log := settings.worker.access_log:
         yield f"requests {log.path}, as {log.format}"
     yield f"store    {hide_password(settings.store)}"
-    yield from _routes(settings.file_routes)
+    if settings.config_file is None and not settings.file_routes:
+        yield "routes   those of the API; no file was read"
+    else:
+        yield from _routes(settings.file_routes)
 
 
 def _places(addresses: tuple[object, ...], scheme: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hubgate.control.handover import Handover
+from hubgate.control.pidfile import check_pid_file
 from hubgate.control.upgrade import signals, succession
 from hubgate.logs import configure_logging, count_lost, own_stderr
 from hubgate.process_name import name_process
@@ -27,6 +28,7 @@ def launch(settings: Settings, reload: Reload, read_since: float) -> int:
     own_stderr()
     received = succession.receive_handover()
     if received is None:
+        check_pid_file(settings.pid_file)  # before anybody is served
         signals.hold_early_signals()
     else:
         count_lost(received.lost_lines)

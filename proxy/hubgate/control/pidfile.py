@@ -7,6 +7,7 @@ import stat
 from contextlib import suppress
 
 from hubgate.errors import ConfigError
+from hubgate.folders import folder_error
 
 log = logging.getLogger("hubgate.supervisor")
 
@@ -35,10 +36,7 @@ class PidFile:
         try:
             _write(self._path, self._own.encode())
         except OSError as error:
-            raise ConfigError(
-                f"--pid-file {self._path}: {error.strerror}; "
-                "give a path in an existing, writable folder, of a new file or one of yours"
-            ) from error
+            raise _mistake(self._path, error) from error
         log.info("Writing pid %s to %s", self._own, self._path)
 
     def __exit__(self, *_: object) -> None:
@@ -48,6 +46,29 @@ class PidFile:
             # A successor may have written its own id.
             if _read(self._path).strip() == self._own.encode():
                 os.unlink(self._path)
+
+
+def check_pid_file(path: str | None) -> None:
+    """Raise the ConfigError that entering would, if it would; nothing is written.
+
+    So that a start fails before anybody is served.
+    """
+    if path is None:
+        return
+    try:
+        if os.path.lexists(path):
+            os.close(_open_existing(path))
+        elif (error := folder_error(os.path.dirname(path) or ".")) is not None:
+            raise error
+    except OSError as error:
+        raise _mistake(path, error) from error
+
+
+def _mistake(path: str, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"--pid-file {path}: {error.strerror}; "
+        "give a path in an existing, writable folder, of a new file or one of yours"
+    )
 
 
 # Follows no link, and does not wait for the other end of a pipe.

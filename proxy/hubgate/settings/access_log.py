@@ -7,24 +7,32 @@ from typing import Any
 
 from hubgate.errors import ConfigError
 from hubgate.model import STDOUT
-from hubgate.settings.checks import folder_mistake
+from hubgate.settings.checks import folder_mistake, shown
 
 OFF = "off"
 """What to write in place of a path for no log at all, as in nginx."""
 
+# In YAML 1.1, `access_log: no` is no log: it must not become a file of that name.
+_SWITCHES = ("no", "yes", "on", "true", "false")
+
 
 def anchor_log(path: str, folder: str) -> str:
     """Make a log's path relative to `folder`; standard output and `off` are not paths."""
-    return path if path in (STDOUT, OFF) else os.path.join(folder, path)
+    if path.lower() == OFF:
+        return OFF
+    return path if path == STDOUT else os.path.join(folder, path)
 
 
 def check_log_path(value: Any) -> str:
     """Return the access log's path, or "off" for none. Raises ConfigError."""
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ConfigError(
-            f"{value!r} is not a path; write logs/access.log, - (standard output) or off"
+            f"{shown(value)} is not a path; write logs/access.log, - (standard output) or off"
         )
-    return value.strip()
+    path = value.strip()
+    if path.lower() in _SWITCHES:
+        raise ConfigError(f"{path!r} is not a path; write off for none, or ./{path} for a file")
+    return OFF if path.lower() == OFF else path
 
 
 def access_log_mistake(path: str) -> str | None:

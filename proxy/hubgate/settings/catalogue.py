@@ -268,3 +268,12 @@ LISTENERS: dict[str, Flag] = {
 def variables_of(field: str) -> tuple[str, ...]:
     """Return the environment variables that decide a field of `Settings`."""
     return tuple(name for each in SETTINGS if field in each.fields for name in each.variables)
+
+
+OTHER_VARIABLES: dict[str, str] = {
+    "HUBGATE_API_URL": "where proxyctl finds the API",
+    "HUBGATE_KEEPER": "the socket of the hub that keeps our ports",
+    "HUBGATE_HANDOVER_FD": "what an older release hands over in an upgrade",
+    "HUBGATE_REHEARSAL_FD": "where the rehearsal of an upgrade answers",
+}
+"""Variables that are not settings, and what they are; those but the first are our own business."""

@@ -1,9 +1,10 @@
 """Checks of single values, wherever they come from. Lightweight: every start waits for it."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from hubgate.errors import ConfigError
 from hubgate.settings.urls import check_host, hide_password
@@ -28,20 +29,38 @@ def stated(check: Callable[[Any], T], value: Any, origin: str) -> T:
         raise ConfigError(f"{origin}: {error}") from None
 
 
+# What a flag or a variable may have for a number. Python takes more: 1_000, infinity, and the
+# digits of every script.
+_WHOLE = re.compile(r"\s*[0-9]{1,20}\s*\Z")
+_DECIMAL = re.compile(r"\s*[-+]?(?:[0-9]{1,20}\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?\s*\Z")
+_SHOWN = 60
+
+
+def shown(value: Any) -> str:
+    """Return a value as a line about it shows it: as it is written in routes.yaml, cut if long."""
+    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    if value is None:
+        text = "null"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
 def whole_number(value: Any, what: str, low: int, high: int) -> int:
     """Return `value`, an int or a string of digits, as an int. Raises ConfigError."""
-    number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    number = int(value) if isinstance(value, str) and _WHOLE.match(value) else value
     if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
-        raise ConfigError(f"{value!r} is not a valid {what}; write a whole number, {low} to {high}")
-    return number
+        raise ConfigError(
+            f"{shown(value)} is not a valid {what}; write a whole number, {low} to {high}"
+        )
+    return int(number)  # without the text that one from a file was written as
 
 
 def number_or_less(value: Any) -> float:
     """Return `value` as a float, -1 if it is not a number."""
-    try:
-        return -1.0 if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    if isinstance(value, str):
+        return float(value) if _DECIMAL.match(value) else -1.0
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return -1.0
+    return float(value)
 
 
 def check_seconds(value: Any) -> float:
@@ -50,15 +69,28 @@ def check_seconds(value: Any) -> float:
     # Timers allow nothing longer (a year), and a NaN compares false with everything.
     if not 0 < number <= 31_536_000:
         raise ConfigError(
-            f"{value!r} is not a valid time; write seconds above 0, such as 75 or 0.5"
+            f"{shown(value)} is not a valid time; write seconds above 0, such as 75 or 0.5"
         )
     return number
+
+
+def check_level(value: Any) -> str:
+    """Return our name for a log level; Python's names are accepted too. Raises ConfigError."""
+    name = value.strip().lower() if isinstance(value, str) else value
+    level = {"warning": "warn", "critical": "error"}.get(name, name) if name else name
+    if level not in get_args(Level):
+        raise ConfigError(
+            f"{shown(value)} is not a valid value; write 'debug', 'info', 'warn' or 'error'"
+        )
+    return str(level)
 
 
 def check_listen_host(value: Any) -> str:
     """Return a host to listen on; `*` and "" are all interfaces. Raises ConfigError."""
     if not isinstance(value, str):
-        raise ConfigError(f"{value!r} is not a host; write an address such as 127.0.0.1 or '*'")
+        raise ConfigError(
+            f"{shown(value)} is not a host; write an address such as 127.0.0.1 or '*'"
+        )
     host = value.strip().removeprefix("[").removesuffix("]")
     return "" if host in ("", "*") else check_host(host)
 
@@ -67,10 +99,10 @@ def check_host_names(value: Any) -> tuple[str, ...]:
     """Return host names, in lower case, from a list or a text with commas. Raises ConfigError."""
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list):
-        raise ConfigError(f"{value!r} is not a list of host names; write [proxy.example.org]")
+        raise ConfigError(f"{shown(value)} is not a list of host names; write [proxy.example.org]")
     for name in names:
         if not isinstance(name, str):
-            raise ConfigError(f"{name!r} is not a host name; write [proxy.example.org]")
+            raise ConfigError(f"{shown(name)} is not a host name; write [proxy.example.org]")
         if name.count(":") > 1:
             raise ConfigError(f"{name!r} is an address; those are known, list only names")
         if ":" in name:
@@ -86,14 +118,14 @@ def check_store(value: Any) -> str:
     """Return the address of a route store. Raises ConfigError."""
     text = value if isinstance(value, str) else ""
     scheme, _, rest = text.partition(":")
-    shown = repr(hide_password(text) if text else value)
+    named = shown(hide_password(text) if text else value)
     if scheme in ("redis", "rediss", "redis+unix"):
-        raise ConfigError(f"{shown}: Redis is not supported yet; write {_STORES} instead")
+        raise ConfigError(f"{named}: Redis is not supported yet; write {_STORES} instead")
     if scheme == "sqlite" and rest.startswith(("//", ":")):
-        raise ConfigError(f"{shown}: the file comes right after sqlite: as in {_SQLITE}")
+        raise ConfigError(f"{named}: the file comes right after sqlite: as in {_SQLITE}")
     if text == "memory:" or (scheme == "sqlite" and rest and "\0" not in rest):
         return text
-    raise ConfigError(f"{shown} is not a store; write {_STORES}")
+    raise ConfigError(f"{named} is not a store; write {_STORES}")
 
 
 def folder_mistake(path: str | Path) -> str | None:
@@ -109,7 +141,7 @@ def check_workers(value: Any) -> int | str:
         return whole_number(value, "number of workers", 1, 256)
     except ConfigError:
         raise ConfigError(
-            f"{value!r} is not a valid number of workers; write 1 to 256, or auto"
+            f"{shown(value)} is not a valid number of workers; write 1 to 256, or auto"
         ) from None
 
 

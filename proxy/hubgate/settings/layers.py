@@ -11,7 +11,7 @@ from hubgate.settings.catalogue import FLAGS
 from hubgate.settings.checks import anchor_store
 from hubgate.settings.setting import Flag, Kind, Place
 
-_YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+_YES, OFF_WORDS = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 # A setting from a higher layer voids its alternatives in lower layers.
 _EXCLUDES: dict[Place, tuple[Place, ...]] = {
     **{
@@ -72,7 +72,7 @@ def _lay(merged: Layered, layer: Mapping[Flag, tuple[str, Any]]) -> None:
 
 def _read(kind: Kind, origin: str, value: Any) -> Any:
     if kind is Kind.SWITCH and isinstance(value, str):
-        if value.lower() not in _YES + _NO:
+        if value.lower() not in _YES + OFF_WORDS:
             raise ConfigError(f"{origin}: {value!r} is neither on nor off; write 1 or 0")
         return value.lower() in _YES
     if kind is Kind.PATH:

@@ -1,6 +1,7 @@
 """Reading all settings, as a whole or not at all."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,12 +19,13 @@ from hubgate.settings.exposure import check_exposure
 from hubgate.settings.layers import Layered, merge
 from hubgate.settings.listener_clashes import clashes
 from hubgate.settings.routes_yaml.document import Document, read_document
-from hubgate.settings.routes_yaml.mistakes import Provenance, describe
+from hubgate.settings.routes_yaml.mistakes import Provenance, describe, without_mistakes
 from hubgate.settings.routes_yaml.resolve import file_route, resolve
 from hubgate.settings.routes_yaml.schema import APISection, File
 from hubgate.settings.token import token_from_environment, token_from_file
 from hubgate.settings.urls import route_key
 from hubgate.settings.values import Settings
+from hubgate.settings.variables import without_service_links
 
 
 def load(path: Path | None, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -32,33 +34,69 @@ def load(path: Path | None, flags: Mapping[str, Any], environ: Mapping[str, str]
     `flags` is what was given on the command line: {"--port": "8000"}. May be called again for a
     reload. Raises ConfigError with a line for each mistake.
     """
+    environ = without_service_links(environ)
     document = read_document(path) if path else Document()
     layered = merge(document.data, environ, flags)
     source = Provenance(str(path) if path else None, document.lines, layered.origins)
-    file = _checked(layered, source)
-    routes = _routes(file, source)
-    settings = resolve(file, routes, path, environ)
-    _check_files(settings, source)
-    settings = _with_token(settings, file.api, source, environ)
-    check_exposure(settings, file.listen.no_ssl)
+    file, lines = _checked(layered, source)
+    if lines or document.mistakes:
+        more = _mistakes_in_files(file, source, path, environ) if file else []
+        raise ConfigError(*source.in_order([*document.mistakes, *lines, *more]))
+    assert file is not None
+    return _settings(file, source, path, environ)
+
+
+def _settings(
+    file: File, source: Provenance, path: Path | None, environ: Mapping[str, str]
+) -> Settings:
+    """Return the settings of a file without mistakes of its own. Raises ConfigError."""
+    settings = resolve(file, _routes(file, source), path, environ)
+    lines = [*clashes(settings), *_file_mistakes(settings, source)]
+    try:
+        # Without its token, a public address would look like one more mistake.
+        settings = _with_token(settings, file.api, source, environ)
+        check_exposure(settings, file.listen.no_ssl)
+    except ConfigError as error:
+        lines += error.lines
+    if lines:
+        raise ConfigError(*source.in_order(lines))
     return settings
 
 
-def _checked(layered: Layered, source: Provenance) -> File:
+def _mistakes_in_files(
+    file: File, source: Provenance, path: Path | None, environ: Mapping[str, str]
+) -> list[str]:
+    """Return the mistakes in what `file` names, of which the mistakes of its own were left out."""
+    settings = resolve(file, (), path, environ)
+    lines = _file_mistakes(settings, source)
     try:
-        return File.model_validate(layered.data)
+        _with_token(settings, file.api, source, environ)
+    except ConfigError as error:
+        lines += error.lines
+    return lines
+
+
+def _checked(layered: Layered, source: Provenance) -> tuple[File | None, list[str]]:
+    """Return the file as far as it is right, and its mistakes.
+
+    All are looked for, so that one run reports every mistake in the file.
+    """
+    lines: list[str] = []
+    file, data = None, layered.data
+    try:
+        file = File.model_validate(data)
     except ValidationError as error:
-        lines = describe(error, source)
-    # Keys are checked too, so that one run reports every mistake in the file.
-    routes = layered.data.get("routes")
+        lines += describe(error, source)
+        with suppress(ValidationError):
+            file = File.model_validate(without_mistakes(data, error))
+    routes, forward = data.get("routes"), data.get("forward")
     keys = [key for key in routes if isinstance(key, str)] if isinstance(routes, dict) else []
-    raise ConfigError(*lines, *_route_keys(keys, False, source)[1])
+    host_routing = isinstance(forward, dict) and forward.get("host_routing") is True
+    return file, [*lines, *_route_keys(keys, host_routing, source)[1]]
 
 
 def _routes(file: File, source: Provenance) -> tuple[Route, ...]:
-    keys, lines = _route_keys(file.routes, file.forward.host_routing, source)
-    if lines:
-        raise ConfigError(*lines)
+    keys, _ = _route_keys(file.routes, file.forward.host_routing, source)
     return tuple(file_route(key, file.routes[text]) for key, text in keys.items())
 
 
@@ -84,8 +122,9 @@ def _route_keys(
     return keys, lines
 
 
-def _check_files(settings: Settings, source: Provenance) -> None:
-    lines = clashes(settings)
+def _file_mistakes(settings: Settings, source: Provenance) -> list[str]:
+    """Return a line for each file or folder named in the settings that cannot be used."""
+    lines: list[str] = []
     for tls, section, secret in (
         (settings.worker.tls, "listen", variables_of("worker.tls.passphrase")[0]),
         (settings.api_tls, "api", variables_of("api_tls.passphrase")[0]),
@@ -100,8 +139,7 @@ def _check_files(settings: Settings, source: Provenance) -> None:
     log = settings.worker.access_log
     if log is not None and (mistake := access_log_mistake(log.path)):
         lines.append(f"{source.where(('access_log', 'path'))}: {mistake}")
-    if lines:
-        raise ConfigError(*lines)
+    return lines
 
 
 def _tls_place(source: Provenance, section: str, name: str) -> str:

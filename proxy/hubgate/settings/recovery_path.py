@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hubgate.model import Address
+from hubgate.settings.values import Settings
 
 FOLDER = "hubgate"
 
@@ -22,11 +23,26 @@ def recovery_path(
     port that the kernel chooses, no successor could find it.
     """
     home = state_home(environ)
-    if not token or home is None or any(not each.path and not each.port for each in api):
+    if not token or home is None or not _can_be_found(api):
         return None
     where = "\n".join(absolute(each) for each in api)
     name = hmac.digest(token.encode(), f"routes of {where}".encode(), hashlib.sha256)
     return home / FOLDER / f"{name.hex()[:32]}.routes"
+
+
+def no_recovery(settings: Settings, environ: Mapping[str, str]) -> str | None:
+    """Return a line if a recovery file is wanted and only its folder is not known, else None."""
+    wanted = settings.store == "memory:" and settings.api_token and _can_be_found(settings.api)
+    if not wanted or state_home(environ) is not None:
+        return None
+    return (
+        "HOME: this user has no home folder for the recovery file; routes will not survive a"
+        " crash: set XDG_STATE_HOME to a folder for this user only"
+    )
+
+
+def _can_be_found(api: tuple[Address, ...]) -> bool:
+    return all(each.path or each.port for each in api)
 
 
 def state_home(environ: Mapping[str, str]) -> Path | None:
@@ -44,7 +60,9 @@ def _home(environ: Mapping[str, str]) -> Path | None:
 
     Folders that root made there would lock that user out.
     """
+    # A relative one would be another folder for each program, as with XDG_STATE_HOME.
     given = environ.get("HOME", "")
+    given = given if os.path.isabs(given) else ""
     if given:
         try:
             owner = os.stat(given).st_uid
@@ -53,9 +71,11 @@ def _home(environ: Mapping[str, str]) -> Path | None:
         if owner == os.geteuid():
             return Path(given)
     try:
-        return Path(pwd.getpwuid(os.geteuid()).pw_dir)
-    except KeyError:  # an account without a home
-        return Path(given) if given else None
+        known = pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:  # a user without an account, as in a container
+        known = ""
+    home = known if os.path.isabs(known) else given
+    return Path(home) if home else None
 
 
 def absolute(address: Address) -> str:

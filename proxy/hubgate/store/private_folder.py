@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from hubgate.folders import creation_error
+
 # Follows no link, and does not wait for a FIFO's writer.
 _CAREFULLY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -103,6 +105,21 @@ def _require_private(found: os.stat_result) -> None:
         raise OSError(errno.EPERM, "is open to other users")
     if found.st_nlink > 1:
         raise OSError(errno.EPERM, "has a second hard link")
+
+
+def private_folder_error(path: Path) -> OSError | None:
+    """Return the error that `PrivateFolder(path)` would end with; None if it would not."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return creation_error(path)
+    except OSError as error:
+        return error
+    if not stat.S_ISDIR(found.st_mode):
+        return OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if found.st_uid != os.geteuid():
+        return OSError(errno.EPERM, "belongs to another user")
+    return None
 
 
 def _make(path: Path) -> None:

@@ -56,3 +56,15 @@ def no_file(path: Path, error: OSError) -> StoreError:
     """Return the error for a file that cannot be opened at all."""
     why = error.strerror or str(error)
     return StoreError(f"store: {path}: {why}; name a file in a writable folder")
+
+
+def in_use(path: Path) -> StoreError:
+    """Return the error for a file that another process has locked."""
+    kind, words = _WORDS[sqlite3.SQLITE_BUSY]
+    return kind(f"store: {path} {words}")
+
+
+def read_only(path: Path) -> StoreError:
+    """Return the error for a file in a folder where SQLite cannot create others beside it."""
+    kind, words = _WORDS[sqlite3.SQLITE_READONLY]
+    return kind(f"store: {path} {words}")

@@ -15,6 +15,11 @@ from hubgate.store.sqlite_errors import no_file
 APPLICATION_ID = 0x48756247
 SCHEMA_VERSION = 1
 
+BESIDE = ("-wal", "-shm", "-journal")
+"""How the names of the files end that SQLite keeps beside one of routes."""
+
+NOT_REGULAR = "not a regular file"
+
 _SCHEMA = """
 CREATE TABLE routes (
     key TEXT PRIMARY KEY NOT NULL,
@@ -65,7 +70,7 @@ def exposure(path: Path) -> str | None:
 
     They can with the file, with one of those that SQLite reads beside it, or with the folder.
     """
-    beside = [path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal")]
+    beside = [path.with_name(path.name + end) for end in BESIDE]
     exposed = [str(each) for each in (path.parent, path, *beside) if _others_write(each)]
     if not exposed:
         return None
@@ -104,7 +109,7 @@ def _make(path: Path) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError("not a regular file")
+            raise OSError(NOT_REGULAR)
     finally:
         os.close(descriptor)
     if missing:

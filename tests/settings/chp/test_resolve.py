@@ -146,7 +146,7 @@ def test_an_access_log(drop: Drop, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [("debug", "debug"), ("WARN", "warn"), ("warning", "warn"), ("critical", "error")],
 )
 def test_log_levels(given: str, level: str) -> None:
-    assert resolve_module.log_level(given) == level
+    assert resolve_module.log_level({"log_level": given}) == level
 
 
 def test_the_logs_format_comes_from_the_environment(drop: Drop) -> None:

@@ -22,7 +22,8 @@ from tests.settings.reading import Read, lines_of
             "line 3: listen.port: 'x' is not a valid port; write a whole number,",
         ),
         ("listen: {port: 70000}", "line 1: listen.port: 70000 is not a valid port;"),
-        ("listen: {port: yes}", "line 1: listen.port: True is not a valid port;"),
+        ("listen: {port: yes}", "line 1: listen.port: 'yes' is not a valid port;"),
+        ("listen: {port: true}", "line 1: listen.port: true is not a valid port;"),
         ("listen: 8000", "line 1: listen: is a single value, not a mapping; write {port: 8000}"),
         ("listen: {host: 300.1.1.1}", "line 1: listen.host: '300.1.1.1' is not an IPv4 address;"),
         ("listen: {host: 7}", "line 1: listen.host: 7 is not a host; write one address or a list"),
@@ -103,9 +104,9 @@ from tests.settings.reading import Read, lines_of
             "timeouts: {drain: 0}",
             "line 1: timeouts.drain: 0 is not a valid time; write seconds above 0,",
         ),
-        ("timeouts: {drain: .nan}", "line 1: timeouts.drain: nan is not a valid time;"),
-        ("timeouts: {drain: .inf}", "line 1: timeouts.drain: inf is not a valid time;"),
-        ("timeouts: {drain: true}", "line 1: timeouts.drain: True is not a valid time;"),
+        ("timeouts: {drain: .nan}", "line 1: timeouts.drain: .nan is not a valid time;"),
+        ("timeouts: {drain: .inf}", "line 1: timeouts.drain: .inf is not a valid time;"),
+        ("timeouts: {drain: true}", "line 1: timeouts.drain: true is not a valid time;"),
         ("timeouts: {ready: -1}", "line 1: timeouts.ready: -1 is not a valid time;"),
         (
             "limits: {connections: 0}",
@@ -259,6 +260,49 @@ def test_a_mistake_outside_the_file_names_its_origin(
 def test_all_mistakes_are_told_at_once(read: Read, tmp_path: Path) -> None:
     found = lines_of(lambda: read("workers: x\nroutes: {/a: b, c/d: 'http://c'}\nlog: 1"), tmp_path)
     assert len(found) == 4
+
+
+MANY = """\
+workers: x
+api: {token_file: none.token}
+log_levle: info
+listen:
+  port: 22:22
+  tls: {cert: none.pem, key: none-key.pem}
+access_log: {path: none/a.log}
+routes:
+  /a: http://a:99999
+  b/c: http://b
+  /d: http://d
+  /d: http://e
+store: x
+"""
+
+
+def test_all_mistakes_come_in_the_order_of_lines(read: Read, tmp_path: Path) -> None:
+    """Those of YAML, of the schema, of routes and of the files that are named."""
+    found = lines_of(lambda: read(MANY, port="no"), tmp_path)
+    places = [line.removeprefix("routes.yaml, ").split(": ")[:2] for line in found]
+    assert places == [
+        ["line 1", "workers"],
+        ["line 2", "api.token_file"],
+        ["line 3", "log_levle"],
+        ["line 6", "listen.tls.cert"],
+        ["line 6", "listen.tls.key"],
+        ["line 7", "access_log.path"],
+        ["line 9", "routes./a.target"],
+        ["line 10", "routes.b/c"],
+        ["line 12", "routes./d"],
+        ["line 13", "store"],
+        ["--port", "'no' is not a valid port; write a whole number, 0 to 65535"],
+    ]
+
+
+def test_what_is_left_out_for_one_mistake_is_not_another(read: Read, tmp_path: Path) -> None:
+    """Without its certificate or token, an address would be too public, and ports would clash."""
+    text = "listen: {host: 0.0.0.0, port: 8001, tls: {cert: a}}\napi: {port: x, host: '*'}\n"
+    found = lines_of(lambda: read(text), tmp_path)
+    assert [line.split(": ")[1] for line in found] == ["listen.tls.key", "api.port"]
 
 
 def test_the_error_itself_is_one_line(read: Read) -> None:

@@ -1,5 +1,6 @@
 """From the options of configurable-http-proxy to `Settings`."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -23,6 +24,7 @@ from hubgate.settings.checks import (
     Scheme,
     anchor_store,
     check_host_names,
+    check_level,
     check_listen_host,
     check_seconds,
     check_store,
@@ -31,60 +33,62 @@ from hubgate.settings.checks import (
     stated,
     worker_count,
 )
+from hubgate.settings.chp.options import OPTIONS, TOKENS, ChpOptions
 from hubgate.settings.chp.tls import client_tls, server_tls
+from hubgate.settings.layers import OFF_WORDS
 from hubgate.settings.listener_clashes import clashes
-from hubgate.settings.recovery_path import recovery_path
-from hubgate.settings.token import token_from_environment
+from hubgate.settings.recovery_path import no_recovery, recovery_path
+from hubgate.settings.token import token_from_environment, token_from_file
 from hubgate.settings.urls import check_header, check_socket_path, check_target
 
-Options = Mapping[str, Any]
 
-# The hub sets CHP's variable for its proxy; ours may be set for another program.
-_TOKENS = tuple(reversed(variables_of("api_token")))
+def build(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Return the settings that CHP's options stand for, `given` or in `environ`.
 
-
-def build(options: Options, environ: Mapping[str, str]) -> Settings:
-    """Return the settings that CHP's `options` stand for. Raises ConfigError."""
+    Raises ConfigError.
+    """
+    options = ChpOptions(given, environ)
+    environ = options.environ
     _check_conflicts(options)
-    level = log_level(options["log_level"])
-    api, store = (_api(options),), _store(options, environ)
-    token = token_from_environment(environ, _TOKENS)
+    level = log_level(options)
+    api, store = (_api(options),), _store(options)
+    token, token_file = _token(environ)
     worker = WorkerConfig(
         rules=_rules(options),
         timeouts=_timeouts(options, environ),
-        tls=server_tls(options, environ, ""),
+        tls=server_tls(options, ""),
         client_tls=client_tls(options),
         redirect_to=_redirect_to(options),
         log_level=level,
-        access_log=_access_log(options, environ),
+        access_log=_access_log(options),
         log_format=(log_format := _log_format(environ)),
     )
     settings = Settings(
         listen=(_listen(options),),
         redirect=_redirect(options),
         api=api,
-        api_tls=server_tls(options, environ, "api_"),
+        api_tls=server_tls(options, "api_"),
         api_token=token,
+        api_token_file=token_file,
         api_hosts=_api_hosts(environ),
         metrics=_metrics(options),
         store=store,
         recovery_file=recovery_path(environ, token, api) if store == "memory:" else None,
-        workers=_workers(options, environ),
+        workers=_workers(options),
         worker=worker,
         initial_routes=_default_route(options),
         pid_file=options["pid_file"],
         log_level=level,
         log_format=log_format,
     )
-    if lines := clashes(settings, [flag.name for flag in LISTENERS.values()]):
-        raise ConfigError(*lines)
+    _check_clashes(settings, options)
     return settings
 
 
-def log_level(name: str) -> str:
-    """Return our name for a log level; Python's names are accepted too."""
-    name = name.lower()
-    return {"warning": "warn", "critical": "error"}.get(name, name)
+def _check_clashes(settings: Settings, options: ChpOptions) -> None:
+    names = [options.origin(OPTIONS[flag.name]) for flag in LISTENERS.values()]
+    if lines := clashes(settings, names):
+        raise ConfigError(*lines)
 
 
 def _log_format(environ: Mapping[str, str]) -> str:
@@ -95,43 +99,59 @@ def _log_format(environ: Mapping[str, str]) -> str:
     return name
 
 
-def warnings(options: Options) -> list[str]:
-    """Return a line for each option that has no effect."""
+def log_level(options: Mapping[str, Any]) -> str:
+    """Return our name for the log level that `options` have."""
+    return check_level(options["log_level"] or "info")
+
+
+def warnings(
+    options: Mapping[str, Any], settings: Settings, environ: Mapping[str, str]
+) -> list[str]:
+    """Return a line for all that has no effect: options, variables, an unknown home folder."""
+    lines = []
     if options["ssl_allow_rc4"]:
-        return ["--ssl-allow-rc4 has no effect: RC4 is broken (RFC 7465) and not offered."]
-    return []
+        lines.append("--ssl-allow-rc4 has no effect: RC4 is broken (RFC 7465) and not offered.")
+    (variable,) = variables_of("api_open")
+    if settings.api_token is not None and environ.get(variable, "0").lower() not in OFF_WORDS:
+        lines.append(f"{variable} has no effect: there is a token, which the API requires.")
+    if line := no_recovery(settings, environ):
+        lines.append(line)
+    return lines
 
 
-def _check_conflicts(options: Options) -> None:
+def _check_conflicts(options: ChpOptions) -> None:
     for side in ("", "api_", "metrics_"):
         for other in ("port", "ip"):
             if options[f"{side}socket"] and options[f"{side}{other}"] is not None:
-                flag = "--" + side.replace("_", "-")
-                raise ConfigError(f"{flag}socket cannot be used with {flag}{other}; drop one")
+                one, two = options.origin(f"{side}socket"), options.origin(f"{side}{other}")
+                raise ConfigError(f"{one} cannot be used with {two}; drop one")
     if options["error_target"] and options["error_path"]:
         raise ConfigError("Cannot specify both --error-target and --error-path; pick one")
     if options["redirect_port"] is not None:
         if not options["ssl_cert"] and not options["ssl_key"]:
-            raise ConfigError("--redirect-port needs TLS; give --ssl-cert and --ssl-key")
+            origin = options.origin("redirect_port")
+            raise ConfigError(f"{origin} needs TLS; give --ssl-cert and --ssl-key")
         if options["socket"] and not options["redirect_to"]:
-            raise ConfigError("--redirect-port with --socket needs --redirect-to; give the port")
+            one, two = options.origin("redirect_port"), options.origin("socket")
+            raise ConfigError(f"{one} with {two} needs --redirect-to; give the port")
 
 
-def _listen(options: Options) -> Address:
+def _listen(options: ChpOptions) -> Address:
     if options["socket"]:
         return _socket(options, "socket")
     port = 8000 if options["port"] is None else options["port"]
     return Address(_host(options, "ip", ""), port)
 
 
-def _api(options: Options) -> Address:
+def _api(options: ChpOptions) -> Address:
     if options["api_socket"]:
         return _socket(options, "api_socket")
     port = options["api_port"]
     if port is None:
         port = options["port"] + 1 if options["port"] else 8001
     if port > 65535:
-        raise ConfigError("--port: 65535 leaves no port after it for the API; give --api-port")
+        origin = options.origin("port")
+        raise ConfigError(f"{origin}: 65535 leaves no port after it for the API; give --api-port")
     return Address(_host(options, "api_ip", "localhost"), port)
 
 
@@ -141,7 +161,7 @@ def _api_hosts(environ: Mapping[str, str]) -> tuple[str, ...]:
     return stated(check_host_names, names, variable) if names else ()
 
 
-def _metrics(options: Options) -> tuple[Address, ...]:
+def _metrics(options: ChpOptions) -> tuple[Address, ...]:
     if options["metrics_socket"]:
         return (_socket(options, "metrics_socket"),)
     if options["metrics_port"] is None:
@@ -149,27 +169,27 @@ def _metrics(options: Options) -> tuple[Address, ...]:
     return (Address(_host(options, "metrics_ip", ""), options["metrics_port"]),)
 
 
-def _socket(options: Options, name: str) -> Address:
-    return Address(path=stated(check_socket_path, options[name], _flag(name)))
+def _socket(options: ChpOptions, name: str) -> Address:
+    return Address(path=stated(check_socket_path, options[name], options.origin(name)))
 
 
-def _host(options: Options, name: str, default: str) -> str:
+def _host(options: ChpOptions, name: str, default: str) -> str:
     given = options[name]
-    return default if given is None else stated(check_listen_host, given, _flag(name))
+    return default if given is None else stated(check_listen_host, given, options.origin(name))
 
 
-def _redirect(options: Options) -> tuple[Address, ...]:
+def _redirect(options: ChpOptions) -> tuple[Address, ...]:
     port = options["redirect_port"]
     return () if port is None else (Address("", port),)
 
 
-def _redirect_to(options: Options) -> int | None:
+def _redirect_to(options: ChpOptions) -> int | None:
     if options["redirect_port"] is None:
         return None
     return options["redirect_to"] or _listen(options).port
 
 
-def _rules(options: Options) -> ForwardRules:
+def _rules(options: ChpOptions) -> ForwardRules:
     folder, target = options["error_path"], options["error_target"]
     if folder and (mistake := folder_mistake(folder)):
         raise ConfigError(f"--error-path: {mistake}")
@@ -205,7 +225,7 @@ def _custom_headers(texts: tuple[str, ...]) -> Headers:
     return tuple(headers.items())
 
 
-def _timeouts(options: Options, environ: Mapping[str, str]) -> Timeouts:
+def _timeouts(options: ChpOptions, environ: Mapping[str, str]) -> Timeouts:
     variable = variables_of("worker.timeouts.drain")[0]
     drain = environ.get(variable)
     # CHP treats 0 as not given.
@@ -217,54 +237,46 @@ def _timeouts(options: Options, environ: Mapping[str, str]) -> Timeouts:
     )
 
 
-def _default_route(options: Options) -> tuple[Route, ...]:
+def _default_route(options: ChpOptions) -> tuple[Route, ...]:
     target = options["default_target"]
     if not target:
         return ()
     return (Route("/", stated(check_target, target, "--default-target"), {"target": target}),)
 
 
-def _store(options: Options, environ: Mapping[str, str]) -> str:
-    address = options["storage_backend"]
-    if address and ":" not in address:
+def _store(options: ChpOptions) -> str:
+    address, origin = options["storage_backend"], options.origin("storage_backend")
+    if address and ":" not in address and origin.startswith("--"):
         raise ConfigError(
-            f"--storage-backend: {address!r} is a Node.js module, which hubgate cannot load;"
+            f"{origin}: {address!r} is a Node.js module, which hubgate cannot load;"
             " write memory: or sqlite:FILE"
         )
-    variable = variables_of("store")[0]
-    origin = "--storage-backend" if address else variable
-    address = address or environ.get(variable) or "memory:"
-    return anchor_store(stated(check_store, address, origin), str(Path.cwd()))
+    return anchor_store(stated(check_store, address or "memory:", origin), str(Path.cwd()))
 
 
-def _workers(options: Options, environ: Mapping[str, str]) -> int:
-    origin, text = _given("workers", "workers", options, environ)
-    return worker_count(stated(check_workers, text or "1", origin))
+def _workers(options: ChpOptions) -> int:
+    return worker_count(stated(check_workers, options["workers"] or "1", options.origin("workers")))
 
 
-def _access_log(options: Options, environ: Mapping[str, str]) -> AccessLogConfig | None:
-    origin, given = _given("access_log", "worker.access_log.path", options, environ)
-    field = "worker.access_log.format"
-    kind_origin, kind = _given("access_log_format", field, options, environ)
+def _token(environ: Mapping[str, str]) -> tuple[str | None, Path | None]:
+    """Return the API's token, and the file that it is from, if it is."""
+    (variable,) = variables_of("api_token_file")
+    token, path = token_from_environment(environ, TOKENS), environ.get(variable)
+    if token is not None or not path:
+        return token, None
+    path = os.path.abspath(path)
+    return stated(token_from_file, path, variable), Path(path)
+
+
+def _access_log(options: ChpOptions) -> AccessLogConfig | None:
+    given, kind = options["access_log"], options["access_log_format"]
     if kind not in (None, *get_args(LogFormat)):
-        raise ConfigError(f"{kind_origin}: {kind!r} is not a format; write combined or json")
+        origin = options.origin("access_log_format")
+        raise ConfigError(f"{origin}: {kind!r} is not a format; write combined or json")
+    origin = options.origin("access_log")
     path = anchor_log(stated(check_log_path, given, origin), str(Path.cwd())) if given else OFF
     if path == OFF:
         return None
     if mistake := access_log_mistake(path):
         raise ConfigError(f"{origin}: {mistake}")
     return AccessLogConfig(path, kind or "combined")
-
-
-def _given(
-    name: str, field: str, options: Options, environ: Mapping[str, str]
-) -> tuple[str, str | None]:
-    """Return the name of the flag, else of the variable, and its value (None if not set)."""
-    if options[name]:
-        return _flag(name), options[name]
-    variable = variables_of(field)[0]
-    return variable, environ.get(variable) or None
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

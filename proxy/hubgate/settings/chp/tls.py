@@ -1,15 +1,13 @@
 """The TLS options of configurable-http-proxy, and Node's names for TLS versions."""
 
 import re
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from hubgate.certificates.checks import client_mistakes, server_mistakes
 from hubgate.errors import ConfigError
 from hubgate.model import ClientTLS, ServerTLS
-
-Options = Mapping[str, Any]
+from hubgate.settings.catalogue import variables_of
+from hubgate.settings.chp.options import ChpOptions
 
 _VERSIONS = {
     "TLS": ("TLSv1_2", None),
@@ -18,6 +16,13 @@ _VERSIONS = {
     "TLSv1_3": ("TLSv1_3", "TLSv1_3"),
 }
 _BROKEN = {"SSLv2": "RFC 6176", "SSLv3": "RFC 7568", "TLSv1": "RFC 8996", "TLSv1_1": "RFC 8996"}
+
+
+PASSPHRASES = {
+    "": ("CONFIGPROXY_SSL_KEY_PASSPHRASE", *variables_of("worker.tls.passphrase")),
+    "api_": ("CONFIGPROXY_API_SSL_KEY_PASSPHRASE", *variables_of("api_tls.passphrase")),
+}
+"""The variables with a key's passphrase, by the listener's side; the first that is set counts."""
 
 
 def protocol_versions(name: str | None) -> tuple[str, str | None]:
@@ -35,7 +40,7 @@ def protocol_versions(name: str | None) -> tuple[str, str | None]:
     return _VERSIONS[plain]
 
 
-def server_tls(options: Options, environ: Mapping[str, str], side: str) -> ServerTLS | None:
+def server_tls(options: ChpOptions, side: str) -> ServerTLS | None:
     """Return a listener's TLS; `side` is "" for the public one, "api_" for the API's.
 
     Raises ConfigError for files that cannot be used.
@@ -44,10 +49,13 @@ def server_tls(options: Options, environ: Mapping[str, str], side: str) -> Serve
     if not cert and not key:
         return None
     if not cert:
-        raise ConfigError(f"{_flag(side, 'key')} needs {_flag(side, 'cert')}; give both")
+        raise ConfigError(
+            f"{_origin(options, side, 'key')} needs {_origin(options, side, 'cert')}; give both"
+        )
     lowest, highest = protocol_versions(options["ssl_protocol"])
     asks = options[f"{side}ssl_request_cert"]
-    secret = f"CONFIGPROXY_{side.upper()}SSL_KEY_PASSPHRASE"
+    secret, *others = PASSPHRASES[side]
+    passphrases = [options.environ.get(name) for name in (secret, *others)]
     tls = ServerTLS(
         cert=cert,
         # A certificate file may hold the key as well.
@@ -57,17 +65,17 @@ def server_tls(options: Options, environ: Mapping[str, str], side: str) -> Serve
         # Once Node asks for a certificate it refuses unverified clients, whether or not
         # --ssl-reject-unauthorized is given (tried with CHP 5.3 on Node 20).
         reject_unauthorized=asks,
-        passphrase=environ.get(secret) or None,
+        passphrase=next(filter(None, passphrases), None),
         min_version=lowest,
         max_version=highest,
         ciphers=options["ssl_ciphers"],
         dhparam=options["ssl_dhparam"],
     )
-    _refuse(server_mistakes(tls, partial(_flag, side), secret))
+    _refuse(server_mistakes(tls, partial(_origin, options, side), secret))
     return tls
 
 
-def client_tls(options: Options) -> ClientTLS:
+def client_tls(options: ChpOptions) -> ClientTLS:
     """Return our side of TLS with targets. Raises ConfigError for unusable files.
 
     `--insecure` does what it says; CHP 5.3 verifies https targets regardless.
@@ -76,14 +84,14 @@ def client_tls(options: Options) -> ClientTLS:
     if key and not cert:
         raise ConfigError("--client-ssl-key needs --client-ssl-cert; give both")
     tls = ClientTLS(cert=cert, key=key, ca=options["client_ssl_ca"], verify=not options["insecure"])
-    _refuse(client_mistakes(tls, partial(_flag, "client_")))
+    _refuse(client_mistakes(tls, partial(_origin, options, "client_")))
     return tls
 
 
-def _flag(side: str, name: str) -> str:
+def _origin(options: ChpOptions, side: str, name: str) -> str:
     if name == "dhparam":
         return "--ssl-dhparam"
-    return f"--{side.replace('_', '-')}ssl-{name or '*'}"
+    return options.origin(f"{side}ssl_{name}") if name else f"--{side.replace('_', '-')}ssl-*"
 
 
 def _refuse(lines: list[str]) -> None:

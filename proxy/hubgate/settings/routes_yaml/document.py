@@ -1,6 +1,5 @@
 """routes.yaml as plain data, with the line of each value."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,15 +8,25 @@ import yaml
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from hubgate.errors import ConfigError
+from hubgate.settings.routes_yaml.core_schema import CoreLoader
 from hubgate.settings.setting import Place
 
 
 @dataclass(frozen=True)
 class Document:
-    """A file's settings; `lines` maps a value's place to its line, counted from 1."""
+    """A file's settings; `lines` maps a value's place to its line, counted from 1.
+
+    `mistakes` are those that do not keep the rest from being read, each as one line: keys that
+    appear twice.
+    """
 
     data: dict[str, Any] = field(default_factory=dict)
     lines: dict[Place, int] = field(default_factory=dict)
+    mistakes: tuple[str, ...] = ()
+
+
+# A value may stand for this many times as many as are written in the file so far, plus a few.
+_MOST_FOLD, _FEW = 10, 10_000
 
 
 def read_document(path: Path) -> Document:
@@ -34,16 +43,16 @@ def read_document(path: Path) -> Document:
 
 
 def parse_document(text: str, name: str) -> Document:
-    """Parse YAML `text`; errors call it `name`. Raises ConfigError."""
+    """Parse YAML `text`; errors call it `name`. Raises ConfigError for what cannot be read on."""
     try:
-        return _parse(yaml.SafeLoader(text), name)
+        return _parse(CoreLoader(text), name)
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}{_describe(error)}") from None
     except RecursionError:
         raise ConfigError(f"{name}: is nested too deeply") from None
 
 
-def _parse(loader: yaml.SafeLoader, name: str) -> Document:
+def _parse(loader: CoreLoader, name: str) -> Document:
     try:
         node = loader.get_single_node()
         if node is None or node.tag == "tag:yaml.org,2002:null":
@@ -52,41 +61,63 @@ def _parse(loader: yaml.SafeLoader, name: str) -> Document:
             raise ConfigError(
                 f"{name}: contains no settings; write keys such as listen: and routes:"
             )
-        lines: dict[Place, int] = {}
-        mistakes = list(_walk(node, (), lines, set()))
-        if mistakes:
-            raise ConfigError(*(f"{name}, {mistake}" for mistake in mistakes))
-        return Document(loader.construct_document(node), lines)
+        found = _Walk(name)
+        found.walk(node, ())
+        return Document(loader.construct_document(node), found.lines, tuple(found.mistakes))
     finally:
         loader.dispose()
 
 
-def _walk(node: Node, place: Place, lines: dict[Place, int], seen: set[int]) -> Iterator[str]:
-    """Record the line of each value; yield what YAML allows and we do not."""
-    lines[place] = node.start_mark.line + 1
-    # An alias shows the same node again; walking it twice can take exponential time.
-    if id(node) in seen:
-        return
-    seen.add(id(node))
-    if isinstance(node, MappingNode):
-        yield from _walk_mapping(node, place, lines, seen)
-    elif isinstance(node, SequenceNode):
-        for index, item in enumerate(node.value):
-            yield from _walk(item, (*place, index), lines, seen)
+class _Walk:
+    """The line of each value, and what YAML allows and we do not."""
 
+    def __init__(self, name: str) -> None:
+        self.lines: dict[Place, int] = {}
+        self.mistakes: list[str] = []
+        self._name = name
+        # How many values each node stands for, those behind its aliases included; 0: not known yet.
+        self._sizes: dict[int, int] = {}
+        self._written = 0
 
-def _walk_mapping(
-    node: MappingNode, place: Place, lines: dict[Place, int], seen: set[int]
-) -> Iterator[str]:
-    first: dict[str, int] = {}
-    for key, value in node.value:
-        name, line = str(key.value), key.start_mark.line + 1
-        if name in first:
-            where = dotted((*place, name))
-            yield f"line {line}: {where}: appears twice, first on line {first[name]}; keep one"
-        first.setdefault(name, line)
-        yield from _walk(value, (*place, name), lines, seen)
-        lines[*place, name] = line
+    def walk(self, node: Node, place: Place) -> int:
+        """Look through `node`; return its size. Raises ConfigError for what must not be built."""
+        line = self.lines[place] = node.start_mark.line + 1
+        self._written += 1
+        # An alias shows the same node again; walking it twice can take exponential time.
+        if (known := self._sizes.get(id(node))) is not None:
+            if not known:
+                raise self._mistake(line, place, "contains itself, by an alias; write it out")
+            return known
+        self._sizes[id(node)] = 0
+        size = 1
+        if isinstance(node, MappingNode):
+            size += self._walk_mapping(node, place)
+        elif isinstance(node, SequenceNode):
+            size += sum(self.walk(item, (*place, at)) for at, item in enumerate(node.value))
+        self._sizes[id(node)] = size
+        # Whatever shows or copies a value would take as long as if it were written out.
+        if size > _MOST_FOLD * self._written + _FEW:
+            raise self._mistake(line, place, "is far too large with its aliases; write it out")
+        return size
+
+    def _walk_mapping(self, node: MappingNode, place: Place) -> int:
+        first: dict[str, int] = {}
+        size = 0
+        for key, value in node.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            inside = (*place, name)
+            if name in first:
+                text = f"appears twice, first on line {first[name]}; keep one"
+                self.mistakes += self._mistake(line, inside, text).lines
+            first.setdefault(name, line)
+            size += self.walk(value, inside)
+            self.lines[inside] = line
+        return size
+
+    def _mistake(self, line: int, place: Place, text: str) -> ConfigError:
+        return ConfigError(
+            ": ".join(filter(None, (f"{self._name}, line {line}", dotted(place), text)))
+        )
 
 
 def dotted(place: Place) -> str:

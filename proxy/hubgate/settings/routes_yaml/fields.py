@@ -10,11 +10,13 @@ from hubgate.errors import ConfigError
 from hubgate.settings.access_log import check_log_path
 from hubgate.settings.checks import (
     check_host_names,
+    check_level,
     check_listen_host,
     check_seconds,
     check_store,
     check_workers,
     number_or_less,
+    shown,
     whole_number,
 )
 from hubgate.settings.urls import check_header, check_socket_path, check_target
@@ -49,8 +51,25 @@ def _seconds_or_zero(value: Any) -> float:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ConfigError(f"{value!r} is not text; write some, in quotes if needed")
+        raise ConfigError(f"{shown(value)} is not text; write some, in quotes if needed")
     return value.strip()
+
+
+# What YAML 1.1 and other programs take for a switch, and a file must not mean by accident.
+_SWITCHES = {
+    **dict.fromkeys(("yes", "y", "on", "true", "1"), "true"),
+    **dict.fromkeys(("no", "n", "off", "false", "0"), "false"),
+}
+
+
+def _switch(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    meant = _SWITCHES.get(str(value).strip().lower())
+    if meant is None:
+        raise ConfigError(f"{shown(value)} is neither true nor false; write one of them")
+    quotes = ", without quotes" if str(value).strip().lower() == meant else ""
+    raise ConfigError(f"{shown(value)} is not a switch in YAML 1.2; write {meant}{quotes}")
 
 
 def _hosts(value: Any) -> tuple[str, ...]:
@@ -58,7 +77,7 @@ def _hosts(value: Any) -> tuple[str, ...]:
         # Flags and the environment have no lists.
         value = value.split(",")
     if not isinstance(value, list) or not value:
-        raise ConfigError(f"{value!r} is not a host; write one address or a list of them")
+        raise ConfigError(f"{shown(value)} is not a host; write one address or a list of them")
     hosts = tuple(dict.fromkeys(check_listen_host(host) for host in value))
     # One socket serves all interfaces of both families; a second one would clash with it.
     return ("",) if "" in hosts or {"0.0.0.0", "::"} <= set(hosts) else hosts
@@ -68,7 +87,7 @@ def _trusted_peers(value: Any) -> tuple[str, ...] | None:
     if value == "all":
         return None
     if not isinstance(value, list):
-        raise ConfigError(f"{value!r}: write a list of networks such as [10.0.0.0/8], or all")
+        raise ConfigError(f"{shown(value)}: write a list of networks such as [10.0.0.0/8], or all")
     return tuple(network for item in value for network in _networks(item))
 
 
@@ -78,7 +97,7 @@ def _networks(value: Any) -> tuple[str, ...]:
     try:
         return (str(ip_network(value if isinstance(value, str) else "?")),)
     except ValueError as error:
-        reason = str(error) if "host bits" in str(error) else f"{value!r} is not a network"
+        reason = str(error) if "host bits" in str(error) else f"{shown(value)} is not a network"
         raise ConfigError(f"{reason}; write a network such as 10.0.0.0/8, or private") from None
 
 
@@ -88,6 +107,8 @@ def check_headers(value: Any) -> tuple[tuple[str, str], ...]:
         # The value is not repeated: headers hold secrets.
         raise ConfigError("is not a mapping of headers; write {X-Team: physics}")
     for name, text in value.items():
+        if not isinstance(name, str | int | float) or isinstance(name, bool):
+            raise ConfigError(f"{shown(name)} is not text; put the header's name in quotes")
         if not isinstance(text, (str, int, float)) or isinstance(text, bool):
             raise ConfigError(f"the value of {name!r} is not text; put it in quotes")
     return tuple(check_header(str(name), str(text)) for name, text in value.items())
@@ -104,6 +125,8 @@ ProbeCount = Annotated[int, _checked(lambda value: whole_number(value, "count", 
 Workers = Annotated[int | str, _checked(check_workers)]
 Seconds = Annotated[float, _checked(check_seconds)]
 SecondsOrZero = Annotated[float, _checked(_seconds_or_zero)]
+Switch = Annotated[bool, _checked(_switch)]
+LogLevel = Annotated[str, _checked(check_level)]
 Text = Annotated[str, _checked(_text)]
 FilePath = Annotated[str, _checked(_text)]
 LogPath = Annotated[str, _checked(check_log_path)]

@@ -1,14 +1,16 @@
 """Pydantic's errors as lines a person can act on: where, what is wrong, what would be right."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import get_args
+from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from hubgate.settings.catalogue import FLAGS
+from hubgate.settings.checks import shown
 from hubgate.settings.routes_yaml.document import dotted
 from hubgate.settings.routes_yaml.schema import File, RouteEntrySection, Section
 from hubgate.settings.setting import Place
@@ -34,17 +36,56 @@ class Provenance:
             return ": ".join(filter(None, (self.file, dotted(place))))
         return f"{self.file}, line {self.lines[known]}: {dotted(place)}"
 
+    def in_order(self, lines: Iterable[str]) -> list[str]:
+        """Return mistakes in the order of the file's lines; those elsewhere come last."""
+        before = f"{self.file}, line "
+
+        def line(text: str) -> float:
+            number = text.removeprefix(before).partition(":")[0]
+            return int(number) if text.startswith(before) and number.isdecimal() else math.inf
+
+        return sorted(dict.fromkeys(lines), key=line)
+
 
 def describe(error: ValidationError, source: Provenance) -> list[str]:
     """Return one line for each of pydantic's errors."""
     return [_line(finding, source) for finding in error.errors(include_url=False)]
 
 
+def without_mistakes(data: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:
+    """Return a copy of `data` without the values that `error` is about, to find more mistakes.
+
+    For a key that is missing, the section that lacks it is left out.
+    """
+    kept: dict[str, Any] = _copied(data)
+    for finding in error.errors(include_url=False, include_context=False):
+        _drop(kept, [part for part in finding["loc"] if part != "[key]"])
+    return kept
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _copied(inner) for name, inner in value.items()}
+    return value
+
+
+def _drop(section: Any, place: Sequence[str | int]) -> None:
+    """Remove the value at `place`, or the last one on the way to it."""
+    for at, name in enumerate(place):
+        inner = section.get(name) if isinstance(section, dict) else None
+        more = place[at + 1 :]
+        if not more or not isinstance(inner, dict) or more[0] not in inner:
+            if isinstance(section, dict):
+                section.pop(name, None)
+            return
+        section = inner
+
+
 def _line(finding: ErrorDetails, source: Provenance) -> str:
     place = finding["loc"]
     if place[-1:] == ("[key]",):
         where = source.where((*place[:-2], str(place[-2])))
-        return f"{where}: {finding['input']!r} is not text; put the key in quotes"
+        return f"{where}: {shown(finding['input'])} is not text; put the key in quotes"
     return f"{source.where(place)}: {_reason(finding, place)}"
 
 
@@ -58,11 +99,9 @@ def _reason(finding: ErrorDetails, place: Place) -> str:
         return _missing(place)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"is {_kind(value)}, not a mapping; write {_section(place).example}"
-    if kind.startswith("bool"):
-        return f"{_shown(value)} is neither true nor false; write one of them"
     if kind == "literal_error":
-        return f"{_shown(value)} is not a valid value; write {finding['ctx']['expected']}"
-    return f"{_shown(value)}: {finding['msg']}"
+        return f"{shown(value)} is not a valid value; write {finding['ctx']['expected']}"
+    return f"{shown(value)}: {finding['msg']}"
 
 
 def _unknown_key(place: Place) -> str:
@@ -98,8 +137,3 @@ def _section(place: Place) -> type[Section]:
 def _kind(value: object) -> str:
     names = {list: "a list", str: "text", bool: "true or false", type(None): "empty"}
     return names.get(type(value), "a single value")
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from hubgate.model import Limits, TcpKeepalive, Timeouts
-from hubgate.settings.checks import Level, LogFormat, MainLogFormat, Scheme
+from hubgate.settings.checks import LogFormat, MainLogFormat, Scheme
 from hubgate.settings.routes_yaml.fields import (
     PRIVATE_NETWORKS,
     ByteCount,
@@ -16,6 +16,7 @@ from hubgate.settings.routes_yaml.fields import (
     HeaderPairs,
     HostNameList,
     Hosts,
+    LogLevel,
     LogPath,
     Networks,
     Port,
@@ -24,6 +25,7 @@ from hubgate.settings.routes_yaml.fields import (
     SecondsOrZero,
     SocketPath,
     Store,
+    Switch,
     TargetURL,
     Text,
     WholeSeconds,
@@ -84,7 +86,7 @@ class ListenSection(PlaceSection):
     """The public side."""
 
     tls: TLSSection | None = None
-    no_ssl: bool = False
+    no_ssl: Switch = False
     redirect_port: Port | None = None
     redirect_to: Port | None = None
 
@@ -106,7 +108,7 @@ class APISection(PlaceSection):
 
     example: ClassVar[str] = "{port: 8001}"
     token_file: FilePath | None = None
-    open: bool = False
+    open: Switch = False
     hosts: HostNameList = ()
     tls: TLSSection | None = None
 
@@ -179,14 +181,14 @@ class ForwardSection(Section):
     """How requests are matched and rewritten; the names are those of CHP's flags."""
 
     example: ClassVar[str] = "{change_origin: true}"
-    x_forward: bool = True
-    prepend_path: bool = True
-    include_prefix: bool = True
-    change_origin: bool = False
-    auto_rewrite: bool = False
+    x_forward: Switch = True
+    prepend_path: Switch = True
+    include_prefix: Switch = True
+    change_origin: Switch = False
+    auto_rewrite: Switch = False
     protocol_rewrite: Scheme | None = None
     headers: HeaderPairs = ()
-    host_routing: bool = False
+    host_routing: Switch = False
     trusted_peers: Networks = PRIVATE_NETWORKS
     error_target: TargetURL | None = None
     error_path: FilePath | None = None
@@ -205,8 +207,8 @@ class UpstreamTLSSection(Section):
     ca: FilePath | None = None
     cert: FilePath | None = None
     key: FilePath | None = None
-    verify: bool = True
-    check_hostname: bool = True
+    verify: Switch = True
+    check_hostname: Switch = True
 
     @model_validator(mode="after")
     def _pair(self) -> "UpstreamTLSSection":
@@ -240,7 +242,7 @@ class RouteEntrySection(Section):
 
     example: ClassVar[str] = "http://127.0.0.1:9001 or {target: ..., strip_prefix: true}"
     target: TargetURL
-    strip_prefix: bool = False
+    strip_prefix: Switch = False
     headers: HeaderPairs = ()
 
     @model_validator(mode="before")
@@ -258,7 +260,7 @@ class File(Section):
     metrics: MetricsSection | None = None
     workers: Workers = 1
     store: Store = "memory:"
-    log_level: Level = "info"
+    log_level: LogLevel = "info"
     log_format: MainLogFormat = "text"
     access_log: AccessLogSection | None = None
     pid_file: FilePath | None = None

@@ -1,0 +1,44 @@
+"""What a start says about its settings, in the words that `proxyctl check` uses as well."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hubgate.certificates.checks import certificate_dates
+from hubgate.settings import Settings
+from hubgate.settings.exposure import exposure_warnings
+from hubgate.settings.files import tls_sides
+from hubgate.settings.variables import service_links, unknown_variables
+
+log = logging.getLogger("hubgate")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What `proxyctl check` has found: the settings, if they can be read, and lines about them."""
+
+    settings: Settings | None
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def start_warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
+    """Return a line for all that is allowed and probably not meant."""
+    return [
+        *unknown_variables(environ),
+        *exposure_warnings(settings),
+        *certificate_dates(tls_sides(settings)),
+    ]
+
+
+def start_notes(environ: Mapping[str, str]) -> list[str]:
+    """Return a line for all that is good to know."""
+    return service_links(environ)
+
+
+def log_findings(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Log all of it."""
+    for note in start_notes(environ):
+        log.info("%s", note)
+    for warning in start_warnings(settings, environ):
+        log.warning("%s", warning)

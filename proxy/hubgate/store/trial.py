@@ -1,0 +1,90 @@
+"""Trying a store without changing it: what `open()` and `load()` would say at a start."""
+
+import asyncio
+import errno
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from hubgate.errors import StoreError
+from hubgate.folders import creation_error, folder_error
+from hubgate.store.sqlite import SqliteStore
+from hubgate.store.sqlite_errors import in_use, no_file, read_only
+from hubgate.store.sqlite_file import BESIDE, NOT_REGULAR, exposure
+
+# Of SQLite's lock bytes, those that every connection locks at least for reading:
+# https://www.sqlite.org/src/file/src/os.h (PENDING_BYTE, SHARED_FIRST, SHARED_SIZE).
+_SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
+
+
+def try_store(address: str) -> list[str]:
+    """Return a line for what a start with this store would warn of; nothing is created or changed.
+
+    That another process uses it is such a line, too: a start waits for the end of that process.
+    Raises StoreError for what would end a start.
+    """
+    scheme, _, path = address.partition(":")
+    return _try_file(Path(os.path.abspath(path))) if scheme == "sqlite" else []
+
+
+def _try_file(path: Path) -> list[str]:
+    exposed = exposure(path)
+    warnings = [exposed] if exposed else []
+    try:
+        if not path.exists():
+            if (error := creation_error(path.parent)) is not None:
+                raise error
+            return warnings
+        if _is_locked(path):
+            return [*warnings, str(in_use(path))]
+    except OSError as error:
+        raise no_file(path, error) from None
+    # With a journal that a killed process left, SQLite needs no other file.
+    if folder_error(path.parent) is not None and not path.with_name(path.name + "-wal").exists():
+        raise read_only(path)
+    _try_copy(path)
+    return warnings
+
+
+def _is_locked(path: Path) -> bool:
+    """Return whether another process uses the file. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(NOT_REGULAR)
+        # Released again at once: a hubgate that starts in this moment tries once more.
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_SIZE, _SHARED_FIRST)
+    except (BlockingIOError, PermissionError) as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _try_copy(path: Path) -> None:
+    """Open and read a copy: SQLite brings a file up to date when it opens it."""
+    with tempfile.TemporaryDirectory(prefix="hubgate-check-") as folder:
+        copy = Path(folder, path.name)
+        for end in BESIDE:
+            with suppress(FileNotFoundError):
+                shutil.copyfile(path.with_name(path.name + end), copy.with_name(copy.name + end))
+        shutil.copyfile(path, copy)
+        try:
+            asyncio.run(_open_and_load(copy))
+        except StoreError as error:
+            raise type(error)(str(error).replace(str(copy), str(path))) from None
+
+
+async def _open_and_load(path: Path) -> None:
+    store = SqliteStore(str(path))
+    try:
+        await store.open()
+        await store.load()
+    finally:
+        await store.close()
