@@ -16,7 +16,9 @@ _LONGEST_NAME = 255
 
 
 class RouteEntry:
-    """One live route. `target` is None when it could not be parsed; `activity` is epoch seconds.
+    """One live route. `target` is None when it could not be parsed.
+
+    `activity` is when it was last active, in epoch seconds, or 0 if not since the last report.
 
     `segments` is how many path segments the route's prefix has, `header_lines` are the raw lines
     the route adds to its requests, `requests` and `tunnels` count what is in flight.
@@ -138,11 +140,18 @@ class RouteTable:
         found = self._paths.match(path)
         return found if type(found) is RouteEntry else self._first_match(self._paths, path)
 
-    def activity_since(self, since: float) -> Mapping[str, float]:
-        """Return {key: epoch seconds} of the routes active at or after `since` (epoch seconds)."""
-        return {
-            key: entry.activity for key, entry in self._entries.items() if entry.activity >= since
-        }
+    def take_activity(self) -> Mapping[str, float]:
+        """Return {key: epoch seconds} of the routes active since the last call.
+
+        Never a time in the future: the clock may have been put back meanwhile. For the same reason
+        what has been returned is forgotten, instead of being compared with when that was.
+        """
+        now, active = time.time(), {}
+        for key, entry in self._entries.items():
+            if entry.activity:
+                active[key] = min(entry.activity, now)
+                entry.activity = 0.0
+        return active
 
     def _first_match(self, places: Trie[_Place], path: str) -> RouteEntry | None:
         place = places.longest(path)
