@@ -9,6 +9,7 @@ import pytest
 
 from hubgate.errors import StoreError, StoreUnavailableError
 from hubgate.model import ForwardRules, Route
+from tests.clock import SetClock
 from tests.control.serving import TARGET, Api, serving
 
 LAST_ACTIVITY = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -204,11 +205,15 @@ async def test_a_target_in_absolute_form_is_read_as_its_path() -> None:
 
 
 @pytest.mark.parametrize("name", ["inactiveSince", "inactive_since"])
-async def test_only_routes_inactive_since_then_are_shown(name: str) -> None:
+async def test_only_routes_inactive_since_then_are_shown(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SetClock(monkeypatch)
     async with serving() as api:
         for route in "abc":
             await api.ask("POST", f"/api/routes/{route}", BODY)
         moment = datetime(2100, 1, 1, tzinfo=UTC)
+        clock.ahead = (datetime(2100, 1, 2, tzinfo=UTC) - datetime.now(UTC)).total_seconds()
         api.service.record({"/b": moment.timestamp(), "/c": moment.timestamp() + 60})
         assert await keys(api, f"?{name}=2000-01-01T00:00:00Z") == set()
         assert await keys(api, f"?{name}=2099-12-31T23:59:59.999Z") == {"/a"}
@@ -271,6 +276,7 @@ async def test_what_the_store_refuses_reaches_no_worker(error: StoreError) -> No
         for method, path in (("POST", "/new"), ("POST", "/kept"), ("DELETE", "/kept")):
             answer = await api.ask(method, "/api/routes" + path, BODY)
             assert (answer.status, answer.body.decode()) == (error.status, str(error))
+            assert ("retry-after" in answer.headers) == (error.status == 503)
         assert len(api.workers.changes) == published
         assert await keys(api) == {"/kept"}
 
