@@ -285,7 +285,9 @@ async def test_connections_of_one_address_are_counted(port: Port) -> None:
     await port.start(control_address_connections=1)
     await port.client()
     await until(lambda: port.admission.open == 1)
-    assert await port.status() == 503
+    refusal = await receive(await port.client(GET))
+    assert status_of(refusal) == 503
+    assert b"\r\nRetry-After: 1\r\n" in refusal
 
 
 async def test_limits_of_the_public_port_are_not_those_of_this_one(port: Port) -> None:
