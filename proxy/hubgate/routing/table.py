@@ -16,7 +16,7 @@ _LONGEST_NAME = 255
 
 
 class RouteEntry:
-    """One live route. `target` is None when it could not be parsed.
+    """One live route. `target` is None when it cannot be used, because of its `mistake`.
 
     `activity` is when it was last active, in epoch seconds, or 0 if not since the last report.
 
@@ -28,6 +28,7 @@ class RouteEntry:
         "activity",
         "header_lines",
         "key",
+        "mistake",
         "requests",
         "segments",
         "strip_prefix",
@@ -44,11 +45,12 @@ class RouteEntry:
         self.requests = 0
         self.tunnels = 0
         self.target: Target | None
+        self.mistake = ""
         try:
             self.target = parse_target(route.target)
-        except RouteError:
-            # CHP takes any string as a target and fails when a request comes; so do we.
-            self.target = None
+        except RouteError as error:
+            # From the store of an earlier release, which took any string, as CHP does.
+            self.target, self.mistake = None, str(error)
 
     def __repr__(self) -> str:
         return f"<RouteEntry {self.key} -> {self.target.url if self.target else 'unusable'}>"

@@ -167,8 +167,21 @@ async def test_a_body_over_the_limit_is_refused() -> None:
         assert await keys(api) == {"/a"}
 
 
-@pytest.mark.parametrize("target", ["", "not a url", "ftp://h", "http://user@h:1?q"])
-async def test_the_drop_in_takes_any_string_as_a_target_as_chp_does(target: str) -> None:
+@pytest.mark.parametrize("target", ["", "not a url", "ftp://h", "http://u:secret@h:0", "\x1b[1m"])
+async def test_a_target_that_can_never_work_is_refused_with_one_line(target: str) -> None:
+    async with serving() as api:
+        answer = await api.ask("POST", "/api/routes/a", {"target": target})
+        assert (answer.status, await keys(api)) == (400, set())
+        line = answer.body.decode()
+        assert line.startswith("bad target ")
+        assert line.isprintable()
+        assert "secret" not in line
+
+
+@pytest.mark.parametrize(
+    "target", [" http://h:1 ", "http://user@h:1?q", "HTTP://[::1]:/#f", "ws://h"]
+)
+async def test_the_drop_in_shows_a_target_as_it_was_posted(target: str) -> None:
     async with serving() as api:
         assert (await api.ask("POST", "/api/routes/a", {"target": target})).status == 201
         assert (await api.ask("GET", "/api/routes/a")).json["target"] == target

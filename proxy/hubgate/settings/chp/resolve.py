@@ -34,7 +34,7 @@ from hubgate.settings.chp.tls import client_tls, server_tls
 from hubgate.settings.listener_clashes import clashes
 from hubgate.settings.recovery_path import recovery_path
 from hubgate.settings.token import token_from_environment
-from hubgate.settings.urls import check_header, check_socket_path, check_target
+from hubgate.settings.urls import check_chp_target, check_header, check_socket_path
 
 Options = Mapping[str, Any]
 
@@ -176,7 +176,7 @@ def _rules(options: Options) -> ForwardRules:
         protocol_rewrite=scheme,
         custom_headers=_custom_headers(options["custom_header"]),
         host_routing=options["host_routing"],
-        error_target=stated(check_target, target, "--error-target") if target else None,
+        error_target=stated(check_chp_target, target, "--error-target") if target else None,
         error_path=folder,
     )
 
@@ -210,7 +210,7 @@ def _default_route(options: Options) -> tuple[Route, ...]:
     target = options["default_target"]
     if not target:
         return ()
-    return (Route("/", stated(check_target, target, "--default-target"), {"target": target}),)
+    return (Route("/", stated(check_chp_target, target, "--default-target"), {"target": target}),)
 
 
 def _store(options: Options, environ: Mapping[str, str]) -> str:
