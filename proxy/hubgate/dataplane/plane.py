@@ -73,7 +73,8 @@ class DataPlane:
         self.tunnels: set[Tunnel] = set()
         self.turns = Turns(self.loop)
         clock, refused = self.loop.time, self.counters.refused
-        self.admission = Admission("public", PortLimits(), clock, refused)
+        cleartext = self.counters.cleartext
+        self.admission = Admission("public", PortLimits(), clock, refused, cleartext)
         self._redirect = RedirectServices(
             Admission("redirect", PortLimits(), clock, refused), self.turns
         )

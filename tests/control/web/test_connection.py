@@ -316,6 +316,21 @@ async def test_a_unix_socket_has_the_same_limits(tmp_path: Path) -> None:
     await port.stop()
 
 
+async def test_http_where_tls_is_spoken_is_told_so(
+    certificates: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = Port(tls=ServerTLS(cert=certificates.cert, key=certificates.key))
+    await port.start()
+    try:
+        got = await rest(await port.client(GET))
+        assert status_of(got) == 400
+        assert b"Connection: close" in got
+        assert b"https://" in got
+        assert caplog.messages == ["the API port: 400 plain HTTP on an HTTPS port, from 127.0.0.1"]
+    finally:
+        await port.stop()
+
+
 async def test_handshakes_count_and_have_their_time(certificates: Files) -> None:
     port = Port(ServerTLS(certificates.cert, certificates.key))
     await port.start(control_connections=3, head=0.5)
