@@ -248,7 +248,7 @@ class RequestReader(Unread):
             self._parser = None
             self._after_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            reason = other_protocol(self._start) or error
+            reason = other_protocol(self._start) or str(error)
             self.fail(self._error or BadRequestError(f"malformed request: {reason}"))
         else:
             self._after_parse()
