@@ -79,9 +79,10 @@ async def test_a_route_with_a_forged_key_writes_no_line(tmp_path: Path) -> None:
     key = "/bad%0a" + FORGED.replace(" ", "%20") + "%1b[31m%C2%85%E2%80%A8%E2%80%AE"
     async with launched(tmp_path) as hubgate:
         await hubgate.serving()
-        assert await hubgate.add(key, "no-url\x1b[31m") == 201
-        assert (await hubgate.get(key)).status == 500
-        await hubgate.printed("is not a usable URL")
+        assert await hubgate.add(key, "http://127.0.0.1:1/\x1b[31m") == 201
+        assert (await hubgate.get(key)).status == 503
+        assert await hubgate.add(key, "no-url\x1b[31m") == 400
+        await hubgate.printed("bad target")
         lines = hubgate.output_file.read_bytes().decode().splitlines()
     assert [line for line in lines if not line.isprintable()] == []
     assert [line for line in lines if line.startswith(FORGED)] == []

@@ -118,6 +118,8 @@ class HeadTooLargeError(BadRequestError):
 class BadTargetError(HubgateError):
     """The matching route's target is not a URL we can forward to."""
 
+    status = 503
+
 
 class BodyTooLargeError(BadRequestError):
     """The request's body is over the limit."""

@@ -119,7 +119,9 @@ def _remove_abandoned() -> None:
         with suppress(OSError):
             found = folder.lstat()
             mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
-            if mine and time.time() - found.st_mtime > _NEW and not _listens(folder / _SOCKET):
+            # In either direction: the clock may have been ahead when it was made.
+            old = abs(time.time() - found.st_mtime) > _NEW
+            if mine and old and not _listens(folder / _SOCKET):
                 (folder / _SOCKET).unlink()
                 folder.rmdir()
 

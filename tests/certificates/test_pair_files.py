@@ -1,7 +1,7 @@
 """A certificate and its key on disk; what `proxyctl certs` says of them is tested with it."""
 
 import stat
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -53,6 +53,27 @@ def test_an_authority_that_will_not_do_is_a_mistake_or_none(tmp_path: Path) -> N
     with pytest.raises(ConfigError):
         existing_authority(files, 1, force=False)
     assert existing_authority(files, 1, force=True) is None
+
+
+def test_what_was_made_while_the_clock_was_ahead_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Ahead":
+            return super().now(tz) + timedelta(days=2)
+
+    pairs = {name: PairFiles(tmp_path / name, tmp_path / f"{name}-key") for name in ("ca", "hub")}
+    with monkeypatch.context() as patched:
+        patched.setattr("hubgate.certificates.authority.datetime", Ahead)
+        authority = make_authority()
+        server = make_server(authority, HOSTS, days=30)
+    write_pair(pairs["ca"], authority, force=False)
+    write_pair(pairs["hub"], server, force=False)
+    with pytest.raises(ConfigError, match=r"ca: is not valid before .*; --force makes a new CA"):
+        existing_authority(pairs["ca"], 1, force=False)
+    with pytest.raises(ConfigError, match=r"hub: is not valid before .*; --force makes a new one"):
+        existing_server(pairs["hub"], authority, HOSTS)
 
 
 def test_a_server_is_kept_for_hosts_it_has_of_the_authority_that_signed_it(

@@ -181,9 +181,21 @@ def test_a_path_that_cannot_be_decoded_is_refused(
 
 @pytest.mark.parametrize("bad", ["no url", "ftp://127.0.0.1/x", "//127.0.0.1:9", ""])
 def test_a_target_that_is_no_url_is_an_error_for_somebody(proxy: RunningProxy, bad: str) -> None:
-    # CHP takes it and answers 500 to every request; to refuse it at once is as good.
+    # CHP takes it and answers 500 to every request; to refuse it at once is better.
     added = proxy.call("POST", "/api/routes/x", json.dumps({"target": bad}).encode())
     assert (added.status, proxy.get("/x").status) in ((201, 500), (400, 404))
+
+
+@pytest.mark.parametrize(
+    "spelling", [" {} ", "\t{}\r\n", "{}/#f", "http://u:p@127.0.0.1:{port}", "HTTP://127.1:{port}/"]
+)
+def test_a_target_is_read_as_a_browser_reads_a_url(
+    proxy: RunningProxy, target: Target, spelling: str
+) -> None:
+    url = spelling.format(target.url, port=target.url.rpartition(":")[2])
+    proxy.add("/x", url)
+    assert proxy.get("/x").status == 200
+    assert proxy.routes()["/x"]["target"] == url
 
 
 def cut_by_length(connection: Connection) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hubgate.errors import BadRequestError
 from hubgate.model import ForwardRules, Route, RouteOptions
 from hubgate.routing.table import RouteTable, bare_host
+from tests.clock import SetClock
 
 TARGET = "http://127.0.0.1:9001"
 
@@ -259,7 +260,7 @@ def test_routes_are_removed_whether_or_not_anybody_asked_for_them(asked_before: 
 
     assert len(table) == 0
     assert [key_of(table, "hub.example", path) for path in ("/a", "/b", "/c")] == [None] * 3
-    assert table.activity_since(0.0) == {}
+    assert table.take_activity() == {}
 
 
 def test_of_two_keys_for_one_place_only_the_present_one_can_be_removed() -> None:
@@ -276,16 +277,34 @@ def test_of_two_keys_for_one_place_only_the_present_one_can_be_removed() -> None
 def test_activity_is_told_once_it_happened() -> None:
     table = table_of("/a", "/b")
     begun = time.time()
-    assert table.activity_since(begun) == {}
+    assert table.take_activity() == {}
 
     entry = table.match("", "/a")
     assert entry is not None
     entry.touch()
 
-    activity = table.activity_since(begun)
+    activity = table.take_activity()
     assert activity.keys() == {"/a"}
     assert begun <= activity["/a"] <= time.time()
-    assert table.activity_since(time.time() + 1) == {}
+    assert table.take_activity() == {}
+
+
+def test_activity_of_a_clock_that_was_ahead_is_told_once_and_never_of_the_future(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, table = SetClock(monkeypatch), table_of("/a", "/b")
+    first, second = table.match("", "/a"), table.match("", "/b")
+    assert first is not None
+    assert second is not None
+    clock.ahead = 86400.0
+    first.touch()
+    clock.ahead = 0.0
+    assert table.take_activity()["/a"] <= time.time()
+
+    # Nor is anything lost that happened after the clock was put back.
+    second.touch()
+    assert table.take_activity().keys() == {"/b"}
+    assert table.take_activity() == {}
 
 
 def test_replacing_a_route_keeps_its_activity_and_removing_it_does_not() -> None:
@@ -295,11 +314,11 @@ def test_replacing_a_route_keeps_its_activity_and_removing_it_does_not() -> None
     entry.touch()
 
     table.apply([Route("/a", TARGET)], ())
-    assert table.activity_since(1).keys() == {"/a"}
+    assert table.take_activity().keys() == {"/a"}
 
     table.apply((), ["/a"])
     table.apply([Route("/a", TARGET)], ())
-    assert table.activity_since(1) == {}
+    assert table.take_activity() == {}
 
 
 # --- size ------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import pytest
 
 from hubgate.errors import ConfigError
 from hubgate.settings.urls import (
+    check_chp_target,
     check_header,
     check_host,
     check_socket_path,
@@ -32,6 +33,29 @@ from hubgate.settings.urls import (
 )
 def test_target_is_taken_as_written(url: str) -> None:
     assert check_target(url) == url
+
+
+def test_blanks_around_a_target_are_dropped() -> None:
+    assert check_target(" \thttp://h:1/a\r\n") == "http://h:1/a"
+
+
+@pytest.mark.parametrize("url", [" http://h:1 ", "http://al:hunter2@h", "http://h/a b#c", "ws://h"])
+def test_options_of_chp_take_what_chp_takes(url: str) -> None:
+    assert check_chp_target(url) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        ("h:1", "'h:1' has no scheme; write http://h:1"),
+        ("http://h:0", "'http://h:0' has port 0; ports are 1 to 65535"),
+        ("http://al:hunter2@h:0", "'http://...@h:0' has a user or password; drop user:password@"),
+    ],
+)
+def test_what_they_do_not_take_is_explained_as_well(url: str, line: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        check_chp_target(url)
+    assert str(raised.value) == line
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,18 @@ def test_an_old_file_is_not_used(
     assert f"{path}: not used: it is 11 minutes old" in caplog.text
 
 
+def test_a_file_from_the_future_is_not_used(
+    journal: Journal, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would be used until the clock is there, though its targets are gone."""
+    caplog.set_level(logging.INFO)
+    journal.write([route("/a")], [], {})
+    journal.close()
+    os.utime(path, (0, time.time() + USABLE_AGE + 60))
+    assert not Journal(path).open().routes
+    assert f"{path}: not used: it is from the future, by the clock" in caplog.text
+
+
 def test_a_file_stays_young_while_its_proxy_runs(journal: Journal, path: Path) -> None:
     os.utime(path, (0, 0))
     journal.write([], [], {})

@@ -208,6 +208,16 @@ async def test_activity_is_kept_at_the_end_and_never_goes_back(path: Path) -> No
     assert set(await contents(path)) == {"/a", "/b"}
 
 
+async def test_activity_in_the_future_can_be_corrected(path: Path) -> None:
+    async with opened(path) as store:
+        await store.put(route("/a"))
+        store.note_activity({"/a": time.time() + 86400})
+    async with opened(path) as store:
+        now = time.time()
+        store.note_activity({"/a": now})
+    assert (await activity(path))["/a"] == now
+
+
 async def test_activity_is_kept_every_so_often_for_a_crash(path: Path) -> None:
     first, second = time.time() + 1000, time.time() + 2000
     async with opened(path, activity_interval=0.05) as store:

@@ -99,6 +99,7 @@ def existing_server(
         raise ConfigError(f"{files.cert}: exists, but is not from this CA; {again}")
     if pair.certificate.not_valid_after_utc <= datetime.now(UTC):
         raise ConfigError(f"{files.cert}: has expired; {again}")
+    _check_begin(pair, files, again)
     if missing := [host for host in hosts if general_name(host) not in _names(pair)]:
         raise ConfigError(f"{files.cert}: exists, but is not for {', '.join(missing)}; {again}")
     return pair
@@ -120,6 +121,14 @@ def _check_authority(pair: Pair, files: PairFiles, days: int) -> None:
         raise ConfigError(f"{files.cert}: is not a certificate authority; {again}")
     if pair.certificate.not_valid_after_utc < datetime.now(UTC) + timedelta(days=days):
         raise ConfigError(f"{files.cert}: {validity(pair)}, short of --days {days}; {again}")
+    _check_begin(pair, files, again)
+
+
+def _check_begin(pair: Pair, files: PairFiles, again: str) -> None:
+    """Refuse a pair that was made when the clock was ahead."""
+    begin = pair.certificate.not_valid_before_utc
+    if begin > datetime.now(UTC):
+        raise ConfigError(f"{files.cert}: is not valid before {begin:%Y-%m-%d %H:%M} UTC; {again}")
 
 
 def _names(pair: Pair) -> list[x509.GeneralName]:

@@ -213,7 +213,11 @@ class Supervisor:
         def refused(name: str) -> None:
             self._metrics.count(f"hubgate_connections_refused_total:{name.lower()}")
 
-        admission = Admission(port, PortLimits(), asyncio.get_running_loop().time, refused)
+        def cleartext(name: str) -> None:
+            self._metrics.count(f"hubgate_cleartext_connections_total:{name.lower()}")
+
+        clock = asyncio.get_running_loop().time
+        admission = Admission(port, PortLimits(), clock, refused, cleartext)
         files = control_share(files_allowed(), files_open(), self._settings.workers)
         endpoint = Endpoint(app, listeners, tls, admission, files)
         endpoint.apply(self._settings.worker)

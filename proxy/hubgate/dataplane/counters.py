@@ -10,6 +10,7 @@ _NAMES = {
     "access_log_dropped": "hubgate_access_log_dropped_total",
     "responses": "requests_proxy",
     "connections_refused": "hubgate_connections_refused_total",
+    "cleartext_connections": "hubgate_cleartext_connections_total",
 }
 
 
@@ -19,7 +20,7 @@ class Counters:
 
     `responses` are by status, those of tunnels (101) included; `match_seconds` is how long routes
     were searched for; `cut_off` is what a drain could not wait for, by kind; `connections_refused`
-    are by port.
+    and `cleartext_connections` are by port.
     """
 
     requests_web: int = 0
@@ -29,10 +30,15 @@ class Counters:
     responses: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     cut_off: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     connections_refused: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    cleartext_connections: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def refused(self, port: str) -> None:
         """Count a connection that was turned away, or closed for a new one, at a port's limit."""
         self.connections_refused[port] += 1
+
+    def cleartext(self, port: str) -> None:
+        """Count a connection that spoke HTTP on a port that speaks TLS."""
+        self.cleartext_connections[port] += 1
 
     def take(self) -> dict[str, float]:
         """Return what was counted since the last call, by the names of `model.Report`."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
@@ -74,7 +73,8 @@ class DataPlane:
         self.tunnels: set[Tunnel] = set()
         self.turns = Turns(self.loop)
         clock, refused = self.loop.time, self.counters.refused
-        self.admission = Admission("public", PortLimits(), clock, refused)
+        cleartext = self.counters.cleartext
+        self.admission = Admission("public", PortLimits(), clock, refused, cleartext)
         self._redirect = RedirectServices(
             Admission("redirect", PortLimits(), clock, refused), self.turns
         )
@@ -89,7 +89,6 @@ class DataPlane:
         self._acceptors: list[Acceptor] = []
         self._sweeper: asyncio.Task[None] | None = None
         self._free_memory = FreeMemory()
-        self._reported = time.time()
 
     def _configure(self, config: WorkerConfig) -> None:
         """Take over everything but the listening sockets; what is in flight keeps what it has."""
@@ -251,9 +250,8 @@ class DataPlane:
 
     def report(self) -> Report:
         """Return what has grown since the last call, and what is open now."""
-        since, self._reported = self._reported, time.time()
         self.counters.access_log_dropped += self.access_log.dropped()
-        activity, counters = self.table.activity_since(since), self.counters.take()
+        activity, counters = self.table.take_activity(), self.counters.take()
         return Report(activity, counters, self.admission.open, len(self.tunnels))
 
     # --- tunnels ---------------------------------------------------------------------------------

@@ -47,6 +47,11 @@ IDEMPOTENT = frozenset(
     )
 )
 
+# Seconds after which a client may try again what we could not do.
+_RETRY_AFTER = 1
+# Of what may be forwarded, which is every method but two, those that most clients know.
+_ALLOWED = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -71,6 +76,13 @@ def any_name(names: Iterable[bytes]) -> bytes:
     ordered = sorted(names)
     letters = b"".join(sorted({each for name in ordered for each in (name[:1], name[:1].upper())}))
     return b"[%b](?i:%b)" % (letters, b"|".join(re.escape(name[1:]) for name in ordered))
+
+
+def lines_for(status: int) -> list[bytes]:
+    """Return the header lines that a response of our own needs because of its status."""
+    if status == 503:
+        return [b"Retry-After: %d" % _RETRY_AFTER]
+    return [b"Allow: " + _ALLOWED] if status == 405 else []  # RFC 9110, section 15.5.6
 
 
 def split_lines(lines: Iterable[bytes]) -> RawHeaders:

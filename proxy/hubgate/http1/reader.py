@@ -15,7 +15,7 @@ from hubgate.errors import (
 )
 from hubgate.http1.fast_path import FAST_PATH_LIMIT, HeaderBlock, HeaderBlocks, read_line
 from hubgate.http1.message import NO_BODY, OF_LENGTH, Bytes, RawHeaders
-from hubgate.http1.request import RequestHead, read_head
+from hubgate.http1.request import RequestHead, other_protocol, read_head
 from hubgate.http1.slices import SMALLEST, end_of_body, end_of_head, next_slice
 from hubgate.http1.unread import Unread
 from hubgate.model import Limits
@@ -248,7 +248,8 @@ class RequestReader(Unread):
             self._parser = None
             self._after_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            self.fail(self._error or BadRequestError(f"malformed request: {error}"))
+            reason = other_protocol(self._start) or str(error)
+            self.fail(self._error or BadRequestError(f"malformed request: {reason}"))
         else:
             self._after_parse()
 

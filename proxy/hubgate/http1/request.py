@@ -257,3 +257,14 @@ def _absolute_form(head: RequestHead) -> None:
     if b"@" in head.host or not head.host:
         raise BadRequestError("the request target does not name a plain host")
     head.target = path if path.startswith(b"/") else b"/" + path
+
+
+def other_protocol(start: bytes) -> str:
+    """Return what a client speaks that is not HTTP/1, as far as its first bytes tell, or nothing.
+
+    A TLS record of a handshake begins with 0x16 (RFC 8446, section 5.1), HTTP/2 with a preface (RFC
+    9113, section 3.4).
+    """
+    if start.startswith(b"\x16"):
+        return "it is TLS on a port without it; use http://, or give the port a certificate"
+    return "it is HTTP/2, which is not spoken here" if start.startswith(b"PRI * ") else ""

@@ -10,6 +10,9 @@ HEAD_LIMIT = 1 << 18
 # One response may be preceded by this many interim ones. A target that is asked to keep its client
 # informed (102, every few seconds) has minutes for it.
 _MOST_INTERIM = 100
+# Blank lines before a response are skipped, as llhttp and CHP do, up to so many bytes of them: some
+# targets end a body with a line end that its length does not include.
+_MOST_BLANK = 64
 
 
 class ResponseReader:
@@ -22,6 +25,7 @@ class ResponseReader:
     """
 
     __slots__ = (
+        "_blank",
         "_bodiless",
         "_chunks",
         "_head_size",
@@ -49,7 +53,7 @@ class ResponseReader:
     def begin(self, bodiless: bool) -> None:
         """Read the next response; `bodiless`: it has no body, because it is for a HEAD."""
         self._bodiless = bodiless
-        self._head_size = self._overhead = self._interim = 0
+        self._head_size = self._overhead = self._interim = self._blank = 0
         self._headers: RawHeaders = []
         self._reason = self._tail = b""
         self._chunks: list[bytes] = []
@@ -77,14 +81,18 @@ class ResponseReader:
 
         Raises ValueError for a response that is not HTTP/1.1, or larger than it may be.
         """
+        had_head = self.head is not None
+        if not had_head and not self._head_size and data[:1] != b"H":
+            data = self._without_blank_lines(data)
+            if not data:
+                return
+            if data[:1] != b"H":
+                # llhttp would read RTSP and ICE as well, without reporting it.
+                raise ValueError("no HTTP status line")
         parser = self._parser
         if parser is None:
             parser = self._parser = httptools.HttpResponseParser(self)
-        had_head = self.head is not None
         self._overhead += len(data)
-        if not had_head and not self._head_size and data[:1] != b"H":
-            # llhttp would read RTSP and ICE as well, without reporting it.
-            raise ValueError("no HTTP status line")
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -97,6 +105,13 @@ class ResponseReader:
                 # What a callback below has raised says more.
                 raise ValueError(str(error.__context__ or error)) from error
         self._check(data, had_head)
+
+    def _without_blank_lines(self, data: bytes) -> bytes:
+        rest = data.lstrip(b"\r\n")
+        self._blank += len(data) - len(rest)
+        if self._blank > _MOST_BLANK:
+            raise ValueError(f"over {_MOST_BLANK} bytes of blank lines")
+        return rest
 
     def _check(self, data: bytes, had_head: bool) -> None:
         if self._bodiless and not had_head:

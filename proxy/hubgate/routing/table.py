@@ -16,7 +16,9 @@ _LONGEST_NAME = 255
 
 
 class RouteEntry:
-    """One live route. `target` is None when it could not be parsed; `activity` is epoch seconds.
+    """One live route. `target` is None when it cannot be used, because of its `mistake`.
+
+    `activity` is when it was last active, in epoch seconds, or 0 if not since the last report.
 
     `segments` is how many path segments the route's prefix has, `header_lines` are the raw lines
     the route adds to its requests, `requests` and `tunnels` count what is in flight.
@@ -26,6 +28,7 @@ class RouteEntry:
         "activity",
         "header_lines",
         "key",
+        "mistake",
         "requests",
         "segments",
         "strip_prefix",
@@ -42,11 +45,12 @@ class RouteEntry:
         self.requests = 0
         self.tunnels = 0
         self.target: Target | None
+        self.mistake = ""
         try:
             self.target = parse_target(route.target)
-        except RouteError:
-            # CHP takes any string as a target and fails when a request comes; so do we.
-            self.target = None
+        except RouteError as error:
+            # From the store of an earlier release, which took any string, as CHP does.
+            self.target, self.mistake = None, str(error)
 
     def __repr__(self) -> str:
         return f"<RouteEntry {self.key} -> {self.target.url if self.target else 'unusable'}>"
@@ -138,11 +142,18 @@ class RouteTable:
         found = self._paths.match(path)
         return found if type(found) is RouteEntry else self._first_match(self._paths, path)
 
-    def activity_since(self, since: float) -> Mapping[str, float]:
-        """Return {key: epoch seconds} of the routes active at or after `since` (epoch seconds)."""
-        return {
-            key: entry.activity for key, entry in self._entries.items() if entry.activity >= since
-        }
+    def take_activity(self) -> Mapping[str, float]:
+        """Return {key: epoch seconds} of the routes active since the last call.
+
+        Never a time in the future: the clock may have been put back meanwhile. For the same reason
+        what has been returned is forgotten, instead of being compared with when that was.
+        """
+        now, active = time.time(), {}
+        for key, entry in self._entries.items():
+            if entry.activity:
+                active[key] = min(entry.activity, now)
+                entry.activity = 0.0
+        return active
 
     def _first_match(self, places: Trie[_Place], path: str) -> RouteEntry | None:
         place = places.longest(path)

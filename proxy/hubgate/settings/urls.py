@@ -7,7 +7,8 @@ import re
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
-from hubgate.errors import ConfigError
+from hubgate.errors import ConfigError, RouteError
+from hubgate.routing.target import BLANKS, parse_target
 
 _UNIX_SCHEMES = ("http+unix", "unix+http")
 _SCHEMES = ("http", "https", *_UNIX_SCHEMES)
@@ -27,7 +28,11 @@ def hide_password(url: str) -> str:
 
 
 def check_target(url: str) -> str:
-    """Return `url` if it can be a route's target: http, https or a unix socket."""
+    """Return `url` if it can be a route's target: http, https or a unix socket.
+
+    Blanks around it are dropped.
+    """
+    url = url.strip(BLANKS)
     shown = repr(hide_password(url))
     if "@" in url.rpartition("://")[2].partition("/")[0]:
         raise ConfigError(f"{shown} has a user or password; drop user:password@")
@@ -44,6 +49,27 @@ def check_target(url: str) -> str:
         raise ConfigError(f"{shown} {_bad_authority(url)}") from None
     except ConfigError as error:
         raise ConfigError(f"{shown} {error}") from None
+    return _usable(url)
+
+
+def check_chp_target(url: str) -> str:
+    """Return `url` if it can be a target as CHP's options name one, which are read less strictly.
+
+    The mistake of another one is told as `check_target` tells it.
+    """
+    try:
+        return _usable(url)
+    except ConfigError:
+        check_target(url)
+        raise
+
+
+def _usable(url: str) -> str:
+    """Return `url` if it works when it is used."""
+    try:
+        parse_target(url)
+    except RouteError as error:
+        raise ConfigError(str(error)) from None
     return url
 
 

@@ -138,6 +138,10 @@ class Journal:
         if age > USABLE_AGE:
             log.info("%s: not used: it is %d minutes old", self.path, age // 60)
             return Kept()
+        if age < -USABLE_AGE:
+            # The clock was ahead: how old it really is, nobody can tell.
+            log.info("%s: not used: it is from the future, by the clock", self.path)
+            return Kept()
         try:
             with os.fdopen(os.dup(fd), "rb") as file:
                 return read_journal(file.read())

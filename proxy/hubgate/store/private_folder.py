@@ -82,12 +82,15 @@ class PrivateFolder:
         return None
 
     def older_than(self, seconds: float) -> Iterator[str]:
-        """Yield the names of files not written to for that long."""
-        limit = time.time() - seconds
+        """Yield the names of files not written to for that long.
+
+        A time that far in the future is from a clock that was ahead, and as old as one can be.
+        """
+        now = time.time()
         for name in os.listdir(self._fd):
             with suppress(FileNotFoundError):
                 found = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
-                if stat.S_ISREG(found.st_mode) and found.st_mtime < limit:
+                if stat.S_ISREG(found.st_mode) and abs(now - found.st_mtime) > seconds:
                     yield name
 
 

@@ -185,10 +185,12 @@ class SqliteStore(OwnedStore):
 
     def _write_activity(self, activity: dict[str, float]) -> None:
         self._check_place()
-        update = "UPDATE routes SET last_activity = max(last_activity, ?) WHERE key = ?"
+        # What is there may be in the future, from a clock that was ahead: it does not count.
+        latest = "max(last_activity * (last_activity <= ?), ?)"
+        update, now = f"UPDATE routes SET last_activity = {latest} WHERE key = ?", time.time()
         with self._opened as connection:
             connection.execute("BEGIN")
-            connection.executemany(update, [(moment, key) for key, moment in activity.items()])
+            connection.executemany(update, [(now, at, key) for key, at in activity.items()])
 
     def _check_place(self) -> None:
         """Refuse to write to a file that no longer has its name: a restart would not find it."""

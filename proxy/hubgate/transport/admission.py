@@ -24,7 +24,7 @@ _LOOKED_UP, _PAUSE = 64, 0.1
 # Seconds after which an unfinished TLS handshake is the first to make room. A client that is
 # connecting needs less.
 _SLOW_HANDSHAKE = 2.0
-# Seconds between two log lines about a full port.
+# Seconds between two log lines of one kind about a port.
 _LOG_INTERVAL = 10.0
 
 
@@ -100,8 +100,9 @@ class Admission:
     that connect and say nothing therefore lock nobody out. Clients on a unix socket have no
     address and are not counted by address.
 
-    `refused` is called with the port's name for each connection that is turned away or closed;
-    `clock` is any steady clock, in seconds.
+    `refused` is called with the port's name for each connection that is turned away or closed at a
+    limit, `cleartext` for each that speaks HTTP where TLS is spoken; `clock` is any steady clock,
+    in seconds.
     """
 
     guests: Guests = NoGuests()
@@ -112,11 +113,13 @@ class Admission:
         limits: PortLimits,
         clock: Callable[[], float],
         refused: Callable[[str], None] = lambda _: None,
+        cleartext: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.limits = limits
         self._port = port
         self._clock = clock
         self._refused = refused
+        self._cleartext = cleartext
         self._open = 0
         self._by_address: Counter[str] = Counter()
         # TLS handshakes in progress by the protocol they are for, with when each began: the oldest
@@ -125,8 +128,7 @@ class Admission:
         self._spares: deque[Guest] = deque()
         self._found = False
         self._search_at = 0.0
-        self._say_at = 0.0
-        self._unsaid = 0
+        self._full, self._not_tls = _RareLine(), _RareLine()
 
     def __repr__(self) -> str:
         return f"<Admission {self._port} {self._open} open of {self.limits.connections}>"
@@ -180,6 +182,12 @@ class Admission:
         if (found := self._handshakes.pop(guest, None)) is not None:
             self.leave(found[0].address)
 
+    def met_cleartext(self, address: str) -> None:
+        """Count a connection that speaks HTTP where TLS is spoken; the log has a line of it."""
+        self._cleartext(self._port)
+        line = f"the {self._port} port: 400 plain HTTP on an HTTPS port, from "
+        self._not_tls.say(line + (address or "a unix socket"), self._clock())
+
     # --- a full port -------------------------------------------------------------------------
 
     def _make_room(self, newcomer: Guest | None) -> bool:
@@ -227,13 +235,24 @@ class Admission:
     def _count(self, text: str) -> None:
         """Count a connection turned away or closed; a line for the first, then now and then."""
         self._refused(self._port)
-        now = self._clock()
+        self._full.say(f"the {self._port} port is full: {text}", self._clock())
+
+
+class _RareLine:
+    """A kind of log line that anybody can cause: it is written now and then, with their number."""
+
+    def __init__(self) -> None:
+        self._say_at = 0.0
+        self._unsaid = 0
+
+    def say(self, text: str, now: float) -> None:
+        """Log it, unless there was one a moment ago."""
         if now < self._say_at:
             self._unsaid += 1
             return
         more = f" (and {self._unsaid} more since the last such line)" if self._unsaid else ""
         self._say_at, self._unsaid = now + _LOG_INTERVAL, 0
-        log.warning("the %s port is full: %s%s", self._port, text, more)
+        log.warning("%s%s", text, more)
 
 
 class Handshake(Protocol):

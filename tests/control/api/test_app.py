@@ -9,6 +9,7 @@ import pytest
 
 from hubgate.errors import StoreError, StoreUnavailableError
 from hubgate.model import ForwardRules, Route
+from tests.clock import SetClock
 from tests.control.serving import TARGET, Api, serving
 
 LAST_ACTIVITY = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -166,8 +167,21 @@ async def test_a_body_over_the_limit_is_refused() -> None:
         assert await keys(api) == {"/a"}
 
 
-@pytest.mark.parametrize("target", ["", "not a url", "ftp://h", "http://user@h:1?q"])
-async def test_the_drop_in_takes_any_string_as_a_target_as_chp_does(target: str) -> None:
+@pytest.mark.parametrize("target", ["", "not a url", "ftp://h", "http://u:secret@h:0", "\x1b[1m"])
+async def test_a_target_that_can_never_work_is_refused_with_one_line(target: str) -> None:
+    async with serving() as api:
+        answer = await api.ask("POST", "/api/routes/a", {"target": target})
+        assert (answer.status, await keys(api)) == (400, set())
+        line = answer.body.decode()
+        assert line.startswith("bad target ")
+        assert line.isprintable()
+        assert "secret" not in line
+
+
+@pytest.mark.parametrize(
+    "target", [" http://h:1 ", "http://user@h:1?q", "HTTP://[::1]:/#f", "ws://h"]
+)
+async def test_the_drop_in_shows_a_target_as_it_was_posted(target: str) -> None:
     async with serving() as api:
         assert (await api.ask("POST", "/api/routes/a", {"target": target})).status == 201
         assert (await api.ask("GET", "/api/routes/a")).json["target"] == target
@@ -204,11 +218,15 @@ async def test_a_target_in_absolute_form_is_read_as_its_path() -> None:
 
 
 @pytest.mark.parametrize("name", ["inactiveSince", "inactive_since"])
-async def test_only_routes_inactive_since_then_are_shown(name: str) -> None:
+async def test_only_routes_inactive_since_then_are_shown(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SetClock(monkeypatch)
     async with serving() as api:
         for route in "abc":
             await api.ask("POST", f"/api/routes/{route}", BODY)
         moment = datetime(2100, 1, 1, tzinfo=UTC)
+        clock.ahead = (datetime(2100, 1, 2, tzinfo=UTC) - datetime.now(UTC)).total_seconds()
         api.service.record({"/b": moment.timestamp(), "/c": moment.timestamp() + 60})
         assert await keys(api, f"?{name}=2000-01-01T00:00:00Z") == set()
         assert await keys(api, f"?{name}=2099-12-31T23:59:59.999Z") == {"/a"}
@@ -271,6 +289,7 @@ async def test_what_the_store_refuses_reaches_no_worker(error: StoreError) -> No
         for method, path in (("POST", "/new"), ("POST", "/kept"), ("DELETE", "/kept")):
             answer = await api.ask(method, "/api/routes" + path, BODY)
             assert (answer.status, answer.body.decode()) == (error.status, str(error))
+            assert ("retry-after" in answer.headers) == (error.status == 503)
         assert len(api.workers.changes) == published
         assert await keys(api) == {"/kept"}
 

@@ -67,11 +67,11 @@ def test_a_posted_route_is_the_apis_and_holds_all_that_was_posted() -> None:
 
 
 def test_options_are_data_like_any_other_where_chp_rules_hold() -> None:
-    body = json.dumps({"target": "anything", "strip_prefix": "maybe"}).encode()
+    body = json.dumps({"target": "http://x", "strip_prefix": "maybe"}).encode()
     assert posted_route(body, "/a", ForwardRules()).options == RouteOptions()
 
 
 @pytest.mark.parametrize(("key", "host"), [("/hub.example.org/a", "hub.example.org"), ("/", None)])
 def test_host_routing_notes_the_host(key: str, host: str | None) -> None:
-    route = posted_route(b'{"target": "x"}', key, ForwardRules(host_routing=True))
+    route = posted_route(b'{"target": "http://x"}', key, ForwardRules(host_routing=True))
     assert route.data.get("host") == host

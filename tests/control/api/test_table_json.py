@@ -12,6 +12,7 @@ from hubgate.control.api.dates import format_moment
 from hubgate.control.api.table_json import ROUTES_PER_SLICE
 from hubgate.control.routes.live_table import LiveRoute
 from hubgate.model import Route
+from tests.clock import SetClock
 from tests.control.serving import TARGET, Answer, ask, serving
 
 LARGE = 40 * ROUTES_PER_SLICE
@@ -104,10 +105,14 @@ async def test_what_is_shown_is_what_was_posted_and_when_it_was_active() -> None
 
 
 @pytest.mark.parametrize("active", [0, 1, 3])
-async def test_idle_ones_are_found_wherever_they_are_in_a_large_table(active: int) -> None:
+async def test_idle_ones_are_found_wherever_they_are_in_a_large_table(
+    active: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SetClock(monkeypatch)
     async with serving(fixed=fixed(LARGE)) as api:
         keys = [f"/user/{number}" for number in range(LARGE)]
         ahead = time.time() + 1000
+        clock.ahead = 2000.0
         api.service.record({key: ahead for key in keys if int(key[6:]) % 5000 >= active})
         answer = await api.ask("GET", f"/api/routes?inactiveSince={format_moment(ahead - 1)}")
         assert list(answer.json) == [key for key in keys if int(key[6:]) % 5000 < active]

@@ -7,6 +7,7 @@ import pytest
 from hubgate.control.routes.live_table import Difference, LiveTable
 from hubgate.errors import RouteNotFoundError
 from hubgate.model import Route, Source
+from tests.clock import SetClock
 
 NOTHING = Difference((), ())
 
@@ -78,6 +79,45 @@ def test_activity_is_kept_while_a_key_is_served_and_begins_anew_after() -> None:
     table.replace(Source.FILE, ())
     table.change(Source.API, [route("/a")], ())
     assert table.get("/a").last_activity >= started
+
+
+@pytest.mark.parametrize("way", ["recorded", "added", "touched", "begun"])
+def test_no_time_stays_in_the_future_when_the_clock_is_put_back(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, table = SetClock(monkeypatch), LiveTable()
+    table.change(Source.API, [route("/b")], ())
+    idle = table.get("/b").last_activity
+    clock.ahead = 86400.0
+    match way:
+        case "begun":
+            known = {"/a": time.time(), "/b": idle}
+            table.begin({Source.API: {key: route(key) for key in known}}, known)
+        case _:
+            table.change(Source.API, [route("/a")], ())
+    if way == "recorded":
+        table.record({"/a": time.time()})
+    elif way == "touched":
+        table.touch("/a", time.time())
+    clock.ahead = 0.0
+
+    back = time.time()
+    assert back <= table.get("/a").last_activity <= time.time()
+    assert {live.route.key for live in table.all() if live.last_activity > time.time()} == set()
+    assert table.get("/b").last_activity == idle
+    # It is set once, not whenever somebody looks: the route is idle from then on.
+    assert table.get("/a").last_activity == table.activity["/a"] <= time.time()
+
+
+def test_a_worker_whose_clock_is_ahead_is_not_believed() -> None:
+    """One of an earlier release reports the same time of tomorrow again and again."""
+    table = LiveTable()
+    table.begin({Source.API: {"/a": route("/a")}}, {"/a": 5.0})
+    assert table.record({"/a": time.time() + 86400}) == {}
+    assert table.get("/a").last_activity == 5.0
+    # But a moment ahead is just a clock that was put back a little, and becomes now.
+    assert table.record({"/a": time.time() + 0.5}).keys() == {"/a"}
+    assert table.get("/a").last_activity <= time.time()
 
 
 def test_all_of_a_source_is_replaced() -> None:

@@ -17,6 +17,7 @@ from hubgate.errors import (
 )
 from hubgate.model import Route, RouteOptions, Source
 from hubgate.tasks import spawn
+from tests.clock import SetClock
 from tests.control.recording import RecordingStore, RecordingWorkers
 
 TARGET = "http://127.0.0.1:9001"
@@ -237,10 +238,14 @@ async def test_adding_and_replacing_count_as_activity() -> None:
     assert service.get("/a").last_activity > first
 
 
-async def test_the_latest_activity_wins_and_unknown_keys_are_ignored() -> None:
+async def test_the_latest_activity_wins_and_unknown_keys_are_ignored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = SetClock(monkeypatch)
     service = await opened(of_file("/fixed"))
     await service.add(Route("/a", TARGET))
     later = time.time() + 100
+    clock.ahead = 1000.0
     service.record({"/a": later, "/fixed": later + 1, "/gone": later})
     service.record({"/a": later - 50})
     assert {live.route.key: live.last_activity for live in service.all()} == {
@@ -249,14 +254,40 @@ async def test_the_latest_activity_wins_and_unknown_keys_are_ignored() -> None:
     }
 
 
-async def test_the_store_hears_only_of_newer_activity() -> None:
+async def test_the_store_hears_only_of_newer_activity(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SetClock(monkeypatch)
     store = RecordingStore()
     service = await opened(store=store)
     await service.add(Route("/a", TARGET))
     await service.add(Route("/b", TARGET))
     later = time.time() + 100
+    clock.ahead = 1000.0
     service.record({"/a": later, "/b": 1.0, "/gone": later})
     assert store.noted == [{"/a": later}]
+
+
+async def test_the_store_hears_of_times_that_a_clock_put_back_corrects(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, store = SetClock(monkeypatch), RecordingStore()
+    service = await opened(store=store)
+    await service.add(Route("/a", TARGET))
+    clock.ahead = 86400.0
+    service.record({"/a": time.time()})
+    clock.ahead = 0.0
+    shown = service.get("/a").last_activity
+    assert shown <= time.time()
+    service.record({})
+    assert store.noted[-1] == {"/a": shown}
+
+
+async def test_the_store_hears_of_times_in_the_future_that_it_had() -> None:
+    store = RecordingStore()
+    await store.put(Route("/a", TARGET))
+    store.known = {"/a": time.time() + 10_000}
+    service = await opened(store=store)
+    service.record({})
+    assert store.noted == [{"/a": service.get("/a").last_activity}]
 
 
 async def test_activity_from_before_a_restart_holds_unless_a_clock_was_ahead() -> None:
@@ -272,10 +303,13 @@ async def test_activity_from_before_a_restart_holds_unless_a_clock_was_ahead() -
     assert started <= found["/ahead"] == found["/unknown"] <= time.time()
 
 
-async def test_activity_does_not_outlive_its_route() -> None:
+async def test_activity_does_not_outlive_its_route(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SetClock(monkeypatch)
     service = await opened()
     await service.add(Route("/a", TARGET))
-    service.record({"/a": time.time() + 1000})
+    clock.ahead = 1000.0
+    service.record({"/a": time.time()})
+    clock.ahead = 0.0
     await service.remove("/a")
     await service.add(Route("/a", TARGET))
     assert service.get("/a").last_activity <= time.time()

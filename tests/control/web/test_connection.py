@@ -285,7 +285,9 @@ async def test_connections_of_one_address_are_counted(port: Port) -> None:
     await port.start(control_address_connections=1)
     await port.client()
     await until(lambda: port.admission.open == 1)
-    assert await port.status() == 503
+    refusal = await receive(await port.client(GET))
+    assert status_of(refusal) == 503
+    assert b"\r\nRetry-After: 1\r\n" in refusal
 
 
 async def test_limits_of_the_public_port_are_not_those_of_this_one(port: Port) -> None:
@@ -312,6 +314,21 @@ async def test_a_unix_socket_has_the_same_limits(tmp_path: Path) -> None:
     assert await port.status() == 200
     await until(lambda: port.admission.open <= 3)
     await port.stop()
+
+
+async def test_http_where_tls_is_spoken_is_told_so(
+    certificates: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = Port(tls=ServerTLS(cert=certificates.cert, key=certificates.key))
+    await port.start()
+    try:
+        got = await rest(await port.client(GET))
+        assert status_of(got) == 400
+        assert b"Connection: close" in got
+        assert b"https://" in got
+        assert caplog.messages == ["the API port: 400 plain HTTP on an HTTPS port, from 127.0.0.1"]
+    finally:
+        await port.stop()
 
 
 async def test_handshakes_count_and_have_their_time(certificates: Files) -> None:

@@ -132,7 +132,7 @@ async def test_a_folder_has_a_page_for_each_status(start_front: StartFront, tmp_
     for path, status, body in [
         ("/nothing", 404, b"our 404"),
         ("/down", 503, b"our page"),
-        ("/bad", 500, b"our page"),
+        ("/bad", 503, b"our page"),
     ]:
         got = await front.ask("GET", path)
         assert (got.status, got.body) == (status, body)
@@ -357,4 +357,4 @@ async def test_errors_are_counted_once(front: Front) -> None:
 
     assert counters["requests_web"] == 2
     assert counters["requests_proxy:404"] == 1
-    assert counters["requests_proxy:500"] == 1
+    assert counters["requests_proxy:503"] == 1

@@ -55,10 +55,14 @@ async def test_a_name_that_does_not_resolve_is_503(front: Front) -> None:
     assert (await front.ask("GET", "/")).status == 503
 
 
-async def test_a_target_that_is_no_url_is_500(front: Front) -> None:
-    front.route("/", "nonsense")
+async def test_a_target_of_an_earlier_release_that_is_no_url_is_503_with_the_reason(
+    front: Front, caplog: pytest.LogCaptureFixture
+) -> None:
+    front.route("/a", "http://user:secret@hub:0")
 
-    assert (await front.ask("GET", "/")).status == 500
+    assert (await front.ask("GET", "/a")).status == 503
+    assert "503 GET /a route /a: bad target 'http://...@hub:0': its port is not" in caplog.text
+    assert "secret" not in caplog.text
 
 
 async def test_no_route_is_404(front: Front) -> None:

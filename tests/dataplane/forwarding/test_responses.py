@@ -1,5 +1,6 @@
 """What a client gets of a response: line, headers and body, in each framing."""
 
+import asyncio
 import random
 
 import pytest
@@ -42,6 +43,42 @@ async def test_the_reason_goes_through(
     _, got = await exchange(joined, target, GET, line + b"\r\nContent-Length: 0\r\n\r\n")
 
     assert got.line == seen
+
+
+@pytest.mark.parametrize("asked", [GET, request("HEAD", "/")])
+@pytest.mark.parametrize("blank", [b"\r\n", b"\n", b"\r\n\r\n\n", b"\r", b"\r\n" * 32])
+@pytest.mark.parametrize("apart", [False, True])
+async def test_blank_lines_before_the_status_line_are_skipped(
+    joined: Front, target: Target, asked: bytes, blank: bytes, apart: bool
+) -> None:
+    client = await joined.client()
+    await client.send(asked)
+    wire = await target.accept()
+    for number in range(2):
+        method = (await wire.read_request()).method
+        if apart:
+            await wire.send(blank)
+            await asyncio.sleep(0.01)
+            blank_now = b""
+        else:
+            blank_now = blank
+        answer = response(200, f"X-Number: {number}", body=None if method == "HEAD" else b"hello")
+        await wire.send(blank_now + answer.replace(b"\r\n\r\n", b"\r\nX-A: 1\r\n\r\n", 1))
+        got = await client.read_response(to=method)
+        assert (got.status, got.get("x-number"), got.get("x-a")) == (200, str(number), "1")
+        if method == "HEAD":
+            return
+        assert got.body == b"hello"
+        await client.send(asked)
+
+
+@pytest.mark.parametrize("blank", [b"\r\n" * 33, b"\n" * 65, b"\r\n \r\n", b" ", b"\r\nX"])
+async def test_but_not_without_end_nor_anything_else(
+    joined: Front, target: Target, blank: bytes
+) -> None:
+    _, got = await exchange(joined, target, GET, blank + ANSWER)
+
+    assert got.status == 503
 
 
 async def test_headers_go_through_as_they_came(joined: Front, target: Target) -> None:

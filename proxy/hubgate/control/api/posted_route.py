@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 from hubgate.errors import ConfigError, RouteError
 from hubgate.model import NO_OPTIONS, ForwardRules, Headers, Route, RouteOptions
+from hubgate.routing.target import parse_target
 from hubgate.settings.urls import check_header, check_target
 
 MAX_DEPTH = 64
@@ -13,9 +14,14 @@ MAX_DEPTH = 64
 
 
 def posted_route(body: bytes, key: str, rules: ForwardRules) -> Route:
-    """Return the route that `body`, posted for `key`, describes; raises RouteError."""
+    """Return the route that `body`, posted for `key`, describes; raises RouteError.
+
+    CHP takes any string as a target, and fails when a request comes: here, one that can never work
+    is refused.
+    """
     data = read_data(body)
     options = read_options(data) if rules.native_routes else NO_OPTIONS
+    parse_target(data["target"])
     if rules.host_routing and key != "/":
         # CHP shows the host of such a route.
         data["host"] = key.split("/")[1]

@@ -37,6 +37,12 @@ SUMMED = (
         "Connections refused, or closed unused for new ones, as a port's limit was reached",
         "port",
     ),
+    Family(
+        "hubgate_cleartext_connections_total",
+        "counter",
+        "Connections that spoke HTTP on a port that speaks HTTPS",
+        "port",
+    ),
 )
 
 ROUTES = Family("hubgate_routes", "gauge", "Routes served now")

@@ -8,6 +8,10 @@ from itertools import chain
 from hubgate.errors import RouteNotFoundError
 from hubgate.model import Route, Source
 
+# A report may be this many seconds ahead of the clock here and is still believed. Two processes
+# have the same clock, unless it is put back between the two looks at it.
+_AHEAD = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class LiveRoute:
@@ -31,12 +35,17 @@ class Difference:
 class LiveTable:
     """Every route by source and key; of routes with the same key, the first source's is served.
 
-    Activity is known for exactly the routes served. Keys must be clean already.
+    Activity is known for exactly the routes served. It is never in the future, which would last: a
+    clock that was ahead for a moment would keep routes active until it is there again. Keys must be
+    clean already.
     """
 
     def __init__(self) -> None:
         self._routes: dict[Source, dict[str, Route]] = {source: {} for source in Source}
         self._activity: dict[str, float] = {}
+        # The latest time there was, and what it has been corrected to since the last `record`.
+        self._latest = time.time()
+        self._corrected: dict[str, float] = {}
 
     def __repr__(self) -> str:
         counts = [f"{len(routes)} {source.value}" for source, routes in self._routes.items()]
@@ -48,16 +57,19 @@ class LiveTable:
     def begin(self, routes: Mapping[Source, dict[str, Route]], known: Mapping[str, float]) -> None:
         """Hold `routes`, by source and key, and nothing else; `known` is their activity so far.
 
-        Times in the future, from a clock that was ahead, become now: a route must not stay active.
+        Times in the future become now.
         """
         self._routes = {source: routes.get(source, {}) for source in Source}
-        now = time.time()
         keys = chain.from_iterable(reversed(self._routes.values()))
-        self._activity = {key: min(known.get(key, now), now) for key in keys}
+        now = self._latest = time.time()
+        self._activity = {key: known.get(key, now) for key in keys}
+        self._latest = max(self._activity.values(), default=now)
+        self._correct(now)
 
     @property
     def activity(self) -> Mapping[str, float]:
         """When each route was last active, by key, in seconds since the epoch."""
+        self._correct(time.time())
         return self._activity
 
     def of(self, source: Source) -> Mapping[str, Route]:
@@ -73,6 +85,7 @@ class LiveTable:
 
     def all(self) -> Iterator[LiveRoute]:
         """Yield the current routes; one removed before its turn is skipped."""
+        self._correct(time.time())
         for route in self.snapshot():
             if (moment := self._activity.get(route.key)) is not None:
                 yield LiveRoute(route, moment)
@@ -82,6 +95,7 @@ class LiveTable:
         route = self._served(key)
         if route is None:
             raise RouteNotFoundError(f"there is no route {key}")
+        self._correct(time.time())
         return LiveRoute(route, self._activity[key])
 
     def change(self, source: Source, put: Iterable[Route], delete: Iterable[str]) -> Difference:
@@ -107,13 +121,30 @@ class LiveTable:
     def touch(self, key: str, moment: float) -> None:
         """Set the last activity of a served route to `moment`, whatever it was before."""
         self._activity[key] = moment
+        self._latest = max(self._latest, moment)
 
     def record(self, activity: Mapping[str, float]) -> dict[str, float]:
-        """Merge `activity`: the latest wins, unknown keys are ignored; return what was newer."""
+        """Merge `activity`: the latest wins, unknown keys are ignored; return what has changed.
+
+        A time in the future is not believed. A worker of an earlier release reports one again and
+        again, when its clock was ahead.
+        """
+        now = time.time()
+        self._correct(now)
+        changed, self._corrected = self._corrected, {}
         known = self._activity
-        newer = {key: at for key, at in activity.items() if key in known and at > known[key]}
-        known.update(newer)
-        return newer
+        for key, at in activity.items():
+            if at <= now + _AHEAD and key in known and min(at, now) > known[key]:
+                known[key] = changed[key] = min(at, now)
+        return changed
+
+    def _correct(self, now: float) -> None:
+        """Set times in the future to `now`; there are none unless the clock was put back."""
+        before, self._latest = self._latest, now
+        if now < before:
+            late = {key: now for key, at in self._activity.items() if at > now}
+            self._activity.update(late)
+            self._corrected.update(late)
 
     def _served(self, key: str) -> Route | None:
         for routes in self._routes.values():
@@ -123,6 +154,7 @@ class LiveTable:
 
     def _differing(self, before: Mapping[str, Route | None]) -> Difference:
         put, delete, now = [], [], time.time()
+        self._latest = max(self._latest, now)
         for key, old in before.items():
             new = self._served(key)
             if new == old:

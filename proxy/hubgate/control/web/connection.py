@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
+from hubgate.control.web.responses import RETRIED, RETRY_AFTER
 from hubgate.errors import HeadTooLargeError, HubgateError, RequestTimeoutError
 from hubgate.model import Limits, Timeouts
 from hubgate.transport.admission import Admission
@@ -182,6 +183,8 @@ class ControlConnection(web.RequestHandler):
         if self._raw is not None and not self._raw.is_closing():
             reason = web.Response(status=error.status).reason
             head = f"HTTP/1.1 {error.status} {reason}\r\nConnection: close\r\nContent-Length: 0"
+            if error.status in RETRIED:
+                head += f"\r\nRetry-After: {RETRY_AFTER}"
             self._raw.write(f"{head}\r\n\r\n".encode())
         self._begun, self._head_bytes = _NEVER, 0
         self.force_close()

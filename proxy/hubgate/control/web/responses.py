@@ -9,13 +9,20 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REASON = web.ResponseKey("reason", str)
 """Why the response is what it is, for its log line."""
 
+RETRIED = frozenset((429, 503))
+"""Statuses that are worth another attempt, after so many seconds:"""
+RETRY_AFTER = "1"
+
 UNLOGGED = web.ResponseKey("unlogged", bool)
 """True for a response that is not logged."""
 
 
 def plain(status: int, text: str = "") -> web.Response:
     """Return a response whose body is one line of text, or empty."""
-    return web.Response(status=status, text=text) if text else web.Response(status=status)
+    response = web.Response(status=status, text=text) if text else web.Response(status=status)
+    if status in RETRIED:
+        response.headers["Retry-After"] = RETRY_AFTER
+    return response
 
 
 def not_allowed(*methods: str) -> web.Response:

@@ -33,7 +33,6 @@ class Throttle:
             response = plain(403)
         else:
             response = plain(429, "Too Many Requests")
-            response.headers["Retry-After"] = "1"
             response.force_close()
         explain(response, reason, remote, failure)
         return response

@@ -12,7 +12,7 @@ from hubgate.dataplane.downstream.connection import DownstreamConnection
 from hubgate.dataplane.downstream.server import DownstreamServer
 from hubgate.errors import HubgateError
 from hubgate.http1.fast_path import HeaderBlocks
-from hubgate.http1.message import REASONS
+from hubgate.http1.message import REASONS, lines_for
 from hubgate.http1.reader import IncomingRequest
 from hubgate.http1.request import RequestHead
 from hubgate.model import Limits, Timeouts, WorkerConfig
@@ -128,7 +128,7 @@ def redirection(head: RequestHead, to_port: int | None, keep: bool) -> bytes:
 
 
 def _response(status: int, keep: bool, line: bytes | None = None, body: bytes = b"") -> bytes:
-    lines = [b"HTTP/1.1 %d %s" % (status, REASONS.get(status, b"Error"))]
+    lines = [b"HTTP/1.1 %d %s" % (status, REASONS.get(status, b"Error")), *lines_for(status)]
     lines += [line] if line is not None else []
     lines += [] if keep else [b"Connection: close"]
     lines.append(b"Content-Length: %d\r\n\r\n" % len(body))

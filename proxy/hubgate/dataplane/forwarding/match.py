@@ -63,5 +63,5 @@ class Matcher:
         if entry is None:
             raise NoRouteError("no route")
         if entry.target is None:
-            raise BadTargetError(f"the target of route {entry.key} is not a usable URL")
+            raise BadTargetError(f"route {entry.key}: {entry.mistake}")
         return entry, entry.target

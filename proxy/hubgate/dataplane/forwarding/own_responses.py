@@ -5,15 +5,12 @@ from functools import cache
 from http import HTTPStatus
 
 from hubgate.bounded import ByteCache
-from hubgate.http1.message import REASONS
+from hubgate.http1.message import REASONS, lines_for
 
 _EXPLANATIONS = {
     404: "There is nothing at this address.",
     503: "The server behind this address is not responding. It may be starting, stopped or gone.",
 }
-RETRY_AFTER = 1
-# Of what may be forwarded, which is every method but two, those that most clients know.
-_ALLOWED = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -103,10 +100,7 @@ def whole_response(status: int, page: Page, close: bool, head_only: bool = False
 
 def _whole_response(status: int, page: Page, close: bool, head_only: bool) -> bytes:
     lines = [b"HTTP/1.1 %d " % status + REASONS.get(status, b"Error"), *page.lines]
-    if status == 503:
-        lines.append(b"Retry-After: %d" % RETRY_AFTER)
-    elif status == 405:  # RFC 9110, section 15.5.6
-        lines.append(b"Allow: " + _ALLOWED)
+    lines += lines_for(status)
     lines.append(b"Content-Length: %d" % len(page.body))
     if close:
         lines.append(b"Connection: close")

@@ -31,7 +31,10 @@ class ResponseWriter:
         lines = response_lines(head)
         if self._rewrites_location and head.status in _REDIRECTS:
             rewrite_location(lines, target, self._rules, request)
-        return response_bytes(lines, request, chunked, keep)
+        offered = _protocols(head) if head.status == 426 else []
+        if offered:
+            lines.append(b"Upgrade: " + b", ".join(offered))
+        return response_bytes(lines, request, chunked, keep, bool(offered))
 
 
 def response_lines(head: ResponseHead) -> list[bytes]:
@@ -48,11 +51,20 @@ def response_lines(head: ResponseHead) -> list[bytes]:
     return lines
 
 
-def response_bytes(lines: list[bytes], request: RequestHead, chunked: bool, keep: bool) -> bytes:
-    """Return a response's head, blank line included, with its framing and keep-alive headers."""
+def response_bytes(
+    lines: list[bytes], request: RequestHead, chunked: bool, keep: bool, offers: bool = False
+) -> bytes:
+    """Return a response's head, blank line included, with its framing and keep-alive headers.
+
+    `offers`: it has an Upgrade field, which is worth nothing unless Connection names it as well
+    (RFC 9110, section 7.8).
+    """
     if chunked:
         lines.append(b"Transfer-Encoding: chunked")
-    if not keep:
+    if offers:
+        rest = b", close" if not keep else b", keep-alive" if request.http10 else b""
+        lines.append(b"Connection: Upgrade" + rest)
+    elif not keep:
         lines.append(b"Connection: close")
     elif request.http10:
         lines.append(b"Connection: keep-alive")
@@ -66,12 +78,16 @@ def asked_for(head: ResponseHead, request: RequestHead) -> bool:
     RFC 9110, section 7.8: it may name several, one on top of the other.
     """
     wanted = {name.lower() for name in _names(request.upgrade)}
-    given = _switched_to(head)
+    given = _protocols(head)
     return bool(given) and all(name.lower() in wanted for name in given)
 
 
-def _switched_to(head: ResponseHead) -> list[bytes]:
-    """Return the protocols that a 101 names, in their order, each once."""
+def _protocols(head: ResponseHead) -> list[bytes]:
+    """Return the protocols that a 101 or 426 names, in their order, each once.
+
+    They cross, although Upgrade belongs to one connection: a 101 has switched to them for both, and
+    a 426 that does not say what the target wants is of no use (RFC 9110, section 15.5.22).
+    """
     values = [value for name, value in head.headers if name.lower() == b"upgrade"]
     return list(dict.fromkeys(_names(b",".join(values))))
 
@@ -90,7 +106,7 @@ def _without_named(head: ResponseHead, status_line: bytes) -> list[bytes]:
 
 def switch_bytes(head: ResponseHead) -> bytes:
     """Return the 101 that goes to the client, for a `head` that is `asked_for`."""
-    upgrade = b"Upgrade: " + b", ".join(_switched_to(head))
+    upgrade = b"Upgrade: " + b", ".join(_protocols(head))
     return b"\r\n".join([*response_lines(head), b"Connection: Upgrade", upgrade, b"\r\n"])
 
 

@@ -39,7 +39,7 @@ from hubgate.settings.layers import OFF_WORDS
 from hubgate.settings.listener_clashes import clashes
 from hubgate.settings.recovery_path import no_recovery, recovery_path
 from hubgate.settings.token import token_from_environment, token_from_file
-from hubgate.settings.urls import check_header, check_socket_path, check_target
+from hubgate.settings.urls import check_chp_target, check_header, check_socket_path
 
 
 def build(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -207,7 +207,7 @@ def _rules(options: ChpOptions) -> ForwardRules:
         protocol_rewrite=scheme,
         custom_headers=_custom_headers(options["custom_header"]),
         host_routing=options["host_routing"],
-        error_target=stated(check_target, target, "--error-target") if target else None,
+        error_target=stated(check_chp_target, target, "--error-target") if target else None,
         error_path=folder,
     )
 
@@ -241,7 +241,7 @@ def _default_route(options: ChpOptions) -> tuple[Route, ...]:
     target = options["default_target"]
     if not target:
         return ()
-    return (Route("/", stated(check_target, target, "--default-target"), {"target": target}),)
+    return (Route("/", stated(check_chp_target, target, "--default-target"), {"target": target}),)
 
 
 def _store(options: ChpOptions) -> str:
