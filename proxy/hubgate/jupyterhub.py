@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+from aiohttp import ClientResponseError
 from jupyterhub.proxy import ConfigurableHTTPProxy
 from jupyterhub.traitlets import Command
 from traitlets import CaselessStrEnum, Integer, Unicode, Union, default
@@ -121,6 +123,19 @@ class HubgateProxy(ConfigurableHTTPProxy):
         await wait_until_free("proxy API", self.api_url)
         with self._keeper_in_environment():
             await super().start()  # type: ignore[no-untyped-call]
+
+    async def add_route(self, routespec: str, target: str, data: dict[str, Any]) -> None:
+        """Add a route. Raises SystemExit if a hub that starts cannot have its own.
+
+        What is wrong has been logged in one line; without this, a traceback would follow.
+        """
+        try:
+            await super().add_route(routespec, target, data)  # type: ignore[no-untyped-call]
+        except ClientResponseError as error:
+            starting = not self.app._start_future.done()
+            if error.status == HTTPStatus.CONFLICT and starting and data.get("hub"):
+                raise SystemExit(1) from error
+            raise
 
     async def check_running(self) -> None:
         """Start a new proxy if this one has ended; never two at once."""

@@ -3,7 +3,7 @@
 import pytest
 
 from hubgate.errors import RouteError
-from hubgate.routing.target import Peer, parse_target
+from hubgate.routing.target import Peer, parse_target, same_target
 
 
 @pytest.mark.parametrize(
@@ -103,3 +103,25 @@ def test_peers_are_interchangeable_when_they_are_equal() -> None:
 )
 def test_a_peer_says_who_it_is(url: str, name: str) -> None:
     assert str(parse_target(url).peer) == name
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("http://h:1", "http://h:1/"),
+        ("http://h", "HTTP://H:80/"),
+        ("https://h:443/a/", "https://h/a"),
+        ("http+unix://%2Frun%2Fa.sock", "unix+http://%2frun%2fa.sock/"),
+        ("no URL", "no URL"),
+    ],
+)
+def test_one_target_in_two_spellings(one: str, other: str) -> None:
+    assert same_target(one, other)
+    assert same_target(other, one)
+
+
+@pytest.mark.parametrize(
+    "other", ["http://h:2", "https://h:1", "http://i:1", "http://h:1/a", "http://h:1?a", "h:1"]
+)
+def test_two_targets(other: str) -> None:
+    assert not same_target("http://h:1", other)

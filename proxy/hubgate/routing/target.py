@@ -60,6 +60,19 @@ def parse_target(url: str) -> Target:
         ) from None
 
 
+def same_target(one: str, other: str) -> bool:
+    """Return whether two URLs mean one target: compared as used, not as written.
+
+    A slash at the end, a default port that is spelled out, and the case of a host make no
+    difference. Names are not looked up: `localhost` is not 127.0.0.1.
+    """
+    try:
+        first, second = parse_target(one), parse_target(other)
+    except RouteError:
+        return one == other
+    return (first.peer, first.path, first.query) == (second.peer, second.path, second.query)
+
+
 def _tcp_peer(parts: SplitResult) -> Peer:
     if parts.scheme not in _DEFAULT_PORTS:
         raise ValueError("it must start with http://, https:// or http+unix://")
