@@ -136,7 +136,7 @@ class Api:
             way = "another token" if self.token or self.find_token() else "a token"
             return click.ClickException(
                 f"{self.url}: needs {way}; set HUBGATE_TOKEN, give --token-file, or be the user"
-                " who runs `proxyctl serve`"
+                " who runs hubgate"
             )
         if status == 404 and key is not None:
             return click.ClickException(f"{key}: no such route; see `proxyctl list`")
