@@ -35,7 +35,8 @@ PARTS: dict[str, set[str]] = {
     "keeper": {"errors"},
     "control": LOW | {"__init__", "settings", "store", "worker", "keeper"},
     "cli": LOW | {"__init__", "settings", "store", "control", "keeper"},
-    "jupyterhub": {"__init__", "errors", "tasks", "keeper"},
+    "hub_traits": {"errors", "settings"},
+    "jupyterhub": {"__init__", "errors", "tasks", "keeper", "hub_traits", "settings"},
 }
 
 # Within a part: what each of its rooms, a folder or a file, may import of the others.

@@ -118,6 +118,10 @@ class Api:
     def _unreachable(self, error: Exception) -> click.ClickException:
         if isinstance(error, TimeoutError):
             return click.ClickException(f"{self.url}: no answer within {TIMEOUT:g} s; try again")
+        if isinstance(error, ssl.SSLError) and "CERTIFICATE_REQUIRED" in (error.reason or ""):
+            return click.ClickException(
+                f"{self.url}: requires a client certificate; give --cert and --key"
+            )
         if isinstance(error, (HTTPException, ssl.SSLError, ConnectionResetError)):
             return self._stranger("it does not respond like one; http for https, or vice versa?")
         reason = getattr(error, "strerror", None) or str(error)

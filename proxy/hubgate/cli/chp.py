@@ -17,6 +17,7 @@ from hubgate.control.launch import launch
 from hubgate.control.upgrade.succession import read_settings
 from hubgate.logs import configure_logging
 from hubgate.settings.chp import resolve
+from hubgate.settings.chp.hub_settings import with_hub_settings
 from hubgate.settings.exposure import exposure_warnings
 from hubgate.settings.files import tls_sides
 
@@ -33,7 +34,9 @@ def command(**options: Any) -> int:
     options["log_level"] = resolve.log_level(options["log_level"])
     configure_logging(options["log_level"])
     read_since = time.time()
-    settings = read_settings(lambda: resolve.build(options, os.environ))
+    settings = read_settings(
+        lambda: with_hub_settings(resolve.build(options, os.environ), os.environ)
+    )
     dates = certificate_dates(tls_sides(settings))
     for warning in [*resolve.warnings(options), *exposure_warnings(settings), *dates]:
         log.warning("%s", warning)

@@ -40,6 +40,12 @@ def describe(error: ValidationError, source: Provenance) -> list[str]:
     return [_line(finding, source) for finding in error.errors(include_url=False)]
 
 
+def reasons(error: ValidationError, place: Place) -> list[str]:
+    """Return what is wrong with the value at `place`, without saying where it is."""
+    found = error.errors(include_url=False)
+    return [_reason(finding, (*place, *finding["loc"])) for finding in found]
+
+
 def _line(finding: ErrorDetails, source: Provenance) -> str:
     place = finding["loc"]
     if place[-1:] == ("[key]",):
