@@ -126,28 +126,28 @@ async def test_a_wrong_value_ends_the_start_with_one_line(place: Place) -> None:
 
 async def test_proxyctl_finds_the_hubs_proxy_and_its_token(tmp_path: Path) -> None:
     """Of a user with no other hubgate; this one's has as many as there are tests."""
-    (user,) = new_users(tmp_path, 1)
-    place = Place(user.home)
-    place.configure(*blocks("Started by the hub"))
-    (typed,) = blocks("proxyctl under a hub", "sh")
-    program, *arguments = shlex.split(typed)
-    assert program == "proxyctl"
-    hub = user.start("-m", "jupyterhub", "--config", "config.py")
-    try:
-        await until(lambda: accepts(("127.0.0.1", int(place.ports["8001"]))), START_LIMIT)
-        await until(lambda: user.run(*arguments).stdout.startswith("/\t"), START_LIMIT)
-        assert "Generating new CONFIGPROXY_AUTH_TOKEN" in (user.home / "proxy.log").read_text()
-        upgraded = await asyncio.to_thread(user.run, "upgrade")
-        assert (upgraded.returncode, upgraded.stderr) == (0, "")
-        listed = user.run(*arguments)
-        assert (listed.returncode, listed.stderr) == (0, "")
-        # Root finds it too, when told which one.
-        asked = ("list", "--api-url", place.at("8001").url)
-        assert run(PROXYCTL, *asked, env={"XDG_STATE_HOME": str(tmp_path)}).returncode == 0
-    finally:
-        hub.terminate()
-        await asyncio.to_thread(hub.wait, STOP_LIMIT)
-    assert user.run(*arguments).returncode == 1
+    with new_users(1) as (user,):
+        place = Place(user.home)
+        place.configure(*blocks("Started by the hub"))
+        (typed,) = blocks("proxyctl under a hub", "sh")
+        program, *arguments = shlex.split(typed)
+        assert program == "proxyctl"
+        hub = user.start("-m", "jupyterhub", "--config", "config.py")
+        try:
+            await until(lambda: accepts(("127.0.0.1", int(place.ports["8001"]))), START_LIMIT)
+            await until(lambda: user.run(*arguments).stdout.startswith("/\t"), START_LIMIT)
+            log = (user.home / "proxy.log").read_text()
+            assert "Generating new CONFIGPROXY_AUTH_TOKEN" in log
+            for words in (["upgrade"], arguments):
+                done = await asyncio.to_thread(user.run, *words)
+                assert (done.returncode, done.stderr) == (0, "")
+            # Root finds it too, when told which one.
+            asked = ("list", "--api-url", place.at("8001").url)
+            assert run(PROXYCTL, *asked, env={"XDG_STATE_HOME": str(tmp_path)}).returncode == 0
+        finally:
+            hub.terminate()
+            await asyncio.to_thread(hub.wait, STOP_LIMIT)
+        assert user.run(*arguments).returncode == 1
 
 
 async def test_tls(place: Place, browser: Browser) -> None:

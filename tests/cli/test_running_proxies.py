@@ -2,7 +2,9 @@
 
 import json
 import signal
+import socket
 import subprocess
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -111,6 +113,32 @@ def test_a_token_that_a_reload_changes_is_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.processes
+def test_one_that_is_told_to_stop_is_not_found_while_it_drains(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as target,
+        running(tmp_path, DROP_IN, *dropin(), env=SECRET | state_in(tmp_path)) as proxy,
+    ):
+        url = f"http://127.0.0.1:{target.getsockname()[1]}"
+        assert run(PROXYCTL, "add", "/", url, "--api-url", proxy.api_url).returncode == 0
+        where = urlsplit(proxy.url)
+        with socket.create_connection((where.hostname or "", where.port or 0)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n")
+            with target.accept()[0]:  # who never answers
+                proxy.process.terminate()
+                proxy.wait_for("draining")
+                until_gone(tmp_path)
+                assert proxy.process.poll() is None
+                proxy.process.terminate()
+
+
+def until_gone(folder: Path) -> None:
+    deadline = time.monotonic() + 5
+    while files(folder) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert files(folder) == []
+
+
+@pytest.mark.processes
 def test_one_that_was_killed_is_not_found_and_the_next_one_is(tmp_path: Path) -> None:
     place, env = dropin(), SECRET | state_in(tmp_path)
     with running(tmp_path, DROP_IN, *place, env=env) as proxy:
@@ -158,9 +186,8 @@ def test_a_folder_that_cannot_be_written_costs_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.processes
-def test_the_only_one_is_meant_and_of_several_each_is_named(tmp_path: Path) -> None:
-    user, stranger = new_users(tmp_path, 2)
-    with ExitStack() as stack:
+def test_the_only_one_is_meant_and_of_several_each_is_named() -> None:
+    with new_users(2) as (user, stranger), ExitStack() as stack:
         first = stack.enter_context(user.running(*dropin(), **SECRET))
         done = user.run("add", "/here", "http://b")
         assert (done.returncode, done.stderr) == (0, "")
@@ -186,13 +213,13 @@ def test_the_only_one_is_meant_and_of_several_each_is_named(tmp_path: Path) -> N
 
 
 @pytest.mark.processes
-def test_a_proxy_on_a_unix_socket_is_found_without_being_named(tmp_path: Path) -> None:
-    (user,) = new_users(tmp_path, 1)
-    flags = ("--socket", f"{user.home}/public", "--api-socket", f"{user.home}/api")
-    with user.running(*flags, **SECRET):
-        assert user.run("list").returncode == 0
-        url = f"http+unix://{quote(f'{user.home}/api', safe='')}"
-        assert run(PROXYCTL, "list", "--api-url", url).returncode == 0
+def test_a_proxy_on_a_unix_socket_is_found_without_being_named() -> None:
+    with new_users(1) as (user,):
+        flags = ("--socket", f"{user.home}/public", "--api-socket", f"{user.home}/api")
+        with user.running(*flags, **SECRET):
+            assert user.run("list").returncode == 0
+            url = f"http+unix://{quote(f'{user.home}/api', safe='')}"
+            assert run(PROXYCTL, "list", "--api-url", url).returncode == 0
 
 
 PLANT = """
@@ -219,9 +246,9 @@ sys.stdin.read()
 )
 def test_nobody_leads_root_elsewhere(tmp_path: Path, url: str, believed: bool) -> None:
     """A user may write any record; what it says about others' places does not count."""
-    (user,) = new_users(tmp_path, 1)
-    process = user.start("-c", PLANT, url, stdin=subprocess.PIPE)
-    Proxy(process, user.home / "proxy.log").wait_for("written")
-    found = running_proxies({"XDG_STATE_HOME": str(tmp_path / "root")})
-    process.communicate()
+    with new_users(1) as (user,):
+        process = user.start("-c", PLANT, url, stdin=subprocess.PIPE)
+        Proxy(process, user.home / "proxy.log").wait_for("written")
+        found = running_proxies({"XDG_STATE_HOME": str(tmp_path / "root")})
+        process.communicate()
     assert (process.pid in [each.pid for each in found]) is believed

@@ -5,6 +5,7 @@ import pwd
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,20 +75,23 @@ class User:
             process.wait(PATIENCE)
 
 
-def new_users(folder: Path, count: int) -> list[User]:
-    """Return users that nobody else on this machine is; skips the test where that cannot be."""
+@contextmanager
+def new_users(count: int) -> Iterator[list[User]]:
+    """Give users that nobody else on this machine is; skips the test where that cannot be.
+
+    Their homes are not below `tmp_path`, which pytest closes to other users.
+    """
     if os.geteuid() != 0:
         pytest.skip("only root can be another user")
-    python = next(
-        filter(for_everybody, (os.path.realpath(sys.executable), f"/usr/bin/{VERSION}")), ""
-    )
+    choice = (os.path.realpath(sys.executable), f"/usr/bin/{VERSION}")
+    python = next(filter(for_everybody, choice), "")
     if not python or not for_everybody(str(ROOT / "proxy")):
         pytest.skip("other users can run neither this Python nor our code")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o711)
     known = {each.pw_uid for each in pwd.getpwall()} | set(running_users())
     uids = (uid for uid in range(300_000 + os.getpid() % 10_000 * 8, 400_000) if uid not in known)
-    return [new_user(folder, uid, python) for uid, _ in zip(uids, range(count), strict=False)]
+    with tempfile.TemporaryDirectory(prefix="users-of-hubgate-") as folder:
+        os.chmod(folder, 0o711)
+        yield [new_user(Path(folder), next(uids), python) for _ in range(count)]
 
 
 def new_user(folder: Path, uid: int, python: str) -> User:
