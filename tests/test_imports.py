@@ -40,7 +40,8 @@ PARTS: dict[str, set[str]] = {
     "keeper": {"errors", "output"},
     "control": LOW | {"__init__", "settings", "store", "worker", "keeper"},
     "cli": LOW | {"__init__", "settings", "store", "control", "keeper"},
-    "jupyterhub": {"__init__", "errors", "tasks", "keeper"},
+    "hub_traits": {"errors", "settings"},
+    "jupyterhub": {"__init__", "errors", "tasks", "keeper", "hub_traits", "settings"},
 }
 
 # Within a part: what each of its rooms, a folder or a file, may import of the others.
@@ -62,6 +63,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "handover": set(),
         "file_watch": set(),
         "pidfile": set(),
+        "running_file": set(),
         "listening": {"handover"},
         "workers": {"handover"},
         "routes": {"handover"},
@@ -82,6 +84,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
                 "reload",
                 "worker_reports",
                 "routes",
+                "running_file",
                 "upgrade",
                 "web",
                 "workers",

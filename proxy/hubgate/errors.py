@@ -70,7 +70,7 @@ class RouteNotFoundError(RouteError):
 
 
 class FileRouteError(RouteError):
-    """The route is set in routes.yaml and cannot be changed through the API."""
+    """The route is set in routes.yaml, otherwise: it cannot be changed through the API."""
 
     status = 409
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import os
 import shutil
 import socket
@@ -9,15 +10,19 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+from aiohttp import ClientResponseError
 from jupyterhub.proxy import ConfigurableHTTPProxy
 from jupyterhub.traitlets import Command
-from traitlets import CaselessStrEnum, Integer, Unicode, Union, default
+from traitlets import Bool, Integer, List, TraitError, Unicode, default
 
 from hubgate.errors import ConfigError
+from hubgate.hub_traits import given_settings, setting_traits
 from hubgate.keeper import VARIABLE, Keeper
+from hubgate.settings.chp.hub_settings import RECOVERY, environment
 from hubgate.tasks import spawn
 
 # Seconds a port may stay taken: the workers of a killed proxy need a moment to notice, and the
@@ -43,29 +48,25 @@ class HubgateProxy(ConfigurableHTTPProxy):
         help="""The command to start the proxy; by default this installation's own.""",
     )
 
-    workers = Union(
-        [Integer(min=1), CaselessStrEnum(["auto"])],
-        default_value=1,
-        config=True,
-        help="""How many processes forward traffic; "auto" is one per core.
+    # Every setting of routes.yaml that a hub does not decide otherwise.
+    vars().update(setting_traits())
 
-        Only used by the default command.""",
+    recovery = Bool(
+        True,
+        config=True,
+        help="""Whether a proxy that is started after a kill has the routes of the killed one.""",
     )
 
-    access_log = Unicode(
-        "",
+    extra_flags = List(
+        Unicode(),
         config=True,
-        help="""A file that gets one line per request; "-" is standard output, "" is none.
-
-        Only used by the default command.""",
+        help="""More flags for the default command; in a command of your own, write them there.""",
     )
 
     @default("command")
     def _own_command(self) -> list[str]:
         # The hub's interpreter, so that neither PATH nor an installed CHP matters.
-        command = [sys.executable, "-P", "-m", "hubgate.cli.chp", "--workers", str(self.workers)]
-        if self.access_log:
-            command += ["--access-log", self.access_log]
+        command = [sys.executable, "-P", "-m", "hubgate.cli.chp", *self.extra_flags]
         return [*_without_current_folder(os.environ.get("PYTHONPATH", "")), *command]
 
     # The check costs one waitpid. CHP's 5 s would mean 5 s without a proxy after a crash.
@@ -76,7 +77,15 @@ class HubgateProxy(ConfigurableHTTPProxy):
     )
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)  # type: ignore[no-untyped-call]
+        """Raises SystemExit, with one line in the hub's log, for a setting that cannot be used."""
+        try:
+            super().__init__(**settings)  # type: ignore[no-untyped-call]
+            self._settings_environment()
+            self._tell_what_has_no_effect()
+        except (TraitError, ValueError, ConfigError) as error:
+            log = settings.get("log") or logging.getLogger("hubgate")
+            log.critical("%s", error)
+            raise SystemExit(1) from error
         self._keeper = Keeper()
         self._starting = asyncio.Lock()
         self._failed_starts = 0
@@ -119,8 +128,21 @@ class HubgateProxy(ConfigurableHTTPProxy):
         if not self._keeper.keeps:
             await wait_until_free("bind_url", self.public_url)
         await wait_until_free("proxy API", self.api_url)
-        with self._keeper_in_environment():
+        with self._environment():
             await super().start()  # type: ignore[no-untyped-call]
+
+    async def add_route(self, routespec: str, target: str, data: dict[str, Any]) -> None:
+        """Add a route. Raises SystemExit if a hub that starts cannot have its own.
+
+        What is wrong has been logged in one line; without this, a traceback would follow.
+        """
+        try:
+            await super().add_route(routespec, target, data)  # type: ignore[no-untyped-call]
+        except ClientResponseError as error:
+            starting = not self.app._start_future.done()
+            if error.status == HTTPStatus.CONFLICT and starting and data.get("hub"):
+                raise SystemExit(1) from error
+            raise
 
     async def check_running(self) -> None:
         """Start a new proxy if this one has ended; never two at once."""
@@ -144,17 +166,35 @@ class HubgateProxy(ConfigurableHTTPProxy):
     # --- ports, which stay open while the proxy is replaced ---
 
     @contextmanager
-    def _keeper_in_environment(self) -> Iterator[None]:
-        """Put the keeper's path in the hub's environment, which the proxy inherits."""
+    def _environment(self) -> Iterator[None]:
+        """Put what the proxy inherits in the hub's environment: settings, the keeper's path."""
+        variables = self._settings_environment()
         try:
-            os.environ[VARIABLE] = self._keeper.open()
+            variables[VARIABLE] = self._keeper.open()
         except OSError as error:
             self._keeper.close()
             self.log.warning("the ports will be closed while the proxy is replaced: %s", error)
+        before = {name: os.environ.get(name) for name in variables}
+        os.environ.update(variables)
         try:
             yield
         finally:
-            os.environ.pop(VARIABLE, None)
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+    def _settings_environment(self) -> dict[str, str]:
+        """Return the variables with the settings given here. Raises ConfigError."""
+        variables = environment(given_settings(self), bool(self.ssl_cert))
+        return variables if self.recovery else variables | {RECOVERY: "0"}
+
+    def _tell_what_has_no_effect(self) -> None:
+        given = given_settings(self)
+        if given and not self.should_start:
+            names = ", ".join(f"c.HubgateProxy.{name}" for name in given)
+            self.log.warning("%s: no effect, because the hub does not start the proxy", names)
 
     # --- the process's end, which is noticed at once ---
 

@@ -1,13 +1,19 @@
 """A hub with TLS and client certificates on every connection behind the proxy."""
 
+import asyncio
+import re
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from tests.browser.hub import ROOT
+from tests.cli.running import PROXYCTL, run
 from tests.contract.ports import distinct_ports
 from tests.hub.person import person
 from tests.hub.running import Site, hub
+
+PAGE = ROOT / "docs" / "jupyterhub.md"
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -36,3 +42,9 @@ async def test_a_cell_runs_over_mutual_tls(tmp_path: Path) -> None:
             await alice.session.get(
                 f"{api}/api/routes", headers={"Authorization": f"token {site.token}"}, ssl=False
             )
+        # As docs/jupyterhub.md says.
+        (line,) = re.findall(r"^    proxyctl (list --cert .+)$", PAGE.read_text(), re.MULTILINE)
+        asked = (*line.split(), "--api-url", api)
+        listed = await asyncio.to_thread(run, PROXYCTL, *asked, cwd=tmp_path)
+        assert (listed.returncode, listed.stderr) == (0, "")
+        assert "/user/alice" in listed.stdout

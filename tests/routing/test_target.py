@@ -3,7 +3,7 @@
 import pytest
 
 from hubgate.errors import RouteError
-from hubgate.routing.target import Peer, parse_target
+from hubgate.routing.target import Peer, parse_target, same_target
 
 
 @pytest.mark.parametrize(
@@ -166,3 +166,25 @@ def test_a_password_is_not_repeated() -> None:
     with pytest.raises(RouteError) as caught:
         parse_target("http://user:secret@hub:0/@")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("http://h:1", "http://h:1/"),
+        ("http://h", "HTTP://H:80/"),
+        ("https://h:443/a/", "https://h/a"),
+        ("http+unix://%2Frun%2Fa.sock", "unix+http://%2frun%2fa.sock/"),
+        ("no URL", "no URL"),
+    ],
+)
+def test_one_target_in_two_spellings(one: str, other: str) -> None:
+    assert same_target(one, other)
+    assert same_target(other, one)
+
+
+@pytest.mark.parametrize(
+    "other", ["http://h:2", "https://h:1", "http://i:1", "http://h:1/a", "http://h:1?a", "h:1"]
+)
+def test_two_targets(other: str) -> None:
+    assert not same_target("http://h:1", other)

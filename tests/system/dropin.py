@@ -32,7 +32,7 @@ class Dropin:
     def files(self) -> list[Path]:
         """What stands in the folder for recovery files."""
         folder = self.state / "hubgate"
-        return sorted(folder.iterdir()) if folder.is_dir() else []
+        return sorted(filter(Path.is_file, folder.iterdir())) if folder.is_dir() else []
 
     def launch(self, *flags: str) -> RunningProxy:
         """Start the proxy without waiting for it."""

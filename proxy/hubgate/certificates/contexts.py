@@ -60,6 +60,25 @@ def client_context(tls: ClientTLS) -> ssl.SSLContext:
     return context
 
 
+def pinned_context(certificate: str, tls: ClientTLS) -> ssl.SSLContext:
+    """Return the context for a server that has exactly this certificate (PEM), whatever its names.
+
+    `tls` has what we present. Raises ConfigError.
+    """
+    context = Context(ssl.PROTOCOL_TLS_CLIENT)
+    _set_versions(context, "TLSv1_2", None)
+    context.check_hostname = False
+    # It need not be an authority, nor do we need the one that signed it.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(cadata=certificate)
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigError(f"cannot use the API's certificate: {_why(error)}") from None
+    if tls.cert:
+        _load_pair(context, tls.cert, tls.key or tls.cert, None)
+    return context
+
+
 def _set_versions(context: ssl.SSLContext, lowest: str, highest: str | None) -> None:
     context.minimum_version = ssl.TLSVersion[lowest]
     if highest is not None:

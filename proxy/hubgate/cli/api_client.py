@@ -118,6 +118,10 @@ class Api:
     def _unreachable(self, error: Exception) -> click.ClickException:
         if isinstance(error, TimeoutError):
             return click.ClickException(f"{self.url}: no answer within {TIMEOUT:g} s; try again")
+        if isinstance(error, ssl.SSLError) and "CERTIFICATE_REQUIRED" in (error.reason or ""):
+            return click.ClickException(
+                f"{self.url}: requires a client certificate; give --cert and --key"
+            )
         if isinstance(error, (HTTPException, ssl.SSLError, ConnectionResetError)):
             return self._stranger("it does not respond like one; http for https, or vice versa?")
         reason = getattr(error, "strerror", None) or str(error)
@@ -136,7 +140,7 @@ class Api:
             way = "another token" if self.token or self.find_token() else "a token"
             return click.ClickException(
                 f"{self.url}: needs {way}; set HUBGATE_TOKEN, give --token-file, or be the user"
-                " who runs `proxyctl serve`"
+                " who runs hubgate"
             )
         if status == 404 and key is not None:
             return click.ClickException(f"{key}: no such route; see `proxyctl list`")

@@ -2,15 +2,17 @@
 
 import functools
 import os
+import ssl
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import click
 
-from hubgate.certificates.contexts import client_context
+from hubgate.certificates.contexts import client_context, pinned_context
 from hubgate.cli.api_client import Api, check_api_url
 from hubgate.cli.own_token import own_token_for
+from hubgate.cli.running_proxies import DEFAULT_URL, default_url, find_record
 from hubgate.model import ClientTLS
 from hubgate.settings.token import token_from_environment, token_from_file
 
@@ -19,14 +21,13 @@ _OPTIONS = (
         "--api-url",
         metavar="URL",
         envvar="HUBGATE_API_URL",
-        default="http://127.0.0.1:8001",
-        show_default=True,
-        help="The API; also https:// and http+unix://%2Fpath.  [HUBGATE_API_URL]",
+        help="The API; also https:// and http+unix://%2Fpath (default: that of the running"
+        f" hubgate, else {DEFAULT_URL}).  [HUBGATE_API_URL]",
     ),
     click.option(
         "--token-file",
         metavar="FILE",
-        help="File with the token (default: HUBGATE_TOKEN, then what serve has made here).",
+        help="File with the token (default: HUBGATE_TOKEN, else that of the running hubgate).",
     ),
     click.option("--ca", metavar="FILE", help="CA that signed the API's certificate."),
     click.option("--cert", metavar="FILE", help="Client certificate for the API."),
@@ -39,21 +40,34 @@ def with_api(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def connected(
-        api_url: str,
+        api_url: str | None,
         token_file: str | None,
         ca: str | None,
         cert: str | None,
         key: str | None,
         **rest: Any,
     ) -> None:
-        url = check_api_url(api_url)
-        tls = client_context(ClientTLS(cert, key, ca)) if url.startswith("https:") else None
-        find_token = partial(own_token_for, url, os.environ)
+        url = check_api_url(api_url) if api_url else default_url(os.environ)
+        tls = _tls(url, ClientTLS(cert, key, ca)) if url.startswith("https:") else None
+        find_token = partial(_found_token, url)
         command(Api(url, _token(token_file), tls, find_token), **rest)
 
     for option in reversed(_OPTIONS):
         connected = option(connected)
     return connected
+
+
+def _tls(url: str, given: ClientTLS) -> ssl.SSLContext:
+    if given.ca is None and (record := find_record(url, os.environ)) and record.certificate:
+        return pinned_context(record.certificate, given)
+    return client_context(given)
+
+
+def _found_token(url: str) -> str | None:
+    """Return the token of the hubgate that runs at `url`, or else the one made for that port."""
+    if (record := find_record(url, os.environ)) is not None:
+        return record.token
+    return own_token_for(url, os.environ)
 
 
 def _token(named_file: str | None) -> str | None:

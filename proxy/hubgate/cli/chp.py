@@ -18,6 +18,7 @@ from hubgate.control.upgrade.succession import read_settings
 from hubgate.logs import configure_logging
 from hubgate.settings import Settings
 from hubgate.settings.chp import resolve
+from hubgate.settings.chp.hub_settings import with_hub_settings
 
 NAME = "configurable-http-proxy"
 
@@ -32,7 +33,7 @@ def command(**options: Any) -> int:
     configure_logging(resolve.log_level(options))  # until the settings are read
 
     def read() -> Settings:
-        return resolve.build(options, os.environ)
+        return with_hub_settings(resolve.build(options, os.environ), os.environ)
 
     read_since = time.time()
     settings = read_settings(read)

@@ -25,12 +25,13 @@ log = logging.getLogger("hubgate.supervisor")
 
 @dataclass(frozen=True)
 class Parts:
-    """What a reload acts on."""
+    """What a reload acts on; `tell` is called with the settings taken over, in a thread."""
 
     service: RouteService
     pool: WorkerPool
     endpoints: Sequence[Endpoint]
     guard: Guard
+    tell: Callable[[Settings], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ class Reloader:
                 endpoint.renew_certificate()
         if _logging(wanted) != _logging(self._running):
             configure_logging(*_logging(wanted))
+        await asyncio.to_thread(self._parts.tell, wanted)
         for warning in token_file_warnings(wanted):
             log.warning("%s", warning)
         taken = (*changed(self._running, wanted), *(["certificates"] if renewed else []))

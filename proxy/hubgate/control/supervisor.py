@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -22,6 +23,7 @@ from hubgate.control.metrics.totals import Metrics
 from hubgate.control.pidfile import PidFile
 from hubgate.control.reload import Parts, Reloader
 from hubgate.control.routes.service import RouteService
+from hubgate.control.running_file import RunningFile
 from hubgate.control.startup_log import announce
 from hubgate.control.upgrade import signals
 from hubgate.control.upgrade.rehearsal import NewRelease, rehearse
@@ -76,6 +78,7 @@ class Supervisor:
         self._known = versions(watched_files(settings), read_since)
         self._guard = Guard(settings.api_token, HostNames(names_of(settings)))
         self._metrics = Metrics(received.counters if received else None)
+        self._running_file = RunningFile(os.environ)
         self._reloader: Reloader | None = None
         self._upgrader = Upgrader(self._rehearse, received.generation if received else 0)
         self._store: RouteStore = open_store(settings.store, settings.recovery_file)
@@ -133,10 +136,14 @@ class Supervisor:
         for endpoint in endpoints:
             stack.push_async_callback(endpoint.close)
             await endpoint.start()
+        stack.callback(self._running_file.remove)
+        api = [listener.address for listener in listeners.api]
+        await asyncio.to_thread(self._running_file.begin, self._settings, api)
         announce(self._settings, listeners, service)
         stack.enter_context(PidFile(self._settings.pid_file))
         await self._serve(pool)
         if self._stop.is_set():
+            self._running_file.remove()  # at once: a successor may have the port while we drain
             await self._drain(listeners, endpoints, pool, service)
         else:
             self.handover = await self._hand_over(listeners, endpoints, pool, service)
@@ -197,7 +204,7 @@ class Supervisor:
             metrics = build_metrics_app(service, pool, self._metrics, self._guard.without_token())
             endpoints.append(self._endpoint("metrics", metrics, listeners.metrics))
         read = self._read or (lambda: settings)
-        parts = Parts(service, pool, endpoints, self._guard)
+        parts = Parts(service, pool, endpoints, self._guard, self._running_file.update)
         self._reloader = Reloader(settings, read, parts, self._known)
         reload = self._reloader.reload if watched_files(settings) else None
         add_operations(Pages(api, self._guard), self._upgrader, reload)

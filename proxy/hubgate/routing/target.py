@@ -90,6 +90,19 @@ def parse_target(url: str) -> Target:
         ) from None
 
 
+def same_target(one: str, other: str) -> bool:
+    """Return whether two URLs mean one target: compared as used, not as written.
+
+    A slash at the end, a default port that is spelled out, and the case of a host make no
+    difference. Names are not looked up: `localhost` is not 127.0.0.1.
+    """
+    try:
+        first, second = parse_target(one), parse_target(other)
+    except RouteError:
+        return one == other
+    return (first.peer, first.path, first.query) == (second.peer, second.path, second.query)
+
+
 def shown(url: str) -> str:
     """Return `url` as it may appear in a line: without a user and password, and not endless."""
     text = _SECRET.sub("//...@", url)

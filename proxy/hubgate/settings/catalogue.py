@@ -173,7 +173,7 @@ _PROCESS = (
         RESTART,
         Flag("--store", "STORE", "memory: (default) or sqlite:FILE.", Kind.STORE),
     ),
-    Setting("", "recovery_file", RESTART, NotInFile("the recovery file")),
+    Setting("", "recovery_file", RESTART, NotInFile("the recovery file", ("HUBGATE_RECOVERY",))),
     Setting(
         "timeouts.drain",
         "worker.timeouts.drain",

@@ -7,9 +7,11 @@ from aiohttp import web
 
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.web.responses import REASON, UNLOGGED, Handler, plain
-from hubgate.errors import HubgateError, RouteNotFoundError
+from hubgate.errors import FileRouteError, HubgateError, RouteNotFoundError
 
 log = logging.getLogger("hubgate.api")
+
+_LONGEST_PHRASE = 500
 
 
 def access_middleware(metrics: Metrics) -> Callable[..., Awaitable[web.StreamResponse]]:
@@ -35,6 +37,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = plain(error.status, str(error))
         if not isinstance(error, RouteNotFoundError):
             response[REASON] = str(error)
+        if isinstance(error, FileRouteError):
+            # A hub's log shows the reason phrase of a refusal, but not its body.
+            response.set_status(error.status, _harmless(str(error))[:_LONGEST_PHRASE])
         return response
     except web.RequestPayloadError:
         return plain(400, "the body could not be read")

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from hubgate.errors import RouteNotFoundError
 from hubgate.model import Route, Source
+from hubgate.route_data import RouteData
+from hubgate.routing.target import same_target
 
 # A report may be this many seconds ahead of the clock here and is still believed. Two processes
 # have the same clock, unless it is put back between the two looks at it.
@@ -15,7 +17,11 @@ _AHEAD = 1.0
 
 @dataclass(frozen=True, slots=True)
 class LiveRoute:
-    """A route as it is served now; `last_activity` is in seconds since the epoch."""
+    """A route as it is served now; `last_activity` is in seconds since the epoch.
+
+    The data of a file's route that was posted with the same target is what was posted: a hub looks
+    for its own marks there.
+    """
 
     route: Route
     last_activity: float
@@ -88,7 +94,7 @@ class LiveTable:
         self._correct(time.time())
         for route in self.snapshot():
             if (moment := self._activity.get(route.key)) is not None:
-                yield LiveRoute(route, moment)
+                yield LiveRoute(self._shown(route), moment)
 
     def get(self, key: str) -> LiveRoute:
         """Return the route served under `key`; raises RouteNotFoundError."""
@@ -96,7 +102,14 @@ class LiveTable:
         if route is None:
             raise RouteNotFoundError(f"there is no route {key}")
         self._correct(time.time())
-        return LiveRoute(route, self._activity[key])
+        return LiveRoute(self._shown(route), self._activity[key])
+
+    def posted(self, key: str) -> Route | None:
+        """Return the API's route that is the file's too, with the same target; None if none is."""
+        of_file, of_api = (self._routes[each].get(key) for each in (Source.FILE, Source.API))
+        if of_file is None or of_api is None or not same_target(of_file.target, of_api.target):
+            return None
+        return of_api
 
     def change(self, source: Source, put: Iterable[Route], delete: Iterable[str]) -> Difference:
         """Delete and put routes of `source`; return how the routes served change.
@@ -145,6 +158,13 @@ class LiveTable:
             late = {key: now for key, at in self._activity.items() if at > now}
             self._activity.update(late)
             self._corrected.update(late)
+
+    def _shown(self, route: Route) -> Route:
+        if route.source is not Source.FILE or (posted := self.posted(route.key)) is None:
+            return route
+        # With the target as posted: a hub that reads another spelling posts its own every time.
+        own = {name: value for name, value in route.data.items() if name != "target"}
+        return replace(route, data=RouteData.of({**posted.data, **own}))
 
     def _served(self, key: str) -> Route | None:
         for routes in self._routes.values():

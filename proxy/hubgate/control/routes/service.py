@@ -19,6 +19,7 @@ from hubgate.errors import (
 from hubgate.model import NO_OPTIONS, Route, Source
 from hubgate.route_data import RouteData
 from hubgate.routing.keys import clean_key
+from hubgate.routing.target import same_target
 from hubgate.store.base import RouteStore, StoreChange, Written
 from hubgate.tasks import spawn
 
@@ -42,7 +43,8 @@ class Workers(Protocol):
 class RouteService:
     """Holds the current table; every change goes store, then workers, then back to the caller.
 
-    Routes of the file (routes.yaml) shadow stored ones (the API's) with the same key.
+    Routes of the file (routes.yaml) shadow stored ones (the API's) with the same key. One that is
+    posted with the file's target is no conflict: it is stored, and its data is shown.
     """
 
     def __init__(self, store: RouteStore, workers: Workers) -> None:
@@ -128,16 +130,16 @@ class RouteService:
     async def add(self, route: Route) -> None:
         """Add or replace an API route; it is stored and in every worker when this returns.
 
-        Adding counts as activity. Raises RouteError for a bad key, FileRouteError, or
-        StoreError, after which nothing has changed.
+        Adding counts as activity. Raises RouteError for a bad key, FileRouteError if the file has
+        it with another target or other options, or StoreError, after which nothing has changed.
         """
         await _uncut(self._add(_row(route, Source.API)))
 
     async def remove(self, path: str) -> None:
         """Remove a route; no worker matches it any more when this returns.
 
-        Raises RouteNotFoundError, FileRouteError, or StoreError, after which nothing has
-        changed.
+        If the file has the same route, that one stays: only what was posted is taken back. Raises
+        RouteNotFoundError, FileRouteError, or StoreError, after which nothing has changed.
         """
         await _uncut(self._remove(clean_key(path)))
 
@@ -154,11 +156,14 @@ class RouteService:
 
     async def _add(self, route: Route) -> None:
         async with self._writing:
-            self._refuse_file_route(route.key)
+            self._refuse_conflict(route)
             written = await self._put(route)
             self._table.change(Source.API, [route], ())
             # The stored moment, so that a route shows the same one after a restart.
             self._table.touch(route.key, written.moment)
+            if route.key in self._table.of(Source.FILE):
+                log.info("route added as routes.yaml has it: %r", route.key)
+                return
             applied = self._workers.publish([route], ())
         # The next change may follow at once: workers apply changes in the order they were sent.
         await applied
@@ -166,12 +171,17 @@ class RouteService:
 
     async def _remove(self, key: str) -> None:
         async with self._writing:
-            self._refuse_file_route(key)
+            of_file = self._table.of(Source.FILE).get(key)
+            if of_file is not None and self._table.posted(key) is None:
+                raise FileRouteError(f"route {key} is set in routes.yaml: change it there")
             if key not in self._table.of(Source.API):
                 raise RouteNotFoundError(f"there is no route {key}")
             written = await self._store.delete(key)
             self._own.note(key, written.revision)
             difference = self._table.change(Source.API, (), [key])
+            if of_file is not None:
+                log.info("route removed, but still in routes.yaml: %r", key)
+                return
             applied = self._workers.publish(difference.put, difference.delete)
         await applied
         log.info("route removed: %r", key)
@@ -207,9 +217,19 @@ class RouteService:
         # Not awaited here: a worker that hangs would hold up the next change for all the others.
         spawn(_taken(applied, difference), "change of others")
 
-    def _refuse_file_route(self, key: str) -> None:
-        if key in self._table.of(Source.FILE):
-            raise FileRouteError(f"route {key} is set in routes.yaml: change it there")
+    def _refuse_conflict(self, route: Route) -> None:
+        of_file = self._table.of(Source.FILE).get(route.key)
+        if of_file is None:
+            return
+        if not same_target(of_file.target, route.target):
+            raise FileRouteError(
+                f"route {route.key} is set in routes.yaml with the target"
+                f" {_hidden(of_file.target)}, not {_hidden(route.target)}: change it there"
+            )
+        if route.options not in (NO_OPTIONS, of_file.options):
+            raise FileRouteError(
+                f"route {route.key} is set in routes.yaml with other options: change it there"
+            )
 
 
 def _file_table(routes: Iterable[Route]) -> dict[str, Route]:

@@ -81,6 +81,12 @@ def _drop(section: Any, place: Sequence[str | int]) -> None:
         section = inner
 
 
+def reasons(error: ValidationError, place: Place) -> list[str]:
+    """Return what is wrong with the value at `place`, without saying where it is."""
+    found = error.errors(include_url=False)
+    return [_reason(finding, (*place, *finding["loc"])) for finding in found]
+
+
 def _line(finding: ErrorDetails, source: Provenance) -> str:
     place = finding["loc"]
     if place[-1:] == ("[key]",):

@@ -1,6 +1,6 @@
 """The schema of routes.yaml: its keys and their values."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
@@ -31,6 +31,7 @@ from hubgate.settings.routes_yaml.fields import (
     WholeSeconds,
     Workers,
 )
+from hubgate.settings.setting import Place
 
 # Unquoted, YAML reads a version as a number.
 Version = Annotated[
@@ -270,3 +271,15 @@ class File(Section):
     forward: ForwardSection = ForwardSection()
     upstream: UpstreamSection = UpstreamSection()
     routes: dict[str, RouteEntrySection] = {}
+
+
+def kind_at(place: Place) -> Any:
+    """Return the type of the value at `place`, with its checks: of ("limits", "body")."""
+    model: type[BaseModel] = File
+    *sections, last = map(str, place)
+    for name in sections:
+        annotation = model.model_fields[name].annotation
+        kinds = (annotation, *get_args(annotation))
+        model = next(k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel))
+    field = model.model_fields[last]
+    return Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation

@@ -1,0 +1,254 @@
+"""`proxyctl` finds the running hubgate and its token for whoever may have them, and nobody else."""
+
+import json
+import signal
+import socket
+import subprocess
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from hubgate.cli.running_proxies import running_proxies, serves
+from hubgate.control.running_file import INSIDE, RunningRecord
+from tests.cli.running import DROP_IN, PROXYCTL, Proxy, run, running
+from tests.cli.users import new_users
+from tests.contract.ports import distinct_ports
+
+SECRET = {"CONFIGPROXY_AUTH_TOKEN": "r4nd0m"}
+
+
+def state_in(folder: Path) -> dict[str, str]:
+    return {"XDG_STATE_HOME": str(folder / "state")}
+
+
+def dropin(*more: str) -> tuple[str, ...]:
+    port, api_port = distinct_ports(2)
+    return ("--ip", "127.0.0.1", "--port", str(port), "--api-port", str(api_port), *more)
+
+
+def files(folder: Path) -> list[Path]:
+    return list((folder / "state" / INSIDE).glob("*.running"))
+
+
+# --- which is meant ---
+
+
+@pytest.mark.parametrize(
+    ("own", "asked"),
+    [
+        ("http://127.0.0.1:8001", "http://localhost:8001"),
+        ("http://localhost:8001", "http://127.0.0.1:8001"),
+        ("http://[::1]:8001", "http://localhost:8001/"),
+        ("https://proxy:8001", "https://PROXY:8001/base"),
+        ("http+unix://%2Frun%2Fa.sock", "unix+http://%2frun%2F.%2Fa.sock"),
+    ],
+)
+def test_one_place_in_two_spellings(own: str, asked: str) -> None:
+    assert serves(RunningRecord(1, "", (own,)), asked)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "http://127.0.0.1:8002",
+        "https://127.0.0.1:8001",
+        "http://127.0.0.2:8001",
+        "http://[::1]:8001",
+        "http://proxy:8001",
+        "http+unix://%2Frun%2Fa.sock",
+    ],
+)
+def test_two_places(asked: str) -> None:
+    assert not serves(RunningRecord(1, "", ("http://127.0.0.1:8001",)), asked)
+
+
+# --- a token that nobody was told ---
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_the_token_of_a_hubs_proxy_is_found(tmp_path: Path, name: str) -> None:
+    with running(tmp_path, DROP_IN, *dropin(), env=SECRET | state_in(tmp_path)) as proxy:
+        url = f"http://{name}:{urlsplit(proxy.api_url).port}"
+        # Without the state folder of the proxy: it is in the environment of its process.
+        for args in (("add", "/a", "http://b"), ("list",), ("get", "/a"), ("upgrade",), ("list",)):
+            done = run(PROXYCTL, *args, "--api-url", url)
+            assert (done.returncode, done.stderr) == (0, "")
+        assert "/a" in done.stdout
+        assert "r4nd0m" not in proxy.log
+        assert len(files(tmp_path)) == 1
+        assert proxy.stop() == 0
+    assert files(tmp_path) == []
+
+
+@pytest.mark.processes
+def test_what_is_given_wins(tmp_path: Path) -> None:
+    with running(tmp_path, DROP_IN, *dropin(), env=SECRET | state_in(tmp_path)) as proxy:
+        wrong = tmp_path / "wrong"
+        wrong.write_text("wrong")
+        url = ("--api-url", proxy.api_url)
+        refused = (
+            run(PROXYCTL, "list", *url, "--token-file", str(wrong)),
+            run(PROXYCTL, "list", *url, env={"HUBGATE_TOKEN": "wrong"}),
+        )
+        for done in refused:
+            assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+            assert "needs another token" in done.stderr
+
+
+@pytest.mark.processes
+def test_a_token_that_a_reload_changes_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("first")
+    flags = ("serve", "--port", "0", "--api-port", "0", "--token-file", "token")
+    with running(tmp_path, PROXYCTL, *flags, env=state_in(tmp_path)) as proxy:
+        for token in ("first", "second"):
+            (tmp_path / "token").write_text(token)
+            for args in (("reload",), ("list",)):
+                done = run(PROXYCTL, *args, "--api-url", proxy.api_url)
+                assert (done.returncode, done.stderr) == (0, "")
+            assert token in files(tmp_path)[0].read_text()
+
+
+@pytest.mark.processes
+def test_one_that_is_told_to_stop_is_not_found_while_it_drains(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as target,
+        running(tmp_path, DROP_IN, *dropin(), env=SECRET | state_in(tmp_path)) as proxy,
+    ):
+        url = f"http://127.0.0.1:{target.getsockname()[1]}"
+        assert run(PROXYCTL, "add", "/", url, "--api-url", proxy.api_url).returncode == 0
+        where = urlsplit(proxy.url)
+        with socket.create_connection((where.hostname or "", where.port or 0)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n")
+            with target.accept()[0]:  # who never answers
+                proxy.process.terminate()
+                proxy.wait_for("draining")
+                until_gone(tmp_path)
+                assert proxy.process.poll() is None
+                proxy.process.terminate()
+
+
+def until_gone(folder: Path) -> None:
+    deadline = time.monotonic() + 5
+    while files(folder) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert files(folder) == []
+
+
+@pytest.mark.processes
+def test_one_that_was_killed_is_not_found_and_the_next_one_is(tmp_path: Path) -> None:
+    place, env = dropin(), SECRET | state_in(tmp_path)
+    with running(tmp_path, DROP_IN, *place, env=env) as proxy:
+        url = proxy.api_url
+        proxy.stop(signal.SIGKILL)
+    (stale,) = files(tmp_path)
+    done = run(PROXYCTL, "list", "--api-url", url, env=state_in(tmp_path))
+    assert "no API there" in done.stderr
+    env = {"CONFIGPROXY_AUTH_TOKEN": "fresh", **state_in(tmp_path)}
+    with running(tmp_path, DROP_IN, *place, env=env) as proxy:
+        assert run(PROXYCTL, "list", "--api-url", proxy.api_url).returncode == 0
+        assert stale not in files(tmp_path)
+
+
+@pytest.mark.processes
+def test_over_tls_its_own_certificate_is_what_counts(tmp_path: Path) -> None:
+    for folder in ("one", "other"):
+        assert run(PROXYCTL, "certs", "--dir", folder, cwd=tmp_path).returncode == 0
+    pair = ("--api-ssl-cert", "one/hub.pem", "--api-ssl-key", "one/hub-key.pem")
+    with running(tmp_path, DROP_IN, *dropin(*pair), env=SECRET | state_in(tmp_path)) as proxy:
+        url = ("--api-url", proxy.api_url)
+        assert proxy.api_url.startswith("https:")
+        done = run(PROXYCTL, "list", *url)
+        assert (done.returncode, done.stderr) == (0, "")
+        other = str(tmp_path / "other" / "ca.pem")
+        assert "is not trusted" in run(PROXYCTL, "list", *url, "--ca", other).stderr
+        (file,) = files(tmp_path)
+        record = json.loads(file.read_text())
+        record["certificate"] = (tmp_path / "other" / "hub.pem").read_text()
+        file.write_text(json.dumps(record))
+        assert "is not trusted" in run(PROXYCTL, "list", *url).stderr
+
+
+@pytest.mark.processes
+def test_a_folder_that_cannot_be_written_costs_a_line(tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    with running(tmp_path, DROP_IN, *dropin(), env=SECRET | state_in(tmp_path)) as proxy:
+        assert proxy.wait_for("info: proxyctl has to be told the API's address and token: ")
+        url = ("--api-url", proxy.api_url)
+        assert "needs a token" in run(PROXYCTL, "list", *url).stderr
+        assert run(PROXYCTL, "list", *url, env=SECRET).returncode == 0
+
+
+# --- users: of each, only its own processes' files count ---
+
+
+@pytest.mark.processes
+def test_the_only_one_is_meant_and_of_several_each_is_named() -> None:
+    with new_users(2) as (user, stranger), ExitStack() as stack:
+        first = stack.enter_context(user.running(*dropin(), **SECRET))
+        done = user.run("add", "/here", "http://b")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "/here" in user.run("list").stdout
+        # Neither the files nor the token are for others.
+        done = stranger.run("list", "--api-url", first.api_url)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert "needs a token" in done.stderr
+        assert stranger.run("list").returncode == 1
+        # Root has both; the process says where its home is.
+        done = run(PROXYCTL, "list", "--api-url", first.api_url)
+        assert (done.returncode, done.stderr) == (0, "")
+
+        urls = {first.process.pid: first.api_url}
+        second = stack.enter_context(user.running(*dropin(), **SECRET))
+        urls[second.process.pid] = second.api_url
+        done = user.run("list")
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert done.stderr.startswith("proxyctl: several hubgates are running: ")
+        for pid, url in urls.items():
+            assert f"{url} (process {pid})" in done.stderr
+            assert user.run("list", "--api-url", url).returncode == 0
+
+
+@pytest.mark.processes
+def test_a_proxy_on_a_unix_socket_is_found_without_being_named() -> None:
+    with new_users(1) as (user,):
+        flags = ("--socket", f"{user.home}/public", "--api-socket", f"{user.home}/api")
+        with user.running(*flags, **SECRET):
+            assert user.run("list").returncode == 0
+            url = f"http+unix://{quote(f'{user.home}/api', safe='')}"
+            assert run(PROXYCTL, "list", "--api-url", url).returncode == 0
+
+
+PLANT = """
+import os, sys
+from hubgate.control.running_file import RunningFile
+from hubgate.settings import Settings
+file = RunningFile(os.environ)
+file._urls = (sys.argv[1],)
+file.update(Settings(api_token="planted"))
+print("written", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("url", "believed"),
+    [
+        ("http://127.0.0.1:1", True),
+        ("http://10.0.0.1:8001", False),
+        ("http+unix://%2Frun%2Froot.sock", False),
+        ("ftp://127.0.0.1", False),
+    ],
+)
+def test_nobody_leads_root_elsewhere(tmp_path: Path, url: str, believed: bool) -> None:
+    """A user may write any record; what it says about others' places does not count."""
+    with new_users(1) as (user,):
+        process = user.start("-c", PLANT, url, stdin=subprocess.PIPE)
+        Proxy(process, user.home / "proxy.log").wait_for("written")
+        found = running_proxies({"XDG_STATE_HOME": str(tmp_path / "root")})
+        process.communicate()
+    assert (process.pid in [each.pid for each in found]) is believed
