@@ -1,9 +1,9 @@
 """From the options of configurable-http-proxy to `Settings`."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, get_args
 
+from hubgate.current_folder import anchored, current_folder
 from hubgate.errors import ConfigError
 from hubgate.model import (
     AccessLogConfig,
@@ -41,10 +41,16 @@ Options = Mapping[str, Any]
 # The hub sets CHP's variable for its proxy; ours may be set for another program.
 _TOKENS = tuple(reversed(variables_of("api_token")))
 
+_FILES = (
+    *(f"{side}ssl_{name}" for side in ("", "api_", "client_") for name in ("key", "cert", "ca")),
+    *("ssl_dhparam", "error_path", "pid_file"),
+)
+
 
 def build(options: Options, environ: Mapping[str, str]) -> Settings:
     """Return the settings that CHP's `options` stand for. Raises ConfigError."""
     _check_conflicts(options)
+    options = _anchored(options)
     level = log_level(options["log_level"])
     api, store = (_api(options),), _store(options, environ)
     token = token_from_environment(environ, _TOKENS)
@@ -76,6 +82,15 @@ def build(options: Options, environ: Mapping[str, str]) -> Settings:
     if lines := clashes(settings, [flag.name for flag in LISTENERS.values()]):
         raise ConfigError(*lines)
     return settings
+
+
+def _anchored(options: Options) -> Options:
+    """Make the paths of files relative to the current folder: they must go on meaning the same.
+
+    Not those of sockets, whose length is limited: they are used once, at the start.
+    """
+    given = {name: options[name] for name in _FILES if options[name]}
+    return {**options, **{name: anchored(path) for name, path in given.items()}}
 
 
 def log_level(name: str) -> str:
@@ -223,7 +238,7 @@ def _store(options: Options, environ: Mapping[str, str]) -> str:
     variable = variables_of("store")[0]
     origin = "--storage-backend" if address else variable
     address = address or environ.get(variable) or "memory:"
-    return anchor_store(stated(check_store, address, origin), str(Path.cwd()))
+    return anchor_store(stated(check_store, address, origin), current_folder())
 
 
 def _workers(options: Options, environ: Mapping[str, str]) -> int:
@@ -237,7 +252,7 @@ def _access_log(options: Options, environ: Mapping[str, str]) -> AccessLogConfig
     kind_origin, kind = _given("access_log_format", field, options, environ)
     if kind not in (None, *get_args(LogFormat)):
         raise ConfigError(f"{kind_origin}: {kind!r} is not a format; write combined or json")
-    path = anchor_log(stated(check_log_path, given, origin), str(Path.cwd())) if given else OFF
+    path = anchor_log(stated(check_log_path, given, origin), current_folder()) if given else OFF
     if path == OFF:
         return None
     if mistake := access_log_mistake(path):

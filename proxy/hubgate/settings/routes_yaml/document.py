@@ -8,7 +8,9 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, SequenceNode
 
+from hubgate.current_folder import current_folder
 from hubgate.errors import ConfigError
+from hubgate.file_reading import read_file
 from hubgate.settings.setting import Place
 
 
@@ -23,7 +25,7 @@ class Document:
 def read_document(path: Path) -> Document:
     """Read the YAML file at `path`. Raises ConfigError."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_file(Path(current_folder(), path)).decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; create it or give another") from None
     except OSError as error:
