@@ -28,7 +28,7 @@ def call(capsys: pytest.CaptureFixture[str]) -> Ask:
     """Run `proxyctl` in this process; returns exit code, output and complaint."""
 
     def call(*args: str) -> Answer:
-        code = run_command_module.run(main.command, args, "proxyctl", usage_exit=2)
+        code = run_command_module.run(main.load(), args, "proxyctl", usage_exit=2)
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 

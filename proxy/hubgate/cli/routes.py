@@ -86,7 +86,7 @@ def get(api: Api, path: str, as_json: bool) -> None:
 def _data(text: str | None) -> dict[str, Any]:
     try:
         data = json.loads(text or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"is not JSON: {error}", param_hint="--data") from None
     if not isinstance(data, dict):
         raise click.BadParameter('is not an object; write {"key": "value"}', param_hint="--data")

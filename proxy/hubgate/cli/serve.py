@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from hubgate.cli.own_token import own_token_file, with_own_token, with_planned_t
 from hubgate.cli.summary import summary
 from hubgate.control.launch import launch
 from hubgate.control.upgrade.succession import REHEARSAL, read_settings
+from hubgate.current_folder import current_folder
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging, one_line
 from hubgate.settings import Settings
@@ -96,10 +97,24 @@ def check(file: Path | None, **options: Any) -> None:
 
 
 def _reader(file: Path | None, options: dict[str, Any]) -> Callable[[], Settings]:
-    if file is None and DEFAULT_FILE.exists():
-        file = DEFAULT_FILE
     flags = {"--" + name.replace("_", "-"): value for name, value in options.items()}
-    return partial(load, file, flags, os.environ)
+    # Looked for once: a reload reads what the start has read.
+    chosen = cache(lambda: file or _default_file())
+    return lambda: load(chosen(), flags, os.environ)
+
+
+def _default_file() -> Path | None:
+    """Return ./routes.yaml if it is there; raise ConfigError where nobody can say."""
+    try:
+        os.stat(Path(current_folder(), DEFAULT_FILE))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigError(
+            f"{DEFAULT_FILE}: cannot be looked for in the current folder: {error.strerror};"
+            " change to another folder, or give ROUTES.YAML"
+        ) from None
+    return DEFAULT_FILE
 
 
 def _with_own_token(read: Callable[[], Settings]) -> Callable[[], Settings]:

@@ -8,7 +8,10 @@ import sys
 from hubgate.worker.lifeline import die_with_parent, leave_signals_to_supervisor
 
 if __name__ == "__main__":
-    link_fd, supervisor = (int(argument) for argument in sys.argv[1:3])
+    try:
+        link_fd, supervisor = (int(argument) for argument in sys.argv[1:3])
+    except ValueError:
+        sys.exit("hubgate.worker: is started by hubgate itself; run `proxyctl serve`")
     leave_signals_to_supervisor()
     die_with_parent(supervisor)
     # Imported only now: it takes a while, and the supervisor may die meanwhile.

@@ -4,13 +4,12 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from typing import IO
 
 from hubgate.control import handover
 from hubgate.control.handover import Handover
+from hubgate.control.upgrade.memory_file import memory_file
 from hubgate.errors import ConfigError, UpgradeError
 from hubgate.settings import Settings
 
@@ -77,7 +76,7 @@ def receive_handover() -> Handover | None:
 def exec_next_release(leaving: Handover) -> None:
     """Become the installed release; returns only if that fails, after logging why."""
     try:
-        with _anonymous_file() as file:
+        with memory_file("handover") as file:
             file.write(handover.dumps(leaving))
             file.flush()
             fds = [file.fileno(), *leaving.fds]
@@ -89,10 +88,3 @@ def exec_next_release(leaving: Handover) -> None:
         log.error("not upgraded, the old release keeps running: %s", error)
     for fd in leaving.fds:
         os.set_inheritable(fd, False)
-
-
-def _anonymous_file() -> IO[bytes]:
-    """Return a file no one else can open, in memory if possible: routes may contain secrets."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("hubgate handover"), "w+b")
-    return tempfile.TemporaryFile()

@@ -1,12 +1,28 @@
-"""The options of configurable-http-proxy: same spelling, same meaning (times in milliseconds)."""
+"""The command of configurable-http-proxy, on top of hubgate.
 
+Its options have the same spelling and meaning (times in milliseconds).
+"""
+
+import logging
+import os
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
+from hubgate import __version__
+from hubgate.certificates.checks import certificate_dates
+from hubgate.control.launch import launch
+from hubgate.control.upgrade.succession import read_settings
 from hubgate.errors import ConfigError
+from hubgate.logs import configure_logging
 from hubgate.settings.checks import whole_number
+from hubgate.settings.chp import resolve
+from hubgate.settings.exposure import exposure_warnings
+from hubgate.settings.files import tls_sides
+
+log = logging.getLogger("hubgate")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -120,3 +136,18 @@ def chp_options(command: F) -> F:
     for decorate in reversed(decorators):
         command = decorate(command)
     return command
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="%(version)s")
+@chp_options
+def command(**options: Any) -> int:
+    """The front proxy of a notebook hub, with the options of configurable-http-proxy."""
+    options["log_level"] = resolve.log_level(options["log_level"])
+    configure_logging(options["log_level"])
+    read_since = time.time()
+    settings = read_settings(lambda: resolve.build(options, os.environ))
+    dates = certificate_dates(tls_sides(settings))
+    for warning in [*resolve.warnings(options), *exposure_warnings(settings), *dates]:
+        log.warning("%s", warning)
+    return launch(settings, None, read_since)
