@@ -15,7 +15,7 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import IO, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 POLL = 0.2  # seconds
@@ -38,6 +38,12 @@ def main() -> int:
 
 class Parser(argparse.ArgumentParser):
     """Explains a mistake in one line, without the usage."""
+
+    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+        # argparse's own drops it where it cannot be written.
+        if file is not None:
+            file.write(message)
+            file.flush()
 
     def error(self, message: str) -> NoReturn:
         fail(message)
@@ -97,9 +103,8 @@ def opener(ca: Path | None) -> urllib.request.OpenerDirector:
 
 
 def fail(message: str) -> int:
-    if sys.stderr is not None:  # as it is if its descriptor was closed
-        with suppress(OSError):
-            print(f"make run: {message}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # print would fail later, and change the exit code
+        os.write(2, f"make run: {message}\n".encode(errors="backslashreplace"))
     return 1
 
 
@@ -189,13 +194,23 @@ class Demo:
             pid_file.unlink(missing_ok=True)
 
 
+def drop_output() -> None:
+    """Let Python's own last flush succeed, whatever standard output is."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def run() -> int:
     """Return the exit code of `main`; what stops it is one line."""
     try:
         return main()
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # nobody reads our output: quietly, as other programs end then
+        drop_output()
+        return 128 + signal.SIGPIPE
     except OSError as error:
+        drop_output()
         reason = error.strerror or str(error)
         return fail(reason if error.filename is None else f"{error.filename}: {reason}")
 

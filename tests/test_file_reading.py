@@ -11,7 +11,7 @@ from hubgate.file_reading import read_file
 
 
 def why_not(path: str | Path, **options: bool) -> str:
-    with pytest.raises(OSError, match="^") as refused:
+    with pytest.raises(OSError, match=r"\[Errno") as refused:
         read_file(path, 64 * 1024, **options)
     assert refused.value.filename == str(path) or refused.value.strerror
     return refused.value.strerror or ""
@@ -28,7 +28,8 @@ def test_what_is_too_large_is_refused(tmp_path: Path) -> None:
         file.truncate(1 << 40)
     assert why_not(tmp_path / "sparse") == "it is larger than 64 KiB"
     assert why_not("/dev/zero") == "it is larger than 64 KiB"
-    assert "16 MiB" in str(pytest.raises(OSError, read_file, "/dev/zero").value)
+    with pytest.raises(OSError, match="16 MiB"):
+        read_file("/dev/zero")
 
 
 def test_what_is_not_a_file_is_refused(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ def test_a_targets_own_path_and_query(url: str, path: bytes, query: bytes) -> No
         "hub:8081",
         "//hub:8081",
         "http://",
+        "http://hub:0",
         "http:///path",
         "http://:8081",
         "ftp://hub",

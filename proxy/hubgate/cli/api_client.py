@@ -19,6 +19,10 @@ TIMEOUT = 30.0  # seconds; a POST waits for every worker
 LARGEST = 256 * 1024 * 1024  # bytes; a million routes are less
 
 
+class NoSuchRouteError(click.ClickException):
+    """There is no such route."""
+
+
 @dataclass(frozen=True)
 class Api:
     """Where the API is, and what to authenticate with.
@@ -41,6 +45,13 @@ class Api:
         if not isinstance(route, dict):
             raise self._refusal(404, key, b"")
         return route
+
+    def find(self, key: str) -> dict[str, Any] | None:
+        """Return one route's data, None if there is none. Raises click.ClickException."""
+        try:
+            return self.get(key)
+        except NoSuchRouteError:
+            return None
 
     def _get(self, key: str | None) -> dict[str, Any]:
         body = self._call("GET", key, None)
@@ -144,7 +155,7 @@ class Api:
                 " who runs `proxyctl serve`"
             )
         if status == 404 and key is not None:
-            return click.ClickException(f"{key}: no such route; see `proxyctl list`")
+            return NoSuchRouteError(f"{key}: no such route; see `proxyctl list`")
         if status in (400, 409, 413):
             return click.ClickException(f"{key}: {said or f'refused with {status}'}")
         if status >= 500:

@@ -69,10 +69,10 @@ def enter(
     load: Callable[[], "click.Command"], args: Sequence[str] | None, name: str, usage_exit: int
 ) -> NoReturn:
     """Run the command that `load` imports, and end this process with its exit code."""
-    _on_interrupt(_leave)
-    if sys.stdout is not None:  # as it is if its descriptor was closed
-        sys.stdout = Output(sys.stdout)
     try:
+        _on_interrupt(_leave)
+        if sys.stdout is not None:  # as it is if its descriptor was closed
+            sys.stdout = Output(sys.stdout)
         code = _run_loaded(load, args, name, usage_exit)
         _on_interrupt(_leave)
     except KeyboardInterrupt:

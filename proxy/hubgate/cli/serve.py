@@ -45,11 +45,14 @@ def _setting_options(command: F) -> F:
 
 
 _file = click.argument(
-    "file", metavar="[ROUTES.YAML]", required=False, type=click.Path(path_type=Path)
+    "file",
+    metavar="[ROUTES.YAML]",
+    required=False,
+    type=click.Path(path_type=Path, readable=False),  # reading it says why not
 )
 
 
-@click.command()
+@click.command(short_help="Run the proxy until it is stopped.")
 @_file
 @_setting_options
 def serve(file: Path | None, **options: Any) -> int:
@@ -79,7 +82,7 @@ def serve(file: Path | None, **options: Any) -> int:
     return launch(settings, read if from_files else None, read_since)
 
 
-@click.command()
+@click.command(short_help="Say what `serve` would do, or what is wrong.")
 @_file
 @_setting_options
 def check(file: Path | None, **options: Any) -> None:

@@ -65,6 +65,8 @@ def _tcp_peer(parts: SplitResult) -> Peer:
         raise ValueError("it must start with http://, https:// or http+unix://")
     if not parts.hostname:
         raise ValueError("it does not name a host")
+    if parts.port == 0:
+        raise ValueError("its port is 0; ports are 1 to 65535")
     port = parts.port or _DEFAULT_PORTS[parts.scheme]
     return Peer(parts.hostname, port, tls=parts.scheme == "https")
 
