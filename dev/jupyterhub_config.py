@@ -4,6 +4,7 @@ Not for production: every user runs as the account that started the hub. `dev/ru
 and sets the ports and the state folder through the environment.
 """
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -28,6 +29,10 @@ c.HubgateProxy.api_url = f"http://127.0.0.1:{os.environ['DEMO_API_PORT']}"
 c.JupyterHub.authenticator_class = "dummy"
 c.JupyterHub.spawner_class = "simple"
 c.Authenticator.allow_all = True
+
+# What the hub warns of is so here, and said above: every line of a good start is information.
+_EXPECTED = ("Using testing authenticator ", "Running JupyterHub without SSL.")
+logging.getLogger("JupyterHub").addFilter(lambda line: not line.getMessage().startswith(_EXPECTED))
 
 c.JupyterHub.db_url = f"sqlite:///{state / 'jupyterhub.sqlite'}"
 c.JupyterHub.cookie_secret_file = str(state / "jupyterhub_cookie_secret")

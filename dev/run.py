@@ -1,7 +1,10 @@
 """Start the demo hub of `make run`, report when it is ready, stop everything on Ctrl-C."""
 
 import argparse
+import errno
+import json
 import os
+import secrets
 import signal
 import socket
 import ssl
@@ -12,6 +15,7 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from typing import IO, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 POLL = 0.2  # seconds
@@ -20,9 +24,11 @@ POLL = 0.2  # seconds
 def main() -> int:
     options, hub_options = parse_arguments()
     ports = {"PORT": options.port, "API_PORT": options.api_port, "HUB_PORT": options.hub_port}
+    if len(set(ports.values())) < len(ports):
+        return fail(f"{', '.join(ports)}: one port is given twice; give each its own")
     if taken := {name: port for name, port in ports.items() if busy(port)}:
         numbers = " and ".join(map(str, taken.values()))
-        others = " ".join(f"{name}={port + 100}" for name, port in taken.items())
+        others = " ".join(f"{name}={another(port)}" for name, port in taken.items())
         return fail(f"in use: port {numbers}; stop what uses it, or: make run {others}")
     options.state.mkdir(parents=True, exist_ok=True)
     if options.tls and not make_certificate(options.certs):
@@ -30,26 +36,54 @@ def main() -> int:
     return Demo(options).run(hub_options)
 
 
+class Parser(argparse.ArgumentParser):
+    """Explains a mistake in one line, without the usage."""
+
+    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+        # argparse's own drops it where it cannot be written.
+        if file is not None:
+            file.write(message)
+            file.flush()
+
+    def error(self, message: str) -> NoReturn:
+        fail(message)
+        sys.exit(2)
+
+
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(description=__doc__, epilog="Other options go to jupyterhub.")
-    parser.add_argument("--port", type=int, default=8000, help="the port for browsers")
-    parser.add_argument("--api-port", type=int, default=8001, help="the port of the proxy's API")
-    parser.add_argument("--hub-port", type=int, default=8081, help="the hub's own port")
+    parser = Parser(description=__doc__, epilog="Other options go to jupyterhub.")
+    parser.add_argument("--port", type=port, default=8000, help="the port for browsers")
+    parser.add_argument("--api-port", type=port, default=8001, help="the port of the proxy's API")
+    parser.add_argument("--hub-port", type=port, default=8081, help="the hub's own port")
     parser.add_argument("--state", type=Path, default=ROOT / "state", help="a folder for all state")
     parser.add_argument("--certs", type=Path, default=ROOT / "certs", help="for --tls")
     parser.add_argument("--tls", action="store_true", help="https, with a certificate made here")
     return parser.parse_known_args()
 
 
+def port(text: str) -> int:
+    """Return the port that `text` names."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; write a number, 1 to 65535")
+    return int(text)
+
+
+def another(taken: int) -> int:
+    """Return a port to suggest instead."""
+    return taken + 100 if taken + 100 <= 65535 else taken - 100
+
+
 def busy(port: int) -> bool:
-    """Return whether that port is in use on the loopback interface."""
+    """Return whether that port is in use on the loopback interface. Raises OSError."""
     with socket.socket() as probe:
         # Without this, a port whose last connections are in TIME_WAIT would count as in use.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return True
+            raise OSError(error.errno, error.strerror, f"port {port}") from None
     return False
 
 
@@ -69,7 +103,8 @@ def opener(ca: Path | None) -> urllib.request.OpenerDirector:
 
 
 def fail(message: str) -> int:
-    print(f"make run: {message}", file=sys.stderr)
+    with suppress(OSError):  # print would fail later, and change the exit code
+        os.write(2, f"make run: {message}\n".encode(errors="backslashreplace"))
     return 1
 
 
@@ -79,9 +114,13 @@ class Demo:
     def __init__(self, options: argparse.Namespace) -> None:
         self.state: Path = options.state.resolve()
         self.url = f"{'https' if options.tls else 'http'}://127.0.0.1:{options.port}"
+        self.hub_port: int = options.hub_port
+        self.routes = f"http://127.0.0.1:{options.api_port}/api/routes"
+        self.token = os.environ.get("CONFIGPROXY_AUTH_TOKEN") or secrets.token_hex(32)
         certs: Path = options.certs.resolve()
         self.web = opener(certs / "ca.pem" if options.tls else None)
         self.environment = os.environ | {
+            "CONFIGPROXY_AUTH_TOKEN": self.token,
             "DEMO_STATE": str(self.state),
             "DEMO_PORT": str(options.port),
             "DEMO_API_PORT": str(options.api_port),
@@ -118,17 +157,28 @@ class Demo:
         while self.hub.poll() is None and not self.healthy():
             time.sleep(POLL)
         if self.hub.poll() is None:
-            print(
-                f"\n    JupyterHub runs behind hubgate at {self.url}\n"
-                "    Log in as any name, with any password. Ctrl-C stops everything.\n",
-                flush=True,
-            )
+            with suppress(OSError):  # nobody reads this; the hub runs all the same
+                print(
+                    f"\n    JupyterHub runs behind hubgate at {self.url}\n"
+                    "    Log in as any name, with any password. Ctrl-C stops everything.\n",
+                    flush=True,
+                )
 
     def healthy(self) -> bool:
+        """Return whether the hub responds through the proxy, which is asked last.
+
+        Asked any earlier, it would log that it has no route yet, or that the hub refuses.
+        """
         try:
+            socket.create_connection(("127.0.0.1", self.hub_port), timeout=5).close()
+            authorization = {"Authorization": f"token {self.token}"}
+            request = urllib.request.Request(self.routes, headers=authorization)
+            with self.web.open(request, timeout=5) as answer:
+                if "/" not in json.load(answer):
+                    return False
             with self.web.open(f"{self.url}/hub/health", timeout=5) as answer:
                 return bool(answer.status == 200)
-        except OSError:  # urllib's errors are OSErrors
+        except (OSError, ValueError):  # urllib's errors are OSErrors
             return False
 
     def stop_leftover_proxy(self) -> None:
@@ -138,10 +188,32 @@ class Demo:
         its pid file behind.
         """
         pid_file = self.state / "jupyterhub-proxy.pid"
-        with suppress(FileNotFoundError, ValueError, ProcessLookupError):
+        with suppress(OSError, ValueError):
             os.kill(int(pid_file.read_text()), signal.SIGTERM)
-        pid_file.unlink(missing_ok=True)
+        with suppress(OSError):
+            pid_file.unlink(missing_ok=True)
+
+
+def drop_output() -> None:
+    """Let Python's own last flush succeed, whatever standard output is."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def run() -> int:
+    """Return the exit code of `main`; what stops it is one line."""
+    try:
+        return main()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # nobody reads our output: quietly, as other programs end then
+        drop_output()
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        drop_output()
+        reason = error.strerror or str(error)
+        return fail(reason if error.filename is None else f"{error.filename}: {reason}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -1,5 +1,6 @@
 """`make run`: what it says when it cannot start, and what it leaves behind."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -49,6 +50,24 @@ def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
     _, left = psutil.wait_procs(started, timeout=60)
     assert not left
     assert not (state / "jupyterhub-proxy.pid").exists()
+
+
+def test_every_line_of_a_good_start_is_information(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command(tmp_path / "state", distinct_ports(3)), stdout=output, stderr=output
+        )
+    deadline = time.monotonic() + START_LIMIT
+    while "JupyterHub runs behind hubgate at" not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    lines = log.read_text().splitlines()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(STOP_LIMIT) == 0
+    # Hubgate's name the level, the hub's begin with its letter.
+    assert not [line for line in lines if re.search(r"\b(warning|error): |^\[[WEC] ", line)]
 
 
 def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:

@@ -12,15 +12,18 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "proxy" / "hubgate"
 
 VALUES = {
-    "errors", "model", "route_data", "tasks", "logs", "output", "process_name", "bounded", "folders"
-}  # fmt: skip
+    *("errors", "model", "route_data", "tasks", "logs", "output", "process_name", "bounded"),
+    *("current_folder", "file_reading", "folders"),
+}
 LOW = VALUES | {"transport", "routing", "certificates"}
 # What each part of the package may import besides itself.
 PARTS: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"cli"},
     "bounded": set(),
+    "current_folder": set(),
     "errors": set(),
+    "file_reading": set(),
     "folders": set(),
     "model": set(),
     "route_data": set(),
@@ -190,7 +193,7 @@ def loaded(*modules: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["hubgate.control.supervisor", "hubgate.cli.main", "hubgate.cli.chp"]
+    "module", ["hubgate.control.supervisor", "hubgate.cli.serve", "hubgate.cli.drop_in"]
 )
 def test_the_control_plane_never_loads_the_data_plane(module: str) -> None:
     found = loaded(module)
@@ -203,7 +206,7 @@ def test_the_control_plane_never_loads_the_data_plane(module: str) -> None:
 def test_the_drop_in_listens_before_it_loads_what_takes_long() -> None:
     """Each of these would keep browsers waiting longer after a crash."""
     slow = {"pydantic", "yaml", "cryptography", "aiohttp", "sqlite3", "prometheus_client", "rich"}
-    found = loaded("hubgate.cli.chp", "hubgate.control.bootstrap")
+    found = loaded("hubgate.cli.drop_in", "hubgate.control.bootstrap")
     assert "hubgate.control.listening.listeners" in found
     assert slow.isdisjoint(found)
 

@@ -81,6 +81,21 @@ async def test_routes_go_in_and_out(proxy: HubgateProxy) -> None:
     assert await proxy.get_all_routes() == {}
 
 
+@pytest.mark.processes
+async def test_a_hub_whose_folder_was_deleted_starts_its_proxy(
+    proxy: HubgateProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    proxy.pid_file = "jupyterhub-proxy.pid"
+    await proxy.start()
+    assert "pid_file jupyterhub-proxy.pid: not written: No such file" in caplog.text
+    await proxy.add_route("/", "http://127.0.0.1:9", {})
+    assert len(await proxy.get_all_routes()) == 1
+
+
 def workers(proxy: HubgateProxy) -> list[psutil.Process]:
     """Return the worker processes there are; the ports are open before the first one is."""
     return workers_of(psutil.Process(proxy.proxy_process.pid))

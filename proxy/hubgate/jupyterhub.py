@@ -144,6 +144,13 @@ class HubgateProxy(ConfigurableHTTPProxy):
                 raise SystemExit(1) from error
             raise
 
+    def _write_pid_file(self) -> None:
+        """Write the proxy's process id; a hub whose folder was deleted goes on without it."""
+        try:
+            super()._write_pid_file()  # type: ignore[no-untyped-call]
+        except OSError as error:
+            self.log.warning("pid_file %s: not written: %s", self.pid_file, error.strerror)
+
     async def check_running(self) -> None:
         """Start a new proxy if this one has ended; never two at once."""
         if not self._starting.locked():

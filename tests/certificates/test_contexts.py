@@ -1,6 +1,7 @@
 """TLS contexts, in real handshakes over real sockets."""
 
 import asyncio
+import os
 import ssl
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -183,6 +184,20 @@ def test_missing_files_are_mistakes(files: Files) -> None:
         lambda: client_context(ClientTLS("none", files.key)),
     ):
         with pytest.raises(ConfigError, match="No such file or directory"):
+            build()
+
+
+@pytest.mark.parametrize("endless", ["/dev/zero", "pipe"])
+def test_a_file_that_does_not_end_is_a_mistake(files: Files, tmp_path: Path, endless: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    path = str(tmp_path / endless)
+    for build in (
+        lambda: server_context(ServerTLS(path, files.key)),
+        lambda: server_context(ServerTLS(files.cert, files.key, dhparam=path)),
+        lambda: server_context(ServerTLS(files.cert, files.key, ca=path, request_cert=True)),
+        lambda: client_context(ClientTLS(ca=path)),
+    ):
+        with pytest.raises(ConfigError, match="it is a pipe or a device, not a file"):
             build()
 
 

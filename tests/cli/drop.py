@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from hubgate.cli import chp
+from hubgate.cli import drop_in
 from hubgate.settings import Settings
 
 # What a hub sets in no case; tests must not depend on who runs them.
@@ -22,7 +22,7 @@ class Drop:
         self.settings: Settings | None = None
         self.read_since = 0.0
         self.log = ""
-        monkeypatch.setattr(chp, "launch", self._launch)
+        monkeypatch.setattr(drop_in, "launch", self._launch)
 
     def _launch(self, settings: Settings, reload: object, read_since: float) -> int:
         assert (reload is None) is (settings.api_token_file is None)
@@ -32,7 +32,7 @@ class Drop:
     def run(self, *args: str, **environ: str) -> Settings:
         """Return the settings that `args` lead to."""
         result = CliRunner(env={**CLEAN, **environ}).invoke(
-            chp.command, list(args), standalone_mode=False, catch_exceptions=False
+            drop_in.command, list(args), standalone_mode=False, catch_exceptions=False
         )
         self.log = result.output
         assert self.settings is not None

@@ -28,7 +28,7 @@ def certs(
 
     def certs(*args: str, code: int = 0) -> list[str]:
         assert (
-            run_command_module.run(main.command, ["certs", *args], "proxyctl", usage_exit=2) == code
+            run_command_module.run(main.load(), ["certs", *args], "proxyctl", usage_exit=2) == code
         )
         printed = capsys.readouterr()
         assert bool(printed.err) == (code != 0)

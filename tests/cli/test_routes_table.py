@@ -75,6 +75,21 @@ def test_one_route_is_a_line_for_each_key(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == 'headers\t{"X": "y"}\nn\t1\ntarget\thttp://b\n'
 
 
+def test_on_a_terminal_values_stand_below_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    print_route({"target": "http://b", "last_activity": "x"})
+    assert terminal.getvalue() == "last_activity  x\ntarget         http://b\n"
+
+
+def test_a_terminal_too_narrow_for_a_table_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "1")
+    print_routes(ROUTES)
+    assert terminal.getvalue().startswith("/[red]a\thttp://a\t\n")
+
+
 def test_a_route_can_do_nothing_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)

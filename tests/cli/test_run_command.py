@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from hubgate.cli.run_command import run
+from hubgate.cli.run_command import OutputError, run
 from hubgate.errors import ConfigError, StoreError
 
 
@@ -19,6 +19,12 @@ from hubgate.errors import ConfigError, StoreError
         (click.UsageError("bad"), 7, "x: bad\n"),
         (click.Abort(), 130, ""),
         (KeyboardInterrupt(), 130, ""),
+        (OSError(28, "No space left", "/a"), 1, "x: /a: No space left\n"),
+        (OSError(28, "No space left"), 1, "x: No space left\n"),
+        (MemoryError(), 1, "x: not enough memory\n"),
+        (ImportError("no b"), 1, "x: cannot be loaded: no b\n"),
+        (OutputError(OSError(28, "full")), 1, "x: standard output: full\n"),
+        (OutputError(BrokenPipeError()), 141, ""),
     ],
 )
 def test_every_end_has_a_code_and_a_line(

@@ -27,7 +27,7 @@ def call(capsys: pytest.CaptureFixture[str]) -> Ask:
     """Run `proxyctl` in this process; returns exit code, output and complaint."""
 
     def call(*args: str) -> Answer:
-        code = run_command_module.run(main.command, args, "proxyctl", usage_exit=2)
+        code = run_command_module.run(main.load(), args, "proxyctl", usage_exit=2)
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
@@ -72,6 +72,12 @@ def test_routes_come_and_go(ask: Ask) -> None:
         "added /a -> http://127.0.0.1:9\n",
         "",
     )
+    assert ask("add", "/a", "http://b")[1] == "replaced /a -> http://b (was http://127.0.0.1:9)\n"
+    assert ask("add", "/a", "http://b")[1] == "unchanged /a -> http://b\n"
+    assert ask("add", "/a", "http://b", "--strip-prefix")[1] == (
+        "replaced /a -> http://b (same target, other options)\n"
+    )
+    assert ask("add", "/a", "http://127.0.0.1:9", "--header", "X-Team: physics")[0] == 0
     assert ask("add", "a.example/", "http://b", "--strip-prefix", "--data", '{"u": 1}')[0] == 0
     code, listed, _ = ask("list")
     assert code == 0

@@ -1,7 +1,7 @@
 """What `proxyctl check` prints."""
 
 from hubgate.cli.summary import summary
-from hubgate.model import AccessLogConfig, Route, WorkerConfig
+from hubgate.model import AccessLogConfig, Address, Route, WorkerConfig
 from hubgate.settings import Settings
 
 
@@ -15,6 +15,11 @@ def test_an_access_log_is_named() -> None:
         summary(Settings(worker=WorkerConfig(access_log=AccessLogConfig("/a.log", "json"))))
     )
     assert "requests /a.log, as json" in lines
+
+
+def test_port_0_is_a_free_port() -> None:
+    lines = list(summary(Settings(listen=(Address("127.0.0.1", 0),))))
+    assert lines[0].startswith("proxy    http://127.0.0.1 (a free port), ")
 
 
 def test_of_many_routes_the_first_are_shown() -> None:

@@ -132,6 +132,18 @@ def test_a_file_from_the_future_is_not_used(
     assert f"{path}: not used: it is from the future, by the clock" in caplog.text
 
 
+def test_a_huge_file_is_not_read(
+    journal: Journal, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal.close()
+    os.truncate(path, 1 << 40)
+    successor = after_a_crash(path)
+    assert not successor.open().routes
+    assert "not used: it is larger than 512 MiB" in caplog.text
+    assert path.stat().st_size < 1000
+    successor.close()
+
+
 def test_a_file_stays_young_while_its_proxy_runs(journal: Journal, path: Path) -> None:
     os.utime(path, (0, 0))
     journal.write([], [], {})

@@ -3,11 +3,11 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubgate.certificates.contexts import client_context, server_context
 from hubgate.errors import ConfigError
+from hubgate.file_reading import read_file
 from hubgate.model import ClientTLS, ServerTLS
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _match(certificate: "x509.Certificate", key: "PrivateKeyTypes") -> bool:
 
 def _read(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return read_file(path, once=False)  # OpenSSL reads it again
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: no such file; `proxyctl certs` makes some for testing"

@@ -3,6 +3,7 @@
 import ssl
 
 from hubgate.errors import ConfigError
+from hubgate.file_reading import read_file
 from hubgate.model import ClientTLS, ServerTLS
 from hubgate.transport.tls_reading import Context
 
@@ -97,6 +98,7 @@ def _set_ciphers(context: ssl.SSLContext, ciphers: str) -> None:
 
 def _load_pair(context: ssl.SSLContext, cert: str, key: str, passphrase: str | None) -> None:
     try:
+        _require_files(cert, key)
         # A function even without a passphrase, else OpenSSL would ask on the terminal.
         context.load_cert_chain(cert, key, lambda: passphrase or "")
     except (OSError, ValueError) as error:
@@ -105,6 +107,7 @@ def _load_pair(context: ssl.SSLContext, cert: str, key: str, passphrase: str | N
 
 def _load_dhparam(context: ssl.SSLContext, path: str) -> None:
     try:
+        _require_files(path)
         context.load_dh_params(path)
     except OSError as error:
         raise ConfigError(f"cannot use DH parameters {path}: {_why(error)}") from None
@@ -115,9 +118,16 @@ def _load_authorities(context: ssl.SSLContext, ca: str | None, purpose: ssl.Purp
         context.load_default_certs(purpose)
         return
     try:
+        _require_files(ca)
         context.load_verify_locations(ca)
     except OSError as error:
         raise ConfigError(f"cannot use CA certificates {ca}: {_why(error)}") from None
+
+
+def _require_files(*paths: str) -> None:
+    """Raise OSError for what OpenSSL would read for ever, such as /dev/zero."""
+    for path in paths:
+        read_file(path, once=False)
 
 
 def _why(error: Exception) -> str:

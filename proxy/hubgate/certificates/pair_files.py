@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from hubgate.certificates.authority import Pair, general_name, signed_by
 from hubgate.errors import ConfigError
+from hubgate.file_reading import read_file
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ def read_pair(files: PairFiles) -> Pair | None:
     if len(there) == 1:
         raise ConfigError(f"{there[0]}: exists without its other half; --force makes both anew")
     try:
-        certificate = x509.load_pem_x509_certificate(files.cert.read_bytes())
-        key = serialization.load_pem_private_key(files.key.read_bytes(), None)
+        certificate = x509.load_pem_x509_certificate(read_file(files.cert, once=False))
+        key = serialization.load_pem_private_key(read_file(files.key, once=False), None)
     except (ValueError, TypeError):
         raise ConfigError(f"{files.cert}: cannot be read; --force replaces it") from None
     except OSError as error:

@@ -1,5 +1,6 @@
 """A client for a running hubgate's REST API: one request per connection."""
 
+import encodings.idna  # noqa: F401 - for names of hosts: if it cannot be loaded, now is the time
 import json
 import socket
 import ssl
@@ -15,6 +16,11 @@ from hubgate.errors import ConfigError
 from hubgate.settings.urls import check_target
 
 TIMEOUT = 30.0  # seconds; a POST waits for every worker
+LARGEST = 256 * 1024 * 1024  # bytes; a million routes are less
+
+
+class NoSuchRouteError(click.ClickException):
+    """There is no such route."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +46,18 @@ class Api:
             raise self._refusal(404, key, b"")
         return route
 
+    def find(self, key: str) -> dict[str, Any] | None:
+        """Return one route's data, None if there is none. Raises click.ClickException."""
+        try:
+            return self.get(key)
+        except NoSuchRouteError:
+            return None
+
     def _get(self, key: str | None) -> dict[str, Any]:
         body = self._call("GET", key, None)
         try:
             found = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
             raise self._stranger("its response is not a JSON object")
@@ -95,7 +108,10 @@ class Api:
         try:
             connection.request(method, urlsplit(self.url).path.rstrip("/") + path, body, headers)
             response = connection.getresponse()
-            return response.status, response.read()
+            reply = response.read(LARGEST + 1)
+            if len(reply) > LARGEST:
+                raise self._stranger(f"its response is larger than {LARGEST >> 20} MiB")
+            return response.status, reply
         except ssl.SSLCertVerificationError as error:
             raise click.ClickException(
                 f"{self.url}: its certificate is not trusted ({error.verify_message});"
@@ -143,7 +159,7 @@ class Api:
                 " who runs hubgate"
             )
         if status == 404 and key is not None:
-            return click.ClickException(f"{key}: no such route; see `proxyctl list`")
+            return NoSuchRouteError(f"{key}: no such route; see `proxyctl list`")
         if status in (400, 409, 413):
             return click.ClickException(f"{key}: {said or f'refused with {status}'}")
         if status >= 500:

@@ -12,10 +12,18 @@ from hubgate.certificates.pair_files import (
     validity,
     write_pair,
 )
-from hubgate.settings.checks import stated
+from hubgate.errors import ConfigError
+from hubgate.settings.checks import stated, whole_number
 from hubgate.settings.urls import check_host
 
 DEFAULT_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+
+def _days(context: click.Context, option: click.Parameter, text: str) -> int:
+    try:
+        return whole_number(text, "number of days", 1, 3650)
+    except ConfigError as error:
+        raise click.BadParameter(str(error), context, option) from None
 
 
 @click.command()
@@ -24,7 +32,7 @@ DEFAULT_HOSTS = ("localhost", "127.0.0.1", "::1")
     "folder",
     metavar="DIR",
     default="certs",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Where to put them (certs).",
 )
 @click.option(
@@ -38,9 +46,9 @@ DEFAULT_HOSTS = ("localhost", "127.0.0.1", "::1")
 @click.option(
     "--days",
     metavar="N",
-    default=365,
-    type=click.IntRange(1, 3650),
-    help="How long the server's certificate is valid (365).",
+    default="365",
+    callback=_days,
+    help="How long the server's certificate is valid, at most 3650 (365).",
 )
 @click.option("--force", is_flag=True, help="Replace an existing server certificate.")
 def certs(folder: Path, hosts: tuple[str, ...], days: int, force: bool) -> None:

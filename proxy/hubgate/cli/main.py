@@ -1,35 +1,41 @@
 """`proxyctl`: run hubgate and talk to a running one."""
 
-import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import click
-
-from hubgate import __version__
 from hubgate.cli import run_command
-from hubgate.cli.certs import certs
-from hubgate.cli.operations import reload, upgrade
-from hubgate.cli.routes import add, get, list_routes, remove
-from hubgate.cli.serve import check, serve
+
+if TYPE_CHECKING:
+    import click
 
 NAME = "proxyctl"
 
 
-@click.group(
-    NAME, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
-)
-@click.version_option(__version__, "-V", "--version", message="%(version)s")
-@click.pass_context
-def command(context: click.Context) -> None:
-    """Run hubgate, the front proxy of a notebook hub, and talk to a running one."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
-
-
-for subcommand in (serve, check, reload, upgrade, certs, add, remove, get, list_routes):
-    command.add_command(subcommand)
-
-
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command; exits 2 on a wrong command line, 1 on any other mistake."""
-    sys.exit(run_command.run(command, args, NAME, usage_exit=2))
+    run_command.enter(load, args, NAME, usage_exit=2)
+
+
+def load() -> "click.Group":
+    """Return the command. Imported only here: `run_command` handles what goes wrong meanwhile."""
+    import click
+
+    from hubgate import __version__
+    from hubgate.cli.certs import certs
+    from hubgate.cli.operations import reload, upgrade
+    from hubgate.cli.routes import add, get, list_routes, remove
+    from hubgate.cli.serve import check, serve
+
+    @click.group(
+        NAME, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+    )
+    @click.version_option(__version__, "-V", "--version", message="%(version)s")
+    @click.pass_context
+    def command(context: click.Context) -> None:
+        """Run hubgate, the front proxy of a notebook hub, and talk to a running one."""
+        if context.invoked_subcommand is None:
+            click.echo(context.get_help())
+
+    for subcommand in (serve, check, reload, upgrade, certs, add, remove, get, list_routes):
+        command.add_command(subcommand)
+    return command

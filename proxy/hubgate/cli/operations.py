@@ -74,7 +74,7 @@ def _wait_for_successor(api: Api, generation: int) -> str:
 def _parsed(api: Api, status: int, answer: bytes, expected: int) -> dict[str, Any]:
     try:
         found = json.loads(answer) if status == expected else None
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         said = " ".join(answer.decode("utf-8", "replace").split())[:1000]

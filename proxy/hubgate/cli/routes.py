@@ -39,14 +39,31 @@ _path = click.argument("path", metavar="PATH", callback=_argument(route_key))
 def add(
     api: Api, path: str, target: str, strip_prefix: bool, headers: tuple[str, ...], data: str | None
 ) -> None:
-    """Send PATH, or HOST/PATH, to TARGET: http://, https:// or http+unix://%2Fpath."""
+    """Send PATH, or HOST/PATH, to TARGET.
+
+    TARGET is http://HOST:PORT, https://HOST:PORT or http+unix://%2Fpath. A route that is there
+    already is replaced; the line printed says so, and where it led before.
+    """
     route = {**_data(data), "target": target}
     if strip_prefix:
         route["strip_prefix"] = True
     if headers:
         route["headers"] = dict(_header(text) for text in headers)
+    before = api.find(path)
     api.put(path, route)
-    click.echo(one_line(f"added {path} -> {target}"))
+    click.echo(one_line(_outcome(path, route, before)))
+
+
+def _outcome(path: str, route: dict[str, Any], before: dict[str, Any] | None) -> str:
+    change = f"{path} -> {route['target']}"
+    if before is None:
+        return f"added {change}"
+    kept = {name: value for name, value in before.items() if name != "last_activity"}
+    if kept == route:
+        return f"unchanged {change}"
+    if kept.get("target") != route["target"]:
+        return f"replaced {change} (was {kept.get('target')})"
+    return f"replaced {change} (same target, other options)"
 
 
 @click.command()
@@ -62,7 +79,10 @@ def remove(api: Api, path: str) -> None:
 @_as_json
 @with_api
 def list_routes(api: Api, as_json: bool) -> None:
-    """List all routes: a table on a terminal, else tab-separated path, target and activity."""
+    """List all routes.
+
+    Prints a table on a terminal, else tab-separated lines of path, target and activity.
+    """
     routes = api.get()
     if as_json:
         click.echo(json.dumps(routes, indent=2, sort_keys=True))
@@ -86,7 +106,7 @@ def get(api: Api, path: str, as_json: bool) -> None:
 def _data(text: str | None) -> dict[str, Any]:
     try:
         data = json.loads(text or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"is not JSON: {error}", param_hint="--data") from None
     if not isinstance(data, dict):
         raise click.BadParameter('is not an object; write {"key": "value"}', param_hint="--data")

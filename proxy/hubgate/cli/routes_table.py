@@ -1,6 +1,7 @@
 """Printing routes: a table on a terminal, plain lines in a pipe."""
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,18 +11,27 @@ import click
 
 from hubgate.logs import one_line
 
+# Columns; in fewer, a table would show nothing.
+_NARROWEST = 30
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def print_routes(routes: Mapping[str, Any]) -> None:
     """Print the route table; in a pipe, tab-separated and without a heading."""
     rows = sorted((key, data if isinstance(data, dict) else {}) for key, data in routes.items())
-    if not sys.stdout.isatty():
+    if not on_terminal():
         for key, data in rows:
             values = (key, *(str(data.get(name, "")) for name in ("target", "last_activity")))
             click.echo("\t".join(map(one_line, values)))
     else:
         _print_table(rows)
+
+
+def on_terminal() -> bool:
+    """Return whether a person sees the output, on a terminal wide enough for a table."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return False
+    return shutil.get_terminal_size().columns >= _NARROWEST
 
 
 def _print_table(rows: list[tuple[str, dict[str, Any]]]) -> None:
@@ -45,10 +55,15 @@ def _print_table(rows: list[tuple[str, dict[str, Any]]]) -> None:
 
 
 def print_route(data: Mapping[str, Any]) -> None:
-    """Print one route's data, one line per key."""
-    for key, value in sorted(data.items()):
-        text = value if isinstance(value, str) else json.dumps(value)
-        click.echo(f"{one_line(key)}\t{one_line(text)}")
+    """Print one route's data, one line per key: aligned on a terminal, else separated by a tab."""
+    rows = [
+        (one_line(key), one_line(value if isinstance(value, str) else json.dumps(value)))
+        for key, value in sorted(data.items())
+    ]
+    width = max(len(key) for key, _ in rows) if rows else 0
+    aligned = on_terminal()
+    for key, text in rows:
+        click.echo(f"{key:<{width}}  {text}" if aligned else f"{key}\t{text}")
 
 
 def ago(moment: str, now: datetime) -> str:

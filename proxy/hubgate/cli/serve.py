@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from hubgate.cli.summary import summary
 from hubgate.control.launch import launch
 from hubgate.control.start_checks import start_findings
 from hubgate.control.upgrade.succession import REHEARSAL, read_settings
+from hubgate.current_folder import current_folder
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging, one_line
 from hubgate.settings import Settings
@@ -43,11 +44,14 @@ def _setting_options(command: F) -> F:
 
 
 _file = click.argument(
-    "file", metavar="[ROUTES.YAML]", required=False, type=click.Path(path_type=Path)
+    "file",
+    metavar="[ROUTES.YAML]",
+    required=False,
+    type=click.Path(path_type=Path, readable=False),  # reading it says why not
 )
 
 
-@click.command()
+@click.command(short_help="Run the proxy until it is stopped.")
 @_file
 @_setting_options
 def serve(file: Path | None, **options: Any) -> int:
@@ -75,7 +79,7 @@ def serve(file: Path | None, **options: Any) -> int:
     return launch(settings, read if from_files else None, read_since)
 
 
-@click.command()
+@click.command(short_help="Say what `serve` would do, or what is wrong.")
 @_file
 @_setting_options
 def check(file: Path | None, **options: Any) -> int:
@@ -106,10 +110,24 @@ def _checked(read: Callable[[], Settings]) -> Findings:
 
 
 def _reader(file: Path | None, options: dict[str, Any]) -> Callable[[], Settings]:
-    if file is None and DEFAULT_FILE.exists():
-        file = DEFAULT_FILE
     flags = {"--" + name.replace("_", "-"): value for name, value in options.items()}
-    return partial(load, file, flags, os.environ)
+    # Looked for once: a reload reads what the start has read.
+    chosen = cache(lambda: file or _default_file())
+    return lambda: load(chosen(), flags, os.environ)
+
+
+def _default_file() -> Path | None:
+    """Return ./routes.yaml if it is there; raise ConfigError where nobody can say."""
+    try:
+        os.stat(Path(current_folder(), DEFAULT_FILE))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigError(
+            f"{DEFAULT_FILE}: cannot be looked for in the current folder: {error.strerror};"
+            " change to another folder, or give ROUTES.YAML"
+        ) from None
+    return DEFAULT_FILE
 
 
 def _with_own_token(read: Callable[[], Settings]) -> Callable[[], Settings]:

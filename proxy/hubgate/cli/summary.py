@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hubgate.model import Route
+from hubgate.model import Address, Route
 from hubgate.settings import Settings
 from hubgate.settings.exposure import is_guarded
 from hubgate.settings.urls import hide_password
@@ -33,8 +33,14 @@ def summary(settings: Settings) -> Iterator[str]:
         yield from _routes(settings.file_routes)
 
 
-def _places(addresses: tuple[object, ...], scheme: str) -> str:
-    return ", ".join(f"{scheme}://{address}" for address in addresses)
+def _places(addresses: tuple[Address, ...], scheme: str) -> str:
+    return ", ".join(f"{scheme}://{_shown(address)}" for address in addresses)
+
+
+def _shown(address: Address) -> str:
+    # Port 0 is the kernel's choice; the log of a start says which one it was.
+    chosen = address.path is None and not address.port
+    return f"{str(address).removesuffix(':0')} (a free port)" if chosen else str(address)
 
 
 def _routes(routes: tuple[Route, ...]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from hubgate.control.handover import Handover
 from hubgate.control.listening import activation
-from hubgate.control.listening.descriptors import raise_descriptor_limit
+from hubgate.control.listening.descriptors import check_descriptor_limit, raise_descriptor_limit
 from hubgate.control.listening.listeners import Listeners
 from hubgate.control.workers.spawn import SpawnedWorker, spawn_worker
 from hubgate.errors import ConfigError
@@ -28,6 +28,8 @@ class Bootstrap:
 
     def __init__(self, settings: Settings, received: Handover | None = None) -> None:
         raise_descriptor_limit()
+        if received is None:
+            check_descriptor_limit(settings.workers)
         keeper = _keeper_client(received)
         handed = (
             received.listeners if received else activation.inherited(settings, os.environ, keeper)

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from hubgate.current_folder import anchored
 from hubgate.errors import ConfigError
 from hubgate.model import STDOUT
 from hubgate.settings.checks import folder_mistake, shown
@@ -44,7 +45,7 @@ def access_log_mistake(path: str) -> str | None:
         if file.is_symlink() and file.lstat().st_uid not in (0, os.geteuid()):
             return f"{path}: is another user's link; remove it or choose another file"
         if not file.exists():
-            return _folder_mistake(file.absolute().parent)
+            return _folder_mistake(Path(anchored(path)).parent)
         if stat.S_ISDIR(file.stat().st_mode):
             return f"{path}: is a folder; give a file in it"
         # O_NONBLOCK: a pipe without a reader must not make us wait for one.

@@ -1,10 +1,10 @@
 """Flags over the environment over the file: merging them, and recording which set what."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hubgate.current_folder import anchored, current_folder
 from hubgate.errors import ConfigError
 from hubgate.settings.access_log import OFF, anchor_log
 from hubgate.settings.catalogue import FLAGS
@@ -77,10 +77,10 @@ def _read(kind: Kind, origin: str, value: Any) -> Any:
         return value.lower() in _YES
     if kind is Kind.PATH:
         # A file's own paths are relative to the file; these are relative to the working directory.
-        return os.path.abspath(value)
+        return anchored(value)
     if kind is Kind.OUTPUT:
-        return anchor_log(value, os.getcwd())
-    return anchor_store(value, os.getcwd()) if kind is Kind.STORE else value
+        return anchor_log(value, current_folder())
+    return anchor_store(value, current_folder()) if kind is Kind.STORE else value
 
 
 def _put(data: dict[str, Any], place: Place, value: Any) -> None:

@@ -7,6 +7,7 @@ import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
+from hubgate.current_folder import anchored
 from hubgate.model import Address
 from hubgate.settings.values import Settings
 
@@ -80,4 +81,4 @@ def _home(environ: Mapping[str, str]) -> Path | None:
 
 def absolute(address: Address) -> str:
     """Return an address as text, the same however a socket's path is written."""
-    return os.path.abspath(address.path) if address.path is not None else str(address)
+    return anchored(address.path) if address.path is not None else str(address)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hubgate.errors import ConfigError
+from hubgate.file_reading import read_file
 from hubgate.model import Address
 from hubgate.settings.catalogue import variables_of
 from hubgate.settings.recovery_path import FOLDER, absolute, state_home
@@ -32,7 +33,7 @@ def token_from_environment(
 def token_from_file(path: str) -> str:
     """Return the token that the file at `path` holds. Raises ConfigError."""
     try:
-        text = Path(path).read_text(encoding="ascii").strip()
+        text = read_file(path, _LONGEST).decode("ascii").strip()
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; put the token there") from None
     except OSError as error:

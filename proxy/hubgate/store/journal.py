@@ -29,6 +29,8 @@ log = logging.getLogger("hubgate.recovery")
 
 # Seconds. After a while targets are gone, and other programs may have their ports.
 USABLE_AGE = 600.0
+# Bytes; a hundred thousand routes take a tenth of it.
+_LARGEST = 512 * 1024 * 1024
 # Seconds; a file this old is abandoned.
 FORGOTTEN_AGE = 86400.0
 
@@ -134,13 +136,17 @@ class Journal:
         return fd
 
     def _read(self, fd: int) -> Kept:
-        age = time.time() - os.fstat(fd).st_mtime
+        found = os.fstat(fd)
+        age = time.time() - found.st_mtime
         if age > USABLE_AGE:
             log.info("%s: not used: it is %d minutes old", self.path, age // 60)
             return Kept()
         if age < -USABLE_AGE:
             # The clock was ahead: how old it really is, nobody can tell.
             log.info("%s: not used: it is from the future, by the clock", self.path)
+            return Kept()
+        if found.st_size > _LARGEST:
+            log.warning("%s: not used: it is larger than %d MiB", self.path, _LARGEST >> 20)
             return Kept()
         try:
             with os.fdopen(os.dup(fd), "rb") as file:

@@ -48,7 +48,7 @@ def read_journal(content: bytes) -> Kept:
     for number, line in enumerate(complete.split(b"\n")[1:], 2):
         try:
             _apply(_change(line), kept)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             raise StoreError(f"line {number} is damaged") from None
     kept.activity = {key: moment for key, moment in kept.activity.items() if key in kept.routes}
     return kept

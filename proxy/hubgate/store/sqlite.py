@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
+from hubgate.current_folder import anchored
 from hubgate.errors import StoreError, StoreInUseError
 from hubgate.model import Route
 from hubgate.store.base import OwnedStore, Written
@@ -48,7 +48,7 @@ class SqliteStore(OwnedStore):
     """
 
     def __init__(self, path: str, activity_interval: float = ACTIVITY_INTERVAL) -> None:
-        self._path = Path(os.path.abspath(path))
+        self._path = Path(anchored(path))
         self._activity_interval = activity_interval
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="route store")
         self._connection: sqlite3.Connection | None = None

@@ -4,7 +4,9 @@ LINK is the number of the inherited link's file descriptor, SUPERVISOR the paren
 INDEX the worker's number, from 0; older releases give none.
 """
 
+import os
 import sys
+from contextlib import suppress
 
 from hubgate.logs import configure_logging, own_stderr
 from hubgate.output.standard_streams import open_closed_streams
@@ -13,7 +15,12 @@ from hubgate.worker.lifeline import die_with_parent, leave_signals_to_supervisor
 
 if __name__ == "__main__":
     open_closed_streams()
-    link_fd, supervisor = (int(argument) for argument in sys.argv[1:3])
+    try:
+        link_fd, supervisor = (int(argument) for argument in sys.argv[1:3])
+    except ValueError:
+        with suppress(OSError):  # print would fail later, and change the exit code
+            os.write(2, b"hubgate.worker: is started by hubgate itself; run `proxyctl serve`\n")
+        sys.exit(1)
     leave_signals_to_supervisor()
     die_with_parent(supervisor)
     configure_logging("info")  # until the supervisor says how

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,16 @@ async def test_a_folder_without_pages_leaves_the_built_in_one(
     front = await start_front(error_path=str(tmp_path))
 
     assert b"nothing at this address" in (await front.ask("GET", "/nothing")).body
+
+
+async def test_a_page_that_cannot_be_read_to_its_end_leaves_the_next_one(
+    start_front: StartFront, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "404.html")
+    (tmp_path / "error.html").symlink_to("/dev/zero")
+    front = await start_front(error_path=str(tmp_path))
+
+    assert b"<title>404 Not Found</title>" in (await front.ask("GET", "/nothing")).body
 
 
 async def test_a_page_may_change_while_we_run(start_front: StartFront, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_a_hubs_own_command_line(drop: Drop) -> None:
         (["--protocol-rewrite", "https"], {"protocol_rewrite": "https"}),
         (["--host-routing"], {"host_routing": True}),
         (["--error-target", "http://e/x"], {"error_target": "http://e/x"}),
-        (["--error-path", "."], {"error_path": "."}),
+        (["--error-path", "."], {"error_path": str(Path.cwd())}),
         (
             ["--custom-header", " k1 : v1:2 ", "--custom-header", "k2:"],
             {"custom_headers": (("k1", "v1:2"), ("k2", ""))},
@@ -122,7 +122,7 @@ def test_a_default_target_is_a_route(drop: Drop) -> None:
 def test_store_workers_and_pid_file(drop: Drop, tmp_path: Path) -> None:
     settings = drop.run(*["--storage-backend", "sqlite:a.db", "--workers", "2", "--pid-file", "p"])
     assert settings.store == f"sqlite:{Path.cwd()}/a.db"
-    assert (settings.workers, settings.pid_file) == (2, "p")
+    assert (settings.workers, settings.pid_file) == (2, f"{Path.cwd()}/p")
     environ = drop.run(HUBGATE_STORE="sqlite:/b.db", HUBGATE_WORKERS="auto")
     assert environ.store == "sqlite:/b.db"
     assert environ.workers >= 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hubgate.control.handover import HandedListener
 from hubgate.control.listening.listeners import Listeners
 from hubgate.control.listening.sockets import resolve
+from hubgate.current_folder import anchored
 from hubgate.errors import ConfigError
 from hubgate.keeper import KeeperClient
 from hubgate.model import Address
@@ -100,7 +101,7 @@ def _assigned(given: GivenSocket, configured: dict[str, tuple[Address, ...]]) ->
 
 def _is_at(family: int, bound: object, address: Address) -> bool:
     if address.path is not None:
-        return isinstance(bound, str) and bound == os.path.abspath(address.path)
+        return isinstance(bound, str) and bound == anchored(address.path)
     if not isinstance(bound, tuple):
         return False
     return any((kind, where[:2]) == (family, bound[:2]) for kind, where in resolve(address))

@@ -12,7 +12,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO
@@ -20,6 +19,7 @@ from typing import IO
 from hubgate import __version__
 from hubgate.certificates.contexts import server_context
 from hubgate.control import handover
+from hubgate.control.upgrade.memory_file import memory_file
 from hubgate.control.upgrade.succession import REHEARSAL, restart_command
 from hubgate.control.workers.pool import NoReports, WorkerPool
 from hubgate.errors import UpgradeError
@@ -42,7 +42,11 @@ class NewRelease:
 
 async def rehearse(running: Settings) -> NewRelease:
     """Start the installed release with the current settings, and end it. Raises UpgradeError."""
-    with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as error_output:
+    file = running.config_file
+    if file is not None and not file.exists():
+        # Without it, the default settings would serve, and its routes would be gone.
+        raise UpgradeError(f"{file}: no such file; put it back, or restart hubgate without it")
+    with memory_file("rehearsal") as answer, memory_file("rehearsal") as error_output:
         code = await _run(answer, error_output)
         answer.seek(0)
         error_output.seek(0)

@@ -4,14 +4,13 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import IO
 
 from hubgate.control import handover
 from hubgate.control.handover import Handover
+from hubgate.control.upgrade.memory_file import memory_file
 from hubgate.errors import ConfigError, UpgradeError
 from hubgate.logs import settle, unwritten_lines
 from hubgate.settings import Settings
@@ -79,7 +78,7 @@ def receive_handover() -> Handover | None:
 def exec_next_release(leaving: Handover) -> None:
     """Become the installed release; returns only if that fails, after logging why."""
     try:
-        with _anonymous_file() as file:
+        with memory_file("handover") as file:
             settle()
             file.write(handover.dumps(replace(leaving, lost_lines=unwritten_lines())))
             file.flush()
@@ -92,10 +91,3 @@ def exec_next_release(leaving: Handover) -> None:
         log.error("not upgraded, the old release keeps running: %s", error)
     for fd in leaving.fds:
         os.set_inheritable(fd, False)
-
-
-def _anonymous_file() -> IO[bytes]:
-    """Return a file no one else can open, in memory if possible: routes may contain secrets."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("hubgate handover"), "w+b")
-    return tempfile.TemporaryFile()

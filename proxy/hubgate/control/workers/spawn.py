@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from hubgate.current_folder import anchored
 from hubgate.worker.messages import InheritedSocket
 
 OUR_SETTINGS = ("HUBGATE_", "CONFIGPROXY_")
@@ -67,7 +68,7 @@ def worker_environment() -> dict[str, str]:
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OUR_SETTINGS)}
     # "" is the current folder; entries that do not exist are for import hooks only.
-    path = [os.path.abspath(entry) for entry in sys.path if os.path.exists(entry or ".")]
+    path = [anchored(entry) for entry in sys.path if os.path.exists(entry or ".")]
     kept["PYTHONPATH"] = os.pathsep.join(path)
     return kept
 

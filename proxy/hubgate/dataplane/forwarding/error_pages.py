@@ -17,6 +17,7 @@ from hubgate.errors import (
     StaleConnectionError,
     UpstreamError,
 )
+from hubgate.file_reading import read_file
 from hubgate.http1.message import Bytes
 from hubgate.http1.request import RequestHead
 from hubgate.http1.response import ResponseHead
@@ -74,7 +75,9 @@ class ErrorPages:
         if self._folder is not None:
             for name in (f"{status}.html", "error.html"):
                 try:
-                    return Page((self._folder / name).read_bytes(), [b"Content-Type: text/html"])
+                    return Page(
+                        read_file(self._folder / name, once=False), [b"Content-Type: text/html"]
+                    )
                 except OSError as error:
                     log.debug("no error page %s: %s", name, error)
         return page_for(status, head.fields)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from hubgate.current_folder import anchored
 from hubgate.settings.catalogue import FLAGS, variables_of
 from hubgate.settings.checks import check_level, stated, whole_number
 from hubgate.settings.variables import without_service_links
@@ -47,6 +48,12 @@ VARIABLES = {
 }
 """The environment variable of each option that has one."""
 
+# Paths that go on meaning the same when the current folder is gone. Not those of sockets, whose
+# length is limited: they are used once, at the start.
+_FILES = (
+    *(f"{side}ssl_{name}" for side in ("", "api_", "client_") for name in ("key", "cert", "ca")),
+    *("ssl_dhparam", "error_path", "pid_file"),
+)
 _PORTS = ("port", "redirect_port", "redirect_to", "api_port", "metrics_port")
 # An option on the command line voids its alternatives in the environment.
 _EXCLUDES = {
@@ -77,6 +84,9 @@ class ChpOptions(Mapping[str, Any]):
             if text and not _stated(given[option]) and option not in voided:
                 self._values[option] = _read(option, variable, text)
                 self._from[option] = variable
+        for option in _FILES:
+            if path := self._values.get(option):
+                self._values[option] = anchored(path)
 
     def __repr__(self) -> str:
         return f"<ChpOptions {self._values}>"

@@ -1,10 +1,10 @@
 """From the options of configurable-http-proxy to `Settings`."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+from hubgate.current_folder import anchored, current_folder
 from hubgate.errors import ConfigError
 from hubgate.model import (
     AccessLogConfig,
@@ -251,7 +251,7 @@ def _store(options: ChpOptions) -> str:
             f"{origin}: {address!r} is a Node.js module, which hubgate cannot load;"
             " write memory: or sqlite:FILE"
         )
-    return anchor_store(stated(check_store, address or "memory:", origin), str(Path.cwd()))
+    return anchor_store(stated(check_store, address or "memory:", origin), current_folder())
 
 
 def _workers(options: ChpOptions) -> int:
@@ -264,7 +264,7 @@ def _token(environ: Mapping[str, str]) -> tuple[str | None, Path | None]:
     token, path = token_from_environment(environ, TOKENS), environ.get(variable)
     if token is not None or not path:
         return token, None
-    path = os.path.abspath(path)
+    path = anchored(path)
     return stated(token_from_file, path, variable), Path(path)
 
 
@@ -274,7 +274,7 @@ def _access_log(options: ChpOptions) -> AccessLogConfig | None:
         origin = options.origin("access_log_format")
         raise ConfigError(f"{origin}: {kind!r} is not a format; write combined or json")
     origin = options.origin("access_log")
-    path = anchor_log(stated(check_log_path, given, origin), str(Path.cwd())) if given else OFF
+    path = anchor_log(stated(check_log_path, given, origin), current_folder()) if given else OFF
     if path == OFF:
         return None
     if mistake := access_log_mistake(path):

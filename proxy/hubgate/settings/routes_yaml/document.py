@@ -7,7 +7,9 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, SequenceNode
 
+from hubgate.current_folder import current_folder
 from hubgate.errors import ConfigError
+from hubgate.file_reading import read_file
 from hubgate.settings.routes_yaml.core_schema import CoreLoader
 from hubgate.settings.setting import Place
 
@@ -32,7 +34,7 @@ _MOST_FOLD, _FEW = 10, 10_000
 def read_document(path: Path) -> Document:
     """Read the YAML file at `path`. Raises ConfigError."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_file(Path(current_folder(), path)).decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; create it or give another") from None
     except OSError as error:

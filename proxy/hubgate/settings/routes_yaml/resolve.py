@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from hubgate.current_folder import current_folder
 from hubgate.model import (
     AccessLogConfig,
     Address,
@@ -35,23 +36,25 @@ def resolve(
     environ: Mapping[str, str],
 ) -> Settings:
     """Return the settings that `file`, read from `path`, stands for, without the token."""
-    folder = str(path.parent) if path and path.parent != Path() else ""
+    # Where sockets are is left as it was written: the length of their paths is limited.
+    sockets = str(path.parent) if path and path.parent != Path() else ""
+    folder = os.path.join(current_folder(), sockets) if path else ""
     secret, api_secret = (
         environ.get(variables_of(f"{side}.passphrase")[0]) for side in ("worker.tls", "api_tls")
     )
     return Settings(
-        listen=_listen(file.listen, folder),
+        listen=_listen(file.listen, sockets),
         redirect=_redirect(file.listen),
-        api=_addresses(file.api, folder, LOOPBACK, 8001),
+        api=_addresses(file.api, sockets, LOOPBACK, 8001),
         api_hosts=file.api.hosts,
         api_tls=_server_tls(file.api.tls, folder, api_secret),
-        metrics=_addresses(file.metrics, folder, LOOPBACK, 0) if file.metrics else (),
+        metrics=_addresses(file.metrics, sockets, LOOPBACK, 0) if file.metrics else (),
         store=anchor_store(file.store, folder),
         workers=worker_count(file.workers),
         worker=_worker(file, folder, secret),
         file_routes=routes,
         pid_file=_at(folder, file.pid_file),
-        config_file=path,
+        config_file=Path(current_folder(), path) if path else None,
         log_level=file.log_level,
         log_format=file.log_format,
     )

@@ -1,15 +1,31 @@
-"""The options of configurable-http-proxy: same spelling, same meaning (times in milliseconds)."""
+"""The command of configurable-http-proxy, on top of hubgate.
 
+Its options have the same spelling and meaning (times in milliseconds).
+"""
+
+import logging
+import os
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
+from hubgate import __version__
+from hubgate.cli.findings import log_findings
+from hubgate.control.launch import launch
+from hubgate.control.upgrade.succession import read_settings
 from hubgate.errors import ConfigError
+from hubgate.logs import configure_logging
+from hubgate.settings import Settings
 from hubgate.settings.catalogue import FLAGS
 from hubgate.settings.checks import whole_number
+from hubgate.settings.chp import resolve
+from hubgate.settings.chp.hub_settings import with_hub_settings
 from hubgate.settings.chp.options import ONLY_VARIABLES, TOKENS, VARIABLES
 from hubgate.settings.chp.tls import PASSPHRASES
+
+log = logging.getLogger("hubgate")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -149,3 +165,22 @@ def chp_options(command: F) -> F:
     for decorate in reversed(decorators):
         command = decorate(command)
     return command
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=ENVIRONMENT)
+@click.version_option(__version__, "-V", "--version", message="%(version)s")
+@chp_options
+def command(**options: Any) -> int:
+    """The front proxy of a notebook hub, with the options of configurable-http-proxy."""
+    configure_logging(resolve.log_level(options))  # until the settings are read
+
+    def read() -> Settings:
+        return with_hub_settings(resolve.build(options, os.environ), os.environ)
+
+    read_since = time.time()
+    settings = read_settings(read)
+    configure_logging(settings.log_level, settings.log_format)
+    for warning in resolve.warnings(options, settings, os.environ):
+        log.warning("%s", warning)
+    log_findings(settings, os.environ)
+    return launch(settings, read if settings.api_token_file else None, read_since)

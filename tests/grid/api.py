@@ -1,0 +1,60 @@
+"""An API to ask: it has one route, whose name is not ASCII, and agrees to everything."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+ROUTES = {
+    "/a": {"target": "http://127.0.0.1:9", "last_activity": "2026-01-01T00:00:00.000Z"},
+    "/zoë→": {"target": "http://127.0.0.1:9", "last_activity": "2026-01-01T00:00:00.000Z"},
+}
+
+
+class AgreeingHandler(BaseHTTPRequestHandler):
+    """Says yes. After an upgrade was asked for, it has been done."""
+
+    upgraded = False
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing on stderr."""
+
+    def do_GET(self) -> None:
+        if self.path == "/api/upgrade":
+            self._answer(200, {"version": "2", "generation": 1, "state": "serving"})
+        elif self.path == "/api/routes":
+            self._answer(200, ROUTES)
+        else:
+            self._answer(200, ROUTES["/a"])
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path == "/api/upgrade":
+            self._answer(202, {"version": "1", "generation": 0})
+        elif self.path == "/api/reload":
+            self._answer(200, {"changed": ["routes./zoë"], "needs_restart": []})
+        else:
+            self._answer(201, {})
+
+    def do_DELETE(self) -> None:
+        self._answer(204, None)
+
+    def _answer(self, status: int, content: object) -> None:
+        body = b"" if content is None else json.dumps(content, ensure_ascii=False).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@contextmanager
+def agreeing_api() -> Iterator[str]:
+    """Run one; yield its URL."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), AgreeingHandler) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
