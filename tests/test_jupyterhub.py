@@ -9,11 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -22,7 +21,7 @@ from jupyterhub.httpclient import JupyterHubHTTPClient
 
 from hubgate import __version__
 from hubgate.jupyterhub import FAILED_STARTS, HubgateProxy
-from hubgate.tasks import spawn
+from tests.asking import asking
 from tests.contract.ports import distinct_ports
 from tests.control.waiting import until
 from tests.packaging import traps
@@ -220,8 +219,6 @@ async def test_a_proxy_that_fails_later_is_tried_again(proxy: HubgateProxy) -> N
 
 # --- killed, and replaced ---
 
-# What a connection may end with when the worker that accepted it is killed.
-CUT = (ConnectionResetError, BrokenPipeError)
 HOURS = 10_000  # seconds: the hub's own check never comes
 
 needs_pidfd = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="no pidfd")
@@ -247,51 +244,6 @@ async def replaced(proxy: HubgateProxy, killed: Any) -> None:
     """Wait until the next proxy answers through its API."""
     await until(lambda: proxy.proxy_process is not killed and not proxy._starting.locked(), 120)
     await proxy.get_all_routes()
-
-
-class Asked(NamedTuple):
-    """A request on a connection of its own: when it began and ended, on the loop's clock."""
-
-    begun: float
-    ended: float
-    answered: bool
-
-
-async def ask(port: int) -> Asked:
-    """Ask once on a new connection; whether it was answered. Fails if it is refused."""
-    clock = asyncio.get_running_loop().time
-    begun = clock()
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /_chp_healthz HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n")
-        answer = await reader.read()
-        writer.close()
-    except CUT:
-        answer = b""
-    return Asked(begun, clock(), b" 200 " in answer)
-
-
-@asynccontextmanager
-async def asking(port: int) -> AsyncIterator[list[Asked]]:
-    """Have somebody come every few milliseconds; gives who was answered, and who was cut off."""
-    outcomes: list[Asked] = []
-
-    async def come() -> None:
-        outcomes.append(await ask(port))
-
-    async def keep_coming() -> None:
-        coming = []
-        while not told.is_set():
-            coming.append(spawn(come(), "ask"))
-            await asyncio.sleep(0.005)
-        async with asyncio.timeout(120):
-            await asyncio.gather(*coming)
-
-    told = asyncio.Event()
-    crowd = spawn(keep_coming(), "ask again and again")
-    yield outcomes
-    told.set()
-    await crowd
 
 
 @pytest.fixture

@@ -86,7 +86,6 @@ def test_a_file_means_the_same_when_its_folder_is_back(tmp_path: Path) -> None:
         assert proxy.stop() == 0
 
 
-@pytest.mark.xfail(strict=True, reason="descriptors 0 to 2 are not opened before sockets are")
 @pytest.mark.parametrize("closed", ["<&-", ">&-"])
 def test_a_standard_stream_that_is_closed(tmp_path: Path, closed: str) -> None:
     with started(tmp_path, SERVE, f'exec "$0" "$@" {closed}') as proxy:

@@ -273,6 +273,7 @@ def variables_of(field: str) -> tuple[str, ...]:
 OTHER_VARIABLES: dict[str, str] = {
     "HUBGATE_API_URL": "where proxyctl finds the API",
     "HUBGATE_KEEPER": "the socket of the hub that keeps our ports",
+    "HUBGATE_SETTINGS": "what a hub's configuration says",
     "HUBGATE_HANDOVER_FD": "what an older release hands over in an upgrade",
     "HUBGATE_REHEARSAL_FD": "where the rehearsal of an upgrade answers",
 }

@@ -69,7 +69,10 @@ VALUES: dict[str, Any] = {
     **{name: 3 for name in TRAITS if name.startswith(("timeouts_", "limits_", "tcp_keepalive_"))},
     **{f"limits_{name}": 2000 for name in ("request_line", "head", "body")},
 }
-BY_VARIABLE = {"workers", "store", "access_log", "access_log_format", "drain_timeout", "api_hosts"}
+BY_VARIABLE = {
+    *("workers", "store", "access_log", "access_log_format", "drain_timeout", "api_hosts"),
+    "log_format",
+}
 TOGETHER = {
     "redirect_to": ["redirect_port"],
     "listen_tls_client_certificates": ["listen_tls_ca"],
@@ -149,6 +152,7 @@ def test_some_have_variables_of_their_own() -> None:
         "store": "sqlite:routes.db",
         "drain_timeout": 5,
         "api_hosts": ["a.example", "b.example"],
+        "log_format": "json",
     }
     assert set(given) == BY_VARIABLE
     assert environment(given, tls=False) == {
@@ -158,6 +162,7 @@ def test_some_have_variables_of_their_own() -> None:
         "HUBGATE_STORE": "sqlite:routes.db",
         "HUBGATE_DRAIN_TIMEOUT": "5",
         "HUBGATE_API_HOSTS": "a.example,b.example",
+        "HUBGATE_LOG_FORMAT": "json",
     }
 
 
@@ -177,7 +182,7 @@ def test_no_recovery() -> None:
         ("workers", 0, "0 is not a valid number of workers; write 1 to 256, or auto"),
         ("upstream_tls_verify", "maybe", "'maybe' is neither true nor false; write one of them"),
         ("access_log_format", "xml", "'xml' is not a valid value; write 'combined' or 'json'"),
-        ("limits_head", None, "None is not a valid size"),
+        ("limits_head", None, "null is not a valid size"),
         ("forward_headers", {"X A": "b"}, "'X A' is not a"),
         ("forward_trusted_peers", ["10.0.0.300"], "'10.0.0.300'"),
     ],

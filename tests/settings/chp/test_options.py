@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import click
 import pytest
 
-from hubgate.cli import chp
+from hubgate.cli.drop_in import command
 from hubgate.errors import ConfigError
 from hubgate.model import Address
 from hubgate.settings.catalogue import FLAGS
@@ -21,9 +22,9 @@ def test_every_flag_of_serve_has_its_place() -> None:
 
 
 def test_every_option_with_a_variable_is_one() -> None:
-    options = {parameter.name for parameter in chp.command.params}
+    options = {parameter.name for parameter in command.params}
     assert set(VARIABLES) <= options
-    help_text = chp.command.get_help(chp.click.Context(chp.command))
+    help_text = command.get_help(click.Context(command))
     only = [flag.variable for flag in FLAGS if flag.name in ONLY_VARIABLES]
     others = ["HUBGATE_TOKEN", "CONFIGPROXY_AUTH_TOKEN", "HUBGATE_TLS_PASSPHRASE"]
     assert [name for name in [*VARIABLES.values(), *only, *others] if name not in help_text] == []

@@ -70,7 +70,8 @@ TRAITS: dict[str, Setting] = {
 
 # The drop-in reads these from variables of their own, which costs a start less.
 _BY_VARIABLE = {
-    *("workers", "store", "access_log.path", "access_log.format", "timeouts.drain", "api.hosts")
+    *("workers", "store", "access_log.path", "access_log.format", "timeouts.drain", "api.hosts"),
+    "log_format",
 }
 
 _NAMES: dict[Place, str] = {each.place: f"{OWNER}.{name}" for name, each in TRAITS.items()}

@@ -43,14 +43,11 @@ from hubgate.settings.urls import check_chp_target, check_header, check_socket_p
 
 
 def build(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
-    """Return the settings that CHP's options stand for, `given` or in `environ`.
-
-    Raises ConfigError.
-    """
+    """Return the settings of CHP's options, `given` or in `environ`; raises ConfigError."""
     options = ChpOptions(given, environ)
     environ = options.environ
     _check_conflicts(options)
-    level = log_level(options)
+    level, log_format = log_level(options), _log_format(environ)
     api, store = (_api(options),), _store(options)
     token, token_file = _token(environ)
     worker = WorkerConfig(
@@ -61,7 +58,7 @@ def build(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         redirect_to=_redirect_to(options),
         log_level=level,
         access_log=_access_log(options),
-        log_format=(log_format := _log_format(environ)),
+        log_format=log_format,
     )
     settings = Settings(
         listen=(_listen(options),),
