@@ -108,7 +108,8 @@ def test_a_refusal_names_the_route(raw: bytes, line: str) -> None:
 
 def test_a_wrong_token_is_not_repeated() -> None:
     with answering(response("403 Forbidden")) as url:
-        api = Api(url, "s3cret")
+        api = Api(url, "s3cret", token_source="HUBGATE_TOKEN")
+        assert "needs another token than that in HUBGATE_TOKEN; set" in complaint(api.get)
         assert "s3cret" not in complaint(api.get)
         assert "s3cret" not in repr(api)
 

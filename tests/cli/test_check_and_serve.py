@@ -254,12 +254,12 @@ BAD: dict[str, tuple[Prepare, Sequence[str], str]] = {
     "a folder for its own token that is a file": (
         lambda at: (folder("state")(at), file("state/hubgate")(at)),
         (),
-        r"state/hubgate/api-0.token: the API's token cannot be kept: Not a directory; give .*",
+        r"state/hubgate: is not a folder; the API's token cannot be kept in the folder .*; give .*",
     ),
     "a folder for its own token that is read-only": (
         folder("state", 0o555),
         (),
-        r"state/hubgate/api-0.token: the API's token cannot be kept: Permission denied; give .*",
+        r"state: Permission denied; the API's token cannot be kept in the folder .*; give .*",
     ),
     "an error in the file": (
         file("routes.yaml", "listen: {port: 22:22}\n"),

@@ -3,7 +3,10 @@
 import http.client
 import multiprocessing
 import os
+import re
+import signal
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from hubgate.cli.own_token import own_token_for, with_own_token, with_planned_token
+from hubgate.cli.serve import MADE_BEFORE
+from hubgate.control.file_watch import CLOCK_LAG, LOOK_ANYWAY
 from hubgate.errors import ConfigError
 from hubgate.model import Address, ServerTLS
 from hubgate.settings import Settings
@@ -111,17 +116,34 @@ def _as_link(folder: Path) -> None:
     folder.symlink_to("elsewhere")
 
 
-@pytest.mark.parametrize("harm", [_as_file, _as_link])
+def _below_a_file(folder: Path) -> None:
+    folder.parent.write_text("")
+
+
+@pytest.mark.parametrize(
+    ("harm", "above", "what"),
+    [
+        (_as_file, 0, "is not a folder"),
+        (_as_link, 0, "is a link"),
+        (_below_a_file, 1, "is not a folder"),
+    ],
+)
+@pytest.mark.parametrize("call", [with_own_token, with_planned_token])
 def test_a_folder_that_cannot_be_used_is_one_line(
-    harm: Callable[[Path], None], home: dict[str, str]
+    call: Callable[[Settings, dict[str, str]], Settings],
+    harm: Callable[[Path], None],
+    above: int,
+    what: str,
+    home: dict[str, str],
 ) -> None:
-    harm(file_in(home).parent)
+    folder = file_in(home).parent
+    harm(folder)
     with pytest.raises(ConfigError) as raised:
-        with_own_token(PLAIN, home)
+        call(PLAIN, home)
     (line,) = raised.value.lines
-    assert line.startswith(f"{file_in(home)}: the API's token cannot be kept: ")
-    assert line.endswith(
-        "; give --token-file or HUBGATE_TOKEN, or --api-open if anyone on this machine"
+    assert line == (
+        f"{(folder, folder.parent)[above]}: {what}; the API's token cannot be kept in the folder"
+        f" {folder}; give --token-file or HUBGATE_TOKEN, or --api-open if anyone on this machine"
         " may use the API"
     )
 
@@ -144,6 +166,24 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPat
     for call in (with_own_token, with_planned_token):
         with pytest.raises(ConfigError, match=r"^HOME: .* set XDG_STATE_HOME .*, or give --token"):
             call(PLAIN, {})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+@pytest.mark.parametrize("call", [with_own_token, with_planned_token])
+def test_a_folder_of_another_user_is_one_line(
+    call: Callable[[Settings, dict[str, str]], Settings], home: dict[str, str]
+) -> None:
+    folder = file_in(home).parent
+    folder.mkdir(parents=True)
+    os.chown(folder, 12345, 12345)
+    with pytest.raises(ConfigError, match=f"^{folder}: belongs to another user; "):
+        call(PLAIN, home)
+
+
+def test_proxyctl_names_a_folder_that_is_none(home: dict[str, str]) -> None:
+    _as_file(file_in(home).parent)
+    with pytest.raises(ConfigError, match=f"^{file_in(home).parent}: is not a folder; "):
+        own_token_for("http://127.0.0.1:8001", home)
 
 
 def test_only_an_api_on_this_machine_gets_it(home: dict[str, str]) -> None:
@@ -212,9 +252,51 @@ def test_another_token_in_its_file_counts_at_once(tmp_path: Path, home: dict[str
         os.replace(fresh, file_in(home, str(port)))
         assert proxy.wait_for("reloaded: the API's token")
         assert status(proxy, "another") == 200
-        # It runs with the token it has.
-        file_in(home, str(port)).chmod(0o644)
-        assert run(PROXYCTL, "list", env={**home, "HUBGATE_API_URL": proxy.api_url}).stderr == ""
+
+
+@pytest.mark.processes
+def test_one_that_cannot_be_used_is_told_and_replaced_once_it_is_removed(
+    tmp_path: Path, home: dict[str, str]
+) -> None:
+    (port,) = distinct_ports(1)
+    file = file_in(home, str(port))
+    with running(tmp_path, PROXYCTL, *serve(port), env=home) as proxy:
+        environ = {**home, "HUBGATE_API_URL": proxy.api_url}
+        before = file.read_text().strip()
+        mistake = (
+            f"{file}: is open to other users, who may know the token; remove it, and"
+            " `proxyctl serve` makes another token, also while it runs\n"
+        )
+        file.chmod(0o644)
+        # What runs has told `proxyctl` the token that it goes on with.
+        assert run(PROXYCTL, "list", env=environ).stderr == ""
+        assert proxy.wait_for(re.escape(f"the running settings stay: {mistake}"))
+        assert status(proxy, before) == 200
+        file.unlink()
+        assert proxy.wait_for(re.escape(f"{file} was gone: there is a new token in it"))
+        assert proxy.wait_for("reloaded: the API's token")
+        assert file.read_text().strip() != before
+        assert (status(proxy, before), status(proxy, file.read_text().strip())) == (403, 200)
+        assert run(PROXYCTL, "list", env=environ).returncode == 0
+        file.unlink()
+        os.kill(proxy.process.pid, signal.SIGHUP)
+        assert proxy.wait_for(r"(?s)(reloaded: the API's token.*){2}")
+        assert run(PROXYCTL, "reload", env=environ).stdout == "reloaded: nothing has changed\n"
+    assert proxy.log.count("reloaded: ") == 3
+    assert proxy.log.count("is open to other users") == 1
+
+
+@pytest.mark.processes
+def test_a_first_start_reloads_nothing(tmp_path: Path, home: dict[str, str]) -> None:
+    (port,) = distinct_ports(1)
+    with running(tmp_path, PROXYCTL, *serve(port), env=home) as proxy:
+        assert proxy.api_url
+        # It would say so before it looks at what has changed by then.
+        time.sleep(2 * LOOK_ANYWAY)
+        file_in(home, str(port)).write_text("another")
+        assert proxy.wait_for("reloaded: the API's token")
+        assert proxy.log.count("reloaded: ") == 1
+    assert MADE_BEFORE > CLOCK_LAG
 
 
 @pytest.mark.processes
@@ -233,7 +315,10 @@ def test_without_a_place_for_it_nothing_starts(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run(PROXYCTL, *serve(0), cwd=tmp_path, env={"XDG_STATE_HOME": str(tmp_path / "file")})
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "the API's token cannot be kept: Not a directory; give --token-file" in done.stderr
+    assert (
+        f"{tmp_path / 'file'}: is not a folder; the API's token cannot be kept in the folder"
+        in done.stderr
+    )
 
 
 @pytest.mark.processes

@@ -117,7 +117,7 @@ def test_what_the_api_refuses_is_one_line(ask: Ask) -> None:
     assert "routes.yaml" in line
     code, _, line = ask("list", token="wrong")
     assert code == 1
-    assert "needs another token; set HUBGATE_TOKEN, give --token-file, or be the user" in line
+    assert "needs another token than that in HUBGATE_TOKEN; set HUBGATE_TOKEN, give" in line
     # Without one, that of the running hubgate is used.
     assert ask("list", token="")[0] == 0
 
@@ -125,6 +125,31 @@ def test_what_the_api_refuses_is_one_line(ask: Ask) -> None:
 def test_a_token_file_beats_the_environment(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("s3cret\n")
     assert ask("list", "--token-file", str(tmp_path / "token"), token="wrong")[0] == 0
+
+
+def test_a_wrong_token_is_named_by_where_it_is(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("wrong\n")
+    assert f"another token than that in {file}; " in ask("list", "--token-file", str(file))[2]
+    monkeypatch.setenv("HUBGATE_TOKEN_FILE", str(file))
+    assert ask("list", token="")[0] == 0
+    monkeypatch.setenv("CONFIGPROXY_AUTH_TOKEN", "wrong")
+    assert "another token than that in CONFIGPROXY_AUTH_TOKEN; " in ask("list", token="")[2]
+    monkeypatch.setenv("CONFIGPROXY_AUTH_TOKEN", "s3cret")
+    assert ask("list", token="")[0] == 0
+
+
+def test_the_token_of_the_running_one_counts_whatever_is_in_its_file(
+    proxy: Proxy, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    file = tmp_path / "hubgate" / f"api-{proxy.api_url.rpartition(':')[2]}.token"
+    file.parent.mkdir(exist_ok=True)
+    file.touch(0o600)
+    file.write_text("wrong")
+    assert f"another token than that in {file}; " in ask("list", token="")[2]
 
 
 def test_a_token_file_of_the_environment_comes_last(

@@ -284,6 +284,36 @@ def test_open_and_a_token_at_once_are_one_line(read: Read, tmp_path: Path) -> No
     ]
 
 
+def test_of_several_flags_only_those_at_fault_are_named(read: Read, tmp_path: Path) -> None:
+    flags = {"api_port": "9", "api_host": "127.0.0.1", "token_file": "/t", "api_open": True}
+    assert lines_of(lambda: read("", **flags), tmp_path) == [
+        "--token-file, --api-open: has both open and a token_file; keep one"
+    ]
+    flags = {"host": "127.0.0.1", "no_ssl": True, "tls_cert": "/c", "tls_key": "/k"}
+    assert lines_of(lambda: read("", **flags), tmp_path) == [
+        "--tls-cert, --tls-key, --no-ssl: has both tls and no_ssl; keep one"
+    ]
+
+
+def test_every_mistake_of_a_list_is_a_line(read: Read, tmp_path: Path) -> None:
+    text = (
+        "api: {open: true, hosts: [a.example, 'b:1', 'c/d']}\n"
+        "listen: {host: [300.1.1.1, 127.0.0.1, a b]}\n"
+        "forward: {trusted_peers: [x, 10.0.0.0/8, y], headers: {A b: c, D: [e]}}\n"
+    )
+    lines = lines_of(lambda: read(text), tmp_path)
+    places = [line.split(", ", 1)[1].split(" ")[2] for line in lines]
+    assert sorted(places) == sorted(
+        ["api.hosts:", "listen.host:", "forward.trusted_peers:", "forward.headers:"] * 2
+    )
+    environ = {"HUBGATE_API_OPEN": "1", "HUBGATE_API_HOSTS": "a:1,b.example,c/d"}
+    assert lines_of(lambda: read("", environ), tmp_path) == [
+        "HUBGATE_API_HOSTS: 'a:1' has a scheme or a port; write the host's name alone",
+        "HUBGATE_API_HOSTS: 'c/d' is not a host; write a name such as hub.example.org or an"
+        " address",
+    ]
+
+
 def test_an_open_api_stays_on_this_machine(read: Read, tmp_path: Path) -> None:
     (line,) = lines_of(lambda: read("api: {host: 0.0.0.0, open: true}"), tmp_path)
     assert line.startswith("api: 0.0.0.0:8001 is a public address without a token")

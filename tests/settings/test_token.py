@@ -117,7 +117,7 @@ def test_a_file_of_its_own_that_cannot_be_used_is_one_line(
     with pytest.raises(ConfigError) as raised:
         token_from_own_file(path)
     assert str(raised.value) == (
-        f"{path}: {reason}; remove it, and `proxyctl serve` makes another token"
+        f"{path}: {reason}; remove it, and `proxyctl serve` makes another token, also while it runs"
     )
 
 

@@ -40,10 +40,16 @@ def test_folders_and_files_are_for_us_alone_whatever_the_umask(tmp_path: Path) -
     assert mode(folder / "a") == 0o600
 
 
-def test_an_open_folder_of_ours_is_shut(tmp_path: Path) -> None:
+def test_an_open_folder_of_ours_is_shut_which_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     tmp_path.chmod(0o777)
-    PrivateFolder(tmp_path).close()
+    for _ in range(2):
+        PrivateFolder(tmp_path).close()
     assert mode(tmp_path) == 0o700
+    assert caplog.messages == [
+        f"{tmp_path} was open to other users (mode 0777): it has mode 0700 from now on"
+    ]
 
 
 def test_a_link_in_the_folders_place_is_not_followed(tmp_path: Path) -> None:

@@ -59,9 +59,13 @@ def test_names_from_the_settings_pass_on_both_ports_and_follow_the_file(tmp_path
         assert both("one.example.org") == [403, 403]
         assert proxy.wait_for("reloaded: api.hosts")
         assert proxy.wait_for(
-            "403 GET /api/routes Host 'other.example.org' is not known here: add it"
+            "403 GET /api/routes Host 'other.example.org' is not known here: add it to api.hosts"
+            r" \(HUBGATE_API_HOSTS\), set a token, or use an address"
         )
-        assert proxy.wait_for("403 GET Host 'other.example.org' is not known here: add it")
+        assert proxy.wait_for(
+            r"403 GET Host 'other.example.org' is not known here: add it to api.hosts"
+            r" \(HUBGATE_API_HOSTS\), or use an address"
+        )
 
 
 def test_the_drop_in_takes_names_from_the_environment(tmp_path: Path) -> None:

@@ -28,12 +28,14 @@ class Api:
     """Where the API is, and what to authenticate with.
 
     Without a `token`, `find_token` is asked for one before each request: an upgrade may make it.
+    `token_source` says in which variable or file the token was, for messages.
     """
 
     url: str
     token: str | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = None
     find_token: Callable[[], str | None] = field(default=lambda: None, repr=False)
+    token_source: str = ""
 
     def get(self, key: str | None = None) -> dict[str, Any]:
         """Return one route's data, or the whole table. Raises click.ClickException."""
@@ -153,7 +155,9 @@ class Api:
         if status == 403 and said:
             return click.ClickException(f"{self.url}: {said}")
         if status == 403:
-            way = "another token" if self.token or self.find_token() else "a token"
+            way = "a token"
+            if self.token or self.find_token():
+                way = f"another token than that in {self.token_source}"
             return click.ClickException(
                 f"{self.url}: needs {way}; set HUBGATE_TOKEN, give --token-file, or be the user"
                 " who runs hubgate"

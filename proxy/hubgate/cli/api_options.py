@@ -11,9 +11,10 @@ import click
 
 from hubgate.certificates.contexts import client_context, pinned_context
 from hubgate.cli.api_client import Api, check_api_url
-from hubgate.cli.own_token import own_token_for
+from hubgate.cli.own_token import own_token_for, own_token_source
 from hubgate.cli.running_proxies import DEFAULT_URL, default_url, find_record
 from hubgate.model import ClientTLS
+from hubgate.settings.catalogue import variables_of
 from hubgate.settings.token import token_from_environment, token_from_file
 
 _OPTIONS = (
@@ -27,7 +28,8 @@ _OPTIONS = (
     click.option(
         "--token-file",
         metavar="FILE",
-        help="File with the token (default: HUBGATE_TOKEN, else that of the running hubgate).",
+        help="File with the token (default: HUBGATE_TOKEN, CONFIGPROXY_AUTH_TOKEN,"
+        " HUBGATE_TOKEN_FILE, else that of the running hubgate).",
     ),
     click.option("--ca", metavar="FILE", help="CA that signed the API's certificate."),
     click.option("--cert", metavar="FILE", help="Client certificate for the API."),
@@ -50,7 +52,8 @@ def with_api(command: Callable[..., None]) -> Callable[..., None]:
         url = check_api_url(api_url) if api_url else default_url(os.environ)
         tls = _tls(url, ClientTLS(cert, key, ca)) if url.startswith("https:") else None
         find_token = partial(_found_token, url)
-        command(Api(url, _token(token_file), tls, find_token), **rest)
+        token, source = _token(token_file)
+        command(Api(url, token, tls, find_token, source or _found_source(url)), **rest)
 
     for option in reversed(_OPTIONS):
         connected = option(connected)
@@ -70,8 +73,17 @@ def _found_token(url: str) -> str | None:
     return own_token_for(url, os.environ)
 
 
-def _token(named_file: str | None) -> str | None:
-    if named_file is None and (token := token_from_environment(os.environ)):
-        return token
+def _found_source(url: str) -> str:
+    """Return the file that the token of `_found_token` is from, "" if a hubgate told it."""
+    running = find_record(url, os.environ) is not None
+    return "" if running else own_token_source(url, os.environ)
+
+
+def _token(named_file: str | None) -> tuple[str | None, str]:
+    """Return the token that was given, and where it was."""
+    if named_file is None:
+        for name in variables_of("api_token"):
+            if token := token_from_environment(os.environ, (name,)):
+                return token, name
     path = named_file or os.environ.get("HUBGATE_TOKEN_FILE")
-    return token_from_file(path) if path else None
+    return (token_from_file(path), path) if path else (None, "")

@@ -7,7 +7,7 @@ commands of the same user find it. Made once, and kept from then on.
 import dataclasses
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -26,15 +26,18 @@ _WAYS = (
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def with_own_token(settings: Settings, environ: Mapping[str, str]) -> Settings:
+def with_own_token(
+    settings: Settings, environ: Mapping[str, str], made: Callable[[Path], None] = lambda _: None
+) -> Settings:
     """Return `settings` with a token, if they need one: hubgate's own, made if there is none.
 
-    Raises ConfigError if it cannot be kept or read.
+    `made` is called with its file if it was made now. Raises ConfigError if it cannot be kept or
+    read.
     """
     path = _path(settings, environ)
     if path is None:
         return settings
-    return dataclasses.replace(settings, api_token=_kept(path), api_token_file=path)
+    return dataclasses.replace(settings, api_token=_kept(path, made), api_token_file=path)
 
 
 def with_planned_token(settings: Settings, environ: Mapping[str, str]) -> Settings:
@@ -46,15 +49,9 @@ def with_planned_token(settings: Settings, environ: Mapping[str, str]) -> Settin
     if error is None and not os.path.lexists(path):
         error = creation_error(path.parent)
     if error is not None:
-        raise _not_kept(path, error)
+        raise _bad_folder(path.parent, error)
     token = token_from_own_file(path) or secrets.token_hex()
     return dataclasses.replace(settings, api_token=token, api_token_file=path)
-
-
-def own_token_file(settings: Settings, environ: Mapping[str, str]) -> Path | None:
-    """Return the file of the token if it is hubgate's own, else None."""
-    file = settings.api_token_file
-    return file if file and file == own_token_path(environ, settings.api[0]) else None
 
 
 def own_token_for(url: str, environ: Mapping[str, str]) -> str | None:
@@ -62,9 +59,18 @@ def own_token_for(url: str, environ: Mapping[str, str]) -> str | None:
 
     Only an API on this machine gets it. Raises ConfigError for a file that cannot be used.
     """
-    address = _address(url)
-    path = None if is_public(address) else own_token_path(environ, address)
+    path = _path_for(url, environ)
     return None if path is None else token_from_own_file(path)
+
+
+def own_token_source(url: str, environ: Mapping[str, str]) -> str:
+    """Return the name of the file that `own_token_for` reads, "" if there is none."""
+    return str(_path_for(url, environ) or "")
+
+
+def _path_for(url: str, environ: Mapping[str, str]) -> Path | None:
+    address = _address(url)
+    return None if is_public(address) else own_token_path(environ, address)
 
 
 def _path(settings: Settings, environ: Mapping[str, str]) -> Path | None:
@@ -87,25 +93,35 @@ def _address(url: str) -> Address:
     return Address(parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme])
 
 
-def _kept(path: Path) -> str:
+def _kept(path: Path, made: Callable[[Path], None]) -> str:
     try:
         folder = PrivateFolder(path.parent)
-        try:
-            if folder.identity(path.name) is None:
-                _make(folder, path.name)
-        finally:
-            folder.close()
     except OSError as error:
-        raise _not_kept(path, error) from None
+        raise _bad_folder(path.parent, error) from None
+    try:
+        if folder.identity(path.name) is None:
+            _make(folder, path.name)
+            made(path)
+    except OSError as error:
+        raise _bad_folder(path.parent, error) from None
+    finally:
+        folder.close()
     token = token_from_own_file(path)
     if token is None:
         raise ConfigError(f"{path}: the API's token is gone again; {_WAYS}")
     return token
 
 
-def _not_kept(path: Path, error: OSError) -> ConfigError:
-    reason = error.strerror or error
-    return ConfigError(f"{path}: the API's token cannot be kept: {reason}; {_WAYS}")
+def _bad_folder(folder: Path, error: OSError) -> ConfigError:
+    where = next((each for each in (folder, *folder.parents) if os.path.lexists(each)), folder)
+    reason = error.strerror or str(error)
+    if where.is_symlink() and where == folder:
+        reason = "is a link"
+    elif not where.is_dir():
+        reason = "is not a folder"
+    return ConfigError(
+        f"{where}: {reason}; the API's token cannot be kept in the folder {folder}; {_WAYS}"
+    )
 
 
 def _make(folder: PrivateFolder, name: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from hubgate.cli.findings import Findings, log_findings, start_notes, start_warnings
-from hubgate.cli.own_token import own_token_file, with_own_token, with_planned_token
+from hubgate.cli.own_token import with_own_token, with_planned_token
 from hubgate.cli.summary import summary
 from hubgate.control.launch import launch
 from hubgate.control.start_checks import start_findings
@@ -23,9 +23,14 @@ from hubgate.settings import Settings
 from hubgate.settings.catalogue import FLAGS
 from hubgate.settings.load import load
 from hubgate.settings.setting import Kind
+from hubgate.settings.token import own_token_file
 from hubgate.settings.variables import unknown_variables
 
 DEFAULT_FILE = Path("routes.yaml")
+
+# Seconds after which a file is surely older than what is read then. The kernel's clock for files
+# lags: longer than `control.file_watch.CLOCK_LAG`.
+MADE_BEFORE = 0.1
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,8 +74,10 @@ def serve(file: Path | None, **options: Any) -> int:
     configure_logging("info")  # until the settings are read
     read_since = time.time()
     settings = read_settings(read)
-    if (own := own_token_file(settings, os.environ)) and own.stat().st_mtime >= read_since:
+    own = own_token_file(settings, os.environ)
+    if own is not None and own.stat().st_ctime > read_since - MADE_BEFORE:
         # It was made a moment ago: read again, or it would count as changed since it was read.
+        time.sleep(MADE_BEFORE)
         read_since = time.time()
         settings = read_settings(read)
     configure_logging(settings.log_level, settings.log_format)
@@ -134,8 +141,12 @@ def _with_own_token(read: Callable[[], Settings]) -> Callable[[], Settings]:
     """Return `read` with hubgate's own token where one is needed; the log says once where it is."""
     said: set[Path] = set()
 
+    def made(file: Path) -> None:
+        if file in said and REHEARSAL not in os.environ:
+            log.warning("%s was gone: there is a new token in it", file)
+
     def read_with_token() -> Settings:
-        settings = with_own_token(read(), os.environ)
+        settings = with_own_token(read(), os.environ, made)
         file = own_token_file(settings, os.environ)
         if file is not None and file not in said and REHEARSAL not in os.environ:
             log.info("The API's token is in %s", file)

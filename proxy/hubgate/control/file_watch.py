@@ -4,7 +4,8 @@ import asyncio
 import logging
 import math
 import os
-from collections.abc import Iterable
+import stat
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from watchfiles import awatch
@@ -34,11 +35,12 @@ def versions(paths: Iterable[Path], read_since: float = math.inf) -> Versions:
     return {path: _version(path, read_since - CLOCK_LAG) for path in paths}
 
 
-async def files_changed(known: Versions) -> Versions:
+async def files_changed(known: Versions, remade: Container[Path] = ()) -> Versions:
     """Wait until the files differ from the `known` versions; return the new ones.
 
     The folders are watched, not the files: editors put a new file in place of the old one,
-    and Kubernetes switches a link above it. A file that disappears is logged and waited for.
+    and Kubernetes switches a link above it. A file that disappears is logged and waited for,
+    unless it is one of the `remade`: reading the settings makes a missing one anew.
     """
     folders = {path.parent for path in known}
     missed: set[Path] = set()
@@ -50,17 +52,17 @@ async def files_changed(known: Versions) -> Versions:
             rust_timeout=int(LOOK_ANYWAY * 1000),
             yield_on_timeout=True,
         ):
-            if (now := await _settled(known, missed)) is not None:
+            if (now := await _settled(known, missed, remade)) is not None:
                 return now
     except (OSError, RuntimeError) as error:
         log.debug("the kernel cannot watch files (%s): checking every second", error)
     while True:
         await asyncio.sleep(LOOK_ANYWAY)
-        if (now := await _settled(known, missed)) is not None:
+        if (now := await _settled(known, missed, remade)) is not None:
             return now
 
 
-async def _settled(known: Versions, missed: set[Path]) -> Versions | None:
+async def _settled(known: Versions, missed: set[Path], remade: Container[Path]) -> Versions | None:
     """Return the current versions once they are stable, None if they are the known ones.
 
     Files that have disappeared are waited for, and logged unless they are among the `missed`.
@@ -70,7 +72,8 @@ async def _settled(known: Versions, missed: set[Path]) -> Versions | None:
         await asyncio.sleep(SETTLE)
         before, now = now, versions(known)
         if now == before:
-            lost = {path for path in known if now[path] is None and known[path] is not None}
+            gone = {path for path in known if now[path] is None and known[path] is not None}
+            lost = {path for path in gone if path not in remade}
             for path in lost - missed:
                 log.warning("%s is gone; what was read from it stays in use until it is back", path)
             missed |= lost
@@ -86,4 +89,6 @@ def _version(path: Path, unchanged_since: float) -> Version:
     # Not st_mtime: a renamed file keeps it.
     if found.st_ctime > unchanged_since:
         return ()
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    # Who may read it counts as well: a token that others know is not used.
+    who = stat.S_IMODE(found.st_mode), found.st_uid
+    return found.st_ino, found.st_mtime_ns, found.st_size, *who

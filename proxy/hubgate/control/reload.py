@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hubgate.certificates.contexts import client_context, server_context
@@ -18,6 +20,7 @@ from hubgate.settings import Settings
 from hubgate.settings.changes import changed, taken_over
 from hubgate.settings.exposure import token_file_warnings
 from hubgate.settings.files import certificate_files, watched_files
+from hubgate.settings.token import own_token_file
 from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.supervisor")
@@ -76,8 +79,10 @@ class Reloader:
     async def follow(self) -> None:
         """Reload whenever a file that matters changes, until cancelled."""
         while watched_files(self._running):
-            await files_changed(self._known)
-            await self.reload()
+            own = own_token_file(self._running, os.environ)
+            found = await files_changed(self._known, () if own is None else (own,))
+            if found != self._known:  # else a reload that was asked for has seen it
+                await self.reload()
 
     async def reload(self) -> Outcome:
         """Read and apply the settings; a mistake is logged and changes nothing.
@@ -92,6 +97,7 @@ class Reloader:
     async def _reload(self) -> Outcome:
         async with self._one_at_a_time:
             self._next = None
+            await self._remake_token()
             known = versions(watched_files(self._running))
             try:
                 # A large file takes seconds to read, and the API must keep responding.
@@ -104,6 +110,13 @@ class Reloader:
             self._known = {path: known.get(path, version) for path, version in found.items()}
         _log(outcome)
         return outcome
+
+    async def _remake_token(self) -> None:
+        """Have hubgate's own token made if it is gone: before the versions that count are taken."""
+        own = own_token_file(self._running, os.environ)
+        if own is not None and not own.exists():
+            with suppress(ConfigError):  # it comes again, and is told then
+                await asyncio.to_thread(self._read)
 
     async def _take_over(self, fresh: Settings) -> Outcome:
         wanted = taken_over(self._running, fresh)

@@ -40,6 +40,6 @@ class Unfinished:
         )
         named = [f"{key} ({count})" for key, count in self._routes.most_common(_MOST_NAMED)]
         more = len(self._routes) - len(named)
-        named += [f"{more} more routes"] if more else []
+        named += [f"{more} more route{'s' if more > 1 else ''}"] if more else []
         routes = f": {', '.join(named)}" if named else ""
         log.warning("cut off %s that did not end in time%s", what, routes)

@@ -10,12 +10,13 @@ from hubgate.errors import (
     BodyTooLargeError,
     HeadTooLargeError,
     HubgateError,
+    MethodNotAllowedError,
     UriTooLongError,
     VersionNotSupportedError,
 )
 from hubgate.http1.fast_path import FAST_PATH_LIMIT, HeaderBlock, HeaderBlocks, read_line
 from hubgate.http1.message import NO_BODY, OF_LENGTH, Bytes, RawHeaders
-from hubgate.http1.request import RequestHead, other_protocol, read_head
+from hubgate.http1.request import RequestHead, other_protocol, read_head, unchecked_head
 from hubgate.http1.slices import SMALLEST, end_of_body, end_of_head, next_slice
 from hubgate.http1.unread import Unread
 from hubgate.model import Limits
@@ -29,10 +30,10 @@ class IncomingRequest:
     """A request as it arrives.
 
     `head` is None if it was malformed: `error` then says how. An `error` together with a head
-    means that the body is bad. `leftover` holds bytes of the protocol an upgrade asks for. `block`
-    holds the header lines it was read from, if they may come again; `opening` is the last head
-    written from it. A reader returns the same object for the same bytes, but never to another
-    connection.
+    means that the body is bad or the method not allowed. `leftover` holds bytes of the protocol
+    an upgrade asks for. `block` holds the header lines it was read from, if they may come again;
+    `opening` is the last head written from it. A reader returns the same object for the same
+    bytes, but never to another connection.
     """
 
     __slots__ = ("block", "chunks", "ended", "error", "head", "leftover", "opening")
@@ -328,12 +329,16 @@ class RequestReader(Unread):
         try:
             self._check_size()
             self._check_protocol(parser.get_method())
-            head = read_head(
-                parser.get_method(), self._target, parser.get_http_version(), self._headers
-            )
+            version = parser.get_http_version()
+            head = read_head(parser.get_method(), self._target, version, self._headers)
             self._check_body(head.length)
         except HubgateError as error:
             self._error = error
+            if isinstance(error, MethodNotAllowedError | BodyTooLargeError):  # not malformed
+                http10 = parser.get_http_version() == "1.0"
+                head = unchecked_head(parser.get_method(), self._target, http10, self._headers)
+                self._current = IncomingRequest(head, error)
+                self.requests.append(self._current)
             raise
         if head.body is not NO_BODY:
             head.upgrade = b""

@@ -140,6 +140,13 @@ class RequestHead:
 _BARE = RequestHead(b"GET", b"/", http10=False)
 
 
+def unchecked_head(method: bytes, target: bytes, http10: bool, headers: RawHeaders) -> RequestHead:
+    """Return a head that only names a refused request, in logs and for its error page."""
+    head = RequestHead(method, target, http10)
+    head.lines.extend(name + b": " + value for name, value in headers)
+    return head
+
+
 def read_head(method: bytes, target: bytes, version: str, headers: RawHeaders) -> RequestHead:
     """Check a parsed head and sort its headers; raises BadRequestError or a subclass of it."""
     if version not in ("1.1", "1.0"):

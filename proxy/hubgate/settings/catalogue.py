@@ -127,7 +127,7 @@ _API = (
         "api.hosts",
         "api_hosts",
         RELOAD,
-        Flag("--api-hosts", "NAMES", "More names of the API's and metrics' host."),
+        Flag("--api-hosts", "NAMES", "More names of the API's and metrics' host, with commas."),
     ),
     Setting(
         "",

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -21,12 +21,26 @@ Scheme = Literal["http", "https"]
 def stated(check: Callable[[Any], T], value: Any, origin: str) -> T:
     """Return `check(value)`; `origin` is where the value was given.
 
-    Raises the check's ConfigError with `origin` in front.
+    Raises the check's ConfigError with `origin` in front of each line.
     """
     try:
         return check(value)
     except ConfigError as error:
-        raise ConfigError(f"{origin}: {error}") from None
+        raise ConfigError(*(f"{origin}: {line}" for line in error.lines)) from None
+
+
+def check_each(check: Callable[[Any], T], values: Iterable[Any]) -> list[T]:
+    """Return `check(value)` for each of them. Raises ConfigError with the mistakes of all."""
+    checked: list[T] = []
+    lines: list[str] = []
+    for value in values:
+        try:
+            checked.append(check(value))
+        except ConfigError as error:
+            lines += error.lines
+    if lines:
+        raise ConfigError(*lines)
+    return checked
 
 
 # What a flag or a variable may have for a number. Python takes more: 1_000, infinity, and the
@@ -100,14 +114,17 @@ def check_host_names(value: Any) -> tuple[str, ...]:
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list):
         raise ConfigError(f"{shown(value)} is not a list of host names; write [proxy.example.org]")
-    for name in names:
-        if not isinstance(name, str):
-            raise ConfigError(f"{shown(name)} is not a host name; write [proxy.example.org]")
-        if name.count(":") > 1:
-            raise ConfigError(f"{name!r} is an address; those are known, list only names")
-        if ":" in name:
-            raise ConfigError(f"{name!r} has a scheme or a port; write the host's name alone")
-    return tuple(dict.fromkeys(check_host(name.strip()).lower() for name in names))
+    return tuple(dict.fromkeys(check_each(_check_host_name, names)))
+
+
+def _check_host_name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise ConfigError(f"{shown(name)} is not a host name; write [proxy.example.org]")
+    if name.count(":") > 1:
+        raise ConfigError(f"{name!r} is an address; those are known, list only names")
+    if ":" in name:
+        raise ConfigError(f"{name!r} has a scheme or a port; write the host's name alone")
+    return check_host(name.strip()).lower()
 
 
 _SQLITE = "sqlite:state/routes.db"

@@ -12,6 +12,7 @@ from hubgate.file_reading import read_file
 from hubgate.model import Address
 from hubgate.settings.catalogue import variables_of
 from hubgate.settings.recovery_path import FOLDER, absolute, state_home
+from hubgate.settings.values import Settings
 
 _VARIABLES = variables_of("api_token")
 _LONGEST = 65536
@@ -60,6 +61,12 @@ def own_token_path(environ: Mapping[str, str], api: Address) -> Path | None:
     return None if home is None else home / FOLDER / f"api-{name}.token"
 
 
+def own_token_file(settings: Settings, environ: Mapping[str, str]) -> Path | None:
+    """Return the file of the token if it is hubgate's own, else None."""
+    file = settings.api_token_file
+    return file if file and file == own_token_path(environ, settings.api[0]) else None
+
+
 def token_from_own_file(path: Path) -> str | None:
     """Return the token in a file that hubgate made, None if there is no file.
 
@@ -75,6 +82,10 @@ def token_from_own_file(path: Path) -> str | None:
             raise ConfigError(
                 f"{path}: cannot be read by this user; run this as the one who started hubgate,"
                 " or give the token"
+            ) from None
+        if error.errno == errno.ENOTDIR:
+            raise ConfigError(
+                f"{path.parent}: is not a folder; the API's token would be in it"
             ) from None
         reason = "is a link" if error.errno == errno.ELOOP else error.strerror
         raise _unusable(path, f"cannot be used: {reason}") from None
@@ -100,7 +111,9 @@ def _own_file_mistake(found: os.stat_result) -> str | None:
 
 
 def _unusable(path: Path, what: str) -> ConfigError:
-    return ConfigError(f"{path}: {what}; remove it, and `proxyctl serve` makes another token")
+    return ConfigError(
+        f"{path}: {what}; remove it, and `proxyctl serve` makes another token, also while it runs"
+    )
 
 
 def _checked(token: str, where: str) -> str:

@@ -1,6 +1,7 @@
 """A folder for our user alone, and files in it that no other user can have put there."""
 
 import errno
+import logging
 import os
 import stat
 import time
@@ -15,6 +16,11 @@ _CAREFULLY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 Identity = tuple[int, int]
 
+log = logging.getLogger("hubgate")
+
+# Others' files in it do no harm: each file is checked when it is opened.
+_NARROWED = "%s was open to other users (mode %04o): it has mode 0700 from now on"
+
 
 class PrivateFolder:
     """A folder that only our user can enter, held open: changes to its path do not matter."""
@@ -26,10 +32,10 @@ class PrivateFolder:
         self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             found = os.fstat(self._fd)
-            if found.st_uid != os.geteuid():
-                raise OSError(errno.EPERM, "belongs to another user")
-            if stat.S_IMODE(found.st_mode) & 0o077:
+            _require_ours(found)
+            if (mode := stat.S_IMODE(found.st_mode)) & 0o077:
                 os.fchmod(self._fd, 0o700)
+                log.warning(_NARROWED, path, mode)
         except OSError:
             os.close(self._fd)
             raise
@@ -99,11 +105,15 @@ def identity(found: os.stat_result) -> Identity:
     return found.st_dev, found.st_ino
 
 
+def _require_ours(found: os.stat_result) -> None:
+    if found.st_uid != os.geteuid():
+        raise OSError(errno.EPERM, "belongs to another user")
+
+
 def _require_private(found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "is not a regular file")
-    if found.st_uid != os.geteuid():
-        raise OSError(errno.EPERM, "belongs to another user")
+    _require_ours(found)
     if stat.S_IMODE(found.st_mode) & 0o077:
         raise OSError(errno.EPERM, "is open to other users")
     if found.st_nlink > 1:

@@ -9,7 +9,7 @@ from hubgate.routing.target import Peer
 from hubgate.tasks import spawn
 from hubgate.transport.flow import peer_has_closed
 from hubgate.transport.turns import Turns
-from hubgate.upstream.connection import UpstreamConnection
+from hubgate.upstream.connection import UpstreamConnection, UpstreamState
 from hubgate.upstream.dial import Dialer
 from hubgate.upstream.pool import Pool
 
@@ -80,6 +80,9 @@ class Connector:
         connection = await self._dialer.connect(
             peer, lambda: UpstreamConnection(peer, self._pool.forget, self._turns)
         )
+        if connection.state is UpstreamState.CLOSED:
+            # Between the loop's turns: whoever uses it would wait for ever.
+            raise ConnectError(f"{peer} closed the connection at once")
         self._pool.adopt(connection)
         return connection
 

@@ -1,6 +1,7 @@
 """An endpoint that gives its listeners to a successor."""
 
 import asyncio
+import json
 import socket
 from contextlib import suppress
 
@@ -11,7 +12,7 @@ from aiohttp import web
 from hubgate.control.listening.sockets import listen
 from hubgate.control.web import endpoint
 from hubgate.control.web.endpoint import Endpoint
-from hubgate.model import Address
+from hubgate.model import Address, TcpKeepalive, WorkerConfig
 from hubgate.tasks import spawn
 from tests.control.serving import PATIENCE
 from tests.control.waiting import until
@@ -154,3 +155,43 @@ async def test_a_close_is_announced(end: str, monkeypatch: pytest.MonkeyPatch) -
     assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
     writer.close()
     await asyncio.wait_for(ending, PATIENCE)
+
+
+# --- clients whose machine is gone ---------------------------------------------------------------
+
+
+PROBES = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+
+
+async def look(request: web.Request) -> web.Response:
+    """Answer with the probes of the connection that was accepted."""
+    sock = request.get_extra_info("socket")
+    probed = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    return web.json_response(
+        [probed, *(sock.getsockopt(socket.IPPROTO_TCP, each) for each in PROBES)]
+    )
+
+
+async def probes_of_a_new_one(port: int) -> object:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(ASKED)
+    got = await asyncio.wait_for(reader.read(), PATIENCE)
+    writer.close()
+    return json.loads(got.partition(b"\r\n\r\n")[2])
+
+
+async def test_new_connections_are_probed_as_the_settings_say() -> None:
+    app = web.Application()
+    app.router.add_get("/", look)
+    listener = listen(Address("127.0.0.1", 0))
+    one = Endpoint(app, [listener])
+    one.apply(WorkerConfig(tcp_keepalive=TcpKeepalive(61, 16, 5)))
+    await one.start()
+    try:
+        assert await probes_of_a_new_one(listener.address.port) == [1, 61, 16, 5]
+        one.apply(WorkerConfig(tcp_keepalive=TcpKeepalive(62, 17, 6)))
+        assert await probes_of_a_new_one(listener.address.port) == [1, 62, 17, 6]
+        one.apply(WorkerConfig(tcp_keepalive=TcpKeepalive(None)))
+        assert await probes_of_a_new_one(listener.address.port) == [0, 62, 17, 6]
+    finally:
+        await one.close()

@@ -166,7 +166,8 @@ async def test_a_target_that_refuses(
     [
         (b"nonsense\r\n\r\n", 400, None),
         (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, None),
-        (request("PUT", "/big", "Content-Length: 5000"), 413, None),
+        (request("PUT", "/big", "Content-Length: 5000"), 413, "/big"),
+        (request("TRACE", "/trace"), 405, "/trace"),
         (request("PUT", "/big", "Transfer-Encoding: chunked") + chunked(bytes(5000)), 413, "/big"),
         (request("PUT", "/bad", "Transfer-Encoding: chunked") + b"5\r\nhelloX", 400, "/bad"),
     ],

@@ -2,15 +2,19 @@
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 
 from hubgate.model import Timeouts
+from hubgate.upstream.connection import UpstreamConnection, UpstreamState
+from hubgate.upstream.dial import Dialer
 from tests.dataplane.conftest import StartFront, StartTarget
 from tests.dataplane.peers import (
     Front,
     Target,
     answering,
+    until,
     url_of,
     watch_of,
 )
@@ -47,6 +51,24 @@ async def test_a_target_that_does_not_answer_the_phone_is_503(
     front.route("/", target.url.replace("http", "https"))
 
     assert (await front.ask("GET", "/")).status == 503
+
+
+async def test_a_target_that_hangs_up_at_once_is_503(
+    front: Front, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end may come before the one who waits for the connection has its turn."""
+    connect = Dialer.connect
+
+    async def connect_and_lose(dialer: Dialer, *args: Any) -> UpstreamConnection:
+        connection: UpstreamConnection = await connect(dialer, *args)
+        (await target.accept()).reset()
+        await until(lambda: connection.state is UpstreamState.CLOSED, "it is lost")
+        return connection
+
+    monkeypatch.setattr(Dialer, "connect", connect_and_lose)
+    front.route("/", target.url)
+    assert (await front.ask("GET", "/")).status == 503
+    assert (await front.ask("POST", "/", body=b"x")).status == 503
 
 
 async def test_a_name_that_does_not_resolve_is_503(front: Front) -> None:

@@ -23,7 +23,9 @@ async def test_any_method(joined: Front, target: Target, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT"])
-async def test_a_method_that_is_not_passed_on(joined: Front, target: Target, method: str) -> None:
+async def test_a_method_that_is_not_passed_on(
+    joined: Front, target: Target, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
     client = await joined.client()
     await client.send(request(method, "/x", "Cookie: secret=1"))
     got = await client.read_response()
@@ -34,6 +36,7 @@ async def test_a_method_that_is_not_passed_on(joined: Front, target: Target, met
     }  # fmt: skip
     assert b"secret" not in got.body
     assert target.accepted == 0
+    assert any(line.startswith(f"405 {method} /x ") for line in caplog.messages)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "GET"])

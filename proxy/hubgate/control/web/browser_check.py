@@ -31,10 +31,15 @@ class PageRefusal:
 
 
 class BrowserCheck:
-    """Checks what a browser says about the page behind a request, and the name it was sent to."""
+    """Checks what a browser says about the page behind a request, and the name it was sent to.
 
-    def __init__(self, hosts: HostNames) -> None:
+    `ever_token` says whether the port can have a token, for what the log advises.
+    """
+
+    def __init__(self, hosts: HostNames, ever_token: bool = True) -> None:
         self.hosts = hosts
+        token = " set a token," if ever_token else ""
+        self._ways = f"add it to api.hosts (HUBGATE_API_HOSTS),{token} or use an address"
 
     def __repr__(self) -> str:
         return f"<BrowserCheck {self.hosts}>"
@@ -51,8 +56,7 @@ class BrowserCheck:
             return PageRefusal(403, text, f"a page of another site, {sign}")
         if not token_needed and (field := self._unknown_host(request)) is not None:
             text = "refused: this host name is not known here; use an address"
-            known = "add it to api.hosts (HUBGATE_API_HOSTS), set a token, or use an address"
-            return PageRefusal(403, text, f"Host {_shown(field)} is not known here: {known}")
+            return PageRefusal(403, text, f"Host {_shown(field)} is not known here: {self._ways}")
         if is_from_browser(headers) and request.can_read_body and not _is_json(request):
             text = "refused: a web page must send a body as application/json"
             return PageRefusal(415, text, f"a page's body of type {_shown(request.content_type)}")

@@ -84,8 +84,13 @@ class ControlConnection(web.RequestHandler):
     )
 
     def __init__(self, port: ControlServer, server: web.Server, arguments: Arguments) -> None:
-        times = {"keepalive_timeout": port.timeouts.keep_alive}
-        super().__init__(server, loop=port.loop, **{**arguments, **times, "access_log": None})
+        # Probes are set on the listening socket: aiohttp's would have the kernel's times.
+        ours = {
+            "keepalive_timeout": port.timeouts.keep_alive,
+            "tcp_keepalive": False,
+            "access_log": None,
+        }
+        super().__init__(server, loop=port.loop, **{**arguments, **ours})
         # Of a client that does not read, no more is taken than it takes to answer it.
         self._max_msg_queue_size, self._msg_queue_resume_size = _AHEAD, 0
         self.proven = False

@@ -12,10 +12,11 @@ from hubgate.certificates.contexts import renew_pair, server_context
 from hubgate.control.listening.sockets import BACKLOG, Listener
 from hubgate.control.web.connection import ControlServer
 from hubgate.control.web.protocol import LastResponses, awaits_first_request, hide_software
-from hubgate.model import ServerTLS, WorkerConfig
+from hubgate.model import ServerTLS, TcpKeepalive, WorkerConfig
 from hubgate.tasks import settle_arrivals, spawn
 from hubgate.transport.admission import Admission, PortLimits, control_limits
 from hubgate.transport.arrivals import Factory, over_tls
+from hubgate.transport.dead_peers import probe_options, probe_peer
 
 # Seconds a request in progress gets to finish when the supervisor ends.
 CLOSE_LIMIT = 2.0
@@ -72,6 +73,7 @@ class Endpoint:
     def apply(self, config: WorkerConfig) -> None:
         """Hold new connections to the limits and times in `config`, and open ones to most."""
         self._config = config
+        self._probe_peers(config.tcp_keepalive)
         self._admission.limits = control_limits(config.limits, self._files)
         if self._server is not None:
             self._server.limits, self._server.timeouts = config.limits, config.timeouts
@@ -88,6 +90,12 @@ class Endpoint:
             for sock in listener.sockets:
                 self._accepting.append(await self._accept(sock, self._server))
         self._sweeper = spawn(self._sweep(self._server), f"sweep {self._listeners}")
+
+    def _probe_peers(self, probes: TcpKeepalive) -> None:
+        """Have the kernel notice new clients that are gone for good."""
+        for sock in (sock for listener in self._listeners for sock in listener.sockets):
+            if sock.family != socket.AF_UNIX and sock.fileno() >= 0:
+                probe_peer(sock, probe_options(probes))  # accepted connections inherit it
 
     async def _accept(self, sock: socket.socket, server: ControlServer) -> asyncio.Server:
         loop = asyncio.get_running_loop()

@@ -20,9 +20,11 @@ class Guard:
     on several pages gains nothing.
     """
 
-    def __init__(self, token: str | None, hosts: HostNames | None = None) -> None:
+    def __init__(
+        self, token: str | None, hosts: HostNames | None = None, ever_token: bool = True
+    ) -> None:
         self._token = TokenCheck(token)
-        self._browsers = BrowserCheck(hosts or HostNames())
+        self._browsers = BrowserCheck(hosts or HostNames(), ever_token)
         self._throttle = Throttle()
         # Only to log few of them: a person's browser must not slow down the person.
         self._refused_pages = FailedAttempts()
@@ -32,7 +34,7 @@ class Guard:
 
     def without_token(self) -> "Guard":
         """Return the guard of another port, which needs no token and has the same host names."""
-        return Guard(None, self._browsers.hosts)
+        return Guard(None, self._browsers.hosts, ever_token=False)
 
     def replace(self, token: str | None, names: Iterable[str]) -> None:
         """Accept `token` and no other, and know these host names, from the next request on."""

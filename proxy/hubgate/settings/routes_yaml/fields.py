@@ -9,6 +9,7 @@ from pydantic import BeforeValidator
 from hubgate.errors import ConfigError
 from hubgate.settings.access_log import check_log_path
 from hubgate.settings.checks import (
+    check_each,
     check_host_names,
     check_level,
     check_listen_host,
@@ -40,7 +41,7 @@ def _checked(check: Callable[[Any], Any]) -> BeforeValidator:
         try:
             return check(value)
         except ConfigError as error:
-            raise ValueError(str(error)) from None
+            raise ValueError(*error.lines) from None
 
     return BeforeValidator(validate)
 
@@ -78,7 +79,7 @@ def _hosts(value: Any) -> tuple[str, ...]:
         value = value.split(",")
     if not isinstance(value, list) or not value:
         raise ConfigError(f"{shown(value)} is not a host; write one address or a list of them")
-    hosts = tuple(dict.fromkeys(check_listen_host(host) for host in value))
+    hosts = tuple(dict.fromkeys(check_each(check_listen_host, value)))
     # One socket serves all interfaces of both families; a second one would clash with it.
     return ("",) if "" in hosts or {"0.0.0.0", "::"} <= set(hosts) else hosts
 
@@ -88,7 +89,7 @@ def _trusted_peers(value: Any) -> tuple[str, ...] | None:
         return None
     if not isinstance(value, list):
         raise ConfigError(f"{shown(value)}: write a list of networks such as [10.0.0.0/8], or all")
-    return tuple(network for item in value for network in _networks(item))
+    return tuple(network for networks in check_each(_networks, value) for network in networks)
 
 
 def _networks(value: Any) -> tuple[str, ...]:
@@ -106,12 +107,16 @@ def check_headers(value: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict):
         # The value is not repeated: headers hold secrets.
         raise ConfigError("is not a mapping of headers; write {X-Team: physics}")
-    for name, text in value.items():
-        if not isinstance(name, str | int | float) or isinstance(name, bool):
-            raise ConfigError(f"{shown(name)} is not text; put the header's name in quotes")
-        if not isinstance(text, (str, int, float)) or isinstance(text, bool):
-            raise ConfigError(f"the value of {name!r} is not text; put it in quotes")
-    return tuple(check_header(str(name), str(text)) for name, text in value.items())
+    return tuple(check_each(_header, value.items()))
+
+
+def _header(item: tuple[Any, Any]) -> tuple[str, str]:
+    name, text = item
+    if not isinstance(name, str | int | float) or isinstance(name, bool):
+        raise ConfigError(f"{shown(name)} is not text; put the header's name in quotes")
+    if not isinstance(text, (str, int, float)) or isinstance(text, bool):
+        raise ConfigError(f"the value of {name!r} is not text; put it in quotes")
+    return check_header(str(name), str(text))
 
 
 Port = Annotated[int, _checked(lambda value: whole_number(value, "port", 0, 65535))]

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from hubgate.settings.catalogue import FLAGS
 from hubgate.settings.checks import shown
 from hubgate.settings.routes_yaml.document import dotted
-from hubgate.settings.routes_yaml.schema import File, RouteEntrySection, Section
+from hubgate.settings.routes_yaml.schema import ClashError, File, RouteEntrySection, Section
 from hubgate.settings.setting import Place
 
 
@@ -24,8 +24,17 @@ class Provenance:
     lines: Mapping[Place, int] = field(default_factory=dict)
     origins: Mapping[Place, str] = field(default_factory=dict)
 
-    def where(self, place: Place) -> str:
-        """Return where `place` was set: `routes.yaml, line 3: listen.port`, or `--port`."""
+    def where(self, place: Place, keys: Sequence[str] = ()) -> str:
+        """Return where `place` was set: `routes.yaml, line 3: listen.port`, or `--port`.
+
+        Of a section that flags or variables are at fault in, `keys` are those that count.
+        """
+        at_fault = [(*place, key) for key in keys]
+        named = [
+            name for known, name in self.origins.items() if known[: len(place) + 1] in at_fault
+        ]
+        if named:
+            return ", ".join(named)
         if origin := self.origins.get(place):
             return origin
         inside = [name for known, name in self.origins.items() if known[: len(place)] == place]
@@ -49,7 +58,8 @@ class Provenance:
 
 def describe(error: ValidationError, source: Provenance) -> list[str]:
     """Return one line for each of pydantic's errors."""
-    return [_line(finding, source) for finding in error.errors(include_url=False)]
+    findings = error.errors(include_url=False)
+    return [line for finding in findings for line in _lines(finding, source)]
 
 
 def without_mistakes(data: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:
@@ -83,12 +93,25 @@ def _drop(section: Any, place: Sequence[str | int]) -> None:
 
 def reasons(error: ValidationError, place: Place) -> list[str]:
     """Return what is wrong with the value at `place`, without saying where it is."""
-    found = error.errors(include_url=False)
-    return [_reason(finding, (*place, *finding["loc"])) for finding in found]
+    lines: list[str] = []
+    for finding in error.errors(include_url=False):
+        if finding["type"] == "value_error":
+            lines += finding["ctx"]["error"].args
+        else:
+            lines.append(_reason(finding, (*place, *finding["loc"])))
+    return lines
 
 
-def _line(finding: ErrorDetails, source: Provenance) -> str:
+def _lines(finding: ErrorDetails, source: Provenance) -> list[str]:
     place = finding["loc"]
+    if finding["type"] == "value_error":
+        found = finding["ctx"]["error"]
+        where = source.where(place, found.keys if isinstance(found, ClashError) else ())
+        return [f"{where}: {text}" for text in found.args]
+    return [_line(finding, source, place)]
+
+
+def _line(finding: ErrorDetails, source: Provenance, place: Place) -> str:
     if place[-1:] == ("[key]",):
         where = source.where((*place[:-2], str(place[-2])))
         return f"{where}: {shown(finding['input'])} is not text; put the key in quotes"
@@ -97,8 +120,6 @@ def _line(finding: ErrorDetails, source: Provenance) -> str:
 
 def _reason(finding: ErrorDetails, place: Place) -> str:
     kind, value = finding["type"], finding["input"]
-    if kind == "value_error":
-        return str(finding["ctx"]["error"])
     if kind == "extra_forbidden":
         return _unknown_key(place)
     if kind == "missing":

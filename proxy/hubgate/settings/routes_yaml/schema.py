@@ -42,6 +42,14 @@ Version = Annotated[
 TIMES, SIZES, PROBES = Timeouts(), Limits(), TcpKeepalive()
 
 
+class ClashError(ValueError):
+    """Some `keys` of a section do not go together."""
+
+    def __init__(self, text: str, *keys: str) -> None:
+        super().__init__(text)
+        self.keys = keys
+
+
 class Section(BaseModel):
     """A mapping with known keys; `example` shows how it is written."""
 
@@ -64,7 +72,10 @@ class TLSSection(Section):
     @model_validator(mode="after")
     def _needs_authority(self) -> "TLSSection":
         if self.client_certificates != "ignore" and self.ca is None:
-            raise ValueError("client_certificates needs ca; give a file of CA certificates")
+            raise ClashError(
+                "client_certificates needs ca; give a file of CA certificates",
+                "client_certificates",
+            )
         return self
 
 
@@ -79,7 +90,9 @@ class PlaceSection(Section):
     @model_validator(mode="after")
     def _one_kind(self) -> "PlaceSection":
         if self.socket is not None and (self.host is not None or self.port is not None):
-            raise ValueError("has both a socket and a host or port; keep one")
+            raise ClashError(
+                "has both a socket and a host or port; keep one", "socket", "host", "port"
+            )
         return self
 
 
@@ -94,13 +107,20 @@ class ListenSection(PlaceSection):
     @model_validator(mode="after")
     def _fits_together(self) -> "ListenSection":
         if self.tls is not None and self.no_ssl:
-            raise ValueError("has both tls and no_ssl; keep one")
+            raise ClashError("has both tls and no_ssl; keep one", "tls", "no_ssl")
         if self.redirect_port is not None and self.tls is None:
-            raise ValueError("redirect_port needs tls: without it there is nothing to redirect to")
+            raise ClashError(
+                "redirect_port needs tls: without it there is nothing to redirect to",
+                "redirect_port",
+            )
         if self.redirect_to is not None and self.redirect_port is None:
-            raise ValueError("redirect_to needs redirect_port; write both or neither")
+            raise ClashError(
+                "redirect_to needs redirect_port; write both or neither", "redirect_to"
+            )
         if self.redirect_port is not None and self.socket and not self.redirect_to:
-            raise ValueError("redirect_port needs redirect_to: a socket has no port")
+            raise ClashError(
+                "redirect_port needs redirect_to: a socket has no port", "redirect_port"
+            )
         return self
 
 
@@ -116,7 +136,7 @@ class APISection(PlaceSection):
     @model_validator(mode="after")
     def _one_way_in(self) -> "APISection":
         if self.open and self.token_file is not None:
-            raise ValueError("has both open and a token_file; keep one")
+            raise ClashError("has both open and a token_file; keep one", "open", "token_file")
         return self
 
 
@@ -197,7 +217,9 @@ class ForwardSection(Section):
     @model_validator(mode="after")
     def _one_source(self) -> "ForwardSection":
         if self.error_target is not None and self.error_path is not None:
-            raise ValueError("has both error_target and error_path; keep one")
+            raise ClashError(
+                "has both error_target and error_path; keep one", "error_target", "error_path"
+            )
         return self
 
 
