@@ -8,6 +8,7 @@ import click
 from hubgate import __version__
 from hubgate.cli import run_command
 from hubgate.cli.certs import certs
+from hubgate.cli.init import init
 from hubgate.cli.operations import reload, upgrade
 from hubgate.cli.routes import add, get, list_routes, remove
 from hubgate.cli.serve import check, serve
@@ -26,7 +27,7 @@ def command(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for subcommand in (serve, check, reload, upgrade, certs, add, remove, get, list_routes):
+for subcommand in (init, serve, check, reload, upgrade, certs, add, remove, get, list_routes):
     command.add_command(subcommand)
 
 
