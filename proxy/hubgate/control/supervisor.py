@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from hubgate import __version__
+from hubgate.control import notify
 from hubgate.control.api.app import build_api
 from hubgate.control.api.operations import add_operations
 from hubgate.control.bootstrap import Bootstrap
@@ -135,10 +136,13 @@ class Supervisor:
             await endpoint.start()
         announce(self._settings, listeners, service)
         stack.enter_context(PidFile(self._settings.pid_file))
+        notify.ready()
         await self._serve(pool)
         if self._stop.is_set():
+            notify.stopping()
             await self._drain(listeners, endpoints, pool, service)
         else:
+            notify.reloading()
             self.handover = await self._hand_over(listeners, endpoints, pool, service)
             # Nothing may be undone: it all belongs to the successor now.
             stack.pop_all()

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from hubgate.worker.messages import InheritedSocket
 
-OUR_SETTINGS = ("HUBGATE_", "CONFIGPROXY_")
+# The last one: systemd listens to the supervisor alone.
+OUR_SETTINGS = ("HUBGATE_", "CONFIGPROXY_", "NOTIFY_SOCKET")
 
 
 class Process(Protocol):
