@@ -50,7 +50,7 @@ clean:
 venv: $(STAMP)
 
 parts:
-	@scripts/system-parts chromium wrk
+	@scripts/system-parts chromium wrk systemd
 
 # The stamp is older than pyproject.toml only when there is something to install.
 $(STAMP): pyproject.toml

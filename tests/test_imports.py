@@ -64,6 +64,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
     },
     "control": {
         "handover": set(),
+        "notify": set(),
         "file_watch": set(),
         "pidfile": set(),
         "running_file": set(),
@@ -77,12 +78,13 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "metrics": {"routes", "web"},
         "worker_reports": {"metrics", "routes"},
         "upgrade": {"handover", "workers"},
-        "reload": {"file_watch", "routes", "web", "workers"},
+        "reload": {"file_watch", "notify", "routes", "web", "workers"},
         "api": {"metrics", "reload", "routes", "upgrade", "web"},
         "supervisor": {
             *("startup_log", "api", "bootstrap", "file_watch", "handover", "listening"),
             *(
                 "metrics",
+                "notify",
                 "pidfile",
                 "reload",
                 "worker_reports",

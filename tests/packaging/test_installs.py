@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import subprocess
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -12,11 +13,13 @@ import psutil
 import pytest
 
 import hubgate
+from tests.environment import clean_environment
 from tests.packaging.environments import Environment, create
 from tests.packaging.source import PACKAGE, Distributions, package_files
 from tests.system.served import serving
 
 DATA = {Path("control/api/openapi.yaml"), Path("control/api/landing.html"), Path("py.typed")}
+DATA |= {Path("settings/routes_yaml/example.yaml")}
 
 
 @dataclass(frozen=True)
@@ -102,3 +105,23 @@ def test_a_source_distribution_holds_all_of_the_package(distributions: Distribut
         names = {PurePosixPath(name) for name in sdist.getnames()}
     top = PurePosixPath(f"hubgate-{hubgate.__version__}") / PACKAGE
     assert not {path for path in package_files() if top / path not in names}
+
+
+def test_a_first_start_as_the_readme_says(installed: Installed, tmp_path: Path) -> None:
+    proxyctl = installed.environment.program("proxyctl")
+
+    def say(*command: str) -> str:
+        return subprocess.run(
+            [proxyctl, *command],
+            cwd=tmp_path,
+            env=clean_environment({"XDG_STATE_HOME": str(tmp_path)}),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    assert say("init").startswith("made routes.yaml")
+    assert "http://127.0.0.1:8081" in say("check")
+    with serving(tmp_path, command=(proxyctl, "serve")) as served:
+        assert served.call("GET", "/api/routes") == 200
+    assert "to http://127.0.0.1:8081" in (tmp_path / "serve.log").read_text()

@@ -1,6 +1,11 @@
-"""No answer of ours says which software it comes from, on any port, not even to rubbish."""
+"""No answer says which version it comes from, on any port, not even to rubbish.
 
+Which software it is, only the pages say that are for operators (docs/token.md).
+"""
+
+import ssl
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +18,15 @@ from tests.contract.ports import free_ports
 from tests.contract.target import Target, answer, replying
 from tests.system.dropin import dropin
 
+NAMES = (b"hubgate", b"configurable-http-proxy", b"uvloop")
+# Without a token, and named after us: the pages of operators.
+NAMED = {("api", b"/"), ("api", b"/api/openapi.json"), ("metrics", b"/metrics")}
+METHODS = (b"HEAD", b"POST", b"OPTIONS", b"TRACE", b"CONNECT", b"LOCK")
+PATHS = (
+    *(b"/", b"/nowhere", b"/down", b"/_chp_healthz", b"/metrics", b"/favicon.ico", b"*"),
+    *(b"/api", b"/api/", b"/api/routes", b"/api/openapi.json", b"/api/reload", b"/api/upgrade"),
+    *(b"/%00", b"/../x", b"http://localhost/"),
+)
 GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%b\r\n"
 UPGRADE = b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
 RUBBISH = (
@@ -42,9 +56,19 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Addres
         yield {"public": first.public, "api": first.api, "tls": second.public, **loopback}
 
 
-def exchange(address: Address, request: bytes) -> bytes:
+def unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def exchange(address: Address, request: bytes, tls: bool = False) -> bytes:
     """Send bytes and return all that comes back."""
-    with open_socket(address) as sock:
+    with ExitStack() as stack:
+        sock = stack.enter_context(open_socket(address))
+        sock.settimeout(20)
+        if tls:
+            sock = stack.enter_context(unverified().wrap_socket(sock))
         received = b""
         try:
             sock.sendall(request)
@@ -93,6 +117,23 @@ def test_answers(
     response = exchange(ports[port], GET % (path, more))
     assert response.startswith(b"HTTP/1.1 %d " % status)
     assert_nameless(response)
+
+
+@pytest.mark.parametrize("port", ["public", "tls", "api", "metrics", "redirect"])
+def test_only_pages_for_operators_name_us(ports: dict[str, Address], port: str) -> None:
+    named = set()
+    # Few, because a guesser of tokens waits for up to a second.
+    for method, path, more in (
+        *((b"GET", path, b"") for path in PATHS),
+        *((method, b"/nowhere", b"") for method in METHODS),
+        *((b"GET", b"/nowhere", more) for more in (UPGRADE, b"Accept: application/json\r\n")),
+    ):
+        request = (GET % (path, more)).replace(b"GET", method, 1)
+        response = exchange(ports[port], request, tls=port == "tls")
+        assert_nameless(response)
+        if any(name in response.lower() for name in NAMES):
+            named.add((port, path.removeprefix(b"http://localhost")))
+    assert named == {(at, path) for at, path in NAMED if at == port}
 
 
 def test_plain_text_where_tls_is_spoken(ports: dict[str, Address]) -> None:

@@ -22,6 +22,7 @@ def load() -> "click.Group":
 
     from hubgate import __version__
     from hubgate.cli.certs import certs
+    from hubgate.cli.init import init
     from hubgate.cli.operations import reload, upgrade
     from hubgate.cli.routes import add, get, list_routes, remove
     from hubgate.cli.serve import check, serve
@@ -36,6 +37,6 @@ def load() -> "click.Group":
         if context.invoked_subcommand is None:
             click.echo(context.get_help())
 
-    for subcommand in (serve, check, reload, upgrade, certs, add, remove, get, list_routes):
+    for subcommand in (init, serve, check, reload, upgrade, certs, add, remove, get, list_routes):
         command.add_command(subcommand)
     return command

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from hubgate.certificates.contexts import client_context, server_context
+from hubgate.control import notify
 from hubgate.control.file_watch import Versions, files_changed, versions
 from hubgate.control.routes.service import RouteService
 from hubgate.control.web.endpoint import Endpoint
@@ -97,17 +98,11 @@ class Reloader:
     async def _reload(self) -> Outcome:
         async with self._one_at_a_time:
             self._next = None
-            await self._remake_token()
-            known = versions(watched_files(self._running))
+            notify.reloading()
             try:
-                # A large file takes seconds to read, and the API must keep responding.
-                fresh = await asyncio.to_thread(self._read)
-                outcome = await self._take_over(fresh)
-            except ConfigError as error:
-                outcome = Outcome(mistakes=error.lines)
-            found = versions(watched_files(self._running))
-            # A change during the read must not be missed, so the earlier version counts.
-            self._known = {path: known.get(path, version) for path, version in found.items()}
+                outcome = await self._read_again()
+            finally:
+                notify.ready()
         _log(outcome)
         return outcome
 
@@ -117,6 +112,20 @@ class Reloader:
         if own is not None and not own.exists():
             with suppress(ConfigError):  # it comes again, and is told then
                 await asyncio.to_thread(self._read)
+
+    async def _read_again(self) -> Outcome:
+        await self._remake_token()
+        known = versions(watched_files(self._running))
+        try:
+            # A large file takes seconds to read, and the API must keep responding.
+            fresh = await asyncio.to_thread(self._read)
+            outcome = await self._take_over(fresh)
+        except ConfigError as error:
+            outcome = Outcome(mistakes=error.lines)
+        found = versions(watched_files(self._running))
+        # A change during the read must not be missed, so the earlier version counts.
+        self._known = {path: known.get(path, version) for path, version in found.items()}
+        return outcome
 
     async def _take_over(self, fresh: Settings) -> Outcome:
         wanted = taken_over(self._running, fresh)

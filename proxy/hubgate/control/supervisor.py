@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from hubgate import __version__
+from hubgate.control import notify
 from hubgate.control.api.app import build_api
 from hubgate.control.api.operations import add_operations
 from hubgate.control.bootstrap import Bootstrap
@@ -141,11 +142,14 @@ class Supervisor:
         await asyncio.to_thread(self._running_file.begin, self._settings, api)
         announce(self._settings, listeners, service)
         stack.enter_context(PidFile(self._settings.pid_file))
+        notify.ready()
         await self._serve(pool)
         if self._stop.is_set():
             self._running_file.remove()  # at once: a successor may have the port while we drain
+            notify.stopping()
             await self._drain(listeners, endpoints, pool, service)
         else:
+            notify.reloading()
             self.handover = await self._hand_over(listeners, endpoints, pool, service)
             # Nothing may be undone: it all belongs to the successor now.
             stack.pop_all()

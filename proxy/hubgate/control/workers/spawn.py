@@ -13,7 +13,8 @@ from typing import Protocol
 from hubgate.current_folder import anchored
 from hubgate.worker.messages import InheritedSocket
 
-OUR_SETTINGS = ("HUBGATE_", "CONFIGPROXY_")
+# The last one: systemd listens to the supervisor alone.
+OUR_SETTINGS = ("HUBGATE_", "CONFIGPROXY_", "NOTIFY_SOCKET")
 
 
 class Process(Protocol):

@@ -1,0 +1,45 @@
+"""Telling systemd how far we are: units of `Type=notify` (sd_notify(3))."""
+
+import logging
+import os
+import socket
+import time
+
+log = logging.getLogger("hubgate.supervisor")
+
+VARIABLE = "NOTIFY_SOCKET"
+
+PATIENCE = 5.0  # seconds; a message that is lost would make systemd end us later on
+
+
+def ready() -> None:
+    """Say that all ports answer: after a start, a reload, an upgrade."""
+    _send("READY=1")
+
+
+def reloading() -> None:
+    """Say that settings are being read, or a new release takes over; `ready` must follow."""
+    # systemd takes a READY=1 for the end of this reload only if it is newer than this moment.
+    _send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+
+def stopping() -> None:
+    """Say that we drain and exit."""
+    _send("STOPPING=1")
+
+
+def _send(message: str) -> None:
+    """Send it to whom the environment names, if anybody; the variable stays for a new release."""
+    where = os.environ.get(VARIABLE, "")
+    if not where:
+        return
+    # A leading @ stands for the zero byte of a name that is not in the file system.
+    address = "\0" + where[1:] if where.startswith("@") else where
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(PATIENCE)
+            sock.connect(address)
+            sock.sendall(message.encode())
+    except OSError as error:
+        what = message.split("\n")[0]
+        log.warning("%s: cannot send %s to %s: %s", VARIABLE, what, where, error.strerror or error)
