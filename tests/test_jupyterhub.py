@@ -199,6 +199,8 @@ async def test_a_wrong_command_is_one_line(
 def only_complaint(caplog: pytest.LogCaptureFixture) -> str:
     (record,) = [one for one in caplog.records if one.levelno >= logging.ERROR]
     assert record.exc_info is None
+    # A handler that keeps the record must not keep what the error's traceback refers to.
+    assert not any(isinstance(part, BaseException) for part in record.args or ())
     message = record.getMessage()
     assert "\n" not in message
     return message

@@ -108,7 +108,8 @@ class HubgateProxy(ConfigurableHTTPProxy):
             await self._start_process()
         except (ConfigError, OSError, RuntimeError) as error:
             self._end_failed_process()
-            self.log.critical("hubgate cannot start: %s", error)
+            # Its traceback refers to a future that the hub abandons: not for a log to keep.
+            self.log.critical("hubgate cannot start: %s", str(error))
             self._failed_starts += 1
             if earlier_check is None or self._failed_starts >= FAILED_STARTS:
                 # No proxy will accept them: better refused than kept waiting.
