@@ -79,6 +79,15 @@ async def ends() -> AsyncIterator[tuple[Reading, socket.socket]]:
     theirs.close()
 
 
+def fill(theirs: socket.socket) -> int:
+    """Send what the kernel takes while nothing is read; return how many bytes that was."""
+    sent = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sent += theirs.send(DATA[: 1 << 16])
+    return sent
+
+
 async def send(theirs: socket.socket, data: bytes) -> None:
     await asyncio.get_running_loop().sock_sendall(theirs, data)
 
@@ -126,10 +135,7 @@ async def test_others_have_their_turn_after_a_few_full_reads(
     reading, theirs = ends
     reading.transport.pause_reading()
     bound_reads(reading.transport, reading)
-    sent = 0
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            sent += theirs.send(DATA[: 1 << 16])
+    sent = fill(theirs)
     assert sent > 2 * MANY * READ_AT_ONCE
     in_one_turn: list[int] = []
     reading.on_first = lambda: in_one_turn.append(len(reading.pieces))
@@ -233,10 +239,7 @@ async def test_another_protocol_reads_on_when_the_last_one_rests(
     first, theirs = ends
     first.transport.pause_reading()
     bound_reads(first.transport, first)
-    sent = 0
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            sent += theirs.send(DATA[: 1 << 16])
+    sent = fill(theirs)
     theirs.close()
     second, bounded = Reading(), first.transport.get_protocol()
     assert isinstance(bounded, BoundedReads)
