@@ -17,6 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn
 
+from hubgate.cli.api.discovery import find_record
+
 ROOT = Path(__file__).resolve().parent.parent
 POLL = 0.2  # seconds
 
@@ -115,7 +117,7 @@ class Demo:
         self.state: Path = options.state.resolve()
         self.url = f"{'https' if options.tls else 'http'}://127.0.0.1:{options.port}"
         self.hub_port: int = options.hub_port
-        self.routes = f"http://127.0.0.1:{options.api_port}/api/routes"
+        self.api_url = f"http://127.0.0.1:{options.api_port}"
         self.token = os.environ.get("CONFIGPROXY_AUTH_TOKEN") or secrets.token_hex(32)
         certs: Path = options.certs.resolve()
         self.web = opener(certs / "ca.pem" if options.tls else None)
@@ -171,8 +173,11 @@ class Demo:
         """
         try:
             socket.create_connection(("127.0.0.1", self.hub_port), timeout=5).close()
-            authorization = {"Authorization": f"token {self.token}"}
-            request = urllib.request.Request(self.routes, headers=authorization)
+            # An option for the hub may have given the proxy another token.
+            running = find_record(self.api_url, self.environment)
+            token = self.token if running is None else running.token
+            authorization = {"Authorization": f"token {token}"}
+            request = urllib.request.Request(f"{self.api_url}/api/routes", headers=authorization)
             with self.web.open(request, timeout=5) as answer:
                 if "/" not in json.load(answer):
                     return False

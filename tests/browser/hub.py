@@ -100,6 +100,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_LIMIT
     while READY not in log.read_text():
         if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
+            kill([psutil.Process(process.pid), *psutil.Process(process.pid).children(True)])
+            process.wait()
             raise AssertionError(f"the hub did not start:\n{log.read_text()[-4000:]}")
         time.sleep(0.2)

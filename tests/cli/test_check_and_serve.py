@@ -312,7 +312,7 @@ def test_what_check_refuses_is_not_served(tmp_path: Path, name: str) -> None:
     port = () if "--socket" in flags else port
     api = () if "--api-socket" in flags else ("--api-port", "0")
     environ = {"XDG_STATE_HOME": f"{tmp_path}/state"}
-    if not pattern.startswith("state/"):
+    if not pattern.startswith(("state/", "state:")):
         environ["HUBGATE_TOKEN"] = "s3cret"
     if "--token-file" in flags:
         del environ["HUBGATE_TOKEN"]

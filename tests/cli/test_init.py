@@ -9,7 +9,7 @@ from tests.settings.routes_yaml.test_example import EXAMPLE
 
 
 def proxyctl(*args: str) -> int:
-    return run_command.run(main.command, args, "proxyctl", usage_exit=2)
+    return run_command.run(main.load(), args, "proxyctl", usage_exit=2)
 
 
 @pytest.fixture(autouse=True)

@@ -216,11 +216,11 @@ async def test_an_upgrade_loses_no_line(target: str, tmp_path: Path) -> None:
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
-    for command in ("serve", "check"):
+    for command, name in (("serve", "proxyctl"), ("check", "error")):
         done = run([PROXYCTL, command], "--access-log", "no/such", cwd=tmp_path)
         assert done.returncode == 1
         assert done.stderr == (
-            f"proxyctl: --access-log: {tmp_path}/no: no such folder; create it or give another\n"
+            f"{name}: --access-log: {tmp_path}/no: no such folder; create it or give another\n"
         )
     done = run([PROXYCTL, "check"], "--access-log", "access.log", cwd=tmp_path)
     assert f"requests {tmp_path}/access.log, as combined\n" in done.stdout

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from hubgate.cli.api_client import Api
-from hubgate.cli.api_options import with_api
+from hubgate.cli.api.client import Api
+from hubgate.cli.api.options import with_api
 from hubgate.errors import ConfigError
 from hubgate.logs import one_line
 

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from hubgate.certificates.contexts import client_context, pinned_context
-from hubgate.cli.api_client import Api, check_api_url
+from hubgate.cli.api.client import Api, check_api_url
+from hubgate.cli.api.discovery import DEFAULT_URL, default_url, find_record
 from hubgate.cli.own_token import own_token_for, own_token_source
-from hubgate.cli.running_proxies import DEFAULT_URL, default_url, find_record
 from hubgate.model import ClientTLS
 from hubgate.settings.catalogue import variables_of
 from hubgate.settings.token import token_from_environment, token_from_file

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from hubgate.cli.running_proxies import running_proxies, serves
+from hubgate.cli.api.discovery import running_proxies, serves
 from hubgate.control.running_file import INSIDE, RunningRecord
 from tests.cli.running import DROP_IN, PROXYCTL, Proxy, run, running
 from tests.cli.users import new_users

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import click
 import pytest
 
-from hubgate.cli.api_client import Api, check_api_url
+from hubgate.cli.api.client import Api, check_api_url
 from hubgate.errors import ConfigError
 
 

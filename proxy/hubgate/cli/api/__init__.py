@@ -1,0 +1,1 @@
+"""How a command finds a running hubgate's API, proves who asks, and talks to it."""
