@@ -49,8 +49,10 @@ clean:
 
 venv: $(STAMP)
 
+# A hub moves here from the real CHP in one test; without it, that test is skipped, or fails in CI.
 parts:
-	@scripts/system-parts chromium wrk systemd
+	@scripts/system-parts chromium wrk systemd npm
+	@[ -e $(CHP) ] || $(MAKE) --no-print-directory $(CHP) || echo "parts missing: configurable-http-proxy; see above" >&2
 
 # The stamp is older than pyproject.toml only when there is something to install.
 $(STAMP): pyproject.toml

@@ -165,7 +165,7 @@ async def test_tls(place: Place, browser: Browser) -> None:
 async def test_moving_from_chp_with_servers_running(place: Place, browser: Browser) -> None:
     chp = shutil.which(str(ROOT / CHP))
     if chp is None:
-        pytest.skip("no configurable-http-proxy: make contract-chp installs it")
+        pytest.skip("no configurable-http-proxy: make parts installs it")
     leave, move = blocks("Moving from CHP")
     place.configure(f"c.ConfigurableHTTPProxy.command = [{chp!r}]\n", leave)
     hub = await place.start_hub()

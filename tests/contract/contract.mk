@@ -15,5 +15,5 @@ contract-chp: $(STAMP) $(CHP)
 		$(BIN)/pytest tests/contract -n auto --dist loadfile $(ARGS)
 
 $(CHP):
-	npm install --prefix $(CHP_FOLDER) --no-save --no-audit --no-fund --loglevel=error \
+	@npm install --prefix $(CHP_FOLDER) --no-save --no-audit --no-fund --loglevel=error \
 		configurable-http-proxy@$(CHP_VERSION)
