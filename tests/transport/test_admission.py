@@ -263,6 +263,19 @@ def test_a_full_port_says_so_once_and_counts(caplog: pytest.LogCaptureFixture) -
     ]
 
 
+def test_a_limit_of_an_address_does_not_say_that_the_port_is_full(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    port = Admission("API", PortLimits(None, 1), Clock(), lambda _: None)
+    with caplog.at_level(logging.WARNING):
+        errors = [port.enter("192.0.2.1") for _ in range(2)]
+    reason = "192.0.2.1 has over 1 connections open (limits.address_connections)"
+    assert [str(error) for error in errors] == ["None", reason]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the API port: {reason}: refusing more of its connections"
+    ]
+
+
 # --- limits by settings -----------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 import _thread
 import asyncio
+import re
 import socket
 from typing import Any
 
@@ -78,11 +79,19 @@ async def test_the_time_is_over_for_all_until_the_lookup_ends(
     await until(lambda: resolver.recall("hub"), "its late answer is of use")
 
 
-async def test_a_failure_says_why_and_for_how_long(resolver: Resolver, lookups: Lookups) -> None:
-    lookups.answers["hub"] = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+async def test_a_failure_says_why_and_for_how_long_it_was_waited_for(
+    resolver: Resolver, lookups: Lookups
+) -> None:
+    for name in ("hub", "slow"):
+        lookups.answers[name] = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    reason = "could not be looked up: Name or service not known"
     line = await failure(resolver, "hub")
-    assert line.startswith("the name 'hub' could not be looked up: Name or service not known (aft")
-    assert line.endswith(" s)")
+    assert line.startswith(f"the name 'hub' {reason}")
+    assert "after 0.0 s" not in line
+    lookups.silent = {"slow"}
+    asyncio.get_running_loop().call_later(0.2, lookups.wake)
+    line = await failure(resolver, "slow")
+    assert re.fullmatch(rf"the name 'slow' {reason} \(after \d+\.[2-9] s\)", line)
     assert issubclass(NameLookupError, ConnectError)
     assert NameLookupError.status == 503
 

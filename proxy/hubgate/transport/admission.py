@@ -155,10 +155,13 @@ class Admission:
         limits = self.limits
         most, most_of_one = limits.connections, limits.address_connections
         if address and most_of_one is not None and self._by_address[address] > most_of_one:
-            text = f"{address} has over {most_of_one} connections open"
-            return self._refuse(text, limits.address_reason, guest)
+            text = f"{address} has over {most_of_one} connections open ({limits.address_reason})"
+            self._count(f"the {self._port} port: {text}: refusing more of its connections")
+            return self._refuse(text, guest)
         if most is not None and self._open > most and not self._make_room(guest):
-            return self._refuse(f"over {most} connections are open", limits.reason, guest)
+            text = f"over {most} connections are open ({limits.reason})"
+            self._count(f"the {self._port} port is full: {text}: refusing new ones")
+            return self._refuse(text, guest)
         return None
 
     def leave(self, address: str) -> None:
@@ -200,7 +203,8 @@ class Admission:
         )
         if room:
             most, reason = self.limits.connections, self.limits.reason
-            self._count(f"over {most} connections are open ({reason}): closing unused ones")
+            text = f"over {most} connections are open ({reason}): closing unused ones"
+            self._count(f"the {self._port} port is full: {text}")
         return room
 
     def _end_handshake(self, before: float) -> bool:
@@ -225,17 +229,16 @@ class Admission:
                 return True
         return False
 
-    def _refuse(self, text: str, reason: str, guest: Guest | None) -> BusyError:
-        self._count(f"{text} ({reason}): refusing new ones")
+    def _refuse(self, text: str, guest: Guest | None) -> BusyError:
         most = self.limits.connections
         if guest is not None and most is not None and self._open > most + _ANSWERED:
             guest.abort()
-        return BusyError(f"{text} ({reason})")
+        return BusyError(text)
 
     def _count(self, text: str) -> None:
         """Count a connection turned away or closed; a line for the first, then now and then."""
         self._refused(self._port)
-        self._full.say(f"the {self._port} port is full: {text}", self._clock())
+        self._full.say(text, self._clock())
 
 
 class _RareLine:

@@ -29,6 +29,7 @@ _MOST_LOOKUPS = 128
 # How many of these may be held by names whose last lookup failed after more than `_SLOW` seconds.
 _MOST_DOUBTFUL = 32
 _SLOW = 1.0
+_NOTABLE = 0.1  # seconds of waiting that a failure tells
 
 
 class HostAddress(NamedTuple):
@@ -229,7 +230,9 @@ class Resolver:
         del self._lookups[host]
         if isinstance(found, str):
             waited, took = now - lookup.begun, now - (lookup.started or now)
-            failure = f"the name {host!r} could not be looked up: {found} (after {waited:.1f} s)"
+            failure = f"the name {host!r} could not be looked up: {found}"
+            if waited >= _NOTABLE:
+                failure += f" (after {waited:.1f} s)"
             known = _Known((), failure, now + _FAILURE_KEPT, doubtful=took > _SLOW)
         else:
             known = _Known(found, "", now + _ANSWER_KEPT)
