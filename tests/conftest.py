@@ -1,6 +1,7 @@
 """What holds for every test: where CI runs them, a missing part is a failure, not a skip."""
 
 import os
+import signal
 from collections.abc import Generator
 from typing import Any
 
@@ -8,6 +9,10 @@ import hypothesis
 import pytest
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+# A shell's background job ignores SIGINT, and so would every program that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine may hold any example up.
 hypothesis.settings.register_profile(

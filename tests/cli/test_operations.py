@@ -1,5 +1,7 @@
-"""`proxyctl reload` against a running hubgate."""
+"""`proxyctl reload` and `upgrade` against a running hubgate."""
 
+import socket
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -73,3 +75,34 @@ def test_where_there_is_no_file_there_is_nothing_to_reload(tmp_path: Path) -> No
     assert done.returncode == 1
     assert "it has no files to read again" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_refused_upgrade_is_one_line_without_what_a_start_only_warns_of(tmp_path: Path) -> None:
+    with running(tmp_path, PROXYCTL, "serve", env={"HUBGATE_PROT": "1"}) as proxy:
+        assert "HUBGATE_PROT" in proxy.wait_for(r"(?s).*Proxy API at ")
+        (tmp_path / "routes.yaml").write_text(f"{FILE}wrong: 1\n")
+        done = operate(proxy, "upgrade")
+        assert (done.returncode, done.stdout) == (1, "")
+        (line,) = done.stderr.splitlines()
+        assert "routes.yaml, line " in line
+        assert "HUBGATE_PROT" not in line
+
+
+def test_an_upgrade_that_ends_hubgate_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as api:
+        answers = threading.Thread(target=begin_and_end, args=(api,))
+        answers.start()
+        url = f"http://127.0.0.1:{api.getsockname()[1]}"
+        done = run(PROXYCTL, "upgrade", "--api-url", url, env={"HUBGATE_TOKEN": "any"})
+        answers.join()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"proxyctl: {url}: not upgraded, it has ended; see its log\n"
+
+
+def begin_and_end(api: socket.socket) -> None:
+    """Say that an upgrade has begun, and listen no longer."""
+    with api.accept()[0] as client:
+        client.recv(65536)
+        api.close()
+        body = b'{"generation": 1, "version": "1"}'
+        client.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))

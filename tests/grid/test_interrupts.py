@@ -60,11 +60,15 @@ def interrupted(command: tuple[str, ...], moment: float, folder: Path, api: str)
         pass_fds=(tell,),
     )
     os.close(tell)
-    assert os.read(begun, 1)
-    os.close(begun)
-    time.sleep(moment)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=LIMIT)
+    with process:
+        try:
+            assert os.read(begun, 1)
+            os.close(begun)
+            time.sleep(moment)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=LIMIT)
+        finally:
+            process.kill()
     return Ended(process.returncode, out.decode(), err.decode())
 
 

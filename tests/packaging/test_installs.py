@@ -4,6 +4,7 @@ import http.client
 import json
 import subprocess
 import tarfile
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -124,4 +125,12 @@ def test_a_first_start_as_the_readme_says(installed: Installed, tmp_path: Path) 
     assert "http://127.0.0.1:8081" in say("check")
     with serving(tmp_path, command=(proxyctl, "serve")) as served:
         assert served.call("GET", "/api/routes") == 200
-    assert "to http://127.0.0.1:8081" in (tmp_path / "serve.log").read_text()
+        # Requests are served a moment before the log says where.
+        await_line(tmp_path / "serve.log", "to http://127.0.0.1:8081")
+
+
+def await_line(log: Path, text: str) -> None:
+    deadline = time.monotonic() + 30
+    while text not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)

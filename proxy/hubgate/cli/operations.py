@@ -6,15 +6,17 @@ from typing import Any
 
 import click
 
-from hubgate.cli.api.client import Api
+from hubgate.cli.api.client import AbsentError, Api
 from hubgate.cli.api.options import with_api
 from hubgate.errors import ConfigError
 from hubgate.logs import one_line
 
-# Seconds: for the rehearsal, for the new release to take over, and between two polls.
+# Seconds: for the rehearsal, for the new release to take over, between two polls, and after which
+# a hubgate that nobody can connect to has ended: its ports stay open in an upgrade.
 PREPARATION = 120.0
 UPGRADE_TIMEOUT = 120.0
 INTERVAL = 0.2
+GONE = 5.0
 
 
 @click.command()
@@ -55,15 +57,23 @@ def upgrade(api: Api) -> None:
 
 def _wait_for_successor(api: Api, generation: int) -> str:
     """Wait until the upgrade is complete; return the version that serves then."""
-    deadline = time.monotonic() + UPGRADE_TIMEOUT
+    seen = time.monotonic()
+    deadline = seen + UPGRADE_TIMEOUT
     trouble = "its new workers have not started"
     while time.monotonic() < deadline:
         time.sleep(INTERVAL)
         try:
             now = _parsed(api, *api.operate("GET", "/api/upgrade"), 200)
-        except click.ClickException as error:
-            trouble = error.format_message()
+        except AbsentError as error:
+            if time.monotonic() - seen > GONE:
+                raise click.ClickException(
+                    f"{api.url}: not upgraded, it has ended; see its log"
+                ) from error
             continue
+        except click.ClickException as error:
+            seen, trouble = time.monotonic(), error.format_message()
+            continue
+        seen = time.monotonic()
         if now["generation"] > generation and now["state"] == "serving":
             return str(now["version"])
         if now["generation"] == generation and now["state"] == "serving":

@@ -22,7 +22,7 @@ def launch(settings: Settings, reload: Reload, read_since: float) -> int:
     No file of the settings was read before `read_since`, epoch seconds.
     """
     if (fd := succession.rehearsal()) is not None:
-        configure_logging(settings.log_level)  # the release that asked for it reads the lines
+        configure_logging("error")  # the release that asked for it reads the lines
         return _rehearse(settings, fd)
     configure_logging(settings.log_level, settings.log_format)
     own_stderr()

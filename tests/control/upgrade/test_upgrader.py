@@ -71,7 +71,9 @@ SyntaxError: invalid syntax
         == "SyntaxError: invalid syntax (/lib/two.py, line 7)"
     )
     assert rehearsal_module._reason("a: wrong\nb: wrong\n", 1) == "a: wrong; b: wrong"
-    assert rehearsal_module._reason("", -9) == "it ended with code -9 and no output"
+    assert rehearsal_module._reason("", 3) == "it ended with code 3 and no output"
+    assert rehearsal_module._reason("a warning", -9) == "it was ended by SIGKILL"
+    assert rehearsal_module._reason("", -40) == "it was ended by signal 40"
 
 
 def test_the_reason_is_what_was_raised_and_not_where() -> None:

@@ -23,6 +23,10 @@ class NoSuchRouteError(click.ClickException):
     """There is no such route."""
 
 
+class AbsentError(click.ClickException):
+    """Nothing listens there, or it cannot be reached."""
+
+
 @dataclass(frozen=True)
 class Api:
     """Where the API is, and what to authenticate with.
@@ -143,7 +147,7 @@ class Api:
         if isinstance(error, (HTTPException, ssl.SSLError, ConnectionResetError)):
             return self._stranger("it does not respond like one; http for https, or vice versa?")
         reason = getattr(error, "strerror", None) or str(error)
-        return click.ClickException(
+        return AbsentError(
             f"{self.url}: no API there ({reason}); start `proxyctl serve`, or give --api-url"
         )
 

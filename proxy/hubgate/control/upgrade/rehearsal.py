@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -113,6 +114,8 @@ async def _run(output: IO[bytes], error_output: IO[bytes]) -> int:
 
 def _reason(error_output: str, code: int) -> str:
     """Return in one line why the new release failed."""
+    if code < 0:
+        return f"it was ended by {_signal_name(-code)}"
     lines = [line.strip() for line in error_output.splitlines() if line.strip()]
     if not lines:
         return f"it ended with code {code} and no output"
@@ -124,6 +127,13 @@ def _reason(error_output: str, code: int) -> str:
         error = re.search(less, error_output[places[-1].end() :], re.MULTILINE)
         return f"{error[0].strip() if error else lines[-1]} ({file}, line {line})"
     return "; ".join(lines)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _pinned(settings: Settings) -> dict[str, str]:
