@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from tests.cli.running import DROP_IN, FILE, PROXYCTL, Proxy, run, running
+from tests.cli.running import DROP_IN, FILE, PROXYCTL, TOKEN, Proxy, run, running
 
 pytestmark = pytest.mark.processes
 
@@ -78,7 +78,8 @@ def test_where_there_is_no_file_there_is_nothing_to_reload(tmp_path: Path) -> No
 
 
 def test_a_refused_upgrade_is_one_line_without_what_a_start_only_warns_of(tmp_path: Path) -> None:
-    with running(tmp_path, PROXYCTL, "serve", env={"HUBGATE_PROT": "1"}) as proxy:
+    (tmp_path / "routes.yaml").write_text(FILE)
+    with running(tmp_path, PROXYCTL, "serve", env={**TOKEN, "HUBGATE_PROT": "1"}) as proxy:
         assert "HUBGATE_PROT" in proxy.wait_for(r"(?s).*Proxy API at ")
         (tmp_path / "routes.yaml").write_text(f"{FILE}wrong: 1\n")
         done = operate(proxy, "upgrade")
