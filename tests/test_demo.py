@@ -58,14 +58,17 @@ def test_every_line_of_a_good_start_is_information(tmp_path: Path) -> None:
         process = subprocess.Popen(
             command(tmp_path / "state", distinct_ports(3)), stdout=output, stderr=output
         )
-    deadline = time.monotonic() + START_LIMIT
-    while "JupyterHub runs behind hubgate at" not in log.read_text():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    lines = log.read_text().splitlines()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(STOP_LIMIT) == 0
+    try:
+        deadline = time.monotonic() + START_LIMIT
+        while "JupyterHub runs behind hubgate at" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        lines = log.read_text().splitlines()
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = process.wait(STOP_LIMIT)
+    assert code == 0
     # Hubgate's name the level, the hub's begin with its letter.
     assert not [line for line in lines if re.search(r"\b(warning|error): |^\[[WEC] ", line)]
 
