@@ -250,6 +250,17 @@ async def test_trouble_is_one_line_and_memory(
     assert INSTEAD in line
 
 
+async def test_a_file_that_cannot_be_read_whole_is_not_seen(path: Path) -> None:
+    """Repaired later, it must not look as if its routes had been served all the time."""
+    await fill(path)
+    seen(path, 86400)
+    change(path, "INSERT INTO routes VALUES ('/z', 'no json', '{}', 1)")
+    async with opened(path) as store:
+        assert store.in_memory
+    change(path, "DELETE FROM routes WHERE key = '/z'")
+    assert await kept(path) == {"/lab"}
+
+
 async def test_a_file_in_use_is_one_line_and_memory(
     path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

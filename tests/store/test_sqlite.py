@@ -166,6 +166,7 @@ async def test_a_disk_that_takes_more_again_is_noticed_without_a_change(
 ) -> None:
     monkeypatch.setattr(sqlite, "RETRY", 0.05)
     async with opened(path) as store:
+        await store.load()
         await store.put(route("/kept"))
         with no_file_grows_beyond(journal_size(path)):
             with pytest.raises(StoreUnavailableError):

@@ -64,6 +64,7 @@ class SqliteStore(OwnedStore):
         self._hub_routes_last = hub_routes_last
         # Keys that were left out and are still in the file; only the thread uses it.
         self._unseen: set[str] = set()
+        self._loaded = False
         self._failing = asyncio.Event()
         self._path = Path(anchored(path))
         self._activity_interval = activity_interval
@@ -208,6 +209,7 @@ class SqliteStore(OwnedStore):
             routes.append(route)
             activity[key] = moment
         self.left_out = LeftOut(len(self._unseen), unseen.seconds if unseen else None)
+        self._loaded = True
         return routes, activity
 
     def _left_out_since(self) -> LeftOut | None:
@@ -246,7 +248,8 @@ class SqliteStore(OwnedStore):
             connection.executemany(update, [(now, at, key) for key, at in activity.items()])
             remove = "DELETE FROM routes WHERE key = ?"
             connection.executemany(remove, [(key,) for key in self._unseen])
-            note_seen(connection, now)
+            if self._loaded:  # else nobody serves what is in it
+                note_seen(connection, now)
         self._unseen.clear()
 
     def _check_place(self) -> None:
