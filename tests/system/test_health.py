@@ -29,6 +29,16 @@ LIVE, READY = "/_hubgate/live", "/_hubgate/ready"
 NOBODY_HOME = "http://127.0.0.1:9"
 LONG = 60.0
 
+# Run before hubgate starts: somebody stops it as soon as its API answers.
+STOPPED_EARLY = """
+import os, signal, time
+from hubgate.control.running_file import RunningFile
+def stopped(*_):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.2)
+RunningFile.begin = stopped
+"""
+
 
 def settings(port: int, delay: float = 0.0) -> Settings:
     worker = WorkerConfig(timeouts=Timeouts(drain_delay=delay))
@@ -138,3 +148,10 @@ async def test_it_is_ready_all_through_an_upgrade(tmp_path: Path) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await watching
         assert said == {(200, "ok")}
+
+
+async def test_who_was_told_that_it_is_ready_is_not_cut_off(tmp_path: Path) -> None:
+    async with launched(tmp_path, SETTINGS, STOPPED_EARLY) as hubgate:
+        assert await hubgate.ended() == 0
+        assert "draining, for" in hubgate.output
+        assert "exiting at once" not in hubgate.output

@@ -49,6 +49,11 @@ class Health:
     def __repr__(self) -> str:
         return f"<Health {self.obstacle() or 'ready'}>"
 
+    @property
+    def begun(self) -> bool:
+        """Whether we have been ready."""
+        return self._readiness is not Readiness.STARTING
+
     def serve(self) -> None:
         """Every worker accepts connections, with the table from the store."""
         if self._readiness is Readiness.STARTING:

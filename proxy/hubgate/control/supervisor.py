@@ -344,8 +344,8 @@ class Supervisor:
         signals.release_signals()
 
     def _on_stop(self, number: signal.Signals) -> None:
-        # A successor has connections from the start, which it must not cut.
-        if (self._serving or self._received is not None) and not self._stop.is_set():
+        # Once we were ready, or an older release's workers are, connections must not be cut.
+        if self._health.begun and not self._stop.is_set():
             log.warning("%s received", number.name)
             self._health.drain()
             self._upgrader.end()
