@@ -132,7 +132,9 @@ class Timeouts:
     `ready`: how long a refused connection is retried for a safe request or an upgrade;
     `down`: how long requests to a target that refused are answered without trying it again;
     `upstream_idle` and `upstream_age`: how long a kept-alive connection to a target may be idle,
-    and live; `upgrade`: how long the previous release's workers run on for what is open in them.
+    and live; `drain_delay`: from being told to stop, when we are no longer ready, to closing the
+    public ports; `upgrade`: how long the previous release's workers run on for what is open in
+    them.
     """
 
     head: float = 10.0
@@ -148,6 +150,7 @@ class Timeouts:
     upstream_idle: float = 60.0
     upstream_age: float = 3600.0
     upgrade: float = 3600.0
+    drain_delay: float = 0.0
     # A little more than the 5 s after which resolv.conf, by default, has a lookup try again.
     lookup: float = 6.0
 

@@ -52,6 +52,11 @@ class RecordingStore(MemoryStore):
         self.gate = asyncio.Event()
         self.gate.set()
 
+    @property
+    def write_obstacle(self) -> str | None:
+        """One word while writes fail."""
+        return "store" if self.failing else None
+
     async def put(self, route: Route) -> Written:
         """Store, or raise StoreError."""
         await self._write("put")

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from hubgate.control.api.app import build_api
 from hubgate.control.api.operations import add_operations
+from hubgate.control.health import Health, add_health
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.reload import Outcome
 from hubgate.control.routes.service import RouteService
@@ -52,6 +53,7 @@ class Api:
     store: RecordingStore
     metrics: Metrics
     guard: Guard
+    health: Health
 
     async def ask(
         self, method: str, target: str, body: Any = None, token: str | None = None
@@ -90,9 +92,12 @@ async def serving(
     settings = Settings(api_token=token, worker=WorkerConfig(rules=rules or ForwardRules()))
     guard = Guard(token, HostNames(hosts))
     app = build_api(service, settings, workers, metrics, guard)
+    health = Health(serves=True)
+    health.writing = lambda: service.write_obstacle
+    add_health(app, health)
     add_operations(Pages(app, guard), Upgrader(_rehearse, 0), _reload)
     async with serve(app) as port:
-        yield Api(port, service, workers, store, metrics, guard)
+        yield Api(port, service, workers, store, metrics, guard, health)
     await service.close()
 
 

@@ -38,7 +38,7 @@ def test_different_places(one: Address, other: Address) -> None:
 
 def test_listeners_go_by_the_callers_names() -> None:
     settings = Settings(metrics=(Address("127.0.0.1", 8000),))
-    names = ("--port", "--redirect-port", "--api-port", "--metrics-port")
+    names = ("--port", "--redirect-port", "--api-port", "--metrics-port", "--health-port")
     assert clashes(settings, names) == [
         "--metrics-port: 127.0.0.1:8000 is taken by --port; give one of them another port"
     ]

@@ -8,6 +8,7 @@ import pytest
 from hubgate.model import Route
 from hubgate.store.base import RouteStore
 from hubgate.store.memory import MemoryStore
+from hubgate.store.own_file import OwnFileStore
 from hubgate.store.recovery import RecoveryStore
 from hubgate.store.sqlite import SqliteStore
 
@@ -15,6 +16,7 @@ STORES: list[Callable[[Path], RouteStore]] = [
     lambda _: MemoryStore(),
     lambda folder: RecoveryStore(folder / "routes"),
     lambda folder: SqliteStore(str(folder / "routes.db")),
+    lambda folder: OwnFileStore(folder / "state" / "routes.db"),
 ]
 
 
@@ -24,6 +26,7 @@ async def test_nobody_else_changes_it(make: Callable[[Path], RouteStore], tmp_pa
     await store.open()
     await store.load()
     assert not store.shared
+    assert store.write_obstacle is None
     written = await store.put(Route("/a", "http://127.0.0.1:1", {"target": "http://127.0.0.1:1"}))
     deleted = await store.delete("/a")
     assert written.revision == deleted.revision == 0

@@ -22,6 +22,7 @@ from hubgate.logs import configure_logging, one_line
 from hubgate.settings import Settings
 from hubgate.settings.catalogue import FLAGS
 from hubgate.settings.load import load
+from hubgate.settings.recovery_path import with_own_store
 from hubgate.settings.setting import Kind
 from hubgate.settings.token import own_token_file
 from hubgate.settings.variables import unknown_variables
@@ -120,7 +121,7 @@ def _reader(file: Path | None, options: dict[str, Any]) -> Callable[[], Settings
     flags = {"--" + name.replace("_", "-"): value for name, value in options.items()}
     # Looked for once: a reload reads what the start has read.
     chosen = cache(lambda: file or _default_file())
-    return lambda: load(chosen(), flags, os.environ)
+    return lambda: with_own_store(load(chosen(), flags, os.environ), os.environ)
 
 
 def _default_file() -> Path | None:

@@ -20,7 +20,7 @@ def start_findings(settings: Settings) -> tuple[list[str], list[str]]:
     attempts: list[Callable[[], None]] = [
         *_places(settings),
         partial(check_pid_file, settings.pid_file),
-        lambda: warnings.extend(try_store(settings.store)),
+        lambda: warnings.extend(try_store(settings.store, settings.own_store)),
     ]
     for attempt in attempts:
         try:

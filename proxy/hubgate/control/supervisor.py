@@ -5,10 +5,9 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-
-from aiohttp import web
+from functools import partial
 
 from hubgate import __version__
 from hubgate.control import notify
@@ -17,11 +16,12 @@ from hubgate.control.api.operations import add_operations
 from hubgate.control.bootstrap import Bootstrap
 from hubgate.control.file_watch import versions
 from hubgate.control.handover import Handover
+from hubgate.control.health import Health, add_health, build_health_app, serve_on
 from hubgate.control.listening.listeners import Listeners
-from hubgate.control.listening.sockets import Listener
 from hubgate.control.metrics.app import build_metrics_app
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.pidfile import PidFile
+from hubgate.control.port_endpoint import build_endpoint
 from hubgate.control.reload import Parts, Reloader
 from hubgate.control.routes.service import RouteService
 from hubgate.control.running_file import RunningFile
@@ -36,15 +36,12 @@ from hubgate.control.web.pages import Pages
 from hubgate.control.worker_reports import WorkerReports
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.errors import HubgateError
-from hubgate.model import ServerTLS
 from hubgate.settings import Settings
 from hubgate.settings.files import watched_files
 from hubgate.store import open_store
 from hubgate.store.base import RouteStore
 from hubgate.store.recovery import RecoveryStore
 from hubgate.tasks import spawn
-from hubgate.transport.admission import Admission, PortLimits
-from hubgate.transport.descriptors import control_share, files_allowed, files_open
 from hubgate.worker.lifeline import SUPERVISOR_SIGNALS
 from hubgate.worker.messages import LINK_VERSION
 
@@ -82,7 +79,11 @@ class Supervisor:
         self._running_file = RunningFile(os.environ)
         self._reloader: Reloader | None = None
         self._upgrader = Upgrader(self._rehearse, received.generation if received else 0)
-        self._store: RouteStore = open_store(settings.store, settings.recovery_file)
+        self._health = Health(serves=received is not None)
+        self._health_port: list[Endpoint] = []
+        self._store: RouteStore = open_store(
+            settings.store, settings.recovery_file, settings.own_store
+        )
         self._main: asyncio.Task[int] | None = None
         self._stop = asyncio.Event()
         self._serving = False
@@ -130,29 +131,44 @@ class Supervisor:
         listeners = self._bootstrap.listeners
         stack.callback(listeners.close)
         pool = WorkerPool(self._settings.worker, self._bootstrap.sockets, self._bootstrap.spawned)
+        await self._open_health(listeners, pool, stack)
         service = await self._open_service(pool, stack)
         endpoints = self._build_endpoints(listeners, service, pool)
         stack.push_async_callback(pool.stop)
         await self._start_workers(pool, service)
+        self._health.serve()
         for endpoint in endpoints:
             stack.push_async_callback(endpoint.close)
             await endpoint.start()
         stack.callback(self._running_file.remove)
         api = [listener.address for listener in listeners.api]
         await asyncio.to_thread(self._running_file.begin, self._settings, api)
-        announce(self._settings, listeners, service)
+        announce(self._settings, listeners, service, self._store)
         stack.enter_context(PidFile(self._settings.pid_file))
         notify.ready()
         await self._serve(pool)
         if self._stop.is_set():
             self._running_file.remove()  # at once: a successor may have the port while we drain
-            notify.stopping()
             await self._drain(listeners, endpoints, pool, service)
         else:
             notify.reloading()
             self.handover = await self._hand_over(listeners, endpoints, pool, service)
             # Nothing may be undone: it all belongs to the successor now.
             stack.pop_all()
+
+    async def _open_health(
+        self, listeners: Listeners, pool: WorkerPool, stack: AsyncExitStack
+    ) -> None:
+        """Answer on the port of the health pages, if there is one, from the start on."""
+        self._health.serving = lambda: pool.lacking
+        if listeners.health:
+            app = build_health_app(self._health)
+            endpoint = build_endpoint(
+                self._settings, self._metrics, "health", app, listeners.health
+            )
+            stack.push_async_callback(endpoint.close)
+            await endpoint.start()
+            self._health_port = [endpoint]
 
     async def _open_service(self, pool: WorkerPool, stack: AsyncExitStack) -> RouteService:
         service = RouteService(self._store, pool)
@@ -202,37 +218,22 @@ class Supervisor:
         self, listeners: Listeners, service: RouteService, pool: WorkerPool
     ) -> list[Endpoint]:
         settings = self._settings
+        self._health.writing = lambda: service.write_obstacle
         api = build_api(service, settings, pool, self._metrics, self._guard)
-        endpoints = [self._endpoint("API", api, listeners.api, settings.api_tls)]
+        add_health(api, self._health)
+        build = partial(build_endpoint, settings, self._metrics)
+        endpoints = [build("API", api, listeners.api, settings.api_tls)]
         if listeners.metrics:
-            metrics = build_metrics_app(service, pool, self._metrics, self._guard.without_token())
-            endpoints.append(self._endpoint("metrics", metrics, listeners.metrics))
+            guard = self._guard.without_token()
+            metrics = build_metrics_app(service, pool, self._metrics, guard, self._health)
+            endpoints.append(build("metrics", metrics, listeners.metrics))
         read = self._read or (lambda: settings)
-        parts = Parts(service, pool, endpoints, self._guard, self._running_file.update)
+        every = [*endpoints, *self._health_port]
+        parts = Parts(service, pool, every, self._guard, self._running_file.update)
         self._reloader = Reloader(settings, read, parts, self._known)
         reload = self._reloader.reload if watched_files(settings) else None
         add_operations(Pages(api, self._guard), self._upgrader, reload)
         return endpoints
-
-    def _endpoint(
-        self,
-        port: str,
-        app: web.Application,
-        listeners: Sequence[Listener],
-        tls: ServerTLS | None = None,
-    ) -> Endpoint:
-        def refused(name: str) -> None:
-            self._metrics.count(f"hubgate_connections_refused_total:{name.lower()}")
-
-        def cleartext(name: str) -> None:
-            self._metrics.count(f"hubgate_cleartext_connections_total:{name.lower()}")
-
-        clock = asyncio.get_running_loop().time
-        admission = Admission(port, PortLimits(), clock, refused, cleartext)
-        files = control_share(files_allowed(), files_open(), self._settings.workers)
-        endpoint = Endpoint(app, listeners, tls, admission, files)
-        endpoint.apply(self._settings.worker)
-        return endpoint
 
     async def _serve(self, pool: WorkerPool) -> None:
         """Wait for a stop or an upgrade, reloading meanwhile. Raises the pool's failure."""
@@ -247,6 +248,8 @@ class Supervisor:
         failure = pool.failure
         try:
             await asyncio.wait({stopped, agreed, failure}, return_when=asyncio.FIRST_COMPLETED)
+            if self._stop.is_set():
+                await serve_on(pool.config.timeouts.drain_delay, failure)
             if failure.done():
                 failure.result()
         finally:
@@ -276,7 +279,9 @@ class Supervisor:
         try:
             # A store that cannot be closed must not cut any request short.
             ended = await asyncio.gather(
-                pool.drain(limit), _close_api(endpoints, service, limit), return_exceptions=True
+                pool.drain(limit),
+                _close_api([*endpoints, *self._health_port], service, limit),
+                return_exceptions=True,
             )
             for error in filter(None, ended):
                 raise error
@@ -296,6 +301,8 @@ class Supervisor:
         # In this order: one of the API's requests may be a reload.
         await asyncio.gather(*(endpoint.suspend() for endpoint in endpoints))
         await self._reloader.finish()
+        # Last: who asks meanwhile would have to wait for the next release.
+        await asyncio.gather(*(endpoint.suspend() for endpoint in self._health_port))
         # A change that handed-over workers did not receive must not be in the table either.
         await service.stop_following()
         workers = tuple(await pool.hand_over())
@@ -337,9 +344,11 @@ class Supervisor:
         signals.release_signals()
 
     def _on_stop(self, number: signal.Signals) -> None:
-        # A successor has connections from the start, which it must not cut.
-        if (self._serving or self._received is not None) and not self._stop.is_set():
+        # Once we were ready, or an older release's workers are, connections must not be cut.
+        if self._health.begun and not self._stop.is_set():
             log.warning("%s received", number.name)
+            self._health.drain()
+            self._upgrader.end()
             self._stop.set()
         elif self._cut_short_by is None and self._main is not None:
             log.warning("%s received: exiting at once", number.name)

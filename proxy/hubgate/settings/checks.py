@@ -88,6 +88,11 @@ def check_seconds(value: Any) -> float:
     return number
 
 
+def check_seconds_or_zero(value: Any) -> float:
+    """Return a number of seconds that may be 0. Raises ConfigError."""
+    return 0.0 if number_or_less(value) == 0 else check_seconds(value)
+
+
 def check_level(value: Any) -> str:
     """Return our name for a log level; Python's names are accepted too. Raises ConfigError."""
     name = value.strip().lower() if isinstance(value, str) else value

@@ -12,17 +12,11 @@ from hubgate.settings.checks import anchor_store
 from hubgate.settings.setting import Flag, Kind, Place
 
 _YES, OFF_WORDS = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
+_PLACES = ("listen", "api", "metrics", "health")
 # A setting from a higher layer voids its alternatives in lower layers.
 _EXCLUDES: dict[Place, tuple[Place, ...]] = {
-    **{
-        (section, name): ((section, "socket"),)
-        for section in ("listen", "api", "metrics")
-        for name in ("host", "port")
-    },
-    **{
-        (section, "socket"): ((section, "host"), (section, "port"))
-        for section in ("listen", "api", "metrics")
-    },
+    **{(section, name): ((section, "socket"),) for section in _PLACES for name in ("host", "port")},
+    **{(section, "socket"): ((section, "host"), (section, "port")) for section in _PLACES},
     ("api", "open"): (("api", "token_file"),),
     ("api", "token_file"): (("api", "open"),),
     ("listen", "no_ssl"): (("listen", "tls"),),

@@ -15,7 +15,9 @@ class Settings:
     the metrics are called while they need no token, besides those of the loopback interface.
     `file_routes` are those of routes.yaml and cannot be changed through the API;
     `initial_routes` are ordinary API routes that exist from the start (--default-target).
-    `recovery_file` keeps the routes of the memory: store for a successor if we are killed.
+    `own_store` says that nobody named a store: it is hubgate's own file, or `memory:` where there
+    can be none. `recovery_file` keeps the routes of the memory: store for a successor if we are
+    killed.
     """
 
     listen: tuple[Address, ...] = (Address("127.0.0.1", 8000),)
@@ -27,7 +29,9 @@ class Settings:
     api_open: bool = False
     api_hosts: tuple[str, ...] = ()
     metrics: tuple[Address, ...] = ()
+    health: tuple[Address, ...] = ()
     store: str = "memory:"
+    own_store: bool = False
     recovery_file: Path | None = None
     workers: int = 1
     worker: WorkerConfig = field(default_factory=WorkerConfig)

@@ -44,6 +44,13 @@ class RouteStore(Protocol):
     def shared(self) -> bool:
         """Whether others write to it too; if so, its content takes precedence over our copy."""
 
+    @property
+    def write_obstacle(self) -> str | None:
+        """One word for why changes cannot be stored now, as far as known; None if they can.
+
+        It is what `/_hubgate/ready?writes` says, so a store that has one tries again by itself.
+        """
+
     async def open(self) -> None:
         """Connect and prepare; called once, before anything else."""
 
@@ -108,6 +115,11 @@ class OwnedStore:
     def shared(self) -> bool:
         """False: no other process writes to it."""
         return False
+
+    @property
+    def write_obstacle(self) -> str | None:
+        """None: nothing is known to prevent a change."""
+        return None
 
     async def changes(self) -> AsyncGenerator[StoreChange, None]:
         """There are none: it ends at once."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hubgate.errors import StoreError
 from hubgate.folders import creation_error, folder_error
+from hubgate.store.own_file import line_about, own_file_error
 from hubgate.store.sqlite import SqliteStore
 from hubgate.store.sqlite_errors import in_use, no_file, read_only
 from hubgate.store.sqlite_file import BESIDE, NOT_REGULAR, exposure
@@ -21,14 +22,27 @@ from hubgate.store.sqlite_file import BESIDE, NOT_REGULAR, exposure
 _SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
 
 
-def try_store(address: str) -> list[str]:
+def try_store(address: str, own: bool = False) -> list[str]:
     """Return a line for what a start with this store would warn of; nothing is created or changed.
 
     That another process uses it is such a line, too: a start waits for the end of that process.
-    Raises StoreError for what would end a start.
+    With `own`, nobody has named the store, and a start would use memory instead. Raises StoreError
+    for what would end a start.
     """
     scheme, _, path = address.partition(":")
-    return _try_file(Path(os.path.abspath(path))) if scheme == "sqlite" else []
+    if scheme != "sqlite":
+        return []
+    file = Path(os.path.abspath(path))
+    return _try_own_file(file) if own else _try_file(file)
+
+
+def _try_own_file(path: Path) -> list[str]:
+    if (mistake := own_file_error(path)) is not None:
+        return [line_about(mistake)]
+    try:
+        return _try_file(path)
+    except StoreError as error:
+        return [line_about(error)]
 
 
 def _try_file(path: Path) -> list[str]:

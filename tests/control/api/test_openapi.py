@@ -13,6 +13,7 @@ import schemathesis
 from hubgate.control.api.app import build_api
 from hubgate.control.api.openapi import description
 from hubgate.control.api.operations import add_operations
+from hubgate.control.health import Health, add_health
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.service import RouteService
 from hubgate.control.upgrade.upgrader import Upgrader
@@ -42,6 +43,7 @@ async def test_every_page_is_described() -> None:
     workers, metrics, guard = RecordingWorkers(), Metrics(), Guard(None)
     service = RouteService(RecordingStore(), workers)
     app = build_api(service, Settings(), workers, metrics, guard)
+    add_health(app, Health())
     add_operations(Pages(app, guard), Upgrader(cast(Any, None), 0), cast(Any, print))
     pages = {resource.canonical for resource in app.router.resources()}
     # The description itself, the page for people, and every other path: that is the routes.

@@ -62,6 +62,11 @@ class SharedStore:
         self.following = False
         self._at = 0
 
+    @property
+    def write_obstacle(self) -> str | None:
+        """None: it always takes changes."""
+        return None
+
     async def open(self) -> None:
         """Nothing to connect to."""
 

@@ -52,6 +52,10 @@ VALUES: dict[str, Any] = {
     "metrics_host": "127.0.0.2",
     "metrics_port": 9100,
     "metrics_socket": "m.sock",
+    "health_host": "127.0.0.2",
+    "health_port": 9101,
+    "health_socket": "h.sock",
+    "drain_delay": 3,
     "upstream_tls_ca": "ca.pem",
     "upstream_tls_cert": "cert.pem",
     "upstream_tls_key": "key.pem",
@@ -77,6 +81,7 @@ TOGETHER = {
     "redirect_to": ["redirect_port"],
     "listen_tls_client_certificates": ["listen_tls_ca"],
     "metrics_host": ["metrics_port"],
+    "health_host": ["health_port"],
     "upstream_tls_cert": ["upstream_tls_key"],
     "upstream_tls_key": ["upstream_tls_cert"],
 }

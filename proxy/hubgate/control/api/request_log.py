@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from hubgate.control.metrics.totals import Metrics
-from hubgate.control.web.responses import REASON, UNLOGGED, Handler, plain
+from hubgate.control.web.responses import REASON, UNCOUNTED, UNLOGGED, Handler, plain
 from hubgate.errors import FileRouteError, HubgateError, RouteNotFoundError
 
 log = logging.getLogger("hubgate.api")
@@ -20,7 +20,8 @@ def access_middleware(metrics: Metrics) -> Callable[..., Awaitable[web.StreamRes
     @web.middleware
     async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await _answer(request, handler)
-        metrics.count(f"requests_api:{response.status}")
+        if not response.get(UNCOUNTED):
+            metrics.count(f"requests_api:{response.status}")
         if not response.get(UNLOGGED):
             _log(request, response)
         if isinstance(response, web.HTTPException):

@@ -4,6 +4,7 @@ import logging
 
 from aiohttp import web
 
+from hubgate.control.health import Health
 from hubgate.control.metrics.exposition import CONTENT_TYPE
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.report_refresh import ReportRefresh
@@ -18,7 +19,7 @@ log = logging.getLogger("hubgate.metrics")
 
 
 def build_metrics_app(
-    service: RouteService, workers: Workers, metrics: Metrics, guard: Guard
+    service: RouteService, workers: Workers, metrics: Metrics, guard: Guard, health: Health
 ) -> web.Application:
     """Return the application for the metrics port; any other path or method is a 404."""
     reports = ReportRefresh(workers)
@@ -28,7 +29,7 @@ def build_metrics_app(
             return plain(404, "Not Found")
         prove(request)
         await reports.refresh()
-        text = metrics.render(len(service))
+        text = metrics.render(len(service), health.obstacle() is None)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     app = web.Application(middlewares=[_log_refusals], handler_args=handler_args())

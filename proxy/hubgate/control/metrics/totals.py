@@ -46,6 +46,7 @@ SUMMED = (
 )
 
 ROUTES = Family("hubgate_routes", "gauge", "Routes served now")
+READY = Family("hubgate_ready", "gauge", "1 if new connections should come, 0 while it drains")
 WORKERS = Family("hubgate_workers", "gauge", "Workers serving now")
 CONNECTIONS = Family("hubgate_connections", "gauge", "Open client connections, by worker")
 TUNNELS = Family("hubgate_tunnels", "gauge", "Open tunnels (websockets), by worker")
@@ -96,11 +97,15 @@ class Metrics:
         """Drop a worker that has ended: its counters stay in the sums, its connections do not."""
         self._latest.pop(worker, None)
 
-    def render(self, routes: int) -> bytes:
-        """Return everything as Prometheus text; `routes` is the current number of routes."""
+    def render(self, routes: int, ready: bool = True) -> bytes:
+        """Return everything as Prometheus text; `routes` is the current number of routes.
+
+        `ready` is what the health page says.
+        """
         families: list[tuple[Family, Samples]] = [
             *((family, self._samples(family)) for family in SUMMED),
             (ROUTES, {("", ()): routes}),
+            (READY, {("", ()): int(ready)}),
             (WORKERS, {("", ()): len(self._latest)}),
             (CONNECTIONS, self._by_worker("connections")),
             (TUNNELS, self._by_worker("tunnels")),

@@ -61,6 +61,11 @@ class RouteService:
     def __len__(self) -> int:
         return len(self._table)
 
+    def counts(self) -> tuple[int, int, int]:
+        """Return how many routes routes.yaml has, how many the store, and how many both have."""
+        of_file, of_api = (self._table.of(each) for each in (Source.FILE, Source.API))
+        return len(of_file), len(of_api), len(of_file.keys() & of_api.keys())
+
     async def open(
         self,
         file_routes: Iterable[Route],
@@ -91,6 +96,11 @@ class RouteService:
         known = {**self._store.last_activity(), **handed.activity}
         self._table.begin({Source.FILE: of_file, Source.API: stored}, known)
         self._follower.start()
+
+    @property
+    def write_obstacle(self) -> str | None:
+        """One word for why changes cannot be stored now, as far as known; None if they can."""
+        return self._store.write_obstacle
 
     async def stop_following(self) -> None:
         """Stop following others' changes; the next process to load the store sees them."""

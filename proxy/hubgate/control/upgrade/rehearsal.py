@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO
 
 from hubgate import __version__
@@ -26,6 +26,9 @@ from hubgate.control.workers.pool import NoReports, WorkerPool
 from hubgate.errors import UpgradeError
 from hubgate.settings import Settings
 from hubgate.settings.changes import PINNED
+
+# Pinned settings that earlier releases of this version of the handover do not know.
+_LATER = frozenset(("health",))
 
 LIMIT = 90.0
 INTERVAL = 0.02
@@ -60,7 +63,8 @@ async def rehearse(running: Settings) -> NewRelease:
             f"{found['release']} cannot take over from {__version__}: restart hubgate instead"
         )
     pinned = _pinned(running)
-    differing = [name for name, value in found["pinned"].items() if pinned.get(name) != value]
+    wanted = {**_pinned(Settings()), **found["pinned"]}
+    differing = [name for name, value in wanted.items() if pinned.get(name) != value]
     if differing:
         raise UpgradeError(f"changed, and needs a restart: {', '.join(differing)}")
     return NewRelease(found["release"], found["pinned"])
@@ -81,7 +85,7 @@ async def answer(settings: Settings, fd: int) -> None:
     found = {
         "release": __version__,
         "handover": handover.VERSION,
-        "pinned": _pinned(settings),
+        "pinned": _answered(settings),
     }
     with os.fdopen(fd, "w") as file:
         json.dump(found, file)
@@ -137,8 +141,24 @@ def _signal_name(number: int) -> str:
 
 
 def _pinned(settings: Settings) -> dict[str, str]:
-    """Return hashes of the settings that cannot change: a store's address may have a password."""
+    """Return hashes of the settings that cannot change: a store's address may have a password.
+
+    A store that nobody named is memory: here, as it was for earlier releases, whose routes go into
+    the new store.
+    """
+    if settings.own_store:
+        settings = replace(settings, store=Settings().store)
     return {
         name: hashlib.sha256(repr(getattr(settings, field)).encode()).hexdigest()
         for field, name in PINNED.items()
+    }
+
+
+def _answered(settings: Settings) -> dict[str, str]:
+    """Return those hashes without defaults of `_LATER`: an earlier release has no such setting."""
+    defaults = _pinned(Settings())
+    return {
+        name: value
+        for name, value in _pinned(settings).items()
+        if name not in _LATER or value != defaults[name]
     }

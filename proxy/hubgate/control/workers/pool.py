@@ -67,6 +67,8 @@ class WorkerPool:
         self._adopted: dict[int, WorkerProcess] = {}
         self._followers: dict[int, asyncio.Task[None]] = {}
         self._in_step = True
+        # Places whose worker could not be replaced: connections wait on their sockets.
+        self._vacant: set[int] = set()
         self._missing = set(range(len(sockets)))
         self._complete = asyncio.Event()
         self._ending = asyncio.Event()
@@ -136,6 +138,14 @@ class WorkerPool:
     def revision(self) -> int:
         """The number of the latest change."""
         return self._revision
+
+    @property
+    def lacking(self) -> str | None:
+        """One word for what is missing from the pool, None while every place is served.
+
+        A worker that is being replaced is not missing: its connections wait for half a second.
+        """
+        return "worker" if self._vacant else None
 
     async def hand_over(self) -> list[HandedWorker]:
         """Hand all workers over to a newer release; none is left in the pool.
@@ -223,6 +233,7 @@ class WorkerPool:
         """Count the worker as ready."""
         log.debug("worker %d (pid %d) is ready", worker.index, worker.pid)
         self._missing.discard(worker.index)
+        self._vacant.discard(worker.index)
         if not self._missing:
             self._complete.set()
 
@@ -252,6 +263,7 @@ class WorkerPool:
                 self.replaced += 1
                 continue
             failed += 1
+            self._vacant |= {index} if self._complete.is_set() else set()
             log.error("worker %d did not start: %s", index, end)
             if not self._replaceable and failed == ATTEMPTS_AT_START:
                 raise WorkerError(f"worker {index} cannot be started: {end}")

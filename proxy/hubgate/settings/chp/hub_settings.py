@@ -41,6 +41,7 @@ LEFT_OUT: dict[str, str] = {
     "log_level": f"{OWNER}.log_level",
     "forward.host_routing": "c.JupyterHub.subdomain_host",
     "routes": f"{OWNER}.extra_routes",
+    "own_store": "nothing: routes are in memory, and in a recovery file",
     "recovery_file": f"{OWNER}.recovery",
     "api_token": _TOKEN,
     "worker.tls.passphrase": "CONFIGPROXY_SSL_KEY_PASSPHRASE in the hub's environment",

@@ -14,9 +14,9 @@ from hubgate.settings.checks import (
     check_level,
     check_listen_host,
     check_seconds,
+    check_seconds_or_zero,
     check_store,
     check_workers,
-    number_or_less,
     shown,
     whole_number,
 )
@@ -44,10 +44,6 @@ def _checked(check: Callable[[Any], Any]) -> BeforeValidator:
             raise ValueError(*error.lines) from None
 
     return BeforeValidator(validate)
-
-
-def _seconds_or_zero(value: Any) -> float:
-    return 0.0 if number_or_less(value) == 0 else check_seconds(value)
 
 
 def _text(value: Any) -> str:
@@ -129,7 +125,7 @@ WholeSeconds = Annotated[int, _checked(lambda value: whole_number(value, "time",
 ProbeCount = Annotated[int, _checked(lambda value: whole_number(value, "count", 1, 127))]
 Workers = Annotated[int | str, _checked(check_workers)]
 Seconds = Annotated[float, _checked(check_seconds)]
-SecondsOrZero = Annotated[float, _checked(_seconds_or_zero)]
+SecondsOrZero = Annotated[float, _checked(check_seconds_or_zero)]
 Switch = Annotated[bool, _checked(_switch)]
 LogLevel = Annotated[str, _checked(check_level)]
 Text = Annotated[str, _checked(_text)]

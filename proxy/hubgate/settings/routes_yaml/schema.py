@@ -152,6 +152,18 @@ class MetricsSection(PlaceSection):
         return self
 
 
+class HealthSection(PlaceSection):
+    """The pages for a balancer's checks, on a port of their own beside the API's."""
+
+    example: ClassVar[str] = "{port: 8003}"
+
+    @model_validator(mode="after")
+    def _has_place(self) -> "HealthSection":
+        if self.port is None and self.socket is None:
+            raise ValueError("has no port and no socket; write {port: 8003}, or drop health")
+        return self
+
+
 class TimesSection(Section):
     """Seconds; null means no timeout, where that makes sense. See `hubgate.model.Timeouts`."""
 
@@ -167,6 +179,7 @@ class TimesSection(Section):
     response: Seconds | None = TIMES.response
     total: Seconds | None = TIMES.total
     drain: Seconds = TIMES.drain
+    drain_delay: SecondsOrZero = TIMES.drain_delay
     upstream_idle: Seconds = TIMES.upstream_idle
     upstream_age: Seconds = TIMES.upstream_age
     upgrade: Seconds = TIMES.upgrade
@@ -281,8 +294,9 @@ class File(Section):
     listen: ListenSection = ListenSection()
     api: APISection = APISection()
     metrics: MetricsSection | None = None
+    health: HealthSection | None = None
     workers: Workers = 1
-    store: Store = "memory:"
+    store: Store | None = None
     log_level: LogLevel = "info"
     log_format: MainLogFormat = "text"
     access_log: AccessLogSection | None = None
