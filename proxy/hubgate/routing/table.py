@@ -192,7 +192,7 @@ class RouteTable:
         return entry
 
     def _place(self, key: str) -> tuple[Trie[_Place], str]:
-        """Return where a key lives: among the hosts (lower-cased), domains, or paths of any host."""
+        """Return where a key lives: among the domains, hosts (lower-cased) or paths of any host."""
         if self._native and key.startswith(SUBDOMAINS):
             return self._domains, clean_path(key.removeprefix(SUBDOMAINS))
         hosted = self._host_routing or (self._native and not key.startswith("/"))

@@ -23,7 +23,7 @@ _EXCLUDES: dict[Place, tuple[Place, ...]] = {
         (section, "socket"): ((section, "host"), (section, "port"))
         for section in ("listen", "api", "metrics")
     },
-    ("api", "open"): (("api", "token_file"),),
+    ("api", "open"): (("api", "token_file"), ("api", "tokens")),
     ("api", "token_file"): (("api", "open"),),
     ("listen", "no_ssl"): (("listen", "tls"),),
     ("listen", "tls", "cert"): (("listen", "no_ssl"),),
