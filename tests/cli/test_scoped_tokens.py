@@ -120,6 +120,8 @@ def test_a_changed_token_counts_at_once_and_a_bad_one_does_not(several: Proxy) -
         several.wait_for(said)
     (folder / "b.token").write_text("secret-new")
     assert ask(several, "b", "list").returncode == 0
+    (folder / "old.token").write_text("secret-b")
+    assert ask(several, "old", "list").returncode == 1
     (folder / "b.token").write_text("secret-b")
     assert eventually(lambda: several.log.count("reloaded: api.tokens") == 2, 60)
     assert ask(several, "b", "list").returncode == 0

@@ -41,9 +41,7 @@ class Guard:
         """Return the guard of another port, which needs no token and has the same host names."""
         return Guard(None, self._browsers.hosts, ever_token=False)
 
-    def replace(
-        self, token: str | None, names: Iterable[str], named: Iterable[ApiToken] = ()
-    ) -> None:
+    def replace(self, token: str | None, names: Iterable[str], named: Iterable[ApiToken]) -> None:
         """Accept `token`, the `named` ones and no other, and know these host names.
 
         From the next request on.
