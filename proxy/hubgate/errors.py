@@ -69,6 +69,12 @@ class RouteNotFoundError(RouteError):
     status = 404
 
 
+class OutOfScopeError(RouteError):
+    """The route, or what is asked for, is not in the scope of the token that was sent."""
+
+    status = 403
+
+
 class FileRouteError(RouteError):
     """The route is set in routes.yaml, otherwise: it cannot be changed through the API."""
 

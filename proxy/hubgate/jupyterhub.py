@@ -141,7 +141,8 @@ class HubgateProxy(ConfigurableHTTPProxy):
             await super().add_route(routespec, target, data)  # type: ignore[no-untyped-call]
         except ClientResponseError as error:
             starting = not self.app._start_future.done()
-            if error.status == HTTPStatus.CONFLICT and starting and data.get("hub"):
+            refused = error.status in (HTTPStatus.CONFLICT, HTTPStatus.FORBIDDEN)
+            if refused and starting and data.get("hub"):
                 raise SystemExit(1) from error
             raise
 

@@ -24,6 +24,7 @@ from hubgate.control.web.protocol import hide_software
 from hubgate.errors import UpgradeError
 from hubgate.model import ForwardRules, Route, WorkerConfig
 from hubgate.settings import Settings
+from hubgate.settings.values import ApiToken
 from tests.control.recording import RecordingStore, RecordingWorkers
 
 PATIENCE = 30.0
@@ -84,13 +85,14 @@ async def serving(
     rules: ForwardRules | None = None,
     fixed: Iterable[Route] = (),
     hosts: Iterable[str] = (),
+    named: Iterable[ApiToken] = (),
 ) -> AsyncIterator[Api]:
     """Run the API over recording workers and a recording store."""
     workers, store, metrics = RecordingWorkers(), RecordingStore(), Metrics()
     service = RouteService(store, workers)
     await service.open(fixed, ())
     settings = Settings(api_token=token, worker=WorkerConfig(rules=rules or ForwardRules()))
-    guard = Guard(token, HostNames(hosts))
+    guard = Guard(token, HostNames(hosts), named=named)
     app = build_api(service, settings, workers, metrics, guard)
     health = Health(serves=True)
     health.writing = lambda: service.write_obstacle

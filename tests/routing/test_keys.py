@@ -41,13 +41,16 @@ def test_cleaning_a_path_again_changes_nothing(path: str) -> None:
         ("[::1]", "[::1]"),
         ("[2001:DB8:0::1]", "[2001:db8::1]"),
         ("under_score.example", "under_score.example"),
+        (".Hub.Example.org.", ".hub.example.org"),
     ],
 )
 def test_a_host_is_spelled_as_requests_are_matched_on_it(host: str, cleaned: str) -> None:
     assert clean_host(host) == cleaned
 
 
-@pytest.mark.parametrize("host", ["", ".", "hub:80", "a b", "-a", "::1", "[::1", "[x]", "é", "a/b"])
+@pytest.mark.parametrize(
+    "host", ["", ".", "hub:80", "a b", "-a", "::1", "[::1", "[x]", "é", "a/b", "..a", ".[::1]"]
+)
 def test_what_is_no_host_is_refused(host: str) -> None:
     with pytest.raises(RouteError, match="bad host"):
         clean_host(host)
@@ -61,6 +64,7 @@ def test_what_is_no_host_is_refused(host: str) -> None:
         ("Hub.Example.org", "hub.example.org/"),
         ("hub.example.org/", "hub.example.org/"),
         ("hub.example.org//a/", "hub.example.org/a"),
+        (".hub.example.org", ".hub.example.org/"),
     ],
 )
 def test_a_key_is_a_path_behind_its_host(key: str, cleaned: str) -> None:

@@ -22,6 +22,8 @@ def summary(settings: Settings) -> Iterator[str]:
     yield f"api      {_places(settings.api, 'https' if settings.api_tls else 'http')}, {guard}"
     if settings.api_token_file:
         yield f"token    {settings.api_token_file}"
+    for each in settings.api_tokens:
+        yield f"token    {each.file} of {each.name}, for {each.scope}"
     if settings.metrics:
         yield f"metrics  {_places(settings.metrics, 'http')}"
     if settings.health:

@@ -45,7 +45,8 @@ _EVERYWHERE = {"": ("127.0.0.1", "::1"), "0.0.0.0": ("127.0.0.1",), "::": ("::1"
 class RunningRecord:
     """A running hubgate: its process, the URLs of its API, and what proves who speaks there.
 
-    `token` is None if the API needs none; `certificate` is the API's own, PEM, None without TLS.
+    `token` is one for everything, None if the API needs none or has none such; `certificate` is the
+    API's own, PEM, None without TLS.
     """
 
     pid: int
@@ -80,8 +81,9 @@ class RunningFile:
     def update(self, settings: Settings) -> None:
         """Write the record anew: a reload may have changed the token or the certificate."""
         pid = os.getpid()
+        token = settings.token_for_everything
         record = RunningRecord(
-            pid, started(pid) or "", self._urls, settings.api_token, _certificate(settings.api_tls)
+            pid, started(pid) or "", self._urls, token, _certificate(settings.api_tls)
         )
         try:
             self._write(record)

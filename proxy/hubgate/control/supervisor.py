@@ -74,7 +74,8 @@ class Supervisor:
         self._bootstrap = bootstrap
         # A file may change while it is read, or while hubgate starts.
         self._known = versions(watched_files(settings), read_since)
-        self._guard = Guard(settings.api_token, HostNames(names_of(settings)))
+        hosts = HostNames(names_of(settings))
+        self._guard = Guard(settings.api_token, hosts, named=settings.api_tokens)
         self._metrics = Metrics(received.counters if received else None)
         self._running_file = RunningFile(os.environ)
         self._reloader: Reloader | None = None

@@ -117,6 +117,7 @@ _API = (
         RELOAD,
         Flag("--token-file", "FILE", "File with the API's token.", PATH),
     ),
+    Setting("api.tokens", "api_tokens"),
     Setting(
         "api.open",
         "api_open",

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from hubgate.errors import ConfigError
-from hubgate.settings.urls import check_host, hide_password
+from hubgate.routing.keys import SUBDOMAINS
+from hubgate.settings.urls import check_host, hide_password, route_key
 
 T = TypeVar("T")
 
@@ -153,6 +154,27 @@ def check_store(value: Any) -> str:
 def folder_mistake(path: str | Path) -> str | None:
     """Return why `path` cannot hold files, None if it is a folder."""
     return None if Path(path).is_dir() else f"{path}: no such folder; create it or give another"
+
+
+_TOKEN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def check_token_name(value: Any) -> str:
+    """Return the name of a token, which stands in logs and metrics. Raises ConfigError."""
+    if not isinstance(value, str) or not _TOKEN_NAME.fullmatch(value):
+        raise ConfigError(
+            f"{shown(value)} is not a name; write one word of letters, digits, dots and dashes,"
+            " such as hub-a"
+        )
+    return value
+
+
+def check_scope(text: str) -> str:
+    """Return a token's scope, HOST/, HOST/PATH or /PATH, spelled as a key. Raises ConfigError."""
+    key = route_key(text)
+    if key.startswith(SUBDOMAINS):
+        raise ConfigError(f"{text!r} has a dot in front; a host's scope has its subdomains anyway")
+    return key
 
 
 def check_workers(value: Any) -> int | str:

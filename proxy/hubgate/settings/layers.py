@@ -17,7 +17,7 @@ _PLACES = ("listen", "api", "metrics", "health")
 _EXCLUDES: dict[Place, tuple[Place, ...]] = {
     **{(section, name): ((section, "socket"),) for section in _PLACES for name in ("host", "port")},
     **{(section, "socket"): ((section, "host"), (section, "port")) for section in _PLACES},
-    ("api", "open"): (("api", "token_file"),),
+    ("api", "open"): (("api", "token_file"), ("api", "tokens")),
     ("api", "token_file"): (("api", "open"),),
     ("listen", "no_ssl"): (("listen", "tls"),),
     ("listen", "tls", "cert"): (("listen", "no_ssl"),),

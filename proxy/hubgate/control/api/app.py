@@ -15,11 +15,12 @@ from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.live_table import LiveRoute
 from hubgate.control.routes.report_refresh import ReportRefresh
 from hubgate.control.routes.service import RouteService, Workers
+from hubgate.control.web.auth import caller_of
 from hubgate.control.web.guard import Guard
 from hubgate.control.web.pages import Pages, by_method
 from hubgate.control.web.protocol import handler_args
 from hubgate.control.web.responses import Handler, not_allowed, plain
-from hubgate.errors import RouteError
+from hubgate.errors import OutOfScopeError, RouteError, RouteNotFoundError
 from hubgate.model import ForwardRules
 from hubgate.routing.keys import clean_host, join_key, split_key
 from hubgate.settings import Settings
@@ -59,7 +60,7 @@ class RoutesApi:
     async def _get(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
         if route in ("", "/"):
             return await self._get_table(request, path)
-        key = self._key(path, route)
+        key = self._sought(request, path, route)
         await self._reports.refresh()
         return json_response(shown(self._service.get(key)))
 
@@ -72,25 +73,31 @@ class RoutesApi:
         await self._reports.refresh()
         self._metrics.count("api_route_get")
 
+        scope = caller_of(request).scope
+
         def wanted(live: LiveRoute) -> bool:
             idle = limit is None or milliseconds(live.last_activity) < limit
-            return idle and (not host or split_key(live.route.key)[0] == host)
+            key = live.route.key
+            return idle and scope.sees(key) and (not host or split_key(key)[0] == host)
 
-        every = limit is None and not host
-        return await table_response(request, self._service.all(), None if every else wanted)
+        every = limit is None and not host and scope.is_everything
+        # Whoever names a host is shown it.
+        called = str if host or scope.is_everything else scope.outward
+        return await table_response(request, self._service.all(), None if every else wanted, called)
 
     async def _post(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
-        key = self._key(path, route)
+        scope = caller_of(request).scope
+        key = scope.inward(self._key(path, route))
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return plain(413, f"the body is larger than {MAX_BODY} bytes")
-        await self._service.add(posted_route(body, key, self._rules))
+        await self._service.add(posted_route(body, key, self._rules, scope))
         self._metrics.count("api_route_add")
         return plain(201)
 
-    async def _delete(self, _: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
-        key = self._key(path, route)
+    async def _delete(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
+        key = self._sought(request, path, route)
         self._metrics.count("api_route_delete")
         await self._service.remove(key)
         return plain(204)
@@ -104,6 +111,14 @@ class RoutesApi:
 
     def _key(self, path: ApiPath, route: str) -> str:
         return join_key(self._host(path), decode_route(route))
+
+    def _sought(self, request: web.Request, path: ApiPath, route: str) -> str:
+        """Return the key of a stored route. What is another token's is not there."""
+        key = self._key(path, route)
+        try:
+            return caller_of(request).scope.inward(key)
+        except OutOfScopeError:
+            raise RouteNotFoundError(f"there is no route {key}") from None
 
 
 def build_api(

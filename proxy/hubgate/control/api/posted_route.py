@@ -6,6 +6,8 @@ from typing import Any, NoReturn
 
 from hubgate.errors import ConfigError, RouteError
 from hubgate.model import NO_OPTIONS, ForwardRules, Headers, Route, RouteOptions
+from hubgate.routing.keys import SUBDOMAINS
+from hubgate.routing.scope import EVERYTHING, Scope
 from hubgate.routing.target import parse_target
 from hubgate.settings.urls import check_header, check_target
 
@@ -13,8 +15,10 @@ MAX_DEPTH = 64
 """How deep a route's data may nest: far beyond any real use, far below Python's recursion limit."""
 
 
-def posted_route(body: bytes, key: str, rules: ForwardRules) -> Route:
-    """Return the route that `body`, posted for `key`, describes; raises RouteError.
+def posted_route(body: bytes, key: str, rules: ForwardRules, scope: Scope = EVERYTHING) -> Route:
+    """Return the route that `body`, posted for `key` by a client with `scope`, describes.
+
+    Raises RouteError.
 
     CHP takes any string as a target, and fails when a request comes: here, one that can never work
     is refused.
@@ -25,6 +29,8 @@ def posted_route(body: bytes, key: str, rules: ForwardRules) -> Route:
     if rules.host_routing and key != "/":
         # CHP shows the host of such a route.
         data["host"] = key.split("/")[1]
+    if scope.host_routing and not key.startswith(SUBDOMAINS):
+        data["host"] = key.partition("/")[0]
     return Route(key, data["target"], data, options)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from hubgate.control.metrics.totals import Metrics
+from hubgate.control.web.auth import caller_of
 from hubgate.control.web.responses import REASON, UNCOUNTED, UNLOGGED, Handler, plain
-from hubgate.errors import FileRouteError, HubgateError, RouteNotFoundError
+from hubgate.errors import FileRouteError, HubgateError, OutOfScopeError, RouteNotFoundError
 
 log = logging.getLogger("hubgate.api")
 
@@ -22,6 +23,8 @@ def access_middleware(metrics: Metrics) -> Callable[..., Awaitable[web.StreamRes
         response = await _answer(request, handler)
         if not response.get(UNCOUNTED):
             metrics.count(f"requests_api:{response.status}")
+        if name := caller_of(request).name:
+            metrics.count(f"hubgate_api_token_requests_total:{name}")
         if not response.get(UNLOGGED):
             _log(request, response)
         if isinstance(response, web.HTTPException):
@@ -38,7 +41,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = plain(error.status, str(error))
         if not isinstance(error, RouteNotFoundError):
             response[REASON] = str(error)
-        if isinstance(error, FileRouteError):
+        if isinstance(error, FileRouteError | OutOfScopeError):
             # A hub's log shows the reason phrase of a refusal, but not its body.
             response.set_status(error.status, _harmless(str(error))[:_LONGEST_PHRASE])
         return response
@@ -57,7 +60,10 @@ def _log(request: web.Request, response: web.StreamResponse) -> None:
         level = logging.ERROR
     # Without the query, as in CHP's lines.
     path = request.raw_path.partition("?")[0]
-    line = f"{response.status} {request.method} {path} {response.get(REASON, '')}"
+    name, reason = caller_of(request).name, response.get(REASON, "")
+    if name:
+        reason = f"by {name}: {reason}" if reason else f"by {name}"
+    line = f"{response.status} {request.method} {path} {reason}"
     log.log(level, "%s", _harmless(line))
 
 

@@ -16,6 +16,7 @@ ROUTES_PER_SLICE = 250
 """Less than a millisecond of work between two turns of the event loop."""
 
 Wanted = Callable[[LiveRoute], bool]
+Called = Callable[[str], str]
 
 _ACTIVITY = '"last_activity"'
 
@@ -33,16 +34,21 @@ def json_response(value: object) -> web.Response:
 
 
 async def table_response(
-    request: web.Request, routes: Iterator[LiveRoute], wanted: Wanted | None = None
+    request: web.Request,
+    routes: Iterator[LiveRoute],
+    wanted: Wanted | None = None,
+    called: Called = str,
 ) -> web.StreamResponse:
     """Respond with the object {key: data} of the routes that are `wanted`, by default all.
 
-    It is streamed if it takes more than one slice.
+    `called` returns what a key is shown as. It is streamed if it takes more than one slice.
     """
     response, before, held = None, b"{", b""
     try:
         while part := list(islice(routes, ROUTES_PER_SLICE)):
-            members = b",".join(_member(live) for live in part if wanted is None or wanted(live))
+            members = b",".join(
+                _member(live, called) for live in part if wanted is None or wanted(live)
+            )
             if held and members:
                 response = response or await _begun(request)
                 await response.write(before + held)
@@ -65,9 +71,9 @@ async def _begun(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _member(live: LiveRoute) -> bytes:
+def _member(live: LiveRoute, called: Called) -> bytes:
     """Return a route as a member of the table; its data is already text."""
-    key, text = _encode(live.route.key), RouteData.of(live.route.data).text
+    key, text = _encode(called(live.route.key)), RouteData.of(live.route.data).text
     if _ACTIVITY in text:
         text = _encode(shown(live))
     else:

@@ -26,6 +26,12 @@ SUMMED = (
         "hubgate_access_log_dropped_total", "counter", "Access log lines that could not be written"
     ),
     Family(
+        "hubgate_api_token_requests_total",
+        "counter",
+        "Requests to the API with a token that has a name",
+        "token",
+    ),
+    Family(
         "hubgate_cut_off_total",
         "counter",
         "Requests and tunnels that did not end in the time that a stop leaves them",

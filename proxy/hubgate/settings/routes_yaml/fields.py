@@ -13,9 +13,11 @@ from hubgate.settings.checks import (
     check_host_names,
     check_level,
     check_listen_host,
+    check_scope,
     check_seconds,
     check_seconds_or_zero,
     check_store,
+    check_token_name,
     check_workers,
     shown,
     whole_number,
@@ -115,6 +117,8 @@ def _header(item: tuple[Any, Any]) -> tuple[str, str]:
     return check_header(str(name), str(text))
 
 
+TokenName = Annotated[str, _checked(check_token_name)]
+ScopeText = Annotated[str, _checked(lambda value: check_scope(_text(value)))]
 Port = Annotated[int, _checked(lambda value: whole_number(value, "port", 0, 65535))]
 HeadBytes = Annotated[int, _checked(lambda v: whole_number(v, "size in bytes", 1024, 1 << 24))]
 ByteCount = Annotated[int, _checked(lambda value: whole_number(value, "size in bytes", 1, 1 << 50))]

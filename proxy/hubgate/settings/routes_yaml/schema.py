@@ -5,6 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from hubgate.model import Limits, TcpKeepalive, Timeouts
+from hubgate.routing.keys import split_key
+from hubgate.routing.scope import EVERYTHING, Scope
 from hubgate.settings.checks import LogFormat, MainLogFormat, Scheme
 from hubgate.settings.routes_yaml.fields import (
     PRIVATE_NETWORKS,
@@ -21,6 +23,7 @@ from hubgate.settings.routes_yaml.fields import (
     Networks,
     Port,
     ProbeCount,
+    ScopeText,
     Seconds,
     SecondsOrZero,
     SocketPath,
@@ -28,6 +31,7 @@ from hubgate.settings.routes_yaml.fields import (
     Switch,
     TargetURL,
     Text,
+    TokenName,
     WholeSeconds,
     Workers,
 )
@@ -124,11 +128,38 @@ class ListenSection(PlaceSection):
         return self
 
 
+class TokenSection(Section):
+    """One of several tokens of the API; without a scope it is for everything."""
+
+    example: ClassVar[str] = "{name: hub-a, file: a.token, scope: hub-a.example.org/}"
+    name: TokenName
+    file: FilePath
+    scope: ScopeText | None = None
+    host_routing: Switch = False
+
+    @model_validator(mode="after")
+    def _has_hosts(self) -> "TokenSection":
+        if self.host_routing and not self.what.host:
+            raise ClashError(
+                "host_routing needs a scope with the hub's host, such as hub-a.example.org/",
+                "host_routing",
+            )
+        return self
+
+    @property
+    def what(self) -> Scope:
+        """The scope itself."""
+        if self.scope is None:
+            return EVERYTHING
+        return Scope(*split_key(self.scope), self.host_routing)
+
+
 class APISection(PlaceSection):
     """The REST API that changes routes."""
 
     example: ClassVar[str] = "{port: 8001}"
     token_file: FilePath | None = None
+    tokens: tuple[TokenSection, ...] = ()
     open: Switch = False
     hosts: HostNameList = ()
     tls: TLSSection | None = None
@@ -137,6 +168,8 @@ class APISection(PlaceSection):
     def _one_way_in(self) -> "APISection":
         if self.open and self.token_file is not None:
             raise ClashError("has both open and a token_file; keep one", "open", "token_file")
+        if self.open and self.tokens:
+            raise ClashError("has both open and tokens; keep one", "open", "tokens")
         return self
 
 
