@@ -1,7 +1,7 @@
 """What the routes service requires of a route store."""
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from hubgate.model import Route
@@ -17,6 +17,7 @@ class Written:
 
     moment: float
     revision: int = 0
+    changed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class StoreChange:
     put: tuple[Route, ...] = ()
     delete: tuple[str, ...] = ()
     whole: bool = False
+    active: Mapping[str, float] = field(default_factory=dict)
 
 
 class RouteStore(Protocol):
