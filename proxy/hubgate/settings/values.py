@@ -3,7 +3,14 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hubgate.model import Address, Route, ServerTLS, WorkerConfig
+from hubgate.model import (
+    Address,
+    RedisLogin,
+    ReplicaOptions,
+    Route,
+    ServerTLS,
+    WorkerConfig,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,8 @@ class Settings:
     metrics: tuple[Address, ...] = ()
     store: str = "memory:"
     recovery_file: Path | None = None
+    redis: RedisLogin = field(default_factory=RedisLogin)
+    replicas: ReplicaOptions = field(default_factory=ReplicaOptions)
     workers: int = 1
     worker: WorkerConfig = field(default_factory=WorkerConfig)
     file_routes: tuple[Route, ...] = ()

@@ -11,6 +11,8 @@ from hubgate.model import (
     ClientTLS,
     ForwardRules,
     Limits,
+    RedisLogin,
+    ReplicaOptions,
     Route,
     RouteOptions,
     ServerTLS,
@@ -50,6 +52,8 @@ def resolve(
         api_tls=_server_tls(file.api.tls, folder, api_secret),
         metrics=_addresses(file.metrics, sockets, LOOPBACK, 0) if file.metrics else (),
         store=anchor_store(file.store, folder),
+        redis=_redis(file.redis, folder, environ),
+        replicas=ReplicaOptions(**file.replicas.model_dump()),
         workers=worker_count(file.workers),
         worker=_worker(file, folder, secret),
         file_routes=routes,
@@ -90,6 +94,20 @@ def _addresses(
         return (Address(path=os.path.join(folder, place.socket)),)
     number = port if place.port is None else place.port
     return tuple(Address(host, number) for host in place.host or hosts)
+
+
+def _redis(redis: schema.RedisSection, folder: str, environ: Mapping[str, str]) -> RedisLogin:
+    password, sentinels = (
+        environ.get(variables_of(f"redis.{name}")[0]) or None
+        for name in ("password", "sentinel_password")
+    )
+    return RedisLogin(
+        password=password,
+        password_file=_at(folder, redis.password_file),
+        sentinel_password=sentinels,
+        sentinel_password_file=_at(folder, redis.sentinel_password_file),
+        ca=_at(folder, redis.ca),
+    )
 
 
 def _worker(file: schema.File, folder: str, passphrase: str | None) -> WorkerConfig:

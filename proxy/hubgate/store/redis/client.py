@@ -23,7 +23,8 @@ from redis.exceptions import (
 )
 
 from hubgate.errors import StoreError, StoreUnavailableError
-from hubgate.store.redis.address import RedisAddress, RedisSecrets
+from hubgate.model import RedisLogin
+from hubgate.redis_address import RedisAddress
 
 CALL = 1.0
 """Seconds a call may take; a hub's whole patience is 30."""
@@ -37,24 +38,23 @@ _SCRIPTS = {
 class Credentials(CredentialProvider):
     """A user and a password; a file is read at each connection, so that it may be renewed."""
 
-    def __init__(self, username: str | None, password: str | None, file: Path | None) -> None:
+    def __init__(self, username: str | None, password: str | None, file: str | None) -> None:
         self._username, self._password, self._file = username, password, file
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
         """Return what AUTH takes. Raises OSError if the file cannot be read."""
         password = self._password or ""
         if self._file is not None:
-            password = self._file.read_text().strip()
+            password = Path(self._file).read_text().strip()
         return (self._username, password) if self._username else (password,)
 
 
 class RedisClient:
     """Calls to Redis and the scripts; errors are ours: away, or not to be used."""
 
-    def __init__(self, address: RedisAddress, secrets: RedisSecrets) -> None:
+    def __init__(self, address: RedisAddress, login: RedisLogin) -> None:
         self._address = address
-        self._secrets = secrets
-        self._redis = self._connect(address, secrets)
+        self._redis = self._connect(address, login)
         self._scripts = {name: self._redis.register_script(text) for name, text in _SCRIPTS.items()}
 
     def __repr__(self) -> str:
@@ -109,7 +109,7 @@ class RedisClient:
     def _away(self, reason: str) -> StoreUnavailableError:
         return StoreUnavailableError(f"store: {self._address} is away: {reason}")
 
-    def _connect(self, address: RedisAddress, secrets: RedisSecrets) -> Any:
+    def _connect(self, address: RedisAddress, login: RedisLogin) -> Any:
         common: dict[str, Any] = {
             "db": address.database,
             "socket_timeout": 3 * CALL,
@@ -118,9 +118,9 @@ class RedisClient:
             "retry": Retry(NoBackoff(), 0),
             "client_name": "hubgate",
             "max_connections": 64,
-            **_login(address.username, address.password or secrets.password, secrets.password_file),
+            **_login(address.username, address.password or login.password, login.password_file),
         }
-        tls = _tls(secrets.ca) if address.tls else {}
+        tls = _tls(login.ca) if address.tls else {}
         if address.socket is not None:
             return Redis(unix_socket_path=address.socket, **common)
         if address.service is None:
@@ -129,24 +129,24 @@ class RedisClient:
         own = {
             "socket_timeout": CALL / 2,
             "socket_connect_timeout": CALL / 2,
-            **_login(None, secrets.sentinel_password, secrets.sentinel_password_file),
+            **_login(None, login.sentinel_password, login.sentinel_password_file),
             **tls,
         }
         sentinel: Any = Sentinel([*address.hosts], sentinel_kwargs=own)  # type: ignore[no-untyped-call]
         return sentinel.master_for(address.service, **common, **tls)
 
 
-def _login(username: str | None, password: str | None, file: Path | None) -> dict[str, Any]:
+def _login(username: str | None, password: str | None, file: str | None) -> dict[str, Any]:
     if not (username or password or file):
         return {}
     return {"credential_provider": Credentials(username, password, file)}
 
 
-def _tls(ca: Path | None) -> dict[str, Any]:
+def _tls(ca: str | None) -> dict[str, Any]:
     return {
         "ssl": True,
         "ssl_cert_reqs": "required",
         "ssl_check_hostname": True,
         "ssl_min_version": ssl.TLSVersion.TLSv1_2,
-        **({"ssl_ca_certs": str(ca)} if ca is not None else {}),
+        **({"ssl_ca_certs": ca} if ca is not None else {}),
     }

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from hubgate.errors import StoreError
 from hubgate.model import Route
+from hubgate.redis_address import RedisAddress
 from hubgate.store.records import decode, encode
-from hubgate.store.redis.address import RedisAddress
 
 FORMAT = 1
 """Of what is stored; a release reads its own and the one before."""

@@ -6,10 +6,10 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from hubgate.errors import StoreError
+from hubgate.model import ReplicaOptions
 from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.keys import TableKeys
 from hubgate.tasks import spawn
@@ -23,20 +23,6 @@ AGAIN = 0.25
 _KEPT = 2000
 
 
-@dataclass(frozen=True)
-class ReplicaOptions:
-    """How this hubgate shares a table; times in seconds.
-
-    `about` is what others may know of it, for `GET /api/replicas`.
-    """
-
-    name: str
-    wait: float = 1.0
-    lease: float = 6.0
-    settle: float = 2.0
-    about: Mapping[str, Any] = field(default_factory=dict)
-
-
 def boot_time() -> float:
     """Return a clock in seconds that goes on while the machine sleeps, where there is one."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -46,10 +32,17 @@ def boot_time() -> float:
 class Membership:
     """Renews our lease, acknowledges what we serve, and waits for what the others serve."""
 
-    def __init__(self, client: RedisClient, keys: TableKeys, options: ReplicaOptions) -> None:
+    def __init__(
+        self,
+        client: RedisClient,
+        keys: TableKeys,
+        options: ReplicaOptions,
+        about: Mapping[str, Any],
+    ) -> None:
         self._client = client
         self._keys = keys
         self._options = options
+        self._about = about
         self._instance = secrets.token_hex(8)
         self._until = 0.0
         self._replaced = False
@@ -167,7 +160,7 @@ class Membership:
         self._look(run.decode(), history.decode(), began.decode(), revision, bool(whole))
 
     async def _script(self, lease: int, first: bool) -> Any:
-        about = {**self._options.about, "instance": self._instance}
+        about = {**self._about, "instance": self._instance}
         keys = [self._keys.meta, self._keys.table, self._keys.leases, self._keys.replicas]
         args = [self._options.name, self._instance, lease, json.dumps(about), int(first)]
         return await self._client.script("renew", keys, args)
@@ -201,8 +194,9 @@ class Membership:
                 await asyncio.sleep(AGAIN)
                 continue
             for _, entries in found:
-                for last, fields in entries:
+                for _, fields in entries:
                     self._hear(fields)
+                last = entries[-1][0]
                 self._heard.set()
 
     def _hear(self, fields: Mapping[bytes, bytes]) -> None:

@@ -7,15 +7,16 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
 from hubgate.errors import StoreError, StoreUnavailableError, TableChangedError
-from hubgate.model import Route
+from hubgate.model import RedisLogin, ReplicaOptions, Route
+from hubgate.redis_address import RedisAddress
 from hubgate.store.base import StoreChange, Written
-from hubgate.store.redis.address import RedisAddress, RedisSecrets
 from hubgate.store.redis.client import CALL, RedisClient
 from hubgate.store.redis.keys import LogEntry, TableKeys, read_entry
-from hubgate.store.redis.membership import Membership, ReplicaOptions
+from hubgate.store.redis.membership import Membership
 from hubgate.store.redis.settling import Held, Settling, change_args, change_keys
 from hubgate.store.redis.table import compare, read_activity, read_table
 from hubgate.tasks import spawn
@@ -52,17 +53,21 @@ class RedisStore:
     """
 
     def __init__(
-        self, address: RedisAddress, credentials: RedisSecrets, options: ReplicaOptions
+        self,
+        address: RedisAddress,
+        login: RedisLogin,
+        options: ReplicaOptions,
+        about: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._address = address
         self._options = options
         self._keys = TableKeys(address)
-        self._client = RedisClient(address, credentials)
+        self._client = RedisClient(address, login)
         self._state = RedisState.NEW
         self._reason = "the table has not been read yet"
         self._since = 0.0
         self._held = Held(options.name)
-        self._membership = Membership(self._client, self._keys, options)
+        self._membership = Membership(self._client, self._keys, options, about)
         self._settling = Settling(self._client, self._keys, options.settle)
         self._holders: dict[int, frozenset[str]] = {}
         self._activity: dict[str, float] = {}

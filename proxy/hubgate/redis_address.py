@@ -1,7 +1,6 @@
-"""Where the shared table is: the address of a Redis, and what authenticates there."""
+"""The address of a Redis in which hubgates share a table."""
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from hubgate.errors import ConfigError
@@ -11,20 +10,6 @@ EXAMPLE = "redis://HOST:6379/0?prefix=hubgate"
 PREFIX = "hubgate"
 
 _PORTS = {"redis": 6379, "rediss": 6379, "redis+sentinel": 26379, "rediss+sentinel": 26379}
-
-
-@dataclass(frozen=True, slots=True)
-class RedisSecrets:
-    """What authenticates: files are read at each connection, so that they may be renewed.
-
-    A password itself comes from the environment or the address.
-    """
-
-    password: str | None = field(default=None, repr=False)
-    password_file: Path | None = None
-    sentinel_password: str | None = field(default=None, repr=False)
-    sentinel_password_file: Path | None = None
-    ca: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +56,13 @@ def parse_redis(text: str) -> RedisAddress:
     if not prefix or any(letter.isspace() or ord(letter) < 33 for letter in prefix):
         raise _mistake("prefix: write a word")
     username, password, hosts = _login(parts.netloc)
-    common = {"prefix": prefix, "username": username, "password": password}
+    database = query.pop("db", "") if scheme == "redis+unix" else ""
+    if query:
+        raise _mistake(f"{next(iter(query))}: no such option; prefix is one")
+    common = RedisAddress(prefix=prefix, username=username, password=password)
     if scheme == "redis+unix":
-        return RedisAddress(
-            socket=_socket(parts.netloc.rpartition("@")[2], parts.path),
-            database=_database(query.pop("db", "")),
-            **_nothing_else(common, query),
-        )
+        socket = _socket(parts.netloc.rpartition("@")[2], parts.path)
+        return replace(common, socket=socket, database=_database(database))
     path = [unquote(each) for each in parts.path.strip("/").split("/")]
     service = path.pop(0) if "sentinel" in scheme else None
     if service == "":
@@ -89,21 +74,13 @@ def parse_redis(text: str) -> RedisAddress:
     found = tuple(_host(each, _PORTS[scheme]) for each in hosts.split(","))
     if len(found) > 1 and service is None:
         raise _mistake("several hosts are for redis+sentinel: alone")
-    return RedisAddress(
+    return replace(
+        common,
         hosts=found,
         service=service,
         database=_database(path[0] if path else ""),
         tls=scheme.startswith("rediss"),
-        **_nothing_else(common, query),
     )
-
-
-def without_password(text: str) -> str:
-    """Return an address as written, except for its password."""
-    scheme, mark, rest = text.partition("://")
-    login, at, place = rest.rpartition("@")
-    user, colon, _ = login.partition(":")
-    return f"{scheme}{mark}{user}{':…' if colon else ''}{at}{place}"
 
 
 def _mistake(what: str) -> ConfigError:
@@ -141,12 +118,6 @@ def _database(text: str) -> int:
     if not text.isdecimal() or int(text) > 1_000_000:
         raise _mistake(f"{quote(text)} is not the number of a database")
     return int(text)
-
-
-def _nothing_else(common: dict[str, str | None], query: dict[str, str]) -> dict[str, object]:
-    if query:
-        raise _mistake(f"{next(iter(query))}: no such option; prefix is one")
-    return dict(common)
 
 
 def _bracketed(host: str) -> str:
