@@ -23,6 +23,7 @@ from hubgate.control.metrics.app import build_metrics_app
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.pidfile import PidFile
 from hubgate.control.reload import Parts, Reloader
+from hubgate.control.replica_name import named_replica
 from hubgate.control.routes.service import RouteService
 from hubgate.control.running_file import RunningFile
 from hubgate.control.startup_log import announce
@@ -82,7 +83,9 @@ class Supervisor:
         self._running_file = RunningFile(os.environ)
         self._reloader: Reloader | None = None
         self._upgrader = Upgrader(self._rehearse, received.generation if received else 0)
-        self._store: RouteStore = open_store(settings.store, settings.recovery_file)
+        self._store: RouteStore = open_store(
+            settings.store, settings.recovery_file, settings.redis, named_replica(settings)
+        )
         self._main: asyncio.Task[int] | None = None
         self._stop = asyncio.Event()
         self._serving = False
@@ -301,7 +304,7 @@ class Supervisor:
         workers = tuple(await pool.hand_over())
         routes = service.hand_over()
         try:
-            await service.close()
+            await service.close(leave=False)
         except HubgateError as error:
             log.error("%s", error)
         listeners.leave()

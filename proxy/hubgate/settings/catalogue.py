@@ -174,22 +174,16 @@ _PROCESS = (
         Flag("--store", "STORE", "memory: (default), sqlite:FILE or redis://HOST.", Kind.STORE),
     ),
     Setting(
-        "", "redis.password", RESTART, NotInFile("redis.password", ("HUBGATE_REDIS_PASSWORD",))
+        "", "redis.password", UPGRADE, NotInFile("redis.password", ("HUBGATE_REDIS_PASSWORD",))
     ),
     Setting(
         "",
         "redis.sentinel_password",
-        RESTART,
+        UPGRADE,
         NotInFile("redis.sentinel_password", ("HUBGATE_REDIS_SENTINEL_PASSWORD",)),
     ),
-    *_alike("redis", "redis", "password_file sentinel_password_file ca", RESTART),
-    Setting(
-        "replicas.name",
-        "replicas.name",
-        RESTART,
-        Flag("--replica-name", "NAME", "Name among the hubgates that share a store (HOST:PORT)."),
-    ),
-    *_alike("replicas", "replicas", "wait lease settle", RESTART),
+    *_alike("redis", "redis", "password_file sentinel_password_file ca", UPGRADE),
+    *_alike("replicas", "replicas", "name wait lease settle", UPGRADE),
     Setting("", "recovery_file", RESTART, NotInFile("the recovery file", ("HUBGATE_RECOVERY",))),
     Setting(
         "timeouts.drain",

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from hubgate.current_folder import current_folder
@@ -24,6 +25,7 @@ from hubgate.model import (
 from hubgate.settings.access_log import OFF, anchor_log
 from hubgate.settings.catalogue import variables_of
 from hubgate.settings.checks import anchor_store, worker_count
+from hubgate.settings.redis_login import redis_login
 from hubgate.settings.routes_yaml import schema
 from hubgate.settings.values import Settings
 
@@ -97,17 +99,8 @@ def _addresses(
 
 
 def _redis(redis: schema.RedisSection, folder: str, environ: Mapping[str, str]) -> RedisLogin:
-    password, sentinels = (
-        environ.get(variables_of(f"redis.{name}")[0]) or None
-        for name in ("password", "sentinel_password")
-    )
-    return RedisLogin(
-        password=password,
-        password_file=_at(folder, redis.password_file),
-        sentinel_password=sentinels,
-        sentinel_password_file=_at(folder, redis.sentinel_password_file),
-        ca=_at(folder, redis.ca),
-    )
+    files = {name: _at(folder, path) for name, path in redis.model_dump().items()}
+    return replace(redis_login(environ), **files)
 
 
 def _worker(file: schema.File, folder: str, passphrase: str | None) -> WorkerConfig:

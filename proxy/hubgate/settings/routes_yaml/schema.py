@@ -273,7 +273,7 @@ class RedisSection(Section):
 class ReplicasSection(Section):
     """How this hubgate shares its store with others."""
 
-    example: ClassVar[str] = "{name: proxy-1, wait: 1s}"
+    example: ClassVar[str] = "{name: proxy-1, wait: 1.0}"
     name: ReplicaName = ""
     wait: SecondsOrZero = REPLICAS.wait
     lease: Seconds = REPLICAS.lease
