@@ -74,7 +74,7 @@ class RedisClient:
             async with asyncio.timeout(seconds):
                 yield self._redis
         except TimeoutError:
-            raise self._away(f"no answer within {seconds:g} s") from None
+            raise self._away(f"no answer within {seconds:.0f} s") from None
         except MasterNotFoundError:
             raise self._away("the sentinels know no master that serves") from None
         except (AuthenticationError, NoPermissionError) as error:
@@ -89,6 +89,11 @@ class RedisClient:
             raise self._not_ready(error) from None
         except (RedisError, OSError) as error:
             raise self._away(str(error) or type(error).__name__) from None
+        finally:
+            # redis-py now and then takes a cancellation for a connection's end and goes on.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError
 
     async def close(self) -> None:
         """Close every connection."""
