@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "proxy" / "hubgate"
 
 VALUES = {
     *("errors", "model", "route_data", "tasks", "logs", "output", "process_name", "bounded"),
-    *("current_folder", "file_reading", "folders"),
+    *("current_folder", "file_reading", "folders", "redis_address"),
 }
 LOW = VALUES | {"transport", "routing", "certificates"}
 # What each part of the package may import besides itself.
@@ -31,6 +31,7 @@ PARTS: dict[str, set[str]] = {
     "logs": {"output"},
     "output": set(),
     "process_name": set(),
+    "redis_address": {"errors"},
     "transport": VALUES,
     "routing": VALUES,
     "certificates": VALUES | {"transport"},

@@ -40,6 +40,12 @@ class StoreInUseError(StoreUnavailableError):
     """Another process is using the store."""
 
 
+class TableChangedError(HubgateError):
+    """The table is not at the revision that a change was meant for."""
+
+    status = 412
+
+
 class WorkerError(HubgateError):
     """A worker process cannot be started."""
 

@@ -224,6 +224,35 @@ class WorkerConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaOptions:
+    """How several hubgates share a table; times in seconds.
+
+    `name` is this one's among them ("": made of host and API). A change waits at most `wait` for
+    the others; a replica that is not heard of counts as gone after `lease`; when Redis comes back
+    with another table, all that hold one have `settle` to say so.
+    """
+
+    name: str = ""
+    wait: float = 1.0
+    lease: float = 6.0
+    settle: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class RedisLogin:
+    """What authenticates at Redis; files are read at each connection, so that they may change.
+
+    A password itself comes from the environment. `ca` is for `rediss:`, by default the system's.
+    """
+
+    password: str | None = field(default=None, repr=False)
+    password_file: str | None = None
+    sentinel_password: str | None = field(default=None, repr=False)
+    sentinel_password_file: str | None = None
+    ca: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What a worker has seen since its last report.
 

@@ -23,6 +23,7 @@ from hubgate.control.metrics.totals import Metrics
 from hubgate.control.pidfile import PidFile
 from hubgate.control.port_endpoint import build_endpoint
 from hubgate.control.reload import Parts, Reloader
+from hubgate.control.replica_name import named_replica
 from hubgate.control.routes.service import RouteService
 from hubgate.control.running_file import RunningFile
 from hubgate.control.startup_log import announce
@@ -83,7 +84,11 @@ class Supervisor:
         self._health = Health(serves=received is not None)
         self._health_port: list[Endpoint] = []
         self._store: RouteStore = open_store(
-            settings.store, settings.recovery_file, settings.own_store
+            settings.store,
+            settings.recovery_file,
+            settings.own_store,
+            settings.redis,
+            named_replica(settings),
         )
         self._main: asyncio.Task[int] | None = None
         self._stop = asyncio.Event()
@@ -309,7 +314,7 @@ class Supervisor:
         workers = tuple(await pool.hand_over())
         routes = service.hand_over()
         try:
-            await service.close()
+            await service.close(leave=False)
         except HubgateError as error:
             log.error("%s", error)
         listeners.leave()

@@ -193,9 +193,25 @@ _PROCESS = (
         "store",
         "store",
         RESTART,
-        Flag("--store", "STORE", "memory: or sqlite:FILE (a file of its own).", Kind.STORE),
+        Flag(
+            "--store",
+            "STORE",
+            "memory:, sqlite:FILE or redis://HOST (a file of its own).",
+            Kind.STORE,
+        ),
     ),
     Setting("", "own_store", TakesEffect.AT_START, NotInFile("the store of its own")),
+    Setting(
+        "", "redis.password", UPGRADE, NotInFile("redis.password", ("HUBGATE_REDIS_PASSWORD",))
+    ),
+    Setting(
+        "",
+        "redis.sentinel_password",
+        UPGRADE,
+        NotInFile("redis.sentinel_password", ("HUBGATE_REDIS_SENTINEL_PASSWORD",)),
+    ),
+    *_alike("redis", "redis", "password_file sentinel_password_file ca", UPGRADE),
+    *_alike("replicas", "replicas", "name wait lease settle", UPGRADE),
     Setting("", "recovery_file", RESTART, NotInFile("the recovery file", ("HUBGATE_RECOVERY",))),
     Setting(
         "timeouts.drain",

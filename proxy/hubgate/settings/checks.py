@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from hubgate.errors import ConfigError
+from hubgate.redis_address import SCHEMES as REDIS_SCHEMES
+from hubgate.redis_address import parse_redis
 from hubgate.routing.keys import SUBDOMAINS
 from hubgate.settings.urls import check_host, hide_password, route_key
 
@@ -133,8 +135,9 @@ def _check_host_name(name: Any) -> str:
     return check_host(name.strip()).lower()
 
 
+_REPLICA = re.compile(r"[\w.:/@-]{0,200}", re.ASCII)
 _SQLITE = "sqlite:state/routes.db"
-_STORES = f"memory: or {_SQLITE}"
+_STORES = f"memory:, {_SQLITE} or redis://HOST:6379"
 
 
 def check_store(value: Any) -> str:
@@ -142,13 +145,21 @@ def check_store(value: Any) -> str:
     text = value if isinstance(value, str) else ""
     scheme, _, rest = text.partition(":")
     named = shown(hide_password(text) if text else value)
-    if scheme in ("redis", "rediss", "redis+unix"):
-        raise ConfigError(f"{named}: Redis is not supported yet; write {_STORES} instead")
+    if scheme.lower() in REDIS_SCHEMES:
+        parse_redis(text)
+        return text
     if scheme == "sqlite" and rest.startswith(("//", ":")):
         raise ConfigError(f"{named}: the file comes right after sqlite: as in {_SQLITE}")
     if text == "memory:" or (scheme == "sqlite" and rest and "\0" not in rest):
         return text
     raise ConfigError(f"{named} is not a store; write {_STORES}")
+
+
+def check_replica_name(value: Any) -> str:
+    """Return the name of a replica; "" is made of host and API. Raises ConfigError."""
+    if not isinstance(value, str) or not _REPLICA.fullmatch(value):
+        raise ConfigError(f"{shown(value)} is not a replica's name; write a word such as proxy-1")
+    return value
 
 
 def folder_mistake(path: str | Path) -> str | None:

@@ -3,7 +3,14 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hubgate.model import Address, Route, ServerTLS, WorkerConfig
+from hubgate.model import (
+    Address,
+    RedisLogin,
+    ReplicaOptions,
+    Route,
+    ServerTLS,
+    WorkerConfig,
+)
 from hubgate.routing.scope import EVERYTHING, Scope
 
 
@@ -46,6 +53,8 @@ class Settings:
     store: str = "memory:"
     own_store: bool = False
     recovery_file: Path | None = None
+    redis: RedisLogin = field(default_factory=RedisLogin)
+    replicas: ReplicaOptions = field(default_factory=ReplicaOptions)
     workers: int = 1
     worker: WorkerConfig = field(default_factory=WorkerConfig)
     file_routes: tuple[Route, ...] = ()

@@ -1,7 +1,7 @@
 """What the routes service requires of a route store."""
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from hubgate.model import Route
@@ -17,6 +17,7 @@ class Written:
 
     moment: float
     revision: int = 0
+    changed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class StoreChange:
     put: tuple[Route, ...] = ()
     delete: tuple[str, ...] = ()
     whole: bool = False
+    active: Mapping[str, float] = field(default_factory=dict)
 
 
 class RouteStore(Protocol):
@@ -69,15 +71,24 @@ class RouteStore(Protocol):
     async def delete(self, key: str) -> Written:
         """Delete the route with that key; a missing one is not an error."""
 
+    async def served(self, written: Written) -> tuple[str, ...]:
+        """Wait until all who share the store serve what was written; name those who do not yet.
+
+        Called once our own workers do. It waits for a bounded time, and never raises.
+        """
+
+    def serves(self, revision: int) -> None:
+        """Tell those who share the store that our workers have all changes up to `revision`."""
+
     def changes(self) -> AsyncGenerator[StoreChange, None]:
-        """Yield others' changes since the latest `load()`, for as long as the store is open.
+        """Yield the changes since the latest `load()`, for as long as the store is open.
 
         Guarantees:
 
-        - Every change by others that `load()` did not include is yielded, once, in the order of
-          revisions. Nothing that `load()` included is yielded.
-        - Our own `put` and `delete` calls that returned are not yielded. A call that failed may
-          have changed the table anyway; then its change is yielded, like any other.
+        - Every change that `load()` did not include is yielded, once, in the order of revisions.
+          Nothing that `load()` included is yielded.
+        - Our own calls are yielded like any others: a call that failed may have changed the table
+          anyway.
         - A change may be yielded at any time, before or after the return of a `put` or `delete`
           that the store took later: the revisions show which was first.
         - A lost connection is reestablished here, without limit, and no change is missed. If one
@@ -101,10 +112,11 @@ class RouteStore(Protocol):
         ignored.
         """
 
-    async def close(self) -> None:
+    async def close(self, leave: bool = True) -> None:
         """Close everything; only another `close()`, which does nothing, may follow.
 
-        It is also called for a store that could not be opened.
+        It is also called for a store that could not be opened. Without `leave`, a newer release
+        goes on in our place.
         """
 
 
@@ -120,6 +132,13 @@ class OwnedStore:
     def write_obstacle(self) -> str | None:
         """None: nothing is known to prevent a change."""
         return None
+
+    async def served(self, written: Written) -> tuple[str, ...]:
+        """Nobody else has to."""
+        return ()
+
+    def serves(self, revision: int) -> None:
+        """There is nobody to tell."""
 
     async def changes(self) -> AsyncGenerator[StoreChange, None]:
         """There are none: it ends at once."""

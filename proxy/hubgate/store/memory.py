@@ -40,6 +40,6 @@ class MemoryStore(OwnedStore):
     def note_activity(self, activity: Mapping[str, float]) -> None:
         """Nothing to record."""
 
-    async def close(self) -> None:
+    async def close(self, leave: bool = True) -> None:
         """Forget everything."""
         self._routes.clear()

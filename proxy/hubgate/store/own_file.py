@@ -7,12 +7,12 @@ its port. A hub adds its own routes again.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from hubgate.errors import StoreError
 from hubgate.model import Route
-from hubgate.store.base import RouteStore, StoreChange, Written
+from hubgate.store.base import OwnedStore, RouteStore, Written
 from hubgate.store.memory import MemoryStore
 from hubgate.store.private_folder import PrivateFolder, private_file_error, private_folder_error
 from hubgate.store.sqlite import SqliteStore
@@ -30,7 +30,7 @@ _INSTEAD = (
 )
 
 
-class OwnFileStore:
+class OwnFileStore(OwnedStore):
     """A store in the file at `path`, in a folder for our user only.
 
     Whatever is wrong with the file costs one line in the log, and the routes are in memory. So does
@@ -55,11 +55,6 @@ class OwnFileStore:
     def left_out(self) -> LeftOut:
         """The hub's routes that `load` has left out."""
         return self._file.left_out
-
-    @property
-    def shared(self) -> bool:
-        """False: no other process writes to it."""
-        return self._used.shared
 
     @property
     def write_obstacle(self) -> str | None:
@@ -91,10 +86,6 @@ class OwnFileStore:
         """Delete the route with that key; that is on the disk when this returns."""
         return await self._used.delete(key)
 
-    def changes(self) -> AsyncGenerator[StoreChange, None]:
-        """There are none: it ends at once."""
-        return self._used.changes()
-
     def last_activity(self) -> Mapping[str, float]:
         """Return when each route was last active, as of `load()`."""
         return self._used.last_activity()
@@ -103,7 +94,7 @@ class OwnFileStore:
         """Write it in the next round, at most a minute from now."""
         self._used.note_activity(activity)
 
-    async def close(self) -> None:
+    async def close(self, leave: bool = True) -> None:
         """Write the last activity and release the file."""
         await self._used.close()
 

@@ -94,7 +94,7 @@ class RecoveryStore(MemoryStore):
         with suppress(OSError):
             await asyncio.to_thread(self._journal.remove)
 
-    async def close(self) -> None:
+    async def close(self, leave: bool = True) -> None:
         """Write what is still unwritten; the file stays unless `forget` was called first."""
         await self._end_writing()
         self._journal.close()

@@ -138,7 +138,7 @@ class SqliteStore(OwnedStore):
         """Write it in the next round, at most a minute from now."""
         self._new_activity.update(activity)
 
-    async def close(self) -> None:
+    async def close(self, leave: bool = True) -> None:
         """Write the last activity and release the file."""
         if self._state is SQLiteState.CLOSED:
             return

@@ -42,6 +42,13 @@ def test_every_setting_is_a_trait_or_the_hubs_otherwise() -> None:
 
 # One value for each trait that the drop-in does not read from a variable of its own.
 VALUES: dict[str, Any] = {
+    "redis_ca": "redis-ca.pem",
+    "redis_password_file": "redis.password",
+    "redis_sentinel_password_file": "sentinel.password",
+    "replicas_name": "proxy-1",
+    "replicas_wait": 0.5,
+    "replicas_lease": 10.0,
+    "replicas_settle": 3.0,
     "redirect_port": 8080,
     "redirect_to": 443,
     "listen_tls_min_version": "1.3",

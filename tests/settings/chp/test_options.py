@@ -109,7 +109,11 @@ def test_a_token_file(drop: Drop, tmp_path: Path) -> None:
         ("METRICS_PORT", "65536", "'65536' is not a valid port; write a whole number, 0 to 65535"),
         ("HOST", "1.2.3", "'1.2.3' is not an IPv4 address; write four numbers, each 0 to 255"),
         ("LOG_LEVEL", "loud", "'loud' is not a valid value; write 'debug', 'info', 'warn' or"),
-        ("STORE", "files", "'files' is not a store; write memory: or sqlite:state/routes.db"),
+        (
+            "STORE",
+            "files",
+            "'files' is not a store; write memory:, sqlite:state/routes.db or redis://HOST:6379",
+        ),
         ("TLS_CERT", "/none", "/none: no such file;"),
         ("PORT", "65535", "65535 leaves no port after it for the API; give --api-port"),
         ("API_PORT", "8000", "localhost:8000 is taken by --port; give one of them"),

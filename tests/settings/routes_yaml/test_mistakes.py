@@ -69,12 +69,12 @@ from tests.settings.reading import Read, lines_of
         ("workers: 0", "line 1: workers: 0 is not a valid number of workers;"),
         (
             "store: mysql://x",
-            "line 1: store: 'mysql://x' is not a store; write memory: or sqlite:state/routes.db",
+            "line 1: store: 'mysql://x' is not a store; write memory:, sqlite:state/routes.db or redis://HOST:6379",
         ),
         (
-            "store: 'redis://:secret@h:6379/0'",
-            "line 1: store: 'redis://...@h:6379/0': Redis is not supported yet;"
-            " write memory: or sqlite:state/routes.db instead",
+            "store: 'redis://:secret@h:port/0'",
+            "line 1: store: the Redis address is wrong: a port is a number, 1 to 65535; write"
+            " redis://HOST:6379/0?prefix=hubgate",
         ),
         (
             "store: sqlite:///state/routes.db",
@@ -84,11 +84,11 @@ from tests.settings.reading import Read, lines_of
         ("store: 'sqlite::memory:'", "line 1: store: 'sqlite::memory:': the file comes right"),
         (
             "store: 'sqlite:'",
-            "line 1: store: 'sqlite:' is not a store; write memory: or sqlite:sta",
+            "line 1: store: 'sqlite:' is not a store; write memory:, sqlite:sta",
         ),
         (
             'store: "sqlite:a\\0b"',
-            "line 1: store: 'sqlite:a\\x00b' is not a store; write memory: or",
+            "line 1: store: 'sqlite:a\\x00b' is not a store; write memory:, ",
         ),
         (
             "log_level: loud",

@@ -14,12 +14,12 @@ from hubgate.control.api.table_json import json_response, shown, table_response
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.live_table import LiveRoute
 from hubgate.control.routes.report_refresh import ReportRefresh
-from hubgate.control.routes.service import RouteService, Workers
+from hubgate.control.routes.service import Missing, RouteService, Workers
 from hubgate.control.web.auth import caller_of
 from hubgate.control.web.guard import Guard
 from hubgate.control.web.pages import Pages, by_method
 from hubgate.control.web.protocol import handler_args
-from hubgate.control.web.responses import Handler, not_allowed, plain
+from hubgate.control.web.responses import REASON, Handler, not_allowed, plain
 from hubgate.errors import OutOfScopeError, RouteError, RouteNotFoundError
 from hubgate.model import ForwardRules
 from hubgate.routing.keys import clean_host, join_key, split_key
@@ -27,6 +27,10 @@ from hubgate.settings import Settings
 
 MAX_BODY = 1024 * 1024
 """Bytes a POST body may have; a larger one gets 413."""
+
+
+MISSING = "Hubgate-Missing-Replicas"
+"""The header field that names replicas which did not serve a change in time."""
 
 
 class RoutesApi:
@@ -92,15 +96,14 @@ class RoutesApi:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return plain(413, f"the body is larger than {MAX_BODY} bytes")
-        await self._service.add(posted_route(body, key, self._rules, scope))
+        missing = await self._service.add(posted_route(body, key, self._rules, scope))
         self._metrics.count("api_route_add")
-        return plain(201)
+        return _served(plain(201), missing)
 
     async def _delete(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
         key = self._sought(request, path, route)
         self._metrics.count("api_route_delete")
-        await self._service.remove(key)
-        return plain(204)
+        return _served(plain(204), await self._service.remove(key))
 
     def _host(self, path: ApiPath) -> str:
         host = path.query.get("host", "")
@@ -119,6 +122,13 @@ class RoutesApi:
             return caller_of(request).scope.inward(key)
         except OutOfScopeError:
             raise RouteNotFoundError(f"there is no route {key}") from None
+
+
+def _served(response: web.Response, missing: Missing) -> web.Response:
+    if missing:
+        response.headers[MISSING] = ", ".join(missing)
+        response[REASON] = f"not served yet by {', '.join(missing)}"
+    return response
 
 
 def build_api(

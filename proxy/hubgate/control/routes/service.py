@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 from hubgate.control.handover import HandedRoutes
 from hubgate.control.routes.following import Follower, OwnWrites
@@ -24,6 +24,11 @@ from hubgate.store.base import RouteStore, StoreChange, Written
 from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.routes")
+
+Missing = tuple[str, ...]
+"""Names of replicas that do not serve a change yet."""
+
+T = TypeVar("T")
 
 _NOTHING = HandedRoutes()
 # A user and password in a target must not be logged.
@@ -54,6 +59,8 @@ class RouteService:
         self._table = LiveTable()
         self._own = OwnWrites()
         self._follower = Follower(store, self._take)
+        # The latest change on its way to the workers, who take changes in their order.
+        self._publishing: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"<RouteService {self._table}>"
@@ -112,14 +119,15 @@ class RouteService:
         stored, of_file = (tuple(table.of(each).values()) for each in (Source.API, Source.FILE))
         return HandedRoutes(stored, of_file, dict(table.activity))
 
-    async def close(self) -> None:
+    async def close(self, leave: bool = True) -> None:
         """Wait for a change in progress, then close the store; routes can still be read.
 
-        Calling it again does nothing. Raises StoreError.
+        Without `leave`, a newer release shares it in our place. Calling it again does nothing.
+        Raises StoreError.
         """
         await self._follower.stop()
         async with self._writing:
-            await self._store.close()
+            await self._store.close(leave)
 
     def snapshot(self) -> tuple[Route, ...]:
         """Return every route served now, including all changes published so far."""
@@ -137,21 +145,24 @@ class RouteService:
         """Return the route with that key; raises RouteNotFoundError, RouteError for a bad key."""
         return self._table.get(clean_key(path))
 
-    async def add(self, route: Route) -> None:
+    async def add(self, route: Route) -> Missing:
         """Add or replace an API route; it is stored and in every worker when this returns.
 
-        Adding counts as activity. Raises RouteError for a bad key, FileRouteError if the file has
-        it with another target or other options, or StoreError, after which nothing has changed.
+        Returns the names of replicas that do not serve it yet. Adding counts as activity. Raises
+        RouteError for a bad key, FileRouteError if the file has it with another target or other
+        options, or StoreError, after which nothing has changed here.
         """
-        await _uncut(self._add(_row(route, Source.API)))
+        return await _uncut(self._add(_row(route, Source.API)))
 
-    async def remove(self, path: str) -> None:
+    async def remove(self, path: str) -> Missing:
         """Remove a route; no worker matches it any more when this returns.
+
+        Returns the names of replicas that may still match it.
 
         If the file has the same route, that one stays: only what was posted is taken back. Raises
         RouteNotFoundError, FileRouteError, or StoreError, after which nothing has changed.
         """
-        await _uncut(self._remove(clean_key(path)))
+        return await _uncut(self._remove(clean_key(path)))
 
     async def replace_file_routes(self, routes: Iterable[Route]) -> None:
         """Replace the file's routes with `routes`; only the difference is published, as one change.
@@ -164,22 +175,28 @@ class RouteService:
         """Merge activity (key: epoch seconds): the latest wins, unknown keys are ignored."""
         self._store.note_activity(self._table.record(activity))
 
-    async def _add(self, route: Route) -> None:
+    async def _add(self, route: Route) -> Missing:
         async with self._writing:
             self._refuse_conflict(route)
             written = await self._put(route)
+            # What was there already is in the workers, or on its way to them.
+            known = not written.changed and self._table.of(Source.API).get(route.key) == route
             self._table.change(Source.API, [route], ())
             # The stored moment, so that a route shows the same one after a restart.
             self._table.touch(route.key, written.moment)
-            if route.key in self._table.of(Source.FILE):
-                log.info("route added as routes.yaml has it: %r", route.key)
-                return
-            applied = self._workers.publish([route], ())
+            of_file = route.key in self._table.of(Source.FILE)
+            if not (known or of_file):
+                self._publish([route], ())
+            applied = self._published
         # The next change may follow at once: workers apply changes in the order they were sent.
         await applied
-        log.info("route added: %r -> %r", route.key, _hidden(route.target))
+        if of_file:
+            log.info("route added as routes.yaml has it: %r", route.key)
+        elif not known:
+            log.info("route added: %r -> %r", route.key, _hidden(route.target))
+        return await self._store.served(written)
 
-    async def _remove(self, key: str) -> None:
+    async def _remove(self, key: str) -> Missing:
         async with self._writing:
             of_file = self._table.of(Source.FILE).get(key)
             if of_file is not None and self._table.posted(key) is None:
@@ -189,19 +206,22 @@ class RouteService:
             written = await self._store.delete(key)
             self._own.note(key, written.revision)
             difference = self._table.change(Source.API, (), [key])
-            if of_file is not None:
-                log.info("route removed, but still in routes.yaml: %r", key)
-                return
-            applied = self._workers.publish(difference.put, difference.delete)
+            if of_file is None:
+                self._publish(difference.put, difference.delete)
+            applied = self._published
         await applied
-        log.info("route removed: %r", key)
+        log.info(
+            "route removed, but still in routes.yaml: %r" if of_file else "route removed: %r", key
+        )
+        return await self._store.served(written)
 
     async def _replace_file_routes(self, routes: Collection[Route]) -> None:
         async with self._writing:
             difference = self._table.replace(Source.FILE, routes)
             if not difference:
                 return
-            applied = self._workers.publish(difference.put, difference.delete)
+            self._publish(difference.put, difference.delete)
+            applied = self._published
         await applied
         put, delete = difference.put, difference.delete
         log.info("file routes: %d put, %d removed", len(put), len(delete))
@@ -221,11 +241,35 @@ class RouteService:
             else:
                 change = self._own.newer(change)
                 difference = self._table.change(Source.API, change.put, change.delete)
-            if not difference:
-                return
-            applied = self._workers.publish(difference.put, difference.delete)
+            self._table.record(change.active)
+            if difference:
+                self._publish(difference.put, difference.delete)
+            applied = self._published
         # Not awaited here: a worker that hangs would hold up the next change for all the others.
-        spawn(_taken(applied, difference), "change of others")
+        spawn(self._taken(applied, difference, change.revision), "change of others")
+
+    async def _taken(self, applied: Awaitable[None], difference: Difference, revision: int) -> None:
+        await applied
+        self._store.serves(revision)
+        match difference:
+            case Difference((), ()):
+                pass
+            case Difference((route,), ()):
+                log.info("route added elsewhere: %r -> %r", route.key, _hidden(route.target))
+            case Difference((), (key,)):
+                log.info("route removed elsewhere: %r", key)
+            case Difference(put, delete):
+                log.info("routes changed elsewhere: %d put, %d removed", len(put), len(delete))
+
+    def _publish(self, put: Sequence[Route], delete: Sequence[str]) -> None:
+        """Send a change to the workers."""
+        applied = self._workers.publish(put, delete)
+        self._publishing = spawn(_done(applied), "change to workers")
+
+    @property
+    def _published(self) -> Awaitable[None]:
+        """Done when the workers have every change sent so far."""
+        return _done(self._publishing)
 
     def _refuse_conflict(self, route: Route) -> None:
         of_file = self._table.of(Source.FILE).get(route.key)
@@ -262,34 +306,28 @@ def _row(route: Route, source: Source) -> Route:
     return Route(clean_key(route.key), route.target, data, options, source)
 
 
-async def _taken(applied: Awaitable[None], difference: Difference) -> None:
-    await applied
-    match difference:
-        case Difference((route,), ()):
-            log.info("route added elsewhere: %r -> %r", route.key, _hidden(route.target))
-        case Difference((), (key,)):
-            log.info("route removed elsewhere: %r", key)
-        case Difference(put, delete):
-            log.info("routes changed elsewhere: %d put, %d removed", len(put), len(delete))
+async def _done(applied: Awaitable[None] | None) -> None:
+    if applied is not None:
+        await applied
 
 
 def _hidden(target: str) -> str:
     return _SECRET.sub("//...@", target)
 
 
-async def _uncut(change: Coroutine[Any, Any, None]) -> None:
+async def _uncut(change: Coroutine[Any, Any, T]) -> T:
     """Run a change to completion even if the caller is cancelled halfway.
 
     A route that is in the store but never reached the workers would appear at the next restart.
     """
-    error = await asyncio.shield(spawn(_outcome(change), "route change"))
-    if error is not None:
-        raise error
+    outcome = await asyncio.shield(spawn(_outcome(change), "route change"))
+    if isinstance(outcome, HubgateError):
+        raise outcome
+    return cast(T, outcome)
 
 
-async def _outcome(change: Coroutine[Any, Any, None]) -> HubgateError | None:
+async def _outcome(change: Coroutine[Any, Any, T]) -> T | HubgateError:
     try:
-        await change
+        return await change
     except HubgateError as error:
         return error
-    return None

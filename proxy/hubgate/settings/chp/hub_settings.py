@@ -49,6 +49,8 @@ LEFT_OUT: dict[str, str] = {
     "worker.tls.max_version": "nothing: TLS 1.3 is never left out",
     "api_tls.passphrase": "nothing: the hub's own keys have none",
     "api_tls.max_version": "nothing: TLS 1.3 is never left out",
+    "redis.password": "HUBGATE_REDIS_PASSWORD in the hub's environment",
+    "redis.sentinel_password": "HUBGATE_REDIS_SENTINEL_PASSWORD in the hub's environment",
     "config_file": "nothing: there is no file",
     "initial_routes": "nothing: the hub posts its routes itself",
 }

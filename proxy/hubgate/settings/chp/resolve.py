@@ -40,6 +40,7 @@ from hubgate.settings.chp.tls import client_tls, server_tls
 from hubgate.settings.layers import OFF_WORDS
 from hubgate.settings.listener_clashes import clashes
 from hubgate.settings.recovery_path import no_recovery, recovery_path
+from hubgate.settings.redis_login import redis_login
 from hubgate.settings.token import token_from_environment, token_from_file
 from hubgate.settings.urls import check_chp_target, check_header, check_socket_path
 
@@ -74,6 +75,7 @@ def build(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         health=_health(environ),
         store=store,
         recovery_file=recovery_path(environ, token, api) if store == "memory:" else None,
+        redis=redis_login(environ),
         workers=_workers(options),
         worker=worker,
         initial_routes=_default_route(options),

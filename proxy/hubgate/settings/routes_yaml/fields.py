@@ -13,6 +13,7 @@ from hubgate.settings.checks import (
     check_host_names,
     check_level,
     check_listen_host,
+    check_replica_name,
     check_scope,
     check_seconds,
     check_seconds_or_zero,
@@ -140,5 +141,6 @@ Hosts = Annotated[tuple[str, ...], _checked(_hosts)]
 HostNameList = Annotated[tuple[str, ...], _checked(check_host_names)]
 TargetURL = Annotated[str, _checked(lambda value: check_target(_text(value)))]
 Store = Annotated[str, _checked(check_store)]
+ReplicaName = Annotated[str, _checked(check_replica_name)]
 Networks = Annotated[tuple[str, ...] | None, _checked(_trusted_peers)]
 HeaderPairs = Annotated[tuple[tuple[str, str], ...], _checked(check_headers)]

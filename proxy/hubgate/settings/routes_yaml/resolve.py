@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from hubgate.current_folder import current_folder
@@ -11,6 +12,8 @@ from hubgate.model import (
     ClientTLS,
     ForwardRules,
     Limits,
+    RedisLogin,
+    ReplicaOptions,
     Route,
     RouteOptions,
     ServerTLS,
@@ -22,6 +25,7 @@ from hubgate.model import (
 from hubgate.settings.access_log import OFF, anchor_log
 from hubgate.settings.catalogue import variables_of
 from hubgate.settings.checks import anchor_store, worker_count
+from hubgate.settings.redis_login import redis_login
 from hubgate.settings.routes_yaml import schema
 from hubgate.settings.values import Settings
 
@@ -52,6 +56,8 @@ def resolve(
         health=_addresses(file.health, sockets, LOOPBACK, 0) if file.health else (),
         store=anchor_store(file.store, folder) if file.store else "memory:",
         own_store=file.store is None,
+        redis=_redis(file.redis, folder, environ),
+        replicas=ReplicaOptions(**file.replicas.model_dump()),
         workers=worker_count(file.workers),
         worker=_worker(file, folder, secret),
         file_routes=routes,
@@ -92,6 +98,11 @@ def _addresses(
         return (Address(path=os.path.join(folder, place.socket)),)
     number = port if place.port is None else place.port
     return tuple(Address(host, number) for host in place.host or hosts)
+
+
+def _redis(redis: schema.RedisSection, folder: str, environ: Mapping[str, str]) -> RedisLogin:
+    files = {name: _at(folder, path) for name, path in redis.model_dump().items()}
+    return replace(redis_login(environ), **files)
 
 
 def _worker(file: schema.File, folder: str, passphrase: str | None) -> WorkerConfig:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from hubgate.model import Limits, TcpKeepalive, Timeouts
+from hubgate.model import Limits, ReplicaOptions, TcpKeepalive, Timeouts
 from hubgate.routing.keys import split_key
 from hubgate.routing.scope import EVERYTHING, Scope
 from hubgate.settings.checks import LogFormat, MainLogFormat, Scheme
@@ -23,6 +23,7 @@ from hubgate.settings.routes_yaml.fields import (
     Networks,
     Port,
     ProbeCount,
+    ReplicaName,
     ScopeText,
     Seconds,
     SecondsOrZero,
@@ -43,7 +44,7 @@ Version = Annotated[
 ]
 
 
-TIMES, SIZES, PROBES = Timeouts(), Limits(), TcpKeepalive()
+TIMES, SIZES, PROBES, REPLICAS = Timeouts(), Limits(), TcpKeepalive(), ReplicaOptions()
 
 
 class ClashError(ValueError):
@@ -306,6 +307,25 @@ class AccessLogSection(Section):
         return {"path": value} if isinstance(value, str) else value
 
 
+class RedisSection(Section):
+    """What authenticates at the Redis of `store`, and who has signed its certificate."""
+
+    example: ClassVar[str] = "{password_file: redis.password}"
+    password_file: FilePath | None = None
+    sentinel_password_file: FilePath | None = None
+    ca: FilePath | None = None
+
+
+class ReplicasSection(Section):
+    """How this hubgate shares its store with others."""
+
+    example: ClassVar[str] = "{name: proxy-1, wait: 1.0}"
+    name: ReplicaName = ""
+    wait: SecondsOrZero = REPLICAS.wait
+    lease: Seconds = REPLICAS.lease
+    settle: Seconds = REPLICAS.settle
+
+
 class RouteEntrySection(Section):
     """One route; a bare URL is short for its target."""
 
@@ -330,6 +350,8 @@ class File(Section):
     health: HealthSection | None = None
     workers: Workers = 1
     store: Store | None = None
+    redis: RedisSection = RedisSection()
+    replicas: ReplicasSection = ReplicasSection()
     log_level: LogLevel = "info"
     log_format: MainLogFormat = "text"
     access_log: AccessLogSection | None = None

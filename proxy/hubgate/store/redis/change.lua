@@ -1,0 +1,86 @@
+-- One change of the table, whole or not at all: everything is checked before the first write.
+--
+-- KEYS: meta, table, log, activity, leases, seen (of this change's id)
+-- ARGV: history, revision the writer knows, revision expected ("" for any), writer, entries the log
+-- keeps, most routes of an entry, then how many to put, key and text of each, and keys to delete.
+-- Returns {"ok", revision, moment (ms), whether anything was written, holders of leases...}, or
+-- {"stale"} if the table is of another history, or {"changed", revision}.
+local meta = redis.call('HMGET', KEYS[1], 'history', 'began', 'revision', 'count')
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local count = redis.call('HLEN', KEYS[2])
+if meta[1] ~= ARGV[1] or meta[2] ~= run or tonumber(meta[4]) ~= count then
+    return {'stale'}
+end
+if tonumber(meta[3]) < tonumber(ARGV[2]) then
+    return {'stale'}
+end
+redis.call('HLEN', KEYS[4])
+redis.call('XLEN', KEYS[3])
+local time = redis.call('TIME')
+local revision, now = tonumber(meta[3]), time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function answer(at, written)
+    local live = redis.call('ZRANGEBYSCORE', KEYS[5], '(' .. now, '+inf')
+    return {'ok', at, now, written, unpack(live)}
+end
+
+local before = redis.call('GET', KEYS[6])
+if before then
+    return answer(tonumber(before), 1)
+end
+if ARGV[3] ~= '' and tonumber(ARGV[3]) ~= revision then
+    return {'changed', revision}
+end
+
+-- What is there already is not written again: it waits for the revision that put it.
+local puts, deletes, known = {}, {}, 0
+local first = 8
+local last = first + 2 * tonumber(ARGV[7]) - 1
+for at = first, last, 2 do
+    local old = redis.call('HGET', KEYS[2], ARGV[at])
+    local mark = old and string.find(old, '\n', 1, true)
+    if mark and string.sub(old, mark + 1) == ARGV[at + 1] then
+        known = math.max(known, tonumber(string.sub(old, 1, mark - 1)))
+    else
+        table.insert(puts, at)
+        count = count + (old and 0 or 1)
+    end
+end
+for at = last + 1, #ARGV do
+    if redis.call('HEXISTS', KEYS[2], ARGV[at]) == 1 then
+        table.insert(deletes, at)
+        count = count - 1
+    end
+end
+
+-- From here on it writes.
+for at = first, last, 2 do
+    redis.call('HSET', KEYS[4], ARGV[at], now / 1000)
+end
+if #puts + #deletes == 0 then
+    return answer(last > first and known or revision, 0)
+end
+revision = revision + 1
+local entry, whole = {'w', ARGV[4]}, #puts + #deletes > tonumber(ARGV[6])
+if whole then
+    entry = {'w', ARGV[4], 'a', ''}
+end
+for _, at in ipairs(puts) do
+    redis.call('HSET', KEYS[2], ARGV[at], revision .. '\n' .. ARGV[at + 1])
+    if not whole then
+        table.insert(entry, 'p' .. ARGV[at])
+        table.insert(entry, ARGV[at + 1])
+    end
+end
+for _, at in ipairs(deletes) do
+    redis.call('HDEL', KEYS[2], ARGV[at])
+    redis.call('HDEL', KEYS[4], ARGV[at])
+    if not whole then
+        table.insert(entry, 'd' .. ARGV[at])
+        table.insert(entry, '')
+    end
+end
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], revision .. '-0', unpack(entry))
+redis.call('HSET', KEYS[1], 'revision', revision, 'count', count)
+redis.call('SET', KEYS[6], revision, 'EX', 300)
+return answer(revision, 1)

@@ -1,0 +1,338 @@
+"""Routes in Redis, which several hubgates read and write."""
+
+import asyncio
+import json
+import logging
+import time
+import uuid
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
+from hubgate.errors import StoreError, StoreUnavailableError, TableChangedError
+from hubgate.model import RedisLogin, ReplicaOptions, Route
+from hubgate.redis_address import RedisAddress
+from hubgate.store.base import StoreChange, Written
+from hubgate.store.redis.client import CALL, RedisClient
+from hubgate.store.redis.keys import LogEntry, TableKeys, read_entry
+from hubgate.store.redis.membership import Membership
+from hubgate.store.redis.settling import Held, Settling, change_args, change_keys
+from hubgate.store.redis.table import compare, read_activity, read_table
+from hubgate.tasks import spawn
+
+log = logging.getLogger("hubgate.store")
+
+# Seconds
+BLOCK = 0.5
+AGAIN = 0.25
+ACTIVITY_INTERVAL = 5.0
+WHOLE_INTERVAL = 30.0
+START_LIMIT = 15.0
+
+_SLICE = 1000
+# A large change takes this many seconds more for each route.
+_EACH = 0.0001
+
+
+class RedisState(Enum):
+    """The state of the shared table, as this replica sees it."""
+
+    NEW = "new"
+    SETTLED = "settled"
+    UNSETTLED = "unsettled"
+    AWAY = "away"
+    CLOSED = "closed"
+
+
+class RedisStore:
+    """Keeps routes in Redis, for every hubgate with the same address and prefix.
+
+    It holds what it has followed so far in memory too: that is what a Redis gets back that has
+    lost its data, by the rules of `history`.
+    """
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        login: RedisLogin,
+        options: ReplicaOptions,
+        about: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        self._address = address
+        self._options = options
+        self._keys = TableKeys(address)
+        self._client = RedisClient(address, login)
+        self._state = RedisState.NEW
+        self._reason = "the table has not been read yet"
+        self._since = 0.0
+        self._held = Held(options.name)
+        self._membership = Membership(self._client, self._keys, options, about)
+        self._settling = Settling(self._client, self._keys, options.settle)
+        self._holders: dict[int, frozenset[str]] = {}
+        self._activity: dict[str, float] = {}
+        self._active: dict[str, float] = {}
+        self._active_from = "$"
+        self._compare_at = time.monotonic() + WHOLE_INTERVAL
+        self._activity_writer: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<RedisStore {self._address} {self._state.value}>"
+
+    @property
+    def shared(self) -> bool:
+        """True: every hubgate with this address writes to it."""
+        return True
+
+    @property
+    def write_obstacle(self) -> str | None:
+        """One word for what prevents a change now, None if nothing does."""
+        return None if self._state is RedisState.SETTLED else self._state.value
+
+    @property
+    def point(self) -> tuple[str, int]:
+        """The history and the revision of the table as followed so far."""
+        return self._held.history, self._held.revision
+
+    # --- start and end -----------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Connect, register, and settle which table goes on if Redis has just been started.
+
+        Tries for 15 s. Raises StoreError.
+        """
+        deadline = time.monotonic() + START_LIMIT
+        while True:
+            try:
+                await self._check_server()
+                await self._membership.begin()
+                await self._settling.settle(self._held)
+                break
+            except StoreUnavailableError as error:
+                if time.monotonic() > deadline:
+                    raise
+                log.warning("%s; trying again", error)
+                await asyncio.sleep(1)
+        self._settled()
+        self._membership.start(self._look)
+        self._activity_writer = spawn(self._keep_on(), "activity of routes")
+
+    async def load(self) -> list[Route]:
+        """Return every stored route."""
+        meta = await self._settling.look()
+        table, revision = await read_table(self._client, self._keys, meta)
+        self._activity = await read_activity(self._client, self._keys)
+        self._held.begin(meta, revision, table)
+        self._membership.serves(*self.point) if self._state is RedisState.SETTLED else None
+        return list(table.values())
+
+    async def close(self, leave: bool = True) -> None:
+        """Write the last activity; give up the lease unless a newer release takes it over."""
+        if self._state is RedisState.CLOSED:
+            return
+        before, self._state = self._state, RedisState.CLOSED
+        self._reason = "it is closed"
+        try:
+            if self._activity_writer is not None:
+                self._activity_writer.cancel()
+                await asyncio.wait({self._activity_writer})
+            if before is RedisState.SETTLED:
+                await self._write_activity()
+            await self._membership.close(leave and before is not RedisState.NEW)
+        except StoreUnavailableError as error:
+            log.warning("%s", error)
+        finally:
+            await self._client.close()
+
+    async def _check_server(self) -> None:
+        async with self._client.call() as redis:
+            memory = await redis.info("memory")
+        policy = memory.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction" and memory.get("maxmemory", 0):
+            log.warning(
+                "store: %s may evict routes: its maxmemory-policy is %s; set it to noeviction",
+                self._address,
+                policy,
+            )
+
+    # --- changes of ours ---------------------------------------------------------------------
+
+    async def put(self, route: Route) -> Written:
+        """Store `route`, replacing one with the same key; an identical one is not written again."""
+        return await self.apply([route], ())
+
+    async def delete(self, key: str) -> Written:
+        """Delete the route with that key; a missing one is not an error."""
+        return await self.apply((), [key])
+
+    async def apply(
+        self, put: Sequence[Route], delete: Sequence[str], expected: int | None = None
+    ) -> Written:
+        """Make one change, whole or not at all; if `expected`, only at that revision.
+
+        Raises StoreUnavailableError, after which it may have happened nevertheless, and
+        TableChangedError.
+        """
+        if self._state is not RedisState.SETTLED:
+            raise StoreUnavailableError(self._reason)
+        history, known = self.point
+        answer = await self._client.script(
+            "change",
+            change_keys(self._keys, uuid.uuid4().hex),
+            change_args(history, known, expected, self._options.name, put, delete),
+            CALL + _EACH * (len(put) + len(delete)),
+        )
+        if answer[0] == b"stale":
+            self._unsettle("the table in Redis is another one than before; it is being settled")
+            raise StoreUnavailableError(self._reason)
+        if answer[0] == b"changed":
+            raise TableChangedError(f"the table has changed, it is at revision {answer[1]} now")
+        _, revision, moment, written, *holders = answer
+        if written and revision > self._held.revision:
+            entry = LogEntry(revision, self._options.name, tuple(put), tuple(delete))
+            self._held.own[revision] = entry
+        self._holders[revision] = frozenset(name.decode() for name in holders)
+        return Written(moment / 1000, revision, bool(written))
+
+    async def served(self, written: Written) -> tuple[str, ...]:
+        """Wait until every live replica serves what was written; return the names of the others.
+
+        At most `replicas.wait` seconds.
+        """
+        holders = self._holders.pop(written.revision, frozenset())
+        return await self._membership.missing(
+            self._held.history, written.revision, holders, self._options.wait
+        )
+
+    def serves(self, revision: int) -> None:
+        """Tell the other replicas that all our workers have every change up to this revision."""
+        self._membership.serves(self._held.history, revision)
+
+    # --- changes of others -------------------------------------------------------------------
+
+    async def changes(self) -> AsyncGenerator[StoreChange, None]:
+        """Yield every change after the latest `load()`, ours too, and others' activity."""
+        while True:
+            try:
+                if await self._settling.settle(self._held) or not self._held.history:
+                    yield StoreChange(0, whole=True)  # it is loaded meanwhile
+                self._settled()
+                async for change in self._follow():
+                    yield change
+            except StoreUnavailableError as error:
+                self._go_away(str(error))
+                await asyncio.sleep(AGAIN)
+
+    async def _follow(self) -> AsyncGenerator[StoreChange, None]:
+        """Yield changes until the table has to be settled or loaded whole."""
+        while self._state is RedisState.SETTLED:
+            streams = {
+                self._keys.log: f"{self._held.revision}-0",
+                self._keys.active: self._active_from,
+            }
+            async with self._client.call(BLOCK + CALL) as redis:
+                found = await redis.xread(streams, count=500, block=round(BLOCK * 1000))
+            for name, entries in found:
+                of_log = name.decode() == self._keys.log
+                for at, fields in entries:
+                    change = self._logged(at, fields) if of_log else self._others(at, fields)
+                    if change is not None:
+                        yield change
+                        if change.whole:
+                            return
+            if time.monotonic() > self._compare_at and not await self._fits():
+                yield StoreChange(0, whole=True)
+                return
+
+    def _logged(self, at: bytes, fields: Mapping[bytes, bytes]) -> StoreChange:
+        entry = read_entry(at, fields)
+        if entry.whole or entry.revision != self._held.revision + 1:
+            return StoreChange(0, whole=True)
+        self._held.take(entry)
+        return StoreChange(entry.revision, entry.put, entry.delete)
+
+    def _others(self, at: bytes, fields: Mapping[bytes, bytes]) -> StoreChange | None:
+        self._active_from = at.decode()
+        if fields.get(b"w", b"").decode() == self._options.name:
+            return None
+        return StoreChange(0, active=json.loads(fields[b"a"]))
+
+    async def _fits(self) -> bool:
+        """Compare the whole table with ours, unless it changes meanwhile."""
+        if not (differing := await compare(self._client, self._keys, self._held)):
+            if differing is not None:
+                self._compare_at = time.monotonic() + WHOLE_INTERVAL
+            return True
+        self._compare_at = time.monotonic() + WHOLE_INTERVAL
+        log.error(
+            "store: %d routes in Redis are not what its log says, such as %r; they are taken",
+            len(differing),
+            differing[0],
+        )
+        return False
+
+    def _look(self, run: str, history: str, began: str, revision: int, whole: bool) -> None:
+        """Notice by a renewal of our lease that Redis has another table than we follow."""
+        ours, known = self.point
+        fits = run == began and whole and history == ours and revision >= known
+        if self._state is RedisState.SETTLED and not fits:
+            self._unsettle("the table in Redis is another one than before; it is being settled")
+
+    def _settled(self) -> None:
+        if self._state is RedisState.AWAY:
+            log.info(
+                "store: %s is back after %.1f s", self._address, time.monotonic() - self._since
+            )
+        self._state, self._reason = RedisState.SETTLED, ""
+
+    def _unsettle(self, reason: str) -> None:
+        self._state, self._reason = RedisState.UNSETTLED, f"store: {self._address}: {reason}"
+        log.warning("%s", self._reason)
+
+    def _go_away(self, reason: str) -> None:
+        if self._state is not RedisState.AWAY and self._state is not RedisState.CLOSED:
+            self._since = time.monotonic()
+            log.error("%s; routes cannot be changed until it is back", reason)
+            self._state = RedisState.AWAY
+        if self._state is RedisState.AWAY:
+            self._reason = reason
+
+    # --- activity ----------------------------------------------------------------------------
+
+    def last_activity(self) -> Mapping[str, float]:
+        """Return when the loaded routes were last active, on any replica; once."""
+        known, self._activity = self._activity, {}
+        return known
+
+    def note_activity(self, activity: Mapping[str, float]) -> None:
+        """Write it, and tell the others, in the next round, at most five seconds from now."""
+        self._active.update(activity)
+
+    async def _keep_on(self) -> None:
+        while True:
+            await asyncio.sleep(ACTIVITY_INTERVAL)
+            if self._state is RedisState.SETTLED:
+                try:
+                    await self._write_activity()
+                except StoreError as error:
+                    log.debug("the last activity of routes is not saved: %s", error)
+
+    async def _write_activity(self) -> None:
+        activity, self._active = self._active, {}
+        rows = [*activity.items()]
+        try:
+            while rows:
+                part, rows = rows[:_SLICE], rows[_SLICE:]
+                flat: list[Any] = [value for key, at in part for value in (key, f"{at:.3f}")]
+                keys = [self._keys.table, self._keys.activity, self._keys.active]
+                batch = json.dumps({key: round(at, 3) for key, at in part})
+                await self._client.script("active", keys, [self._options.name, batch, *flat])
+        except StoreError:
+            self._active = {**dict(part + rows), **self._active}
+            raise
+
+    # --- what an operator asks ---------------------------------------------------------------
+
+    async def replicas(self) -> list[dict[str, Any]]:
+        """Return what is known of every replica. Raises StoreError."""
+        return await self._membership.replicas()

@@ -1,0 +1,90 @@
+"""A real Redis for tests, that can be stopped, killed and started again with other data."""
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.ports import free_port
+
+PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
+LIMIT = 30.0  # seconds
+
+
+class RedisServer:
+    """One server in a folder of its own; it persists what its flags say, by default nothing."""
+
+    def __init__(self, folder: Path, *flags: str) -> None:
+        self.folder = folder
+        self.flags = flags
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address as a setting."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it, and wait until it responds."""
+        assert PROGRAM is not None
+        self._process = subprocess.Popen(
+            [
+                *(PROGRAM, "--port", str(self.port), "--bind", "127.0.0.1"),
+                *("--dir", str(self.folder), "--save", "", *self.flags),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + LIMIT
+        while self.ask("PING") != b"+PONG\r\n":
+            assert self._process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def ask(self, command: str) -> bytes:
+        """Send a command, and return the beginning of the reply; "" if nobody is there."""
+        place = ("127.0.0.1", self.port)
+        with contextlib.suppress(OSError), socket.create_connection(place, LIMIT) as connection:
+            connection.sendall(f"{command}\r\n".encode())
+            return connection.recv(65536)
+        return b""
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(LIMIT)
+            self._process = None
+
+    def forget(self) -> None:
+        """Remove whatever it has written."""
+        for file in self.folder.iterdir():
+            if file.is_dir():
+                shutil.rmtree(file)
+            else:
+                file.unlink()
+
+
+@contextlib.contextmanager
+def redis_server(folder: Path, *flags: str) -> Iterator[RedisServer]:
+    """Run a Redis until the block ends."""
+    if PROGRAM is None:
+        pytest.skip("no Redis: install the package redis-server")
+    folder.mkdir(parents=True, exist_ok=True)
+    server = RedisServer(folder, *flags)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()

@@ -1,0 +1,212 @@
+"""The table in a real Redis: changes, and what others see of them."""
+
+import asyncio
+import time
+
+import pytest
+
+from hubgate.errors import StoreError, StoreUnavailableError, TableChangedError
+from hubgate.model import RedisLogin, ReplicaOptions, Route, RouteOptions
+from hubgate.redis_address import parse_redis
+from hubgate.store.redis.store import RedisStore
+from tests.control.waiting import until
+from tests.redis_server import RedisServer
+from tests.store.redis.conftest import Start
+from tests.store.redis.following import route
+
+pytestmark = pytest.mark.processes
+
+
+async def test_what_is_put_is_loaded_by_the_next(follow: Start) -> None:
+    one = await follow("a").start()
+    full = Route(
+        '/é \n"x"',
+        "http://b",
+        {"target": "http://b", "user": "é"},
+        RouteOptions(True, (("A", "b"),)),
+    )
+    await one.store.put(full)
+    assert await follow("b").store.open() is None
+    other = await follow("c").start()
+    (loaded,) = await other.store.load()
+    assert (loaded.key, loaded.target, dict(loaded.data), loaded.options) == (
+        full.key,
+        full.target,
+        full.data,
+        full.options,
+    )
+
+
+async def test_each_change_arrives_in_order(follow: Start) -> None:
+    one, other = await follow("a").start(), await follow("b").start()
+    for number in range(20):
+        written = await one.put(f"/{number}")
+        assert (written.revision, written.changed) == (number + 1, True)
+    await one.delete("/3")
+    await other.has(*(f"/{number}" for number in range(20) if number != 3))
+    assert [change.revision for change in other.changes] == [*range(1, 22)]
+
+
+async def test_an_identical_route_is_not_written_again(follow: Start) -> None:
+    one, other = await follow("a").start(), await follow("b").start()
+    first = await one.put("/a")
+    await one.put("/b")
+    again = await other.put("/a")
+    assert (again.revision, again.changed) == (first.revision, False)
+    assert (await other.put("/a", target="http://c")).changed
+    await until(lambda: one.table == {"/a": "http://c", "/b": "http://127.0.0.1:1"})
+    assert len(one.changes) == 3
+
+
+async def test_a_change_of_many_is_one_revision(follow: Start) -> None:
+    one, other = await follow("a").start(), await follow("b").start()
+    await one.put("/old", "/stays")
+    written = await one.store.apply([route("/x"), route("/y")], ["/old", "/missing"])
+    await other.has("/stays", "/x", "/y")
+    assert written.revision == 2
+    assert other.changes[-1].delete == ("/old",)
+
+
+async def test_a_large_change_is_loaded_whole(follow: Start) -> None:
+    one, other = await follow("a").start(), await follow("b").start()
+    keys = [f"/{number}" for number in range(2000)]
+    await one.put(*keys)
+    await other.has(*keys)
+    assert [change.whole for change in other.changes] == [True]
+
+
+async def test_a_change_at_a_revision_that_is_over_changes_nothing(follow: Start) -> None:
+    one = await follow("a").start()
+    await one.put("/a")
+    with pytest.raises(TableChangedError, match="is at revision 1 now"):
+        await one.store.apply([route("/b")], [], expected=0)
+    await one.store.apply([route("/b")], [], expected=1)
+    await one.has("/a", "/b")
+
+
+# --- replicas ---
+
+
+async def test_a_change_is_served_by_all_when_it_is_answered(follow: Start) -> None:
+    replicas = [await follow(name).start() for name in "abc"]
+    for number in range(50):
+        written = await replicas[number % 3].put(f"/{number}")
+        assert await replicas[number % 3].store.served(written) == ()
+        assert all(f"/{number}" in each.table for each in replicas)
+
+
+async def test_one_that_does_not_follow_is_named_until_its_lease_ends(follow: Start) -> None:
+    one, slow = await follow("a", wait=0.2).start(), await follow("slow").start()
+    await slow.pause()
+    assert await one.store.served(await one.put("/a")) == ("slow",)
+    await slow.store.close(leave=False)
+    await until(lambda: True)
+    deadline = time.monotonic() + 20
+    while await one.store.served(await one.put(f"/{time.monotonic()}")):
+        assert time.monotonic() < deadline
+    assert time.monotonic() < deadline
+
+
+async def test_one_that_leaves_is_not_waited_for(follow: Start) -> None:
+    one, other = await follow("a").start(), await follow("b").start()
+    await other.close()
+    assert await one.store.served(await one.put("/a")) == ()
+    assert [each["name"] for each in await one.store.replicas()] == ["a"]
+
+
+async def test_the_same_name_again_takes_over(
+    follow: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = await follow("a", lease=0.6).start(), await follow("a").start()
+    await until(lambda: "another hubgate has the name 'a' now" in caplog.text)
+    await first.close()
+    (known,) = await second.store.replicas()
+    assert known["live"]
+
+
+async def test_activity_of_one_reaches_the_others(
+    follow: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubgate.store.redis.store.ACTIVITY_INTERVAL", 0.05)
+    one, other = await follow("a").start(), await follow("b").start()
+    await one.put("/a")
+    soon = time.time() + 1
+    one.store.note_activity({"/a": soon, "/unknown": soon})
+    await until(lambda: any("/a" in change.active for change in other.changes))
+    late = await follow("c").start()
+    known = late.store.last_activity()
+    assert set(known) == {"/a"}
+    # A clock that is ahead does not count further than Redis's own.
+    assert known["/a"] <= time.time()
+
+
+# --- what is wrong with it ---
+
+
+async def test_while_it_is_away_changes_are_refused_at_once(
+    server: RedisServer, follow: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = await follow("a").start()
+    server.kill()
+    await until(lambda: one.store.write_obstacle)
+    begun = time.monotonic()
+    with pytest.raises(StoreUnavailableError, match="is away: "):
+        await one.store.put(route("/a"))
+    assert time.monotonic() < begun + 0.5
+    assert caplog.text.count("routes cannot be changed until it is back") == 1
+    server.start()
+    await one.put("/a")
+    await one.has("/a")
+
+
+async def test_a_stopped_redis_costs_a_second(server: RedisServer, follow: Start) -> None:
+    import signal
+
+    one = await follow("a").start()
+    server.signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(StoreUnavailableError, match="no answer within 1 s"):
+            await asyncio.wait_for(one.store.put(route("/a")), 5)
+    finally:
+        server.signal(signal.SIGCONT)
+
+
+async def test_another_programs_keys_are_left_alone(server: RedisServer, follow: Start) -> None:
+    server.ask("SET hubgate:meta mine")
+    with pytest.raises(StoreError, match="are another program's; give another"):
+        await follow("a").store.open()
+    assert b"mine" in server.ask("GET hubgate:meta")
+
+
+async def test_a_newer_format_is_one_line(server: RedisServer, follow: Start) -> None:
+    server.ask("HSET hubgate:meta format 2")
+    with pytest.raises(StoreError, match="was written by a newer hubgate"):
+        await follow("a").store.open()
+
+
+async def test_a_password_is_needed_and_never_shown(server: RedisServer) -> None:
+    server.ask("CONFIG SET requirepass s3cret")
+    for url, login in (
+        (f"redis://:s3cret@127.0.0.1:{server.port}", RedisLogin()),
+        (server.url, RedisLogin(password="s3cret")),
+    ):
+        store = RedisStore(parse_redis(url), login, ReplicaOptions("a", settle=0.1))
+        assert "s3cret" not in repr(store)
+        await store.open()
+        await store.close()
+
+
+async def test_a_route_that_redis_has_otherwise_is_found_and_taken(
+    server: RedisServer,
+    follow: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("hubgate.store.redis.store.WHOLE_INTERVAL", 0.2)
+    one = await follow("a").start()
+    await one.put("/a", "/b")
+    await one.has("/a", "/b")
+    server.ask("HDEL hubgate:table /a")
+    server.ask("HINCRBY hubgate:meta count -1")
+    await one.has("/b")
+    assert "are not what its log says" in caplog.text
