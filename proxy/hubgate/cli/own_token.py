@@ -23,7 +23,8 @@ from hubgate.store.private_folder import PrivateFolder, private_folder_error
 _WAYS = (
     "give --token-file or HUBGATE_TOKEN, or --api-open if anyone on this machine may use the API"
 )
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def with_own_token(
@@ -90,7 +91,7 @@ def _address(url: str) -> Address:
     parts = urlsplit(url)
     if "unix" in parts.scheme:
         return Address(path=unquote(parts.netloc))
-    return Address(parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme])
+    return Address(parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme])
 
 
 def _kept(path: Path, made: Callable[[Path], None]) -> str:

@@ -161,7 +161,9 @@ class Api:
         if status == 403:
             way = "a token"
             if self.token or self.find_token():
-                way = f"another token than that in {self.token_source}"
+                way = "another token"
+                if self.token_source:
+                    way += f" than that in {self.token_source}"
             return click.ClickException(
                 f"{self.url}: needs {way}; set HUBGATE_TOKEN, give --token-file, or be the user"
                 " who runs hubgate"
