@@ -113,7 +113,12 @@ def test_a_socket_that_root_opened_is_of_the_process_that_has_it() -> None:
     assert not SocketOwners().are_of(url, STRANGER, os.getpid())
 
 
-def test_without_proc_nothing_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("hubgate.cli.api.socket_owners._TABLES", (tmp_path / "none",))
+@pytest.mark.parametrize("line", [None, "", "0: 0100007F:1F41 x 0A x x x me 0 7", "0: é:1 x 0A"])
+def test_without_proc_nothing_is_known(
+    line: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if line is not None:
+        (tmp_path / "table").write_text(f"head\n{line}\n{line}")
+    monkeypatch.setattr("hubgate.cli.api.socket_owners._TABLES", (tmp_path / "table",))
     with listening("127.0.0.1") as sock:
         assert owners(f"http://127.0.0.1:{sock.getsockname()[1]}") == []

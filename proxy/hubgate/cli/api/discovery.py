@@ -185,12 +185,13 @@ def _warn_of_end() -> None:
 def _search(uid: int | None, found: list[FoundProxy]) -> None:
     """Put the hubgates of that user's processes into `found`; for None those of all but ours."""
     end = time.monotonic() + PATIENCE
-    for pid, owner in _processes(uid):
-        if time.monotonic() > end:
-            return
-        each = (_in_folder(home / INSIDE, pid, owner) for home in _homes(pid, owner))
-        if (proxy := next(filter(None, each), None)) is not None:
-            found.append(proxy)
+    with suppress(MemoryError):
+        for pid, owner in _processes(uid):
+            if time.monotonic() > end:
+                return
+            each = (_in_folder(home / INSIDE, pid, owner) for home in _homes(pid, owner))
+            if (proxy := next(filter(None, each), None)) is not None:
+                found.append(proxy)
 
 
 def _in_folder(folder: Path, pid: int, uid: int) -> FoundProxy | None:

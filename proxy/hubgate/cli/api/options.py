@@ -58,12 +58,9 @@ def with_api(command: Callable[..., None]) -> Callable[..., None]:
         **rest: Any,
     ) -> None:
         token, source = _token(token_file)
-        url = check_api_url(api_url) if api_url else _default_url(source)
-        # What is given counts: then no other user's record has a say.
-        search = partial(find_proxy, url, os.environ, others=token is None)
-        found = search()
+        url, found = _named(api_url, token) if api_url else _unnamed(source)
         tls = _tls(found, ClientTLS(cert, key, ca)) if url.startswith("https:") else None
-        find_token = partial(_found_token, url, found, search)
+        find_token = partial(_found_token, url, found)
         command(Api(url, token, tls, find_token, source or _found_source(url, found)), **rest)
 
     for option in reversed(_OPTIONS):
@@ -71,7 +68,13 @@ def with_api(command: Callable[..., None]) -> Callable[..., None]:
     return connected
 
 
-def _default_url(token_source: str) -> str:
+def _named(api_url: str, token: str | None) -> tuple[str, FoundProxy | None]:
+    """Return the API that was named, and whose it is; with a token only this user's counts."""
+    url = check_api_url(api_url)
+    return url, find_proxy(url, os.environ, others=token is None)
+
+
+def _unnamed(token_source: str) -> tuple[str, FoundProxy | None]:
     """Return where the API is if nobody says, and tell whose it is if it is another user's.
 
     A token that was given, in `token_source`, goes from root to nobody else who happens to listen
@@ -86,7 +89,7 @@ def _default_url(token_source: str) -> str:
             f"{url}: user {user_name(min(others))} listens there, who is not sent the token in"
             f" {token_source}; give --api-url {url} to send it, or no token to use that user's own"
         )
-    return url
+    return url, found
 
 
 def _tls(found: FoundProxy | None, given: ClientTLS) -> ssl.SSLContext:
@@ -95,14 +98,11 @@ def _tls(found: FoundProxy | None, given: ClientTLS) -> ssl.SSLContext:
     return client_context(given)
 
 
-def _found_token(
-    url: str, found: FoundProxy | None, search: Callable[[], FoundProxy | None]
-) -> str | None:
-    """Return the token of the hubgate that runs at `url`, or else the one made for that port.
+def _found_token(url: str, found: FoundProxy | None) -> str | None:
+    """Return the token of the hubgate that was found at `url`, or else the one made for that port.
 
     Ours is for our own sockets, and root's: who else listens there does not get it.
     """
-    found = found or search()
     if found is not None and not found.is_own:
         return found.token()
     if SocketOwners().others(url):
