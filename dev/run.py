@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn
 
-from hubgate.cli.api.discovery import find_record
+from hubgate.cli.api.discovery import find_proxy
 
 ROOT = Path(__file__).resolve().parent.parent
 POLL = 0.2  # seconds
@@ -174,8 +174,8 @@ class Demo:
         try:
             socket.create_connection(("127.0.0.1", self.hub_port), timeout=5).close()
             # An option for the hub may have given the proxy another token.
-            running = find_record(self.api_url, self.environment)
-            token = self.token if running is None else running.token
+            running = find_proxy(self.api_url, self.environment, others=False)
+            token = self.token if running is None else running.record.token
             authorization = {"Authorization": f"token {token}"}
             request = urllib.request.Request(f"{self.api_url}/api/routes", headers=authorization)
             with self.web.open(request, timeout=5) as answer:
