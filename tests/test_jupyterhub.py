@@ -1,7 +1,6 @@
 """The hub's proxy class starts, watches and stops a real hubgate."""
 
 import asyncio
-import gc
 import logging
 import os
 import socket
@@ -11,51 +10,25 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from aiohttp import ClientResponseError
-from jupyterhub.httpclient import JupyterHubHTTPClient
 
 from hubgate import __version__
 from hubgate.jupyterhub import FAILED_STARTS, HubgateProxy
 from tests.asking import asking
-from tests.contract.ports import distinct_ports
 from tests.control.waiting import until
+from tests.hub_around import proxy_of_a_hub
 from tests.packaging import traps
 from tests.processes import files_allowed, kill, lives, workers_of
 
 
-async def no_routes() -> None:
-    """What a hub without users restores."""
-
-
 @pytest.fixture
 async def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[HubgateProxy]:
-    """A proxy with as much of a hub around it as it looks at, not started."""
-    port, api_port, hub_port = distinct_ports(3)
-    one = HubgateProxy(
-        log=logging.getLogger("hub"),
-        app=SimpleNamespace(subdomain_host="", internal_ssl=False),
-        hub=SimpleNamespace(url=f"http://127.0.0.1:{hub_port}/hub/"),
-        public_url=f"http://127.0.0.1:{port}/",
-        api_url=f"http://127.0.0.1:{api_port}",
-        auth_token="secret",
-        pid_file=str(tmp_path / "proxy.pid"),
-    )
-    monkeypatch.setattr(one, "restore_routes", no_routes)
-    yield one
-    if one.proxy_process is not None:
-        await one.stop()
-    if JupyterHubHTTPClient.initialized():
-        await JupyterHubHTTPClient.instance().close()
-        JupyterHubHTTPClient.clear_instance()
-    # A hub whose proxy fails abandons a future, which asyncio reports when it is collected:
-    # better here than in the middle of whatever runs next.
-    gc.collect()
+    async with proxy_of_a_hub(tmp_path, monkeypatch) as one:
+        yield one
 
 
 def test_a_hub_finds_it_by_name() -> None:
@@ -94,81 +67,6 @@ async def test_a_hub_whose_folder_was_deleted_starts_its_proxy(
     assert "pid_file jupyterhub-proxy.pid: not written: No such file" in caplog.text
     await proxy.add_route("/", "http://127.0.0.1:9", {})
     assert len(await proxy.get_all_routes()) == 1
-
-
-@pytest.mark.processes
-@pytest.mark.parametrize("store", ["sqlite:.", "sqlite:/proc/x.db", "sqlite:text"])
-async def test_a_store_that_cannot_be_used_ends_a_start(
-    proxy: HubgateProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str, caplog: Any
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "text").write_text("routes: " * 200)
-    proxy.store = store
-    with pytest.raises(SystemExit):
-        await proxy.start()
-    assert caplog.text.count("hubgate cannot start: Proxy failed to start with exit code 1") == 1
-
-
-@pytest.mark.processes
-async def test_a_proxy_that_ends_with_its_ports_open_has_not_started(
-    proxy: HubgateProxy, tmp_path: Path
-) -> None:
-    program = tmp_path / "listens.py"
-    program.write_text(LISTENS_AND_ENDS)
-    proxy.command = [sys.executable, str(program)]
-    with pytest.raises(SystemExit):
-        await proxy.start()
-
-
-LISTENS_AND_ENDS = """
-import argparse, socket, time
-parser = argparse.ArgumentParser()
-parser.add_argument("--port", type=int)
-parser.add_argument("--api-port", type=int)
-known, _ = parser.parse_known_args()
-ports = [socket.create_server(("127.0.0.1", port)) for port in (known.port, known.api_port)]
-time.sleep(1.5)
-raise SystemExit(1)
-"""
-
-
-class Refusing:
-    """An API that answers every request with one status."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        head = f"HTTP/1.1 {self.status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        writer.write(head.encode())
-        writer.close()
-
-
-@pytest.mark.parametrize(
-    ("status", "data", "starting", "ends"),
-    [
-        (403, {}, True, True),
-        (401, {"hub": True}, True, True),
-        (403, {"hub": True}, False, False),
-        (409, {"hub": True}, True, True),
-        (409, {"hub": True}, False, False),
-        (409, {"user": "alice"}, True, False),
-        (404, {"hub": True}, True, False),
-    ],
-)
-async def test_what_ends_a_hub_that_starts_and_no_other(
-    proxy: HubgateProxy, status: int, data: dict[str, Any], starting: bool, ends: bool, caplog: Any
-) -> None:
-    proxy.app._start_future = asyncio.get_running_loop().create_future()
-    if not starting:
-        proxy.app._start_future.set_result(None)
-    port = urlsplit(proxy.api_url).port
-    async with await asyncio.start_server(Refusing(status), "127.0.0.1", port):
-        with pytest.raises(SystemExit if ends else ClientResponseError):
-            await proxy.add_route("/", "http://127.0.0.1:9", data)
-    named = f"the proxy's API at {proxy.api_url} refuses this hub's token ({status}): give the hub"
-    assert caplog.text.count(named) == (status in (401, 403))
 
 
 def workers(proxy: HubgateProxy) -> list[psutil.Process]:
