@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from hubgate.errors import ConfigError
-from hubgate.settings.routes_yaml.document import dotted, parse_document, read_document
+from hubgate.settings.routes_yaml.document import parse_document, read_document
+from hubgate.settings.setting import dotted
 
 
 def test_values_come_with_the_line_they_stand_on() -> None:

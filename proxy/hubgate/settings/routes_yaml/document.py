@@ -11,7 +11,7 @@ from hubgate.current_folder import current_folder
 from hubgate.errors import ConfigError
 from hubgate.file_reading import read_file
 from hubgate.settings.routes_yaml.core_schema import CoreLoader
-from hubgate.settings.setting import Place
+from hubgate.settings.setting import Place, dotted
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,6 @@ class _Walk:
         return ConfigError(
             ": ".join(filter(None, (f"{self._name}, line {line}", dotted(place), text)))
         )
-
-
-def dotted(place: Place) -> str:
-    """Return a place as a person would write it: `routes./user/alice.target`, `listen.host[1]`."""
-    text = ""
-    for part in place:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return text.removeprefix(".")
 
 
 def _describe(error: yaml.YAMLError) -> str:

@@ -11,9 +11,8 @@ from pydantic_core import ErrorDetails
 
 from hubgate.settings.catalogue import FLAGS
 from hubgate.settings.checks import shown
-from hubgate.settings.routes_yaml.document import dotted
 from hubgate.settings.routes_yaml.schema import ClashError, File, RouteEntrySection, Section
-from hubgate.settings.setting import Place
+from hubgate.settings.setting import Place, dotted
 
 
 @dataclass(frozen=True)
