@@ -298,6 +298,11 @@ BAD: dict[str, tuple[Prepare, Sequence[str], str]] = {
         (),
         r"state/hubgate: Permission denied; the API's token cannot be kept in the folder .*; .*",
     ),
+    "a file that is a link to nothing": (
+        lambda at: (at / "routes.yaml").symlink_to("none"),
+        (),
+        r"routes.yaml: no such file; create it or give another",
+    ),
     "an error in the file": (
         file("routes.yaml", "listen: {port: 22:22}\n"),
         (),

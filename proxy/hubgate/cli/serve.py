@@ -161,7 +161,8 @@ def _default_file() -> Path | None:
     try:
         os.stat(Path(current_folder(), DEFAULT_FILE))
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        # A link to a file that is missing is read, and says so.
+        return DEFAULT_FILE if Path(current_folder(), DEFAULT_FILE).is_symlink() else None
     except OSError as error:
         raise ConfigError(
             f"{DEFAULT_FILE}: cannot be looked for in the current folder: {error.strerror};"
