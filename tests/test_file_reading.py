@@ -1,13 +1,16 @@
 """Whatever stands in a file's place, reading it ends, and says in words why it could not be."""
 
+import fcntl
 import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
 from hubgate import file_reading
 from hubgate.file_reading import read_file
+from tests.processes import files_allowed
 
 
 def why_not(path: str | Path, **options: bool) -> str:
@@ -60,3 +63,16 @@ def test_a_pipe_that_does_not_end_is_given_up(
     keep = os.open(tmp_path / "p", os.O_RDWR)
     assert why_not(tmp_path / "p") == "no end of it came in 0.05 s"
     os.close(keep)
+
+
+def test_a_pipe_is_waited_for_whatever_its_number(tmp_path: Path) -> None:
+    reader, end = os.pipe()
+    with files_allowed(2048):
+        high = fcntl.fcntl(reader, fcntl.F_DUPFD, 1500)
+        writer = threading.Timer(0.2, lambda: (os.write(end, b"token"), os.close(end)))
+        writer.start()
+        os.set_blocking(high, False)
+        assert file_reading._content(high, "it", 64) == b"token"
+        writer.join()
+        os.close(high)
+    os.close(reader)

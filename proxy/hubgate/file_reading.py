@@ -49,7 +49,7 @@ def _content(fd: int, path: str | Path, most: int) -> bytes:
             piece = os.read(fd, _PIECE)
         except BlockingIOError:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([fd], (), (), left)[0]:
+            if left <= 0 or not _comes(fd, left):
                 raise _unfit(
                     errno.ETIMEDOUT, f"no end of it came in {PATIENCE:g} s", path
                 ) from None
@@ -60,6 +60,13 @@ def _content(fd: int, path: str | Path, most: int) -> bytes:
         size += len(piece)
         if size > most:
             raise _too_large(path, most)
+
+
+def _comes(fd: int, seconds: float) -> bool:
+    """Return whether there is something to read, or the end, within that time."""
+    poll = select.poll()  # select() knows no descriptors above 1023
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 def _too_large(path: str | Path, most: int) -> OSError:

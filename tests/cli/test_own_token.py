@@ -287,6 +287,26 @@ def test_one_that_cannot_be_used_is_told_and_replaced_once_it_is_removed(
 
 
 @pytest.mark.processes
+def test_it_stays_with_the_port_that_only_a_restart_changes(
+    tmp_path: Path, home: dict[str, str]
+) -> None:
+    port, other = distinct_ports(2)
+    routes = tmp_path / "routes.yaml"
+    routes.write_text(f"listen: {{port: 0}}\napi: {{port: {port}}}\n")
+    with running(tmp_path, PROXYCTL, "serve", env=home) as proxy:
+        environ = {**home, "HUBGATE_API_URL": proxy.api_url}
+        token = file_in(home, str(port)).read_text().strip()
+        routes.write_text(f"listen: {{port: 0}}\napi: {{port: {other}}}\n")
+        done = run(PROXYCTL, "reload", env=environ)
+        assert (done.returncode, "api" in done.stdout + done.stderr) == (0, True)
+        assert status(proxy, token) == 200
+        assert not file_in(home, str(other)).exists()
+        file_in(home, str(port)).unlink()
+        assert proxy.wait_for("reloaded: the API's token")
+        assert status(proxy, file_in(home, str(port)).read_text().strip()) == 200
+
+
+@pytest.mark.processes
 def test_a_first_start_reloads_nothing(tmp_path: Path, home: dict[str, str]) -> None:
     (port,) = distinct_ports(1)
     with running(tmp_path, PROXYCTL, *serve(port), env=home) as proxy:

@@ -14,7 +14,8 @@ import click
 from hubgate import __version__
 from hubgate.cli.findings import log_findings
 from hubgate.control.launch import launch
-from hubgate.control.upgrade.succession import read_settings
+from hubgate.control.start_checks import start_findings
+from hubgate.control.upgrade.succession import read_settings, starts_anew
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging
 from hubgate.settings import Settings
@@ -22,7 +23,7 @@ from hubgate.settings.catalogue import FLAGS
 from hubgate.settings.checks import whole_number
 from hubgate.settings.chp import resolve
 from hubgate.settings.chp.hub_settings import with_hub_settings
-from hubgate.settings.chp.options import ONLY_VARIABLES, TOKENS, VARIABLES
+from hubgate.settings.chp.options import ONLY_VARIABLES, TOKENS, VARIABLES, ChpOptions
 from hubgate.settings.chp.tls import PASSPHRASES
 
 log = logging.getLogger("hubgate")
@@ -183,4 +184,8 @@ def command(**options: Any) -> int:
     for warning in resolve.warnings(options, settings, os.environ):
         log.warning("%s", warning)
     log_findings(settings, os.environ)
+    if starts_anew() and (
+        lines := start_findings(settings, ChpOptions(options, os.environ).where)[0]
+    ):
+        raise ConfigError(*lines)
     return launch(settings, read if settings.api_token_file else None, read_since)

@@ -4,6 +4,8 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,16 +17,18 @@ from hubgate.cli.own_token import with_own_token, with_planned_token
 from hubgate.cli.summary import summary
 from hubgate.control.launch import launch
 from hubgate.control.start_checks import start_findings
-from hubgate.control.upgrade.succession import REHEARSAL, read_settings
+from hubgate.control.upgrade.succession import REHEARSAL, read_settings, starts_anew
 from hubgate.current_folder import current_folder
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging, one_line
+from hubgate.model import Address
 from hubgate.settings import Settings
 from hubgate.settings.catalogue import FLAGS
-from hubgate.settings.load import load
-from hubgate.settings.setting import Kind
+from hubgate.settings.load import MoreMistakes, load
+from hubgate.settings.setting import Kind, Where
 from hubgate.settings.token import own_token_file
 from hubgate.settings.variables import unknown_variables
+from hubgate.store.private_folder import narrowed_later
 
 DEFAULT_FILE = Path("routes.yaml")
 
@@ -70,9 +74,13 @@ def serve(file: Path | None, **options: Any) -> int:
     all interfaces. The API's token comes from HUBGATE_TOKEN, CONFIGPROXY_AUTH_TOKEN or a file;
     without any, the first start makes one, which the other commands of the same user find.
     """
-    read = _with_own_token(_reader(file, options))
+    # Looked for once: a reload reads what the start has read.
+    chosen = cache(lambda: file or _default_file())
+    read = _with_own_token(_reader(chosen, options))
     configure_logging("info")  # until the settings are read
     read_since = time.time()
+    if starts_anew():
+        _reader(chosen, options, lambda *read: _start_findings(*read)[0])()
     settings = read_settings(read)
     own = own_token_file(settings, os.environ)
     if own is not None and own.stat().st_ctime > read_since - MADE_BEFORE:
@@ -96,7 +104,7 @@ def check(file: Path | None, **options: Any) -> int:
     changed. Prints a line for each mistake and exits 1 if there is any. What a start would only
     warn of is a warning here too, and the exit code is 0.
     """
-    found = _checked(_reader(file, options))
+    found = _checked(file, options)
     for kind, lines in (("error", found.errors), ("warning", found.warnings)):
         for line in lines:
             click.echo(one_line(f"{kind}: {line}"), err=True)
@@ -107,20 +115,45 @@ def check(file: Path | None, **options: Any) -> int:
     return 0
 
 
-def _checked(read: Callable[[], Settings]) -> Findings:
+def _checked(file: Path | None, options: dict[str, Any]) -> Findings:
+    warnings: list[str] = []
+
+    def more(settings: Settings, where: Where) -> list[str]:
+        mistakes, warnings[:] = _start_findings(settings, where)
+        return mistakes
+
     try:
-        settings = with_planned_token(read(), os.environ)
+        settings = _reader(lambda: file or _default_file(), options, more)()
+        settings = with_planned_token(settings, os.environ)
     except ConfigError as error:
-        return Findings(None, error.lines, tuple(unknown_variables(os.environ)))
-    errors, warnings = start_findings(settings)
-    return Findings(settings, tuple(errors), (*start_warnings(settings, os.environ), *warnings))
+        return Findings(None, error.lines, tuple(warnings or unknown_variables(os.environ)))
+    return Findings(settings, (), tuple(warnings))
 
 
-def _reader(file: Path | None, options: dict[str, Any]) -> Callable[[], Settings]:
+def _start_findings(settings: Settings, where: Where) -> tuple[list[str], list[str]]:
+    """Return what would end a start, the token that is still to be made included, and warnings."""
+    mistakes, warnings = start_findings(settings, where)
+    if not settings.api:  # a mistake: nothing can be said of its token
+        settings = replace(settings, api_token="")
+    try:
+        settings = with_planned_token(settings, os.environ)
+    except ConfigError as error:
+        mistakes += error.lines
+    own = own_token_file(settings, os.environ) if settings.api else None
+    if own is not None and (line := narrowed_later(own.parent)):
+        warnings.append(line)
+    with suppress(ConfigError):  # of a certificate: it is a mistake already
+        warnings = [*start_warnings(settings, os.environ), *warnings]
+    return mistakes, warnings
+
+
+def _reader(
+    chosen: Callable[[], Path | None],
+    options: dict[str, Any],
+    more: MoreMistakes = lambda settings, where: (),
+) -> Callable[[], Settings]:
     flags = {"--" + name.replace("_", "-"): value for name, value in options.items()}
-    # Looked for once: a reload reads what the start has read.
-    chosen = cache(lambda: file or _default_file())
-    return lambda: load(chosen(), flags, os.environ)
+    return lambda: load(chosen(), flags, os.environ, more)
 
 
 def _default_file() -> Path | None:
@@ -128,7 +161,8 @@ def _default_file() -> Path | None:
     try:
         os.stat(Path(current_folder(), DEFAULT_FILE))
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        # A link to a file that is missing is read, and says so.
+        return DEFAULT_FILE if Path(current_folder(), DEFAULT_FILE).is_symlink() else None
     except OSError as error:
         raise ConfigError(
             f"{DEFAULT_FILE}: cannot be looked for in the current folder: {error.strerror};"
@@ -140,14 +174,17 @@ def _default_file() -> Path | None:
 def _with_own_token(read: Callable[[], Settings]) -> Callable[[], Settings]:
     """Return `read` with hubgate's own token where one is needed; the log says once where it is."""
     said: set[Path] = set()
+    running: list[Address] = []  # where the API is: another address needs a restart
 
     def made(file: Path) -> None:
         if file in said and REHEARSAL not in os.environ:
             log.warning("%s was gone: there is a new token in it", file)
 
     def read_with_token() -> Settings:
-        settings = with_own_token(read(), os.environ, made)
-        file = own_token_file(settings, os.environ)
+        fresh = read()
+        running[:] = running or [fresh.api[0]]
+        settings = with_own_token(fresh, os.environ, running[0], made)
+        file = own_token_file(replace(settings, api=tuple(running)), os.environ)
         if file is not None and file not in said and REHEARSAL not in os.environ:
             log.info("The API's token is in %s", file)
             said.add(file)

@@ -9,6 +9,7 @@ from hubgate.control.upgrade import signals, succession
 from hubgate.logs import configure_logging, count_lost, own_stderr
 from hubgate.process_name import name_process
 from hubgate.settings import Settings
+from hubgate.settings.checks import stated
 
 if TYPE_CHECKING:
     from hubgate.control.supervisor import Supervisor
@@ -28,7 +29,7 @@ def launch(settings: Settings, reload: Reload, read_since: float) -> int:
     own_stderr()
     received = succession.receive_handover()
     if received is None:
-        check_pid_file(settings.pid_file)  # before anybody is served
+        stated(check_pid_file, settings.pid_file, "--pid-file")  # before anybody is served
         signals.hold_early_signals()
     else:
         count_lost(received.lost_lines)

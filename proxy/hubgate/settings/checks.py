@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from hubgate.errors import ConfigError
-from hubgate.settings.urls import check_host, hide_password
+from hubgate.routing.target import hide_password
+from hubgate.settings.urls import check_host
 
 T = TypeVar("T")
 

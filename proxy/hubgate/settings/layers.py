@@ -32,17 +32,18 @@ _EXCLUDES: dict[Place, tuple[Place, ...]] = {
 
 @dataclass(frozen=True)
 class Layered:
-    """The merged settings; `origins` maps a place to the flag or variable that set it."""
+    """The merged settings; `origins` maps a place to the flag or variable that set it.
+
+    `mistakes` are lines about flags and variables whose text says nothing: they are left out.
+    """
 
     data: dict[str, Any]
     origins: dict[Place, str] = field(default_factory=dict)
+    mistakes: list[str] = field(default_factory=list)
 
 
 def merge(data: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[str, Any]) -> Layered:
-    """Put the environment, then `flags` ({"--port": "8000"}), over a file's `data`.
-
-    Raises ConfigError for a switch in the environment that is neither on nor off.
-    """
+    """Put the environment, then `flags` ({"--port": "8000"}), over a file's `data`."""
     # `routes:` with everything under it commented out is not a mistake.
     merged = Layered({key: value for key, value in data.items() if value is not None})
     if (log := merged.data.get("access_log")) is False or isinstance(log, str):
@@ -56,10 +57,12 @@ def merge(data: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[st
 
 
 def _lay(merged: Layered, layer: Mapping[Flag, tuple[str, Any]]) -> None:
-    values = {
-        FLAGS[flag].place: _read(flag.kind, origin, value)
-        for flag, (origin, value) in layer.items()
-    }
+    values: dict[Place, Any] = {}
+    for flag, (origin, text) in layer.items():
+        try:
+            values[FLAGS[flag].place] = _read(flag.kind, origin, text)
+        except ConfigError as error:
+            merged.mistakes.extend(error.lines)
     # All of a layer's exclusions first, so that a conflict within one layer is reported.
     for place, value in values.items():
         if value is not False:

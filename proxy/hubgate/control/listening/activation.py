@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 
 from hubgate.control.handover import HandedListener
@@ -10,6 +10,7 @@ from hubgate.control.listening.listeners import Listeners
 from hubgate.control.listening.sockets import resolve
 from hubgate.current_folder import anchored
 from hubgate.errors import ConfigError
+from hubgate.keeper import VARIABLE as KEEPER
 from hubgate.keeper import KeeperClient
 from hubgate.model import Address
 from hubgate.settings import Settings
@@ -32,6 +33,11 @@ class GivenSocket:
 
     def __str__(self) -> str:
         return f"descriptor {self.fd} ({self.name})" if self.name else f"descriptor {self.fd}"
+
+
+def inherits_sockets(environ: Mapping[str, str]) -> bool:
+    """Return whether another process has opened sockets for this one: it may not be able to."""
+    return environ.get(VARIABLES[0]) == str(os.getpid()) or KEEPER in environ
 
 
 def inherited(

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -19,15 +18,13 @@ from hubgate.errors import (
 from hubgate.model import NO_OPTIONS, Route, Source
 from hubgate.route_data import RouteData
 from hubgate.routing.keys import clean_key
-from hubgate.routing.target import same_target
+from hubgate.routing.target import same_target, shown
 from hubgate.store.base import RouteStore, StoreChange, Written
 from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.routes")
 
 _NOTHING = HandedRoutes()
-# A user and password in a target must not be logged.
-_SECRET = re.compile(r"//[^/]*@")
 
 
 class Workers(Protocol):
@@ -167,7 +164,7 @@ class RouteService:
             applied = self._workers.publish([route], ())
         # The next change may follow at once: workers apply changes in the order they were sent.
         await applied
-        log.info("route added: %r -> %r", route.key, _hidden(route.target))
+        log.info("route added: %r -> %r", route.key, shown(route.target))
 
     async def _remove(self, key: str) -> None:
         async with self._writing:
@@ -224,7 +221,7 @@ class RouteService:
         if not same_target(of_file.target, route.target):
             raise FileRouteError(
                 f"route {route.key} is set in routes.yaml with the target"
-                f" {_hidden(of_file.target)}, not {_hidden(route.target)}: change it there"
+                f" {shown(of_file.target)}, not {shown(route.target)}: change it there"
             )
         if route.options not in (NO_OPTIONS, of_file.options):
             raise FileRouteError(
@@ -256,15 +253,11 @@ async def _taken(applied: Awaitable[None], difference: Difference) -> None:
     await applied
     match difference:
         case Difference((route,), ()):
-            log.info("route added elsewhere: %r -> %r", route.key, _hidden(route.target))
+            log.info("route added elsewhere: %r -> %r", route.key, shown(route.target))
         case Difference((), (key,)):
             log.info("route removed elsewhere: %r", key)
         case Difference(put, delete):
             log.info("routes changed elsewhere: %d put, %d removed", len(put), len(delete))
-
-
-def _hidden(target: str) -> str:
-    return _SECRET.sub("//...@", target)
 
 
 async def _uncut(change: Coroutine[Any, Any, None]) -> None:

@@ -39,6 +39,11 @@ def rehearsal() -> int | None:
     return None if number is None else int(number)
 
 
+def starts_anew() -> bool:
+    """Return whether this process begins with nothing: no rehearsal, and no older release."""
+    return REHEARSAL not in os.environ and HANDOVER not in os.environ
+
+
 def read_settings(read: Callable[[], Settings]) -> Settings:
     """Return what `read` returns. Raises ConfigError for mistakes.
 

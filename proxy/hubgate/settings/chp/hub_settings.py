@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hubgate.errors import ConfigError
-from hubgate.settings.catalogue import LISTENERS, SETTINGS, variables_of
-from hubgate.settings.listener_clashes import clashes
-from hubgate.settings.setting import Flag, Place, Setting
+from hubgate.settings.catalogue import FLAGS, SETTINGS, variables_of
+from hubgate.settings.clashes import clashes
+from hubgate.settings.setting import Flag, Place, Setting, dotted
 from hubgate.settings.values import Settings
 
 VARIABLE = "HUBGATE_SETTINGS"
@@ -133,7 +133,7 @@ def with_hub_settings(settings: Settings, environ: Mapping[str, str]) -> Setting
     if settings.redirect:
         port = settings.worker.redirect_to or settings.listen[0].port
         settings = _put(settings, "worker.redirect_to", port)
-    if lines := [*_mistakes(settings), *clashes(settings, _flags())]:
+    if lines := [*_mistakes(settings), *clashes(settings, _where)]:
         raise ConfigError(*lines)
     return settings
 
@@ -191,8 +191,9 @@ def _tls_name(section: str) -> Any:
     return lambda name: _NAMES.get((section, "tls", name), f"{section}.tls.{name}".rstrip("."))
 
 
-def _flags() -> list[str]:
-    return [flag.name for flag in LISTENERS.values()]
+def _where(place: Place) -> str:
+    flag = next((flag.name for flag, setting in FLAGS.items() if setting.place == place), "")
+    return _NAMES.get(place) or flag or dotted(place)
 
 
 def _get(owner: Any, field: str) -> Any:

@@ -11,7 +11,8 @@ from hubgate.current_folder import current_folder
 from hubgate.errors import ConfigError
 from hubgate.file_reading import read_file
 from hubgate.settings.routes_yaml.core_schema import CoreLoader
-from hubgate.settings.setting import Place
+from hubgate.settings.routes_yaml.syntax import syntax_mistake
+from hubgate.settings.setting import Place, dotted
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Document:
     """A file's settings; `lines` maps a value's place to its line, counted from 1.
 
     `mistakes` are those that do not keep the rest from being read, each as one line: keys that
-    appear twice.
+    appear twice, or are not text.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -29,6 +30,10 @@ class Document:
 
 # A value may stand for this many times as many as are written in the file so far, plus a few.
 _MOST_FOLD, _FEW = 10, 10_000
+
+_KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
+# The names in this mapping may be numbers.
+_FREE = "headers"
 
 
 def read_document(path: Path) -> Document:
@@ -49,7 +54,8 @@ def parse_document(text: str, name: str) -> Document:
     try:
         return _parse(CoreLoader(text), name)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{name}{_describe(error)}") from None
+        line, what = syntax_mistake(error, text)
+        raise ConfigError(f"{name}{f', line {line}' if line else ''}: {what}") from None
     except RecursionError:
         raise ConfigError(f"{name}: is nested too deeply") from None
 
@@ -65,9 +71,21 @@ def _parse(loader: CoreLoader, name: str) -> Document:
             )
         found = _Walk(name)
         found.walk(node, ())
-        return Document(loader.construct_document(node), found.lines, tuple(found.mistakes))
+        data = _with_text_keys(loader.construct_document(node))
+        return Document(data, found.lines, tuple(found.mistakes))
     finally:
         loader.dispose()
+
+
+def _with_text_keys(value: Any, name: object = None) -> Any:
+    """Return a copy of `value` without the keys that are a mistake, since they are not text."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _with_text_keys(inner, key)
+        for key, inner in value.items()
+        if isinstance(key, str) or name == _FREE
+    }
 
 
 class _Walk:
@@ -111,6 +129,9 @@ class _Walk:
             if name in first:
                 text = f"appears twice, first on line {first[name]}; keep one"
                 self.mistakes += self._mistake(line, inside, text).lines
+            if key.tag not in _KEYS and place[-1:] != (_FREE,):
+                text = f"{name} is not text; put the key in quotes"
+                self.mistakes += self._mistake(line, inside, text).lines
             first.setdefault(name, line)
             size += self.walk(value, inside)
             self.lines[inside] = line
@@ -120,19 +141,3 @@ class _Walk:
         return ConfigError(
             ": ".join(filter(None, (f"{self._name}, line {line}", dotted(place), text)))
         )
-
-
-def dotted(place: Place) -> str:
-    """Return a place as a person would write it: `routes./user/alice.target`, `listen.host[1]`."""
-    text = ""
-    for part in place:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return text.removeprefix(".")
-
-
-def _describe(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "is not YAML"
-    if "'\\t'" in problem:
-        problem += "; indent with spaces"
-    return f"{f', line {mark.line + 1}' if mark else ''}: {problem}"
