@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from hubgate.control.handover import Handover
 from hubgate.control.pidfile import check_pid_file
-from hubgate.control.upgrade import signals, succession
+from hubgate.control.upgrade import succession
 from hubgate.logs import configure_logging, count_lost, own_stderr
 from hubgate.process_name import name_process
 from hubgate.settings import Settings
@@ -29,7 +29,6 @@ def launch(settings: Settings, reload: Reload, read_since: float) -> int:
     received = succession.receive_handover()
     if received is None:
         check_pid_file(settings.pid_file)  # before anybody is served
-        signals.hold_early_signals()
     else:
         count_lost(received.lost_lines)
     code, supervisor = _run(settings, reload, read_since, received)
