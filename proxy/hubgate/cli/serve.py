@@ -15,7 +15,7 @@ from hubgate.cli.own_token import with_own_token, with_planned_token
 from hubgate.cli.summary import summary
 from hubgate.control.launch import launch
 from hubgate.control.start_checks import start_findings
-from hubgate.control.upgrade.succession import REHEARSAL, read_settings
+from hubgate.control.upgrade.succession import configure_log, read_settings
 from hubgate.current_folder import current_folder
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging, one_line
@@ -70,9 +70,13 @@ def serve(file: Path | None, **options: Any) -> int:
     all interfaces. The API's token comes from HUBGATE_TOKEN, CONFIGPROXY_AUTH_TOKEN or a file;
     without any, the first start makes one, which the other commands of the same user find.
     """
-    read = _with_own_token(_reader(file, options))
+    chosen = _reader(file, options)
     configure_logging("info")  # until the settings are read
     read_since = time.time()
+
+    def read() -> Settings:
+        return with_own_token(chosen(), os.environ)
+
     settings = read_settings(read)
     own = own_token_file(settings, os.environ)
     if own is not None and own.stat().st_ctime > read_since - MADE_BEFORE:
@@ -80,10 +84,13 @@ def serve(file: Path | None, **options: Any) -> int:
         time.sleep(MADE_BEFORE)
         read_since = time.time()
         settings = read_settings(read)
-    configure_logging(settings.log_level, settings.log_format)
+    configure_log(settings)
+    told = _Told()
+    told.where_token_is(own)
     log_findings(settings, os.environ)
     from_files = settings.config_file or settings.api_token_file
-    return launch(settings, read if from_files else None, read_since)
+    again = told.reader(chosen) if from_files else None
+    return launch(settings, again, read_since)
 
 
 @click.command(short_help="Say what `serve` would do, or what is wrong.")
@@ -137,20 +144,28 @@ def _default_file() -> Path | None:
     return DEFAULT_FILE
 
 
-def _with_own_token(read: Callable[[], Settings]) -> Callable[[], Settings]:
-    """Return `read` with hubgate's own token where one is needed; the log says once where it is."""
-    said: set[Path] = set()
+class _Told:
+    """Which files of hubgate's own token the log has named."""
 
-    def made(file: Path) -> None:
-        if file in said and REHEARSAL not in os.environ:
-            log.warning("%s was gone: there is a new token in it", file)
+    def __init__(self) -> None:
+        self._files: set[Path] = set()
 
-    def read_with_token() -> Settings:
-        settings = with_own_token(read(), os.environ, made)
-        file = own_token_file(settings, os.environ)
-        if file is not None and file not in said and REHEARSAL not in os.environ:
+    def where_token_is(self, file: Path | None) -> None:
+        """Say once where the token is, if it is hubgate's own."""
+        if file is not None and file not in self._files:
             log.info("The API's token is in %s", file)
-            said.add(file)
-        return settings
+            self._files.add(file)
 
-    return read_with_token
+    def reader(self, read: Callable[[], Settings]) -> Callable[[], Settings]:
+        """Return `read` for a reload, with hubgate's own token where one is needed."""
+
+        def read_with_token() -> Settings:
+            settings = with_own_token(read(), os.environ, self._made)
+            self.where_token_is(own_token_file(settings, os.environ))
+            return settings
+
+        return read_with_token
+
+    def _made(self, file: Path) -> None:
+        if file in self._files:
+            log.warning("%s was gone: there is a new token in it", file)

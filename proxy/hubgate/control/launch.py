@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from hubgate.control.handover import Handover
 from hubgate.control.pidfile import check_pid_file
 from hubgate.control.upgrade import succession
-from hubgate.logs import configure_logging, count_lost, own_stderr
+from hubgate.logs import count_lost, own_stderr
 from hubgate.process_name import name_process
 from hubgate.settings import Settings
 
@@ -21,10 +21,9 @@ def launch(settings: Settings, reload: Reload, read_since: float) -> int:
 
     No file of the settings was read before `read_since`, epoch seconds.
     """
+    succession.configure_log(settings)
     if (fd := succession.rehearsal()) is not None:
-        configure_logging("error")  # the release that asked for it reads the lines
         return _rehearse(settings, fd)
-    configure_logging(settings.log_level, settings.log_format)
     own_stderr()
     received = succession.receive_handover()
     if received is None:

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,7 @@ from hubgate.control.upgrade.memory_file import memory_file
 from hubgate.control.upgrade.signals import SUPERVISOR_SIGNALS
 from hubgate.errors import ConfigError, UpgradeError
 from hubgate.settings import Settings
+from tests.environment import clean_environment
 
 
 def mended_after(times: int) -> Callable[[], Settings]:
@@ -73,3 +77,33 @@ def test_what_no_hubgate_has_left_is_not_used(
         assert len(str(raised.value)) < 200
     for fd in ends:
         os.close(fd)
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    "command", [("hubgate", "serve"), ("hubgate.cli.chp", "--ssl-allow-rc4", "--port=0")]
+)
+def test_a_rehearsal_that_goes_well_says_nothing(command: tuple[str, ...], tmp_path: Path) -> None:
+    """What it says becomes the reason why an upgrade cannot be."""
+    (tmp_path / "routes.yaml").write_text("log_format: json\nlog_level: debug\n")
+    module, *args = command
+    with memory_file("test") as answer:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", module, *args],
+            cwd=tmp_path,
+            env=clean_environment(
+                {
+                    "XDG_STATE_HOME": str(tmp_path),
+                    "HUBGATE_PROT": "1",  # a warning at every start
+                    succession.REHEARSAL: str(answer.fileno()),
+                }
+            ),
+            pass_fds=[answer.fileno()],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        answer.seek(0)
+        assert b"handover" in answer.read()
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)

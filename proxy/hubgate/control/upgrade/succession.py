@@ -13,7 +13,7 @@ from hubgate.control import handover
 from hubgate.control.handover import Handover
 from hubgate.control.upgrade.memory_file import memory_file
 from hubgate.errors import ConfigError, UpgradeError
-from hubgate.logs import settle, unwritten_lines
+from hubgate.logs import configure_logging, settle, unwritten_lines
 from hubgate.settings import Settings
 from hubgate.settings.checks import shown, whole_number
 
@@ -35,6 +35,17 @@ def restart_command() -> list[str]:
     if not sys.executable:
         raise UpgradeError("Python does not know its own executable; restart hubgate instead")
     return [sys.executable, *sys.orig_argv[1:]]
+
+
+def configure_log(settings: Settings) -> None:
+    """Log as `settings` say; a rehearsal says nothing but why an upgrade cannot be.
+
+    The release that asked for it reads its lines.
+    """
+    if REHEARSAL in os.environ:
+        configure_logging("error")
+    else:
+        configure_logging(settings.log_level, settings.log_format)
 
 
 def rehearsal() -> int | None:
