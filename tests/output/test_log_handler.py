@@ -91,3 +91,22 @@ def test_what_nobody_caught_is_logged_and_ends_the_process(kind: str) -> None:
     assert done.returncode == 1
     assert "this is a bug in hubgate" in done.stderr.splitlines()[0]
     assert "ZeroDivisionError: division by zero" in done.stderr.splitlines()[-1]
+
+
+AGAIN = """
+import threading
+from hubgate.logs import configure_logging
+import logging
+for level, kind in ("info", "text"), ("debug", "json"), ("warn", "text"):
+    configure_logging(level, kind)
+    logging.getLogger("hubgate").error("said")
+print(sum(thread.name == "log" for thread in threading.enumerate()))
+"""
+
+
+def test_one_thread_writes_however_often_the_format_changes() -> None:
+    """With two, lines could change places."""
+    command = [sys.executable, "-P", "-c", AGAIN]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "1\n"
+    assert len(done.stderr.splitlines()) == 3

@@ -9,12 +9,24 @@ from pathlib import Path
 
 import pytest
 
+from hubgate.control.handover import HandedRoutes, Handover
 from hubgate.control.upgrade import succession
 from hubgate.control.upgrade.memory_file import memory_file
 from hubgate.control.upgrade.signals import SUPERVISOR_SIGNALS
 from hubgate.errors import ConfigError, UpgradeError
 from hubgate.settings import Settings
 from tests.environment import clean_environment
+
+NOTHING = Handover(
+    release="1",
+    generation=1,
+    link_version=1,
+    revision=0,
+    listeners=(),
+    workers=(),
+    routes=HandedRoutes(),
+    counters={},
+)
 
 
 def mended_after(times: int) -> Callable[[], Settings]:
@@ -107,3 +119,36 @@ def test_a_rehearsal_that_goes_well_says_nothing(command: tuple[str, ...], tmp_p
         answer.seek(0)
         assert b"handover" in answer.read()
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+@pytest.mark.parametrize("rehearsal", [True, False])
+def test_a_rehearsal_logs_errors_as_text_whatever_the_settings(
+    rehearsal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are a part of the sentence that says why an upgrade cannot be."""
+    called: list[tuple[str, ...]] = []
+    monkeypatch.setattr(succession, "configure_logging", lambda *args: called.append(args))
+    if rehearsal:
+        monkeypatch.setenv(succession.REHEARSAL, "7")
+    succession.configure_log(Settings(log_level="debug", log_format="json"))
+    assert called == [("error",) if rehearsal else ("debug", "json")]
+
+
+def test_the_log_is_written_before_the_next_release_is_told_what_was_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+
+    def unwritten() -> int:
+        done.append("counted")
+        return 0
+
+    def execve(*_: object) -> None:
+        done.append("replaced")
+        raise OSError("not in a test")
+
+    monkeypatch.setattr(succession, "settle", lambda: done.append("written"))
+    monkeypatch.setattr(succession, "unwritten_lines", unwritten)
+    monkeypatch.setattr(os, "execve", execve)
+    succession.exec_next_release(NOTHING)
+    assert done == ["written", "counted", "replaced"]
