@@ -1,10 +1,12 @@
 """The token that `proxyctl serve` makes for itself, and that other commands find."""
 
 import http.client
+import json
 import multiprocessing
 import os
 import re
 import signal
+import socket
 import stat
 import time
 from collections.abc import Callable
@@ -348,3 +350,27 @@ def test_a_check_says_where_it_would_be(tmp_path: Path, home: dict[str, str]) ->
     assert "api      http://127.0.0.1:8001, guarded\n" in done.stdout
     assert f"token    {file_in(home)}\n" in done.stdout
     assert not file_in(home).parent.exists()
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("level", ["info", "warn"])
+def test_where_it_is_is_logged_as_settings_say(
+    level: str, tmp_path: Path, home: dict[str, str]
+) -> None:
+    (tmp_path / "routes.yaml").write_text(f"log_format: json\nlog_level: {level}\n")
+    (port,) = distinct_ports(1)
+    with running(tmp_path, PROXYCTL, *serve(port), env=home) as proxy:
+        deadline = time.monotonic() + 30
+        while not answers(port):
+            assert time.monotonic() < deadline, proxy.log
+            time.sleep(0.05)
+    messages = [json.loads(line)["message"] for line in proxy.log.splitlines()]
+    assert any(text.startswith("The API's token is in") for text in messages) is (level == "info")
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=30).close()
+    except OSError:
+        return False
+    return True

@@ -15,7 +15,7 @@ from hubgate import __version__
 from hubgate.cli.findings import log_findings
 from hubgate.control.launch import launch
 from hubgate.control.start_checks import start_findings
-from hubgate.control.upgrade.succession import read_settings, starts_anew
+from hubgate.control.upgrade.succession import configure_log, read_settings, starts_anew
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging
 from hubgate.settings import Settings
@@ -180,7 +180,7 @@ def command(**options: Any) -> int:
 
     read_since = time.time()
     settings = read_settings(read)
-    configure_logging(settings.log_level, settings.log_format)
+    configure_log(settings)
     for warning in resolve.warnings(options, settings, os.environ):
         log.warning("%s", warning)
     log_findings(settings, os.environ)

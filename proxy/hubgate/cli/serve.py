@@ -17,7 +17,7 @@ from hubgate.cli.own_token import with_own_token, with_planned_token
 from hubgate.cli.summary import summary
 from hubgate.control.launch import launch
 from hubgate.control.start_checks import start_findings
-from hubgate.control.upgrade.succession import REHEARSAL, read_settings, starts_anew
+from hubgate.control.upgrade.succession import configure_log, read_settings, starts_anew
 from hubgate.current_folder import current_folder
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging, one_line
@@ -76,22 +76,23 @@ def serve(file: Path | None, **options: Any) -> int:
     """
     # Looked for once: a reload reads what the start has read.
     chosen = cache(lambda: file or _default_file())
-    read = _with_own_token(_reader(chosen, options))
+    reading = _Reading(_reader(chosen, options))
     configure_logging("info")  # until the settings are read
     read_since = time.time()
     if starts_anew():
         _reader(chosen, options, lambda *read: _start_findings(*read)[0])()
-    settings = read_settings(read)
+    settings = read_settings(reading.settings)
     own = own_token_file(settings, os.environ)
     if own is not None and own.stat().st_ctime > read_since - MADE_BEFORE:
         # It was made a moment ago: read again, or it would count as changed since it was read.
         time.sleep(MADE_BEFORE)
         read_since = time.time()
-        settings = read_settings(read)
-    configure_logging(settings.log_level, settings.log_format)
+        settings = read_settings(reading.settings)
+    configure_log(settings)
+    reading.say_where_token_is(settings)
     log_findings(settings, os.environ)
     from_files = settings.config_file or settings.api_token_file
-    return launch(settings, read if from_files else None, read_since)
+    return launch(settings, reading.again if from_files else None, read_since)
 
 
 @click.command(short_help="Say what `serve` would do, or what is wrong.")
@@ -171,23 +172,34 @@ def _default_file() -> Path | None:
     return DEFAULT_FILE
 
 
-def _with_own_token(read: Callable[[], Settings]) -> Callable[[], Settings]:
-    """Return `read` with hubgate's own token where one is needed; the log says once where it is."""
-    said: set[Path] = set()
-    running: list[Address] = []  # where the API is: another address needs a restart
+class _Reading:
+    """Reads the settings, with hubgate's own token where one is needed."""
 
-    def made(file: Path) -> None:
-        if file in said and REHEARSAL not in os.environ:
-            log.warning("%s was gone: there is a new token in it", file)
+    def __init__(self, read: Callable[[], Settings]) -> None:
+        self._read = read
+        self._running: Address | None = None  # where the API is: another address needs a restart
+        self._said: set[Path] = set()
 
-    def read_with_token() -> Settings:
-        fresh = read()
-        running[:] = running or [fresh.api[0]]
-        settings = with_own_token(fresh, os.environ, running[0], made)
-        file = own_token_file(replace(settings, api=tuple(running)), os.environ)
-        if file is not None and file not in said and REHEARSAL not in os.environ:
-            log.info("The API's token is in %s", file)
-            said.add(file)
+    def settings(self) -> Settings:
+        """Return the settings as they are now. Raises ConfigError."""
+        fresh = self._read()
+        self._running = self._running or fresh.api[0]
+        return with_own_token(fresh, os.environ, self._running, self._made)
+
+    def again(self) -> Settings:
+        """Return them for a reload; the log says if the token is in another file now."""
+        settings = self.settings()
+        self.say_where_token_is(settings)
         return settings
 
-    return read_with_token
+    def say_where_token_is(self, settings: Settings) -> None:
+        """Say once where the token is, if it is hubgate's own."""
+        api = settings.api if self._running is None else (self._running,)
+        file = own_token_file(replace(settings, api=api), os.environ)
+        if file is not None and file not in self._said:
+            log.info("The API's token is in %s", file)
+            self._said.add(file)
+
+    def _made(self, file: Path) -> None:
+        if file in self._said:
+            log.warning("%s was gone: there is a new token in it", file)

@@ -199,7 +199,7 @@ def _route_path(text: str, path: str) -> str:
 def _decode(text: str) -> str:
     try:
         return unquote_to_bytes(text).decode()
-    except UnicodeDecodeError:
+    except UnicodeError:  # bytes that a flag had, or that follow a percent sign
         raise ConfigError(f"{text!r} is not UTF-8 once percent-decoded") from None
 
 

@@ -61,8 +61,12 @@ def test_nothing_is_no_settings(text: str) -> None:
         ("a: !b c\n", "f, line 1: there is a tag (!); put a value with a ! in quotes"),
         ('a: "\\d"\n', "f, line 1: there is a backslash in double quotes; use single ones"),
         ("a: 1\n---\nb: 2\n", "f, line 2: a second document begins here; keep one, without ---"),
-        ("? [1]\n: 2\n", "f, line 1: a list or a mapping cannot be a key; write text"),
+        ("? [1]\n: 2\n", "f, line 1: has a list or a mapping for a key; write text"),
         ("a: *nowhere\n", "f, line 1: nothing is called &nowhere; put a value with a * in quotes"),
+        ("a:\n ? {b: 1}\n : 2\n", "f, line 2: a: has a list or a mapping for a key; write text"),
+        ("? &a [*a]\n: 1\n", "f, line 1: has a list or a mapping for a key; write text"),
+        ('a: "\\U00110000"\n', "f, line 1: contains a number that YAML does not have"),
+        (f"%YAML 1.{'9' * 5000}\n---\n", "f, line 1: contains a number that YAML does not have"),
     ],
 )
 def test_what_is_not_taken_is_explained(text: str, line: str) -> None:
@@ -83,6 +87,34 @@ def test_every_duplicate_is_named() -> None:
 def test_python_objects_are_not_built() -> None:
     with pytest.raises(ConfigError, match="there is a tag"):
         parse_document("a: !!python/object/apply:os.system ['true']\n", "f")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('a: "\\ud800"', "a: \\ud800"),
+        ('routes: {"/\\udfff": b}', r"routes: \udfff"),
+        (
+            'a: [b, "c\\ud83d\\ude00"]',
+            r"a[1]: \ud83d",
+        ),  # as JSON writes it, PyYAML does not join them
+    ],
+)
+def test_half_a_character_is_refused_wherever_it_is(text: str, place: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_document(text, "f")
+    reason = "is half of a character; write the character itself"
+    assert str(raised.value) == f"f, line 1: {place} {reason}"
+
+
+@pytest.mark.parametrize("level", ["[{}]", "{{{}}}"])
+def test_keys_that_multiply_are_refused_at_once(level: str) -> None:
+    text = "? &l0 x\n: 1\n"
+    for number in range(1, 40):
+        inside = [f"k{n}: *l{number - 1}" for n in range(9)]
+        text += f"? &l{number} {level.format(', '.join(inside))}\n: 1\n"
+    with pytest.raises(ConfigError, match=r"^f, line 3: has a list or a mapping for a key"):
+        parse_document(text, "f")
 
 
 @pytest.mark.parametrize("level", ["[{0}]", "{{{{{1}}}}}", "{{{{<<: [{0}]}}}}"])

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from yaml.nodes import MappingNode, Node, SequenceNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from hubgate.current_folder import current_folder
 from hubgate.errors import ConfigError
@@ -51,11 +51,16 @@ def read_document(path: Path) -> Document:
 
 def parse_document(text: str, name: str) -> Document:
     """Parse YAML `text`; errors call it `name`. Raises ConfigError for what cannot be read on."""
+    loader = None
     try:
-        return _parse(CoreLoader(text), name)
+        loader = CoreLoader(text)
+        return _parse(loader, name)
     except yaml.YAMLError as error:
         line, what = syntax_mistake(error, text)
         raise ConfigError(f"{name}{f', line {line}' if line else ''}: {what}") from None
+    except ValueError:  # PyYAML checks no number that YAML itself has: \U00110000, %YAML 1.99…
+        where = f", line {loader.line + 1}" if loader else ""
+        raise ConfigError(f"{name}{where}: contains a number that YAML does not have") from None
     except RecursionError:
         raise ConfigError(f"{name}: is nested too deeply") from None
 
@@ -110,7 +115,9 @@ class _Walk:
             return known
         self._sizes[id(node)] = 0
         size = 1
-        if isinstance(node, MappingNode):
+        if isinstance(node, ScalarNode):
+            self._check_text(node, line, place)
+        elif isinstance(node, MappingNode):
             size += self._walk_mapping(node, place)
         elif isinstance(node, SequenceNode):
             size += sum(self.walk(item, (*place, at)) for at, item in enumerate(node.value))
@@ -124,7 +131,12 @@ class _Walk:
         first: dict[str, int] = {}
         size = 0
         for key, value in node.value:
-            name, line = str(key.value), key.start_mark.line + 1
+            line = key.start_mark.line + 1
+            # Also for what its aliases may stand for, which only values are checked for.
+            if not isinstance(key, ScalarNode):
+                raise self._mistake(line, place, "has a list or a mapping for a key; write text")
+            self._check_text(key, line, place)
+            name = str(key.value)
             inside = (*place, name)
             if name in first:
                 text = f"appears twice, first on line {first[name]}; keep one"
@@ -136,6 +148,15 @@ class _Walk:
             size += self.walk(value, inside)
             self.lines[inside] = line
         return size
+
+    def _check_text(self, node: ScalarNode, line: int, place: Place) -> None:
+        """Raise ConfigError for what cannot be written anywhere: half of a surrogate pair."""
+        try:
+            node.value.encode()
+        except UnicodeEncodeError as error:
+            half = f"\\u{ord(node.value[error.start]):04x}"
+            text = f"{half} is half of a character; write the character itself"
+            raise self._mistake(line, place, text) from None
 
     def _mistake(self, line: int, place: Place, text: str) -> ConfigError:
         return ConfigError(
