@@ -42,6 +42,7 @@ LEFT_OUT: dict[str, str] = {
     "forward.host_routing": "c.JupyterHub.subdomain_host",
     "routes": f"{OWNER}.extra_routes",
     "recovery_file": f"{OWNER}.recovery",
+    "worker.access_log.required": "nothing: a start needs its access log",
     "api_token": _TOKEN,
     "worker.tls.passphrase": "CONFIGPROXY_SSL_KEY_PASSPHRASE in the hub's environment",
     "worker.tls.max_version": "nothing: TLS 1.3 is never left out",
