@@ -6,9 +6,9 @@ from typing import Any
 
 from hubgate.current_folder import anchored, current_folder
 from hubgate.errors import ConfigError
-from hubgate.settings.access_log import OFF, anchor_log
+from hubgate.settings.access_log import OFF, anchor_log, check_log_path
 from hubgate.settings.catalogue import FLAGS
-from hubgate.settings.checks import anchor_store
+from hubgate.settings.checks import anchor_store, stated
 from hubgate.settings.setting import Flag, Kind, Place
 
 _YES, OFF_WORDS = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
@@ -82,7 +82,7 @@ def _read(kind: Kind, origin: str, value: Any) -> Any:
         # A file's own paths are relative to the file; these are relative to the working directory.
         return anchored(value)
     if kind is Kind.OUTPUT:
-        return anchor_log(value, current_folder())
+        return anchor_log(stated(check_log_path, value, origin), current_folder())
     return anchor_store(value, current_folder()) if kind is Kind.STORE else value
 
 
