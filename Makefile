@@ -25,7 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .PHONY: run test test-quick check certs clean venv parts
 
 run: $(STAMP)
-	@$(BIN)/python dev/run.py --port $(PORT) --api-port $(API_PORT) --hub-port $(HUB_PORT) $(if $(TLS),--tls) $(ARGS)
+	@$(BIN)/python dev/run.py --port $(PORT) --api-port $(API_PORT) --hub-port $(HUB_PORT) $(if $(filter-out 0 no off false,$(TLS)),--tls) $(ARGS)
 
 test: $(STAMP) parts
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)

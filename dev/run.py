@@ -1,6 +1,5 @@
 """Start the demo hub of `make run`, report when it is ready, stop everything on Ctrl-C."""
 
-import argparse
 import errno
 import json
 import os
@@ -12,62 +11,46 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import IO, NoReturn
+from types import FrameType, SimpleNamespace
+from typing import Any
 
-from hubgate.cli.api.discovery import find_record
+import click
+
+from hubgate.cli import run_command
+from hubgate.cli.api.discovery import find_proxy
+from hubgate.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 POLL = 0.2  # seconds
+PORT = click.IntRange(1, 65535)
+FOLDER = click.Path(path_type=Path)
 
 
-def main() -> int:
-    options, hub_options = parse_arguments()
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--port", type=PORT, default=8000, help="The port for browsers.")
+@click.option("--api-port", type=PORT, default=8001, help="The port of the proxy's API.")
+@click.option("--hub-port", type=PORT, default=8081, help="The hub's own port.")
+@click.option("--state", type=FOLDER, default=ROOT / "state", help="A folder for all state.")
+@click.option("--certs", type=FOLDER, default=ROOT / "certs", help="For --tls.")
+@click.option("--tls", is_flag=True, help="https, with a certificate made here.")
+@click.argument("hub_options", nargs=-1, type=click.UNPROCESSED, metavar="[JUPYTERHUB'S OPTIONS]")
+def command(hub_options: tuple[str, ...], **given: Any) -> int:
+    """Start the demo hub, report when it is ready, stop everything on Ctrl-C."""
+    options = SimpleNamespace(**given)
     ports = {"PORT": options.port, "API_PORT": options.api_port, "HUB_PORT": options.hub_port}
     if len(set(ports.values())) < len(ports):
-        return fail(f"{', '.join(ports)}: one port is given twice; give each its own")
+        raise ConfigError(f"{', '.join(ports)}: one port is given twice; give each its own")
     if taken := {name: port for name, port in ports.items() if busy(port)}:
         numbers = " and ".join(map(str, taken.values()))
         others = " ".join(f"{name}={another(port)}" for name, port in taken.items())
-        return fail(f"in use: port {numbers}; stop what uses it, or: make run {others}")
+        raise ConfigError(f"in use: port {numbers}; stop what uses it, or: make run {others}")
     options.state.mkdir(parents=True, exist_ok=True)
     if options.tls and not make_certificate(options.certs):
         return 1
     return Demo(options).run(hub_options)
-
-
-class Parser(argparse.ArgumentParser):
-    """Explains a mistake in one line, without the usage."""
-
-    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
-        # argparse's own drops it where it cannot be written.
-        if file is not None:
-            file.write(message)
-            file.flush()
-
-    def error(self, message: str) -> NoReturn:
-        fail(message)
-        sys.exit(2)
-
-
-def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
-    parser = Parser(description=__doc__, epilog="Other options go to jupyterhub.")
-    parser.add_argument("--port", type=port, default=8000, help="the port for browsers")
-    parser.add_argument("--api-port", type=port, default=8001, help="the port of the proxy's API")
-    parser.add_argument("--hub-port", type=port, default=8081, help="the hub's own port")
-    parser.add_argument("--state", type=Path, default=ROOT / "state", help="a folder for all state")
-    parser.add_argument("--certs", type=Path, default=ROOT / "certs", help="for --tls")
-    parser.add_argument("--tls", action="store_true", help="https, with a certificate made here")
-    return parser.parse_known_args()
-
-
-def port(text: str) -> int:
-    """Return the port that `text` names."""
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port; write a number, 1 to 65535")
-    return int(text)
 
 
 def another(taken: int) -> int:
@@ -104,16 +87,10 @@ def opener(ca: Path | None) -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(*handlers)
 
 
-def fail(message: str) -> int:
-    with suppress(OSError):  # print would fail later, and change the exit code
-        os.write(2, f"make run: {message}\n".encode(errors="backslashreplace"))
-    return 1
-
-
 class Demo:
     """The hub's process, from its start until everything it started has ended."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: SimpleNamespace) -> None:
         self.state: Path = options.state.resolve()
         self.url = f"{'https' if options.tls else 'http'}://127.0.0.1:{options.port}"
         self.hub_port: int = options.hub_port
@@ -134,7 +111,7 @@ class Demo:
         }
         self.hub: subprocess.Popen[bytes] | None = None
 
-    def run(self, hub_options: list[str]) -> int:
+    def run(self, hub_options: Sequence[str]) -> int:
         """Run the hub until it ends or is stopped; return its exit code."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self.stop)
@@ -174,8 +151,8 @@ class Demo:
         try:
             socket.create_connection(("127.0.0.1", self.hub_port), timeout=5).close()
             # An option for the hub may have given the proxy another token.
-            running = find_record(self.api_url, self.environment)
-            token = self.token if running is None else running.token
+            running = find_proxy(self.api_url, self.environment, others=False)
+            token = self.token if running is None else running.record.token
             authorization = {"Authorization": f"token {token}"}
             request = urllib.request.Request(f"{self.api_url}/api/routes", headers=authorization)
             with self.web.open(request, timeout=5) as answer:
@@ -199,26 +176,5 @@ class Demo:
             pid_file.unlink(missing_ok=True)
 
 
-def drop_output() -> None:
-    """Let Python's own last flush succeed, whatever standard output is."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
-def run() -> int:
-    """Return the exit code of `main`; what stops it is one line."""
-    try:
-        return main()
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # nobody reads our output: quietly, as other programs end then
-        drop_output()
-        return 128 + signal.SIGPIPE
-    except OSError as error:
-        drop_output()
-        reason = error.strerror or str(error)
-        return fail(reason if error.filename is None else f"{error.filename}: {reason}")
-
-
 if __name__ == "__main__":
-    sys.exit(run())
+    run_command.enter(lambda: command, None, "make run", usage_exit=2)

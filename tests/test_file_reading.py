@@ -1,13 +1,18 @@
 """Whatever stands in a file's place, reading it ends, and says in words why it could not be."""
 
+import fcntl
 import os
 import socket
+import subprocess
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from hubgate import file_reading
 from hubgate.file_reading import read_file
+from tests.processes import files_allowed
 
 
 def why_not(path: str | Path, **options: bool) -> str:
@@ -43,13 +48,38 @@ def test_what_is_not_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_pipe_is_read_to_its_end(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "p")
-    assert read_file(tmp_path / "p") == b""  # nobody writes
-    reader, end = os.pipe()
-    os.write(end, b"token")
-    os.close(end)
-    assert read_file(f"/dev/fd/{reader}") == b"token"
-    os.close(reader)
+    for content in (b"token", b""):
+        reader, end = os.pipe()
+        os.write(end, content)
+        os.close(end)
+        began = time.monotonic()
+        assert read_file(f"/dev/fd/{reader}") == content
+        assert time.monotonic() - began < file_reading.PATIENCE, "waited for whoever has gone"
+        os.close(reader)
     assert why_not(tmp_path / "p", once=False) == "it is a pipe or a device, not a file"
+
+
+@pytest.mark.parametrize("content", [b"token", b""])
+def test_whoever_writes_to_a_pipe_may_come_later(tmp_path: Path, content: bytes) -> None:
+    os.mkfifo(tmp_path / "p")
+    # It opens its end when ours is open, then takes its time.
+    writer = [
+        "/bin/sh",
+        "-c",
+        'exec >"$0"; sleep 0.3; printf %s "$1"',
+        str(tmp_path / "p"),
+        content,
+    ]
+    with subprocess.Popen(writer):
+        assert read_file(tmp_path / "p") == content
+
+
+def test_a_pipe_that_nobody_writes_to_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_reading, "PATIENCE", 0.05)
+    os.mkfifo(tmp_path / "p")
+    assert why_not(tmp_path / "p") == "nobody wrote to it in 0.05 s"
 
 
 def test_a_pipe_that_does_not_end_is_given_up(
@@ -58,5 +88,19 @@ def test_a_pipe_that_does_not_end_is_given_up(
     monkeypatch.setattr(file_reading, "PATIENCE", 0.05)
     os.mkfifo(tmp_path / "p")
     keep = os.open(tmp_path / "p", os.O_RDWR)
+    os.write(keep, b"begun")
     assert why_not(tmp_path / "p") == "no end of it came in 0.05 s"
     os.close(keep)
+
+
+def test_a_pipe_is_waited_for_whatever_its_number(tmp_path: Path) -> None:
+    reader, end = os.pipe()
+    with files_allowed(2048):
+        high = fcntl.fcntl(reader, fcntl.F_DUPFD, 1500)
+        writer = threading.Timer(0.2, lambda: (os.write(end, b"token"), os.close(end)))
+        writer.start()
+        os.set_blocking(high, False)
+        assert file_reading._content(high, "it", 64, time.monotonic() + 30) == b"token"
+        writer.join()
+        os.close(high)
+    os.close(reader)

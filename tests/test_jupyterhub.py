@@ -1,7 +1,6 @@
 """The hub's proxy class starts, watches and stops a real hubgate."""
 
 import asyncio
-import gc
 import logging
 import os
 import socket
@@ -11,50 +10,25 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from jupyterhub.httpclient import JupyterHubHTTPClient
 
 from hubgate import __version__
 from hubgate.jupyterhub import FAILED_STARTS, HubgateProxy
 from tests.asking import asking
-from tests.contract.ports import distinct_ports
 from tests.control.waiting import until
+from tests.hub_around import proxy_of_a_hub
 from tests.packaging import traps
 from tests.processes import files_allowed, kill, lives, workers_of
 
 
-async def no_routes() -> None:
-    """What a hub without users restores."""
-
-
 @pytest.fixture
 async def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[HubgateProxy]:
-    """A proxy with as much of a hub around it as it looks at, not started."""
-    port, api_port, hub_port = distinct_ports(3)
-    one = HubgateProxy(
-        log=logging.getLogger("hub"),
-        app=SimpleNamespace(subdomain_host="", internal_ssl=False),
-        hub=SimpleNamespace(url=f"http://127.0.0.1:{hub_port}/hub/"),
-        public_url=f"http://127.0.0.1:{port}/",
-        api_url=f"http://127.0.0.1:{api_port}",
-        auth_token="secret",
-        pid_file=str(tmp_path / "proxy.pid"),
-    )
-    monkeypatch.setattr(one, "restore_routes", no_routes)
-    yield one
-    if one.proxy_process is not None:
-        await one.stop()
-    if JupyterHubHTTPClient.initialized():
-        await JupyterHubHTTPClient.instance().close()
-        JupyterHubHTTPClient.clear_instance()
-    # A hub whose proxy fails abandons a future, which asyncio reports when it is collected:
-    # better here than in the middle of whatever runs next.
-    gc.collect()
+    async with proxy_of_a_hub(tmp_path, monkeypatch) as one:
+        yield one
 
 
 def test_a_hub_finds_it_by_name() -> None:

@@ -35,21 +35,41 @@ def read_file(path: str | Path, most: int = LARGEST, *, once: bool = True) -> by
             raise _unfit(errno.EINVAL, "it is a pipe or a device, not a file", path)
         if found.st_size > most:
             raise _too_large(path, most)
-        return _content(fd, path, most)
+        deadline = time.monotonic() + PATIENCE
+        # Before anybody has opened its other end, a named pipe reads as if it had ended.
+        if _is_named_pipe(found) and not _has_news(fd, deadline):
+            raise _unfit(errno.ETIMEDOUT, f"nobody wrote to it in {PATIENCE:g} s", path)
+        return _content(fd, path, most, deadline)
     finally:
         os.close(fd)
 
 
-def _content(fd: int, path: str | Path, most: int) -> bytes:
-    deadline = time.monotonic() + PATIENCE
+def _is_named_pipe(found: os.stat_result) -> bool:
+    if not stat.S_ISFIFO(found.st_mode):
+        return False
+    # One of pipe(2), as /dev/fd/63, is in a file system of the kernel's: whoever wrote may be gone.
+    ends = os.pipe()
+    unnamed = os.fstat(ends[0]).st_dev
+    for fd in ends:
+        os.close(fd)
+    return found.st_dev != unnamed
+
+
+def _has_news(fd: int, deadline: float) -> bool:
+    """Wait until there is something to read, or the end; say whether there is in time."""
+    poll = select.poll()  # select() knows no descriptors above 1023
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
+
+
+def _content(fd: int, path: str | Path, most: int, deadline: float) -> bytes:
     pieces: list[bytes] = []
     size = 0
     while True:
         try:
             piece = os.read(fd, _PIECE)
         except BlockingIOError:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([fd], (), (), left)[0]:
+            if not _has_news(fd, deadline):
                 raise _unfit(
                     errno.ETIMEDOUT, f"no end of it came in {PATIENCE:g} s", path
                 ) from None

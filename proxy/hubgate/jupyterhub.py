@@ -117,10 +117,11 @@ class HubgateProxy(ConfigurableHTTPProxy):
             if earlier_check is None:
                 raise SystemExit(1) from error
             raise
+        finally:
+            # The hub adds another check at every restart; two at once would start two proxies.
+            if earlier_check not in (None, self._check_running_callback):
+                earlier_check.stop()
         self._failed_starts = 0
-        # The hub adds another check at every restart; two at once would start two proxies.
-        if earlier_check is not None:
-            earlier_check.stop()
         self._watch_process()
 
     async def _start_process(self) -> None:
@@ -131,6 +132,48 @@ class HubgateProxy(ConfigurableHTTPProxy):
         await wait_until_free("proxy API", self.api_url)
         with self._environment():
             await super().start()  # type: ignore[no-untyped-call]
+        await self._until_it_answers()
+
+    async def _until_it_answers(self) -> None:
+        """Wait for the API's first response. Raises RuntimeError if the proxy ends before it.
+
+        Its ports open first, so that browsers wait while it loads: they do not tell that it runs.
+        """
+        answer = spawn(super().api_request(""), "first request")  # type: ignore[no-untyped-call]
+        try:
+            while not answer.done():
+                if (code := self.proxy_process.poll()) is not None:
+                    raise RuntimeError(f"Proxy failed to start with exit code {code}")
+                await asyncio.wait({answer}, timeout=POLL)
+            answer.result()
+        except ClientResponseError as error:
+            raise RuntimeError(self._refusal(error.status)) from None
+        finally:
+            answer.cancel()
+
+    async def api_request(self, path: str, method: str = "GET", body: Any = None) -> Any:
+        """Send a request to the proxy's API. Raises SystemExit if a hub that starts may not.
+
+        What is wrong is logged in one line; without this, a traceback would follow.
+        """
+        try:
+            return await super().api_request(path, method, body)  # type: ignore[no-untyped-call]
+        except ClientResponseError as error:
+            if error.status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                raise
+            self.log.error("%s", self._refusal(error.status))
+            if self._hub_starts():
+                raise SystemExit(1) from error
+            raise
+
+    def _refusal(self, status: int) -> str:
+        return (
+            f"the proxy's API at {self.api_url} refuses this hub's token ({status}): give the hub"
+            " the proxy's, as c.HubgateProxy.auth_token or CONFIGPROXY_AUTH_TOKEN"
+        )
+
+    def _hub_starts(self) -> bool:
+        return not self.app._start_future.done()
 
     async def add_route(self, routespec: str, target: str, data: dict[str, Any]) -> None:
         """Add a route. Raises SystemExit if a hub that starts cannot have its own.
@@ -140,9 +183,8 @@ class HubgateProxy(ConfigurableHTTPProxy):
         try:
             await super().add_route(routespec, target, data)  # type: ignore[no-untyped-call]
         except ClientResponseError as error:
-            starting = not self.app._start_future.done()
             refused = error.status in (HTTPStatus.CONFLICT, HTTPStatus.FORBIDDEN)
-            if refused and starting and data.get("hub"):
+            if refused and self._hub_starts() and data.get("hub"):
                 raise SystemExit(1) from error
             raise
 

@@ -132,7 +132,7 @@ def own_stderr() -> None:
 def settle(seconds: float = PATIENCE) -> None:
     """Wait until the log is written, for at most `seconds`: before anything that ends a process."""
     if (handler := _writing()) is not None:
-        handler.writer.settle(seconds)
+        handler.settle(seconds)
 
 
 def unwritten_lines() -> int:

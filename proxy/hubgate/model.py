@@ -200,11 +200,13 @@ STDOUT = "-"
 class AccessLogConfig:
     """Where a line for each request goes: the path of a file, or STDOUT.
 
-    `format` is `combined` or `json`.
+    `format` is `combined` or `json`. Without a file that is not `required` there are no lines,
+    until it can be opened.
     """
 
     path: str
     format: str = "combined"
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,13 @@ def test_force_replaces_it() -> None:
     assert [file.name for file in Path().iterdir()] == ["routes.yaml"]
 
 
+def test_force_keeps_the_mode() -> None:
+    Path("routes.yaml").touch(0o600)
+    Path("routes.yaml").chmod(0o600)
+    assert proxyctl("init", "--force") == 0
+    assert Path("routes.yaml").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("force", [(), ("--force",)])
 @pytest.mark.parametrize("file", ["folder", "none/routes.yaml", "/dev/full/x"])
 def test_where_no_file_can_be_is_one_line(

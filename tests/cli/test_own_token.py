@@ -1,10 +1,12 @@
 """The token that `proxyctl serve` makes for itself, and that other commands find."""
 
 import http.client
+import json
 import multiprocessing
 import os
 import re
 import signal
+import socket
 import stat
 import time
 from collections.abc import Callable
@@ -287,6 +289,26 @@ def test_one_that_cannot_be_used_is_told_and_replaced_once_it_is_removed(
 
 
 @pytest.mark.processes
+def test_it_stays_with_the_port_that_only_a_restart_changes(
+    tmp_path: Path, home: dict[str, str]
+) -> None:
+    port, other = distinct_ports(2)
+    routes = tmp_path / "routes.yaml"
+    routes.write_text(f"listen: {{port: 0}}\napi: {{port: {port}}}\n")
+    with running(tmp_path, PROXYCTL, "serve", env=home) as proxy:
+        environ = {**home, "HUBGATE_API_URL": proxy.api_url}
+        token = file_in(home, str(port)).read_text().strip()
+        routes.write_text(f"listen: {{port: 0}}\napi: {{port: {other}}}\n")
+        done = run(PROXYCTL, "reload", env=environ)
+        assert (done.returncode, "api" in done.stdout + done.stderr) == (0, True)
+        assert status(proxy, token) == 200
+        assert not file_in(home, str(other)).exists()
+        file_in(home, str(port)).unlink()
+        assert proxy.wait_for("reloaded: the API's token")
+        assert status(proxy, file_in(home, str(port)).read_text().strip()) == 200
+
+
+@pytest.mark.processes
 def test_a_first_start_reloads_nothing(tmp_path: Path, home: dict[str, str]) -> None:
     (port,) = distinct_ports(1)
     with running(tmp_path, PROXYCTL, *serve(port), env=home) as proxy:
@@ -328,3 +350,27 @@ def test_a_check_says_where_it_would_be(tmp_path: Path, home: dict[str, str]) ->
     assert "api      http://127.0.0.1:8001, guarded\n" in done.stdout
     assert f"token    {file_in(home)}\n" in done.stdout
     assert not file_in(home).parent.exists()
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("level", ["info", "warn"])
+def test_where_it_is_is_logged_as_settings_say(
+    level: str, tmp_path: Path, home: dict[str, str]
+) -> None:
+    (tmp_path / "routes.yaml").write_text(f"log_format: json\nlog_level: {level}\n")
+    (port,) = distinct_ports(1)
+    with running(tmp_path, PROXYCTL, *serve(port), env=home) as proxy:
+        deadline = time.monotonic() + 30
+        while not answers(port):
+            assert time.monotonic() < deadline, proxy.log
+            time.sleep(0.05)
+    messages = [json.loads(line)["message"] for line in proxy.log.splitlines()]
+    assert any(text.startswith("The API's token is in") for text in messages) is (level == "info")
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=30).close()
+    except OSError:
+        return False
+    return True

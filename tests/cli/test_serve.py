@@ -118,7 +118,7 @@ def test_what_the_api_refuses_is_one_line(ask: Ask) -> None:
     assert "routes.yaml" in line
     code, _, line = ask("list", token="wrong")
     assert code == 1
-    assert "needs another token than that in HUBGATE_TOKEN; set HUBGATE_TOKEN, give" in line
+    assert "needs another token than that in HUBGATE_TOKEN; correct or unset it, give" in line
     # Without one, that of the running hubgate is used.
     assert ask("list", token="")[0] == 0
 

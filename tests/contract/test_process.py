@@ -42,7 +42,7 @@ class Life:
 def live(number: signal.Signals, folder: Path) -> Life:
     """Start a proxy, have it do something, and end it with a signal to its own pid only."""
     pid_file, workplace = folder / "pid", folder / "workplace"
-    pid_file.write_text("99999999999 left behind by another one")
+    pid_file.write_text("99999999999\n")
     workplace.mkdir()
     started = time.monotonic()
     with contextlib.chdir(workplace):

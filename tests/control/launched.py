@@ -20,6 +20,8 @@ from tests.control.waiting import DEADLINE, until
 # The settings come from a file, and on a reload again, as they would from routes.yaml.
 COMMAND = """
 import pickle, sys, time
+from hubgate.cli.early_signals import hold_signals
+hold_signals()
 from pathlib import Path
 from hubgate.control.launch import launch
 from hubgate.errors import HubgateError

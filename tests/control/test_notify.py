@@ -1,13 +1,16 @@
 """What systemd is told, and what happens when it cannot be."""
 
+import asyncio
 import logging
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from hubgate.control import notify
+from tests.control.waiting import until
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -51,3 +54,37 @@ def test_a_manager_that_is_not_there_is_one_line(
         notify.ready()
     (record,) = caplog.records
     assert f"cannot send READY=1 to {where}: " in record.getMessage()
+
+
+def fill(manager: socket.socket) -> int:
+    """Send the manager more than it has room for; return how many messages it got."""
+    count = 0
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                sock.sendto(b"another service", manager.getsockname())
+                count += 1
+    return count
+
+
+async def test_a_busy_manager_is_told_in_order_and_not_waited_for(manager: socket.socket) -> None:
+    others = fill(manager)
+    notify.reloading()
+    notify.ready()
+    got = [await asyncio.to_thread(manager.recv, 4096) for _ in range(others + 2)]
+    assert got[-2].startswith(b"RELOADING=1")
+    assert got[-1] == b"READY=1"
+
+
+async def test_a_manager_that_stays_busy_is_one_line(
+    manager: socket.socket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(manager)
+    monkeypatch.setattr(notify, "PATIENCE", 0.05)
+    with caplog.at_level(logging.WARNING):
+        notify.ready()
+        assert not caplog.records
+        await until(lambda: caplog.records)
+    assert "cannot send READY=1 to " in caplog.messages[0]
+    assert not notify._waiting

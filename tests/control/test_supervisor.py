@@ -159,7 +159,7 @@ async def test_pid_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> No
     path = str(tmp_path / "missing" / "hub.pid")
     async with launched(tmp_path, replace(SETTINGS, pid_file=path)) as hubgate:
         assert await hubgate.ended() == 1
-        assert f"hubgate: --pid-file {path}: No such file or directory" in hubgate.output
+        assert f"hubgate: --pid-file: {path}: No such file or directory" in hubgate.output
 
 
 async def test_stopping_it_while_it_starts_leaves_nothing(tmp_path: Path) -> None:

@@ -87,3 +87,58 @@ def test_it_ends_at_once_and_quietly(name: str, tmp_path: Path, silent_api: str)
     assert ends[0].code == 130
     if name == "list":
         assert {end.code for end in ends} == {130}
+
+
+# The first thing that loading a command does is to be sent a signal.
+SENT = """
+import os, sys
+from hubgate.cli import {module}
+number, load = int(sys.argv.pop(1)), {module}.load
+{module}.load = lambda: os.kill(os.getpid(), number) or load()
+{module}.main()
+"""
+
+
+def sent(number: signal.Signals, module: str, *args: str, folder: Path) -> subprocess.Popen[str]:
+    code = SENT.format(module=module)
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", code, str(int(number)), *args],
+        cwd=folder,
+        env=clean_environment({"HUBGATE_TOKEN": "s", "XDG_STATE_HOME": str(folder)}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(signal.SIGHUP, "reloaded: "), (signal.SIGUSR2, "upgraded: ")]
+)
+def test_what_a_running_hubgate_is_asked_for_is_kept_until_it_runs(
+    number: signal.Signals, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "routes.yaml").write_text("listen: {port: 0}\napi: {port: 0}\n")
+    with sent(number, "main", "serve", "routes.yaml", folder=tmp_path) as process:
+        try:
+            assert process.stderr is not None
+            assert any(said in line for line in process.stderr)
+        finally:
+            process.terminate()
+
+
+def test_any_other_command_ends_by_it(tmp_path: Path) -> None:
+    with sent(signal.SIGHUP, "main", "check", folder=tmp_path) as process:
+        assert process.communicate(timeout=LIMIT) == ("", "")
+    assert process.returncode == -signal.SIGHUP
+
+
+def test_little_is_loaded_before_signals_are_held() -> None:
+    """Until then, Ctrl-C is a traceback of Python's."""
+    code = (
+        "import sys; before = set(sys.modules); import hubgate.cli.main, hubgate.cli.chp;"
+        "print(*sorted(set(sys.modules) - before - {'signal'}))"
+    )
+    command = [sys.executable, "-P", "-c", f"import re, sys; {code}"]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert [name for name in loaded if not name.startswith("hubgate")] == []

@@ -26,6 +26,8 @@ SAYING = {
     "list": (*PROXYCTL, "list"),
     "list json": (*PROXYCTL, "list", "--json"),
     "get": (*PROXYCTL, "get", "/a"),
+    "get json": (*PROXYCTL, "get", "/a", "--json"),
+    "init": (*PROXYCTL, "init"),
     "add": (*PROXYCTL, "add", "/a", "http://127.0.0.1:9"),
     "remove": (*PROXYCTL, "remove", "/a"),
     "reload": (*PROXYCTL, "reload"),

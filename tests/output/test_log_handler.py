@@ -47,6 +47,27 @@ def test_all_of_it_is_in_the_log() -> None:
     assert "--- Logging error ---" in lines
 
 
+ENDS = r"""
+import os, sys
+from hubgate.logs import configure_logging, own_stderr, settle
+configure_logging("info")
+own_stderr()
+data = f"zo\u00eb\nat the end of {sys.stderr.name}".encode()
+for part in (data[:3], data[3:]):
+    sys.stderr.buffer.write(part)
+if sys.argv[1] == "_exit":
+    settle()
+    os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("end", ["exit", "_exit"])
+def test_what_is_printed_last_needs_no_line_end(end: str) -> None:
+    command = [sys.executable, "-P", "-c", ENDS, end]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=True)
+    assert done.stderr.decode() == "zo\u00eb\nat the end of <stderr>\n"
+
+
 def test_every_line_is_json_where_that_is_wanted() -> None:
     found = [json.loads(line) for line in said("json")]
     assert found[0]["logger"] == "stderr"
@@ -70,3 +91,22 @@ def test_what_nobody_caught_is_logged_and_ends_the_process(kind: str) -> None:
     assert done.returncode == 1
     assert "this is a bug in hubgate" in done.stderr.splitlines()[0]
     assert "ZeroDivisionError: division by zero" in done.stderr.splitlines()[-1]
+
+
+AGAIN = """
+import threading
+from hubgate.logs import configure_logging
+import logging
+for level, kind in ("info", "text"), ("debug", "json"), ("warn", "text"):
+    configure_logging(level, kind)
+    logging.getLogger("hubgate").error("said")
+print(sum(thread.name == "log" for thread in threading.enumerate()))
+"""
+
+
+def test_one_thread_writes_however_often_the_format_changes() -> None:
+    """With two, lines could change places."""
+    command = [sys.executable, "-P", "-c", AGAIN]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "1\n"
+    assert len(done.stderr.splitlines()) == 3

@@ -6,10 +6,12 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -119,11 +121,16 @@ def test_its_thread_takes_no_signals(pipe: tuple[int, int], make: Make) -> None:
 def test_a_reader_that_left_is_no_reason_to_end(pipe: tuple[int, int], make: Make) -> None:
     log = make(pipe[1])
     os.close(pipe[0])
+    tried = []
+    write_some = log._write_some
+    log._write_some = lambda block, at: tried.append(block) or write_some(block, at)  # type: ignore
     for _ in range(1000):
         log.offer(b"nobody\n")
         log.settle(30)
     assert log.settled
     assert log.unwritten == 1000
+    # Each line, and the notice before it, once.
+    assert len(tried) == 1999
 
 
 def test_a_full_disk_is_told_of_when_there_is_room(make: Make, pipe: tuple[int, int]) -> None:
@@ -199,3 +206,38 @@ def test_no_line_of_several_processes_is_torn(kind: str) -> None:
         said = json.loads(line)["message"] if kind == "json" else line.partition(" info: ")[2]
         # Of a message that is too long, the end is left out, or in JSON the beginning.
         assert re.fullmatch(r"(\d+ |…)(a*|b*)[.…]", said) or "lines of this log" in line
+
+
+class SlowFile(LogWriter):
+    """Writes to a file whose disk takes no more until it is told to."""
+
+    def __init__(self, fd: int, say: Callable[[int], bytes]) -> None:
+        super().__init__(fd, say)
+        self.goes_on = Event()
+
+    def _write_some(self, block: bytes, start: int) -> int:
+        self.goes_on.wait(60)
+        return super()._write_some(block, start)
+
+
+def test_nobody_waits_for_a_slow_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It always polls as writable, so that only trying shows whether a turn is of use."""
+    clock, turns = [0.0], []
+
+    def turn(seconds: float) -> None:
+        turns.append(seconds)
+        clock[0] += seconds
+
+    monkeypatch.setattr(log_writer_module, "MOST_WAITING", KEPT)
+    with tempfile.TemporaryFile() as file:
+        log = SlowFile(file.fileno(), lambda lost: b"lost %d\n" % lost)
+        with monkeypatch.context() as patched:
+            patched.setattr(time, "sleep", turn)
+            patched.setattr(time, "monotonic", lambda: clock[0])
+            for _ in range(10_000):  # a second of the event loop, and far more than is kept
+                log.offer(LINE)
+                clock[0] += 0.0001
+        assert 0 < sum(turns) < 0.1
+        log.goes_on.set()
+        log.settle(30)
+        assert log.unwritten == 0

@@ -96,8 +96,21 @@ def test_files_that_the_docs_link_to_are_in_it_too(distributions: Distributions)
     for page in ROOT.glob("docs/*.md"):
         for name in re.findall(r"\]\((?![a-z]+:|#)([^)#]+)", page.read_text()):
             path = (page.parent / name).resolve().relative_to(ROOT)
-            if path.parts[0] not in ("benchmarks", "dev", "proxy", "tests"):
-                assert PurePosixPath(path) in inside, f"{page.name} links to {name}"
+            there = any(PurePosixPath(path) in (each, *each.parents) for each in inside)
+            assert there, f"{page.name} links to {name}"
+
+
+def test_the_page_begins_with_what_its_reader_can_do(metadata: Message) -> None:
+    begin = str(metadata.get_payload()).split("\n\n")[:2]
+    assert begin == ["# hubgate", "    pip install hubgate"]
+
+
+def test_a_source_distribution_has_what_its_readme_begins_with(
+    distributions: Distributions,
+) -> None:
+    inside = {str(each) for each in sdist_files(distributions)}
+    assert {"Makefile", "dev/run.py", "scripts/system-parts", "tests/conftest.py"} <= inside
+    assert not [name for name in inside if name.endswith(".pyc") or "node_modules" in name]
 
 
 def test_the_licence_is_named_and_there(metadata: Message) -> None:

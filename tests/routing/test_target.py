@@ -3,7 +3,7 @@
 import pytest
 
 from hubgate.errors import RouteError
-from hubgate.routing.target import Peer, parse_target, same_target
+from hubgate.routing.target import Peer, hide_password, parse_target, same_target
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ from hubgate.routing.target import Peer, parse_target, same_target
         ("http://%68ub", Peer("hub", 80), b"hub"),
         ("http://127.1:9", Peer("127.0.0.1", 9), b"127.0.0.1:9"),
         ("http://0x7f.0.0.1", Peer("127.0.0.1", 80), b"127.0.0.1"),
-        ("http://[fe80::1%25eth0]", Peer("fe80::1%25eth0", 80), b"[fe80::1]"),
+        ("http://[fe80::1%25eth0]", Peer("fe80::1%eth0", 80), b"[fe80::1]"),
         ("ws://hub", Peer("hub", 80), b"hub"),
         ("wss://hub", Peer("hub", 443, tls=True), b"hub"),
     ],
@@ -166,6 +166,27 @@ def test_a_password_is_not_repeated() -> None:
     with pytest.raises(RouteError) as caught:
         parse_target("http://user:secret@hub:0/@")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "without"),
+    [
+        ("http://user:secret@hub:1/a@b", "http://...@b"),
+        ("http:/user:secret@hub", "http:/...@hub"),
+        ("http:user:secret@hub", "...@hub"),
+        ("user:secret@hub:1", "...@hub:1"),
+        ("http://user:se/cr?e#t@hub", "http://...@hub"),
+        ("http://user:s\nt@hub", "http://...@hub"),
+        ("http://hub:1/user/al@example.org", "http://hub:1/user/al@example.org"),
+        ("http://[::1]:8/@", "http://[::1]:8/@"),
+        ("http://hub?@", "http://hub?@"),
+        ("redis://:secret@h:1/0", "redis://...@h:1/0"),
+        ("http://hub", "http://hub"),
+        ("", ""),
+    ],
+)
+def test_what_may_be_a_password_is_hidden(url: str, without: str) -> None:
+    assert hide_password(url) == without
 
 
 @pytest.mark.parametrize(

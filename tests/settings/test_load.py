@@ -321,7 +321,9 @@ def test_every_mistake_of_a_list_is_a_line(read: Read, tmp_path: Path) -> None:
 
 def test_an_open_api_stays_on_this_machine(read: Read, tmp_path: Path) -> None:
     (line,) = lines_of(lambda: read("api: {host: 0.0.0.0, open: true}"), tmp_path)
-    assert line.startswith("api: 0.0.0.0:8001 is a public address without a token")
+    assert line.startswith(
+        "routes.yaml, line 1: api.host: 0.0.0.0:8001 is a public address without a token"
+    )
 
 
 def test_names_of_the_api_are_a_list_or_a_text(read: Read, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from hubgate.settings.urls import (
     check_host,
     check_socket_path,
     check_target,
-    hide_password,
     route_key,
 )
 
@@ -131,11 +130,6 @@ def test_password_in_a_target_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(ConfigError) as raised:
         check_target(url)
     assert "hunter2" not in str(raised.value)
-
-
-def test_password_is_hidden_in_an_address() -> None:
-    assert hide_password("redis://al:hunter2@h:1/0") == "redis://...@h:1/0"
-    assert hide_password("redis://h:1/0") == "redis://h:1/0"
 
 
 @pytest.mark.parametrize(

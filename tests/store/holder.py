@@ -79,4 +79,4 @@ def as_ordinary_user() -> list[str]:
     """Return what to put before a command so that permissions hold for it, root or not."""
     if os.geteuid() != 0:
         return []
-    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-net_bind_service"]

@@ -176,6 +176,26 @@ async def test_reload_turns_it_on_over_and_off(target: str, tmp_path: Path) -> N
     assert [line["path"] for line in lines(tmp_path)] == ["/2", "/3", "/4"]
 
 
+async def test_a_worker_is_replaced_although_its_log_is_gone(target: str, tmp_path: Path) -> None:
+    (tmp_path / "routes.yaml").write_text(f"routes: {{/: '{target}'}}\n")
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    with serving(tmp_path, "--access-log", "logs/access.log") as served:
+        await asyncio.to_thread(ask, served.port, "/1")
+        logs.rename(tmp_path / "gone")
+        (worker,) = served.workers
+        worker.kill()
+        await asyncio.to_thread(ask, served.port, "/2")
+        logs.mkdir()
+        await asyncio.to_thread(ask, served.port, "/again")
+        await until((logs / "access.log").exists)
+        stop(served)
+    assert '"GET /again HTTP/1.1"' in (logs / "access.log").read_text()
+    said = (tmp_path / "serve.log").read_text()
+    assert said.count("cannot be opened: No such file or directory; lines are lost until it") == 1
+    assert "did not start" not in said
+
+
 async def test_after_a_reload_nothing_more_goes_to_the_old_file(
     target: str, tmp_path: Path
 ) -> None:

@@ -214,8 +214,16 @@ def test_a_file_of_something_else_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "routes.yaml").write_text("routes: {}\n")
     ended = serve_in_vain(tmp_path, "sqlite:routes.yaml")
     assert ended.returncode == 1
+    line = f"proxyctl: --store: {tmp_path / 'routes.yaml'} is in use as the file of settings;"
+    assert ended.stderr.startswith(line)
+
+
+def test_text_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("remember the milk\n")
+    ended = serve_in_vain(tmp_path, "sqlite:notes")
+    assert ended.returncode == 1
     assert ended.stderr == (
-        f"proxyctl: store: {tmp_path / 'routes.yaml'} is not an SQLite database, or is badly"
+        f"proxyctl: --store: {tmp_path / 'notes'} is not an SQLite database, or is badly"
         " damaged; name another file or move it away\n"
     )
 

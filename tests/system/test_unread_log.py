@@ -112,7 +112,7 @@ def test_what_was_lost_is_told_after_an_upgrade_too(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_leaves_changes_nothing(tmp_path: Path) -> None:
-    """`proxyctl serve 2>&1 | head -1`."""
+    """`proxyctl serve 2>&1 | head -1`. It tries each line once: tests/output/test_log_writer.py."""
     ports = free_ports()
     with subprocess.Popen(["head", "-1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as head:
         process = psutil.Popen(
@@ -130,8 +130,6 @@ def test_a_reader_that_leaves_changes_nothing(tmp_path: Path) -> None:
         served = Served(process, *ports, "s3cret")
         assert eventually(lambda: _answers(served), 60)
         fill(served, 20)
-        busy = process.cpu_times().user
-        assert not eventually(lambda: process.cpu_times().user > busy + 0.5, 1)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     finally:

@@ -68,7 +68,13 @@ class Scripted:
 
 def run_worker(link_fd: int, listener_fd: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-P", "-m", "hubgate.worker", str(link_fd), str(os.getpid())]
-    return subprocess.Popen(command, pass_fds=(link_fd, listener_fd))
+    return subprocess.Popen(command, pass_fds=(link_fd, listener_fd), stderr=subprocess.PIPE)
+
+
+def log_of(worker: Scripted) -> list[bytes]:
+    """Return what it has logged until its end."""
+    assert worker.process.stderr is not None
+    return worker.process.stderr.read().splitlines()
 
 
 @pytest.fixture
@@ -78,6 +84,8 @@ async def worker() -> AsyncIterator[Scripted]:
         ours, theirs = socket.socketpair()
         with theirs:
             process = run_worker(theirs.fileno(), listener.fileno())
+        assert process.stderr is not None
+        stack.callback(process.stderr.close)
         stack.callback(process.wait)
         stack.callback(process.kill)
         link = await Link.open(ours)
@@ -200,3 +208,20 @@ async def test_an_unexpected_message_is_survived(worker: Scripted) -> None:
     worker.link.send(Ready())
     worker.link.send(Change(1, (), ()))
     assert await worker.next() == Ack(1)
+
+
+@pytest.mark.parametrize("end", ["drain", "link"])
+async def test_what_it_logged_last_is_written(worker: Scripted, end: str) -> None:
+    await worker.start()
+    # Each is a line, and the last one is logged just before the end.
+    for _ in range(50):
+        worker.link.send(Drained())
+    if end == "drain":
+        worker.link.send(Drain(5.0))
+        assert isinstance(await worker.next(), Collected)
+    else:
+        await worker.link.flush()
+        await worker.link.close()
+    await ended(worker)
+    lines = [line for line in log_of(worker) if b"sent an unexpected Drained" in line]
+    assert len(lines) == 50

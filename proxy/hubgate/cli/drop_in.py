@@ -14,7 +14,8 @@ import click
 from hubgate import __version__
 from hubgate.cli.findings import log_findings
 from hubgate.control.launch import launch
-from hubgate.control.upgrade.succession import read_settings
+from hubgate.control.start_checks import start_findings
+from hubgate.control.upgrade.succession import configure_log, read_settings, starts_anew
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging
 from hubgate.settings import Settings
@@ -22,7 +23,7 @@ from hubgate.settings.catalogue import FLAGS
 from hubgate.settings.checks import whole_number
 from hubgate.settings.chp import resolve
 from hubgate.settings.chp.hub_settings import with_hub_settings
-from hubgate.settings.chp.options import ONLY_VARIABLES, TOKENS, VARIABLES
+from hubgate.settings.chp.options import ONLY_VARIABLES, TOKENS, VARIABLES, ChpOptions
 from hubgate.settings.chp.tls import PASSPHRASES
 
 log = logging.getLogger("hubgate")
@@ -179,8 +180,12 @@ def command(**options: Any) -> int:
 
     read_since = time.time()
     settings = read_settings(read)
-    configure_logging(settings.log_level, settings.log_format)
+    configure_log(settings)
     for warning in resolve.warnings(options, settings, os.environ):
         log.warning("%s", warning)
     log_findings(settings, os.environ)
+    if starts_anew() and (
+        lines := start_findings(settings, ChpOptions(options, os.environ).where)[0]
+    ):
+        raise ConfigError(*lines)
     return launch(settings, read if settings.api_token_file else None, read_since)

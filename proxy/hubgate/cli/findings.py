@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hubgate.certificates.checks import certificate_dates
-from hubgate.control.upgrade.succession import REHEARSAL
 from hubgate.settings import Settings
 from hubgate.settings.exposure import exposure_warnings
 from hubgate.settings.files import tls_sides
@@ -41,9 +40,7 @@ def start_notes(environ: Mapping[str, str]) -> list[str]:
 
 
 def log_findings(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Log all of it, unless an upgrade is rehearsed, which tells only why it cannot be."""
-    if REHEARSAL in environ:
-        return
+    """Log all of it."""
     for note in start_notes(environ):
         log.info("%s", note)
     for warning in start_warnings(settings, environ):

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import stat
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
@@ -60,6 +61,8 @@ def _replace(file: Path, text: str) -> None:
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     _create(beside, text)
     try:
+        with suppress(FileNotFoundError):  # it may hold secrets
+            beside.chmod(stat.S_IMODE(file.stat().st_mode))
         beside.replace(file)
     except OSError:
         with suppress(OSError):

@@ -1,18 +1,22 @@
 """`proxyctl`: run hubgate and talk to a running one."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from hubgate.cli import early_signals
 
-from hubgate.cli import run_command
-
+# Of typing, which would be loaded before any signal is held.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import click
 
 NAME = "proxyctl"
 
 
-def main(args: Sequence[str] | None = None) -> None:
+def main(args: "Sequence[str] | None" = None) -> None:
     """Run the command; exits 2 on a wrong command line, 1 on any other mistake."""
+    early_signals.hold_signals()
+    from hubgate.cli import run_command
+
     run_command.enter(load, args, NAME, usage_exit=2)
 
 
@@ -34,6 +38,8 @@ def load() -> "click.Group":
     @click.pass_context
     def command(context: click.Context) -> None:
         """Run hubgate, the front proxy of a notebook hub, and talk to a running one."""
+        if context.invoked_subcommand != "serve":
+            early_signals.let_requests_end_us()
         if context.invoked_subcommand is None:
             click.echo(context.get_help())
 

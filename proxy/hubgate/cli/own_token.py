@@ -23,18 +23,22 @@ from hubgate.store.private_folder import PrivateFolder, private_folder_error
 _WAYS = (
     "give --token-file or HUBGATE_TOKEN, or --api-open if anyone on this machine may use the API"
 )
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def with_own_token(
-    settings: Settings, environ: Mapping[str, str], made: Callable[[Path], None] = lambda _: None
+    settings: Settings,
+    environ: Mapping[str, str],
+    api: Address | None = None,
+    made: Callable[[Path], None] = lambda _: None,
 ) -> Settings:
     """Return `settings` with a token, if they need one: hubgate's own, made if there is none.
 
-    `made` is called with its file if it was made now. Raises ConfigError if it cannot be kept or
-    read.
+    `api` is where the API is, if not where `settings` want it. `made` is called with the token's
+    file if it was made now. Raises ConfigError if it cannot be kept or read.
     """
-    path = _path(settings, environ)
+    path = _path(settings, environ, api)
     if path is None:
         return settings
     return dataclasses.replace(settings, api_token=_kept(path, made), api_token_file=path)
@@ -73,11 +77,13 @@ def _path_for(url: str, environ: Mapping[str, str]) -> Path | None:
     return None if is_public(address) else own_token_path(environ, address)
 
 
-def _path(settings: Settings, environ: Mapping[str, str]) -> Path | None:
+def _path(
+    settings: Settings, environ: Mapping[str, str], api: Address | None = None
+) -> Path | None:
     """Return the file for the token; None if these settings need none of hubgate's own."""
     if settings.api_open or is_guarded(settings):
         return None
-    path = own_token_path(environ, settings.api[0])
+    path = own_token_path(environ, api or settings.api[0])
     if path is None:
         raise ConfigError(
             "HOME: this user has no home folder for the API's token; set XDG_STATE_HOME to a folder"
@@ -90,7 +96,7 @@ def _address(url: str) -> Address:
     parts = urlsplit(url)
     if "unix" in parts.scheme:
         return Address(path=unquote(parts.netloc))
-    return Address(parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme])
+    return Address(parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme])
 
 
 def _kept(path: Path, made: Callable[[Path], None]) -> str:

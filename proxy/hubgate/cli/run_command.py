@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from hubgate.cli.early_signals import INTERRUPTED, interrupt, leave, on_interrupt
+
 if TYPE_CHECKING:
     import click
 
-INTERRUPTED = 128 + signal.SIGINT
 # As a shell reports a program that the signal has ended, which is how others end without a reader.
 NO_READER = 128 + signal.SIGPIPE
 
@@ -70,11 +71,11 @@ def enter(
 ) -> NoReturn:
     """Run the command that `load` imports, and end this process with its exit code."""
     try:
-        _on_interrupt(_leave)
+        on_interrupt(leave)
         if sys.stdout is not None:  # as it is if its descriptor was closed
             sys.stdout = Output(sys.stdout)
         code = _run_loaded(load, args, name, usage_exit)
-        _on_interrupt(_leave)
+        on_interrupt(leave)
     except KeyboardInterrupt:
         code = INTERRUPTED
     sys.exit(_flushed(name, code))
@@ -102,7 +103,7 @@ def _run_loaded(
     except Exception as error:  # nothing of ours runs meanwhile: it is the system, or a bad install
         _complain(name, _unloadable(error))
         return 1
-    _on_interrupt(_interrupt)
+    on_interrupt(interrupt)
     return run(command, args, name, usage_exit)
 
 
@@ -185,20 +186,3 @@ def _drop_unwritable() -> None:
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, number)
                 os.close(nowhere)
-
-
-def _on_interrupt(handler: Callable[[int, object], None]) -> None:
-    """Handle SIGINT, unless it is ignored, as in a shell's background, or somebody else does."""
-    if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, _leave, _interrupt):
-        signal.signal(signal.SIGINT, handler)
-
-
-def _leave(number: int, frame: object) -> None:
-    """End at once: nothing has begun yet, or everything is done."""
-    os._exit(INTERRUPTED)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    """End with what `finally` does; at once if asked a second time."""
-    _on_interrupt(_leave)
-    raise KeyboardInterrupt

@@ -4,6 +4,8 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,17 +17,19 @@ from hubgate.cli.own_token import with_own_token, with_planned_token
 from hubgate.cli.summary import summary
 from hubgate.control.launch import launch
 from hubgate.control.start_checks import start_findings
-from hubgate.control.upgrade.succession import REHEARSAL, read_settings
+from hubgate.control.upgrade.succession import configure_log, read_settings, starts_anew
 from hubgate.current_folder import current_folder
 from hubgate.errors import ConfigError
 from hubgate.logs import configure_logging, one_line
+from hubgate.model import Address
 from hubgate.settings import Settings
 from hubgate.settings.catalogue import FLAGS
-from hubgate.settings.load import load
+from hubgate.settings.load import MoreMistakes, load
 from hubgate.settings.recovery_path import with_own_store
-from hubgate.settings.setting import Kind
+from hubgate.settings.setting import Kind, Where
 from hubgate.settings.token import own_token_file
 from hubgate.settings.variables import unknown_variables
+from hubgate.store.private_folder import narrowed_later
 
 DEFAULT_FILE = Path("routes.yaml")
 
@@ -71,20 +75,25 @@ def serve(file: Path | None, **options: Any) -> int:
     all interfaces. The API's token comes from HUBGATE_TOKEN, CONFIGPROXY_AUTH_TOKEN or a file;
     without any, the first start makes one, which the other commands of the same user find.
     """
-    read = _with_own_token(_reader(file, options))
+    # Looked for once: a reload reads what the start has read.
+    chosen = cache(lambda: file or _default_file())
+    reading = _Reading(_reader(chosen, options))
     configure_logging("info")  # until the settings are read
     read_since = time.time()
-    settings = read_settings(read)
+    if starts_anew():
+        _reader(chosen, options, lambda *read: _start_findings(*read)[0])()
+    settings = read_settings(reading.settings)
     own = own_token_file(settings, os.environ)
     if own is not None and own.stat().st_ctime > read_since - MADE_BEFORE:
         # It was made a moment ago: read again, or it would count as changed since it was read.
         time.sleep(MADE_BEFORE)
         read_since = time.time()
-        settings = read_settings(read)
-    configure_logging(settings.log_level, settings.log_format)
+        settings = read_settings(reading.settings)
+    configure_log(settings)
+    reading.say_where_token_is(settings)
     log_findings(settings, os.environ)
     from_files = settings.config_file or settings.api_token_file
-    return launch(settings, read if from_files else None, read_since)
+    return launch(settings, reading.again if from_files else None, read_since)
 
 
 @click.command(short_help="Say what `serve` would do, or what is wrong.")
@@ -97,7 +106,7 @@ def check(file: Path | None, **options: Any) -> int:
     changed. Prints a line for each mistake and exits 1 if there is any. What a start would only
     warn of is a warning here too, and the exit code is 0.
     """
-    found = _checked(_reader(file, options))
+    found = _checked(file, options)
     for kind, lines in (("error", found.errors), ("warning", found.warnings)):
         for line in lines:
             click.echo(one_line(f"{kind}: {line}"), err=True)
@@ -108,20 +117,45 @@ def check(file: Path | None, **options: Any) -> int:
     return 0
 
 
-def _checked(read: Callable[[], Settings]) -> Findings:
+def _checked(file: Path | None, options: dict[str, Any]) -> Findings:
+    warnings: list[str] = []
+
+    def more(settings: Settings, where: Where) -> list[str]:
+        mistakes, warnings[:] = _start_findings(settings, where)
+        return mistakes
+
     try:
-        settings = with_planned_token(read(), os.environ)
+        settings = _reader(lambda: file or _default_file(), options, more)()
+        settings = with_planned_token(settings, os.environ)
     except ConfigError as error:
-        return Findings(None, error.lines, tuple(unknown_variables(os.environ)))
-    errors, warnings = start_findings(settings)
-    return Findings(settings, tuple(errors), (*start_warnings(settings, os.environ), *warnings))
+        return Findings(None, error.lines, tuple(warnings or unknown_variables(os.environ)))
+    return Findings(settings, (), tuple(warnings))
 
 
-def _reader(file: Path | None, options: dict[str, Any]) -> Callable[[], Settings]:
+def _start_findings(settings: Settings, where: Where) -> tuple[list[str], list[str]]:
+    """Return what would end a start, the token that is still to be made included, and warnings."""
+    mistakes, warnings = start_findings(settings, where)
+    if not settings.api:  # a mistake: nothing can be said of its token
+        settings = replace(settings, api_token="")
+    try:
+        settings = with_planned_token(settings, os.environ)
+    except ConfigError as error:
+        mistakes += error.lines
+    own = own_token_file(settings, os.environ) if settings.api else None
+    if own is not None and (line := narrowed_later(own.parent)):
+        warnings.append(line)
+    with suppress(ConfigError):  # of a certificate: it is a mistake already
+        warnings = [*start_warnings(settings, os.environ), *warnings]
+    return mistakes, warnings
+
+
+def _reader(
+    chosen: Callable[[], Path | None],
+    options: dict[str, Any],
+    more: MoreMistakes = lambda settings, where: (),
+) -> Callable[[], Settings]:
     flags = {"--" + name.replace("_", "-"): value for name, value in options.items()}
-    # Looked for once: a reload reads what the start has read.
-    chosen = cache(lambda: file or _default_file())
-    return lambda: with_own_store(load(chosen(), flags, os.environ), os.environ)
+    return lambda: with_own_store(load(chosen(), flags, os.environ, more), os.environ)
 
 
 def _default_file() -> Path | None:
@@ -129,7 +163,8 @@ def _default_file() -> Path | None:
     try:
         os.stat(Path(current_folder(), DEFAULT_FILE))
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        # A link to a file that is missing is read, and says so.
+        return DEFAULT_FILE if Path(current_folder(), DEFAULT_FILE).is_symlink() else None
     except OSError as error:
         raise ConfigError(
             f"{DEFAULT_FILE}: cannot be looked for in the current folder: {error.strerror};"
@@ -138,20 +173,34 @@ def _default_file() -> Path | None:
     return DEFAULT_FILE
 
 
-def _with_own_token(read: Callable[[], Settings]) -> Callable[[], Settings]:
-    """Return `read` with hubgate's own token where one is needed; the log says once where it is."""
-    said: set[Path] = set()
+class _Reading:
+    """Reads the settings, with hubgate's own token where one is needed."""
 
-    def made(file: Path) -> None:
-        if file in said and REHEARSAL not in os.environ:
-            log.warning("%s was gone: there is a new token in it", file)
+    def __init__(self, read: Callable[[], Settings]) -> None:
+        self._read = read
+        self._running: Address | None = None  # where the API is: another address needs a restart
+        self._said: set[Path] = set()
 
-    def read_with_token() -> Settings:
-        settings = with_own_token(read(), os.environ, made)
-        file = own_token_file(settings, os.environ)
-        if file is not None and file not in said and REHEARSAL not in os.environ:
-            log.info("The API's token is in %s", file)
-            said.add(file)
+    def settings(self) -> Settings:
+        """Return the settings as they are now. Raises ConfigError."""
+        fresh = self._read()
+        self._running = self._running or fresh.api[0]
+        return with_own_token(fresh, os.environ, self._running, self._made)
+
+    def again(self) -> Settings:
+        """Return them for a reload; the log says if the token is in another file now."""
+        settings = self.settings()
+        self.say_where_token_is(settings)
         return settings
 
-    return read_with_token
+    def say_where_token_is(self, settings: Settings) -> None:
+        """Say once where the token is, if it is hubgate's own."""
+        api = settings.api if self._running is None else (self._running,)
+        file = own_token_file(replace(settings, api=api), os.environ)
+        if file is not None and file not in self._said:
+            log.info("The API's token is in %s", file)
+            self._said.add(file)
+
+    def _made(self, file: Path) -> None:
+        if file in self._said:
+            log.warning("%s was gone: there is a new token in it", file)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from hubgate.model import Address, Route
+from hubgate.routing.target import hide_password
 from hubgate.settings import Settings
 from hubgate.settings.exposure import is_guarded
-from hubgate.settings.urls import hide_password
 
 _SHOWN = 20
 

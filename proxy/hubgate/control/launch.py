@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 from hubgate.control.handover import Handover
 from hubgate.control.pidfile import check_pid_file
-from hubgate.control.upgrade import signals, succession
-from hubgate.logs import configure_logging, count_lost, own_stderr
+from hubgate.control.upgrade import succession
+from hubgate.logs import count_lost, own_stderr
 from hubgate.process_name import name_process
 from hubgate.settings import Settings
+from hubgate.settings.checks import stated
 
 if TYPE_CHECKING:
     from hubgate.control.supervisor import Supervisor
@@ -21,15 +22,13 @@ def launch(settings: Settings, reload: Reload, read_since: float) -> int:
 
     No file of the settings was read before `read_since`, epoch seconds.
     """
+    succession.configure_log(settings)
     if (fd := succession.rehearsal()) is not None:
-        configure_logging("error")  # the release that asked for it reads the lines
         return _rehearse(settings, fd)
-    configure_logging(settings.log_level, settings.log_format)
     own_stderr()
     received = succession.receive_handover()
     if received is None:
-        check_pid_file(settings.pid_file)  # before anybody is served
-        signals.hold_early_signals()
+        stated(check_pid_file, settings.pid_file, "--pid-file")  # before anybody is served
     else:
         count_lost(received.lost_lines)
     code, supervisor = _run(settings, reload, read_since, received)

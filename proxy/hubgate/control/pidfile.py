@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import re
 import stat
 from contextlib import suppress
 
@@ -36,7 +37,7 @@ class PidFile:
         try:
             _write(self._path, self._own.encode())
         except OSError as error:
-            raise _mistake(self._path, error) from error
+            raise ConfigError(f"--pid-file: {_mistake(self._path, error)}") from error
         log.info("Writing pid %s to %s", self._own, self._path)
 
     def __exit__(self, *_: object) -> None:
@@ -49,9 +50,9 @@ class PidFile:
 
 
 def check_pid_file(path: str | None) -> None:
-    """Raise the ConfigError that entering would, if it would; nothing is written.
+    """Raise ConfigError if entering would; nothing is written.
 
-    So that a start fails before anybody is served.
+    So that a start fails before anybody is served. It does not say where the path was given.
     """
     if path is None:
         return
@@ -66,10 +67,13 @@ def check_pid_file(path: str | None) -> None:
 
 def _mistake(path: str, error: OSError) -> ConfigError:
     return ConfigError(
-        f"--pid-file {path}: {error.strerror}; "
-        "give a path in an existing, writable folder, of a new file or one of yours"
+        f"{path}: {error.strerror}; "
+        "give a path in an existing, writable folder, of a new file or one with a pid"
     )
 
+
+# Whatever else is in a file is somebody's, and would be lost.
+_PID, _LONGEST = re.compile(rb"\s*[0-9]{0,20}\s*"), 64
 
 # Follows no link, and does not wait for the other end of a pipe.
 _CAREFULLY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -89,10 +93,10 @@ def _write(path: str, text: bytes) -> None:
 
 
 def _open_existing(path: str) -> int:
-    """Open a file that is there; raises OSError unless it can only be ours, or root's."""
+    """Open a file that is there; raises OSError unless it can only be a pid file of ours."""
     if stat.S_ISLNK(os.lstat(path).st_mode):
         raise OSError(errno.ELOOP, "is a link")
-    fd = os.open(path, os.O_WRONLY | _CAREFULLY)
+    fd = os.open(path, os.O_RDWR | _CAREFULLY)
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
@@ -101,6 +105,9 @@ def _open_existing(path: str) -> int:
             raise OSError(errno.EPERM, "belongs to another user")
         if found.st_nlink > 1:
             raise OSError(errno.EPERM, "has a second hard link")
+        # An empty one is what ends between its creation and its first line leave.
+        if found.st_size > _LONGEST or not _PID.fullmatch(os.pread(fd, _LONGEST, 0)):
+            raise OSError(errno.EEXIST, "is a file of something else, not of a pid")
     except OSError:
         os.close(fd)
         raise
@@ -110,6 +117,6 @@ def _open_existing(path: str) -> int:
 def _read(path: str) -> bytes:
     fd = os.open(path, os.O_RDONLY | _CAREFULLY)
     try:
-        return os.read(fd, 64)
+        return os.read(fd, _LONGEST)
     finally:
         os.close(fd)

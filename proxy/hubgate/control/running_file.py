@@ -12,17 +12,24 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from hubgate.model import Address, ServerTLS
+from hubgate.certificates.contexts import pinned_context
+from hubgate.errors import ConfigError
+from hubgate.file_reading import read_file
+from hubgate.model import Address, ClientTLS, ServerTLS
 from hubgate.settings import Settings
 from hubgate.settings.recovery_path import FOLDER, absolute, state_home
+from hubgate.settings.token import is_token
+from hubgate.settings.urls import check_target
 from hubgate.store.private_folder import PrivateFolder
 
 log = logging.getLogger("hubgate.supervisor")
@@ -30,13 +37,21 @@ log = logging.getLogger("hubgate.supervisor")
 INSIDE = Path(FOLDER, "running")
 """The folder of these files, in a user's state folder."""
 
+REFRESHED = 86400.0
+"""Seconds after which a hubgate that runs writes its file again."""
+
+_VERSION = 1
 _LONGEST = 256 * 1024  # bytes
-# Seconds after which the file of an earlier boot, or another machine, is removed.
-_OLD = 30 * 86400.0
+_MOST_URLS = 100
+_LARGEST_PID = 1 << 22  # PID_MAX_LIMIT of Linux
+# Seconds after which the file of an earlier boot, or another machine, is removed: nobody there has
+# refreshed it.
+_OLD = 30 * REFRESHED
+# Seconds that another machine, whose clock may differ, has for writing one.
+_UNFINISHED = 3600.0
+_TEMPORARY = re.compile(r"(?P<pid>\d+)(?P<ending>-[0-9a-f]{8}\.running)\.[0-9a-f]{8}", re.ASCII)
 # The first certificate of a file is the server's own; others lead to its authority.
-_CERTIFICATE = re.compile(
-    r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL | re.ASCII
-)
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?")
 # Every interface, and the addresses of it that are this machine alone.
 _EVERYWHERE = {"": ("127.0.0.1", "::1"), "0.0.0.0": ("127.0.0.1",), "::": ("::1", "127.0.0.1")}
 
@@ -46,7 +61,8 @@ class RunningRecord:
     """A running hubgate: its process, the URLs of its API, and what proves who speaks there.
 
     `token` is one for everything, None if the API needs none or has none such; `certificate` is the
-    API's own, PEM, None without TLS.
+    API's own, PEM, None without TLS. `network` names the network namespace in which its ports are,
+    "" if there is no such thing.
     """
 
     pid: int
@@ -54,6 +70,7 @@ class RunningRecord:
     api: tuple[str, ...]
     token: str | None = field(default=None, repr=False)
     certificate: str | None = field(default=None, repr=False)
+    network: str = ""
 
 
 class RunningFile:
@@ -69,45 +86,58 @@ class RunningFile:
         self._name = file_name(os.getpid())
         self._urls: tuple[str, ...] = ()
         self._failed = False
+        # A reload writes in a thread of its own, and a stop does not wait for it.
+        self._one_at_a_time = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<RunningFile {self._name} in {self._folder}>"
 
     def begin(self, settings: Settings, api: Iterable[Address]) -> None:
         """Write the record of a hubgate whose API listens on `api`, and remove stale ones."""
-        self._urls = tuple(dict.fromkeys(_urls(api, settings.api_tls)))
+        urls = filter(_is_url, _urls(api, settings.api_tls))
+        self._urls = tuple(islice(dict.fromkeys(urls), _MOST_URLS))
         self.update(settings)
 
     def update(self, settings: Settings) -> None:
-        """Write the record anew: a reload may have changed the token or the certificate."""
+        """Write the record anew: a reload may have changed the token or the certificate.
+
+        Once it was removed, nothing happens.
+        """
+        with self._one_at_a_time:
+            if self._urls:
+                self._write_record(settings)
+
+    def remove(self) -> None:
+        """Remove the record for good; without one, nothing happens."""
+        with self._one_at_a_time:
+            if self._folder is not None and self._urls:
+                with suppress(OSError):
+                    os.unlink(self._folder / self._name)
+            self._urls = ()
+
+    def _write_record(self, settings: Settings) -> None:
         pid = os.getpid()
-        token = settings.token_for_everything
-        record = RunningRecord(
-            pid, started(pid) or "", self._urls, token, _certificate(settings.api_tls)
-        )
+        certificate, token = _certificate(settings.api_tls), settings.token_for_everything
+        record = RunningRecord(pid, started(pid) or "", self._urls, token, certificate, network())
         try:
             self._write(record)
         except OSError as error:
             self._tell(f"{self._folder}: {error.strerror or error}")
-
-    def remove(self) -> None:
-        """Remove the record; without one, nothing happens."""
-        if self._folder is not None and self._urls:
-            with suppress(OSError):
-                os.unlink(self._folder / self._name)
 
     def _write(self, record: RunningRecord) -> None:
         if self._folder is None:
             self._tell("there is no folder for it; set HOME or XDG_STATE_HOME")
             return
         folder = PrivateFolder(self._folder)
+        unfinished = f"{self._name}.{secrets.token_hex(4)}"
         try:
-            unfinished = f"{self._name}.{secrets.token_hex(4)}"
-            with open(folder.create(unfinished), "w", encoding="ascii") as file:
-                json.dump({"version": 1, **asdict(record)}, file)
-            folder.rename(unfinished, self._name)
             _remove_stale(folder, self._folder)
+            with open(folder.create(unfinished), "w", encoding="ascii") as file:
+                json.dump({"version": _VERSION, **asdict(record)}, file)
+            folder.rename(unfinished, self._name)
         finally:
+            with suppress(OSError):
+                folder.remove(unfinished)
             folder.close()
 
     def _tell(self, reason: str) -> None:
@@ -141,7 +171,10 @@ def _ending() -> str:
 
 
 def read_record(folder: Path, pid: int, uid: int) -> RunningRecord | None:
-    """Return the record of a process of that user, None unless it runs and the user wrote it."""
+    """Return the record of a process of that user, None unless it runs and the user wrote it.
+
+    It is judged whole: one that a hubgate would not have written is none.
+    """
     try:
         # Follows no link, and does not wait for a FIFO's writer.
         how = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -154,10 +187,19 @@ def read_record(folder: Path, pid: int, uid: int) -> RunningRecord | None:
         if not private or found.st_uid != uid or found.st_nlink != 1:
             return None
         text = os.read(fd, _LONGEST)
+    except OSError:
+        return None
     finally:
         os.close(fd)
     record = _parsed(text)
     return record if record and record.pid == pid and _runs(record) else None
+
+
+def network() -> str:
+    """Return the name of this process's network namespace, "" if there is no such thing."""
+    with suppress(OSError):
+        return os.readlink("/proc/self/ns/net")
+    return ""
 
 
 def started(pid: int) -> str | None:
@@ -173,10 +215,12 @@ def started(pid: int) -> str | None:
 
 
 def _runs(record: RunningRecord) -> bool:
-    if record.started:
-        return started(record.pid) == record.started
+    return record.started == (started(record.pid) or "") and _exists(record.pid)
+
+
+def _exists(pid: int) -> bool:
     try:
-        os.kill(record.pid, 0)
+        os.kill(pid, 0)
     except OSError as error:
         return isinstance(error, PermissionError)
     return True
@@ -185,10 +229,27 @@ def _runs(record: RunningRecord) -> bool:
 def _remove_stale(folder: PrivateFolder, path: Path) -> None:
     for pid in pids_in(path):
         if pid != os.getpid() and read_record(path, pid, os.geteuid()) is None:
-            folder.remove(file_name(pid))
+            _drop(folder, file_name(pid))
+    for name in os.listdir(path):
+        found = _TEMPORARY.fullmatch(name)
+        if found and found["ending"] == _ending() and not _writes(int(found["pid"])):
+            _drop(folder, name)
+    for name in list(folder.older_than(_UNFINISHED)):
+        if _TEMPORARY.fullmatch(name):
+            _drop(folder, name)
     for name in list(folder.older_than(_OLD)):
         if name.endswith(".running") and not name.endswith(_ending()):
-            folder.remove(name)
+            _drop(folder, name)
+
+
+def _drop(folder: PrivateFolder, name: str) -> None:
+    with suppress(OSError):  # a folder with that name, for one, is in nobody's way
+        folder.remove(name)
+
+
+def _writes(pid: int) -> bool:
+    """Return whether that process may be writing its record; we are not."""
+    return pid != os.getpid() and pid <= _LARGEST_PID and _exists(pid)
 
 
 def _parsed(text: bytes) -> RunningRecord | None:
@@ -200,19 +261,58 @@ def _parsed(text: bytes) -> RunningRecord | None:
             tuple(found["api"]),
             found["token"],
             found["certificate"],
+            found["network"],
         )
-    except (ValueError, KeyError, TypeError):
+        return record if found["version"] == _VERSION and _is_sound(record) else None
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    texts = (record.started, *record.api, record.token or "", record.certificate or "")
-    sound = isinstance(record.pid, int) and all(isinstance(each, str) for each in texts)
-    return record if sound else None
+
+
+def _is_sound(record: RunningRecord) -> bool:
+    """Return whether each value of a record is one that a hubgate writes."""
+    texts = (record.started, record.network, *record.api)
+    return (
+        type(record.pid) is int
+        and 0 < record.pid <= _LARGEST_PID
+        and all(isinstance(each, str) for each in texts)
+        and 0 < len(record.api) <= _MOST_URLS
+        and all(map(_is_url, record.api))
+        and (record.token is None or _is_text(record.token, is_token))
+        and (record.certificate is None or _is_text(record.certificate, _is_certificate))
+    )
+
+
+def _is_text(value: object, judge: Callable[[str], bool]) -> bool:
+    return isinstance(value, str) and judge(value)
+
+
+def _is_url(url: str) -> bool:
+    """Return whether a client can use `url` as it is: a place, and nothing else."""
+    if not url.isascii():
+        return False
+    try:
+        parts = urlsplit(check_target(url))
+    except ConfigError:
+        return False
+    bare = url == f"{parts.scheme}://{parts.netloc}"
+    return bare and (parts.scheme == "http+unix" or parts.port is not None)
+
+
+def _is_certificate(text: str) -> bool:
+    if not text.isascii() or not _CERTIFICATE.fullmatch(text.encode()):
+        return False
+    try:
+        pinned_context(text, ClientTLS())
+    except ConfigError:
+        return False
+    return True
 
 
 def _urls(api: Iterable[Address], tls: ServerTLS | None) -> Iterable[str]:
     scheme = "https" if tls else "http"
     for address in api:
         if address.path is not None:
-            yield f"http+unix://{quote(absolute(address), safe='')}"
+            yield f"http+unix://{quote(os.fsencode(absolute(address)), safe='')}"
             continue
         for host in _EVERYWHERE.get(address.host, (address.host,)):
             yield f"{scheme}://{f'[{host}]' if ':' in host else host}:{address.port}"
@@ -222,6 +322,7 @@ def _certificate(tls: ServerTLS | None) -> str | None:
     if tls is None:
         return None
     with suppress(OSError, UnicodeDecodeError):
-        found = _CERTIFICATE.search(Path(tls.cert).read_text(encoding="ascii"))
-        return found[0] if found else None
+        # Around it may be comments in any language.
+        found = _CERTIFICATE.search(read_file(tls.cert))
+        return found[0].decode("ascii") if found else None
     return None

@@ -6,8 +6,8 @@ from hubgate.control.health import READY
 from hubgate.control.listening.listeners import Listeners
 from hubgate.control.routes.service import RouteService
 from hubgate.errors import RouteNotFoundError
+from hubgate.routing.target import hide_password
 from hubgate.settings import Settings
-from hubgate.settings.urls import hide_password
 from hubgate.store.base import RouteStore
 from hubgate.store.own_file import OwnFileStore
 from hubgate.store.unseen import LeftOut

@@ -25,7 +25,7 @@ from hubgate.control.port_endpoint import build_endpoint
 from hubgate.control.reload import Parts, Reloader
 from hubgate.control.replica_name import named_replica
 from hubgate.control.routes.service import RouteService
-from hubgate.control.running_file import RunningFile
+from hubgate.control.running_file import REFRESHED, RunningFile
 from hubgate.control.startup_log import announce
 from hubgate.control.upgrade import signals
 from hubgate.control.upgrade.rehearsal import NewRelease, rehearse
@@ -251,6 +251,7 @@ class Supervisor:
         stopped = spawn(self._stop.wait(), "stop signal")
         agreed = spawn(self._upgrader.agreed.wait(), "upgrade")
         retiring = spawn(self._retire_old_workers(pool), "retire old workers")
+        refreshing = spawn(self._refresh_running_file(), "running file")
         failure = pool.failure
         try:
             await asyncio.wait({stopped, agreed, failure}, return_when=asyncio.FIRST_COMPLETED)
@@ -259,11 +260,17 @@ class Supervisor:
             if failure.done():
                 failure.result()
         finally:
-            for task in (stopped, agreed, retiring, following):
+            for task in (stopped, agreed, retiring, following, refreshing):
                 task.cancel()
             await asyncio.wait({following})
             # While we still hold the API's port: its next owner may use the same file.
             await self._forget_routes()
+
+    async def _refresh_running_file(self) -> None:
+        """Write our record again now and then: one that nobody refreshes is removed some day."""
+        while True:
+            await asyncio.sleep(REFRESHED)
+            await asyncio.to_thread(self._running_file.update, self.settings)
 
     async def _forget_routes(self) -> None:
         """After a requested stop, leave no routes to a successor, as with CHP."""

@@ -6,10 +6,15 @@ import os
 import sys
 import threading
 import warnings
+from codecs import getincrementaldecoder
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from hubgate.output.line_writer import LONGEST_LINE
 from hubgate.output.log_writer import PATIENCE, LogWriter
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 STDERR = "stderr"
 """The logger's name of what is written to stderr, not logged: its lines stay as they are."""
@@ -24,6 +29,7 @@ class LogHandler(logging.Handler):
         super().__init__()
         self.fd = fd
         self.writer = LogWriter(fd, self._lost)
+        self.stream: LogStream | None = None
 
     def __repr__(self) -> str:
         return f"<LogHandler {self.writer}>"
@@ -39,7 +45,13 @@ class LogHandler(logging.Handler):
 
     def flush(self) -> None:
         """Wait until everything is written, for about a second at most."""
-        self.writer.settle(PATIENCE)
+        self.settle(PATIENCE)
+
+    def settle(self, seconds: float) -> None:
+        """Wait until everything is written, for at most `seconds`: what was printed last, too."""
+        if self.stream is not None:
+            self.stream.end_line()
+        self.writer.settle(seconds)
 
     def _lost(self, lines: int) -> bytes:
         text = "%d lines of this log were lost: it was not read, or could not be written"
@@ -56,10 +68,14 @@ class LogStream(io.TextIOBase):
     Python prints its own complaints there, and so do libraries.
     """
 
+    name = "<stderr>"
+
     def __init__(self, handler: LogHandler) -> None:
         self._handler = handler
         self._rest = ""
         self._lock = threading.RLock()
+        self.buffer = _Bytes(self)
+        handler.stream = self
 
     def __repr__(self) -> str:
         return f"<LogStream {self._handler}>"
@@ -96,6 +112,34 @@ class LogStream(io.TextIOBase):
 
     def flush(self) -> None:
         """Do nothing: whole lines are on their way."""
+
+    def end_line(self) -> None:
+        """Log what has come of a line, as nothing will follow."""
+        with self._lock:
+            if self._rest:
+                self.write("\n")
+
+
+class _Bytes(io.RawIOBase):
+    """The stream's `buffer`, for what prints bytes."""
+
+    def __init__(self, stream: LogStream) -> None:
+        self._stream = stream
+        self._decode = getincrementaldecoder("utf-8")("backslashreplace").decode
+
+    def fileno(self) -> int:
+        """Return the descriptor that lines are written to."""
+        return self._stream.fileno()
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, data: "Buffer") -> int:
+        """Log the lines in `data` that are complete."""
+        text = bytes(data)
+        self._stream.write(self._decode(text))
+        return len(text)
 
 
 def take_over_stderr(handler: LogHandler) -> None:

@@ -13,7 +13,10 @@ MOST_WAITING = 1 << 18
 # Seconds that the last lines have to be written, at most.
 PATIENCE = 1.0
 _INTERVAL = 0.002
-_TURN = 0.0005
+# Seconds of a turn for our thread, and how many blocks it writes in one, if it may, at least.
+_TURN, _OF_USE = 0.0005, 4
+# Seconds until it gets another if it did not.
+_LONGEST_PAUSE = 0.01
 
 
 class LogWriter(LineWriter):
@@ -29,14 +32,18 @@ class LogWriter(LineWriter):
         self._lock = RLock()
         self._gap = False
         self._put_lines = self._done_lines = 0
+        # When our thread may be given another turn, and how long after one that was of no use.
+        self._next_turn = self._pause = 0.0
         # How many lost lines each notice that waits stands for, by its place in the queue.
         self._notices: dict[int, int] = {}
 
     def offer(self, block: bytes) -> None:
         """Queue whole lines, or count them as lost."""
-        if self._waiting > self._most // 4 and self._takes_more():
-            # Somebody reads, but our thread has not had its turn.
-            time.sleep(_TURN)
+        if self._waiting > self._most // 4:
+            if self._at_once:
+                self._yield_to_reader()
+            else:
+                self._yield_to_disk()
         with self._lock:
             self._gap = self.full or (self._gap and self._waiting > self._most // 2)
             if self._gap:
@@ -71,10 +78,27 @@ class LogWriter(LineWriter):
         while not self.settled and self._thread is not None and time.monotonic() < deadline:
             time.sleep(_INTERVAL)
 
-    def _takes_more(self) -> bool:
+    def _yield_to_reader(self) -> None:
+        """Let our thread write if somebody reads, and it only has not had its turn."""
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
-        return bool(poll.poll(0))
+        if poll.poll(0):
+            time.sleep(_TURN)
+
+    def _yield_to_disk(self) -> None:
+        """Let our thread write if that is all it needs, and the disk is not slow.
+
+        Whether it is can only be tried: to poll(2), a file always takes more.
+        """
+        if (now := time.monotonic()) < self._next_turn:
+            return
+        done = self._done
+        time.sleep(_TURN)
+        if self._done - done > _OF_USE:
+            self._pause = 0.0
+        else:
+            self._pause = min(2 * self._pause + 4 * _TURN, _LONGEST_PAUSE)
+        self._next_turn = now + self._pause
 
     def _try_to_start(self) -> None:
         with suppress(RuntimeError):  # no room for a thread: the next line tries again

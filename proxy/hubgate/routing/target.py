@@ -20,7 +20,9 @@ BLANKS = "".join(map(chr, range(33)))
 _NOWHERE = str.maketrans("", "", "\t\r\n")
 _VISIBLE = re.compile("[!-~]*")
 _PRINTED = string.punctuation
-_SECRET = re.compile(r"//[^/?#]*@")
+# Before an @ there usually is a password: where a URL is well-formed, only in its authority.
+_CLEAR = re.compile(r"\s*[\w+.-]+://(?:\[[^\]@/]*\]|[^\s:@/?#\[]*)(?::[0-9]*)?(?:[/?#]|\Z)")
+_SECRET = re.compile(r"\A(\s*[\w+.-]+:/+)?.*@", re.S)
 _LONGEST_SHOWN = 200
 # What WHATWG allows in a host: names in use have underscores, and none has the others.
 _LABEL = re.compile(r"[a-z0-9_!$&'()*+,;=~-]{1,63}")
@@ -103,9 +105,14 @@ def same_target(one: str, other: str) -> bool:
     return (first.peer, first.path, first.query) == (second.peer, second.path, second.query)
 
 
+def hide_password(url: str) -> str:
+    """Return `url`, well-formed or not, without a user and password."""
+    return url if _CLEAR.match(url) else _SECRET.sub(r"\1...@", url)
+
+
 def shown(url: str) -> str:
     """Return `url` as it may appear in a line: without a user and password, and not endless."""
-    text = _SECRET.sub("//...@", url)
+    text = hide_password(url)
     return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
 
 
@@ -118,9 +125,10 @@ def _tcp_peer(scheme: str, authority: str) -> Peer:
     tls = scheme in ("https", "wss")
     if authority.startswith("["):
         host, bracket, rest = authority[1:].partition("]")
+        host = host.lower().replace("%25", "%", 1)  # RFC 6874: a zone's percent sign is encoded
         if not bracket or rest[:1] not in ("", ":") or not _is_ipv6(host):
             raise ValueError("its IPv6 address is not one")
-        host, port = host.lower(), rest[1:]
+        port = rest[1:]
     else:
         name, _, port = authority.partition(":")
         if ":" in port:

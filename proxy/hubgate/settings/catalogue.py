@@ -257,6 +257,8 @@ _PROCESS = (
         RELOAD,
         Flag("--access-log-format", "NAME", "combined (default) or json."),
     ),
+    # False for a worker that takes the place of one: it serves without its log rather than not.
+    Setting("", "worker.access_log.required", RELOAD, NotInFile("access_log.required")),
     Setting("", "config_file", UPGRADE, NotInFile("config_file")),
 )
 

@@ -10,7 +10,8 @@ from hubgate.errors import ConfigError
 from hubgate.redis_address import SCHEMES as REDIS_SCHEMES
 from hubgate.redis_address import parse_redis
 from hubgate.routing.keys import SUBDOMAINS
-from hubgate.settings.urls import check_host, hide_password, route_key
+from hubgate.routing.target import hide_password
+from hubgate.settings.urls import check_host, route_key
 
 T = TypeVar("T")
 

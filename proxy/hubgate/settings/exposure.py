@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from ipaddress import ip_address
 
-from hubgate.errors import ConfigError
 from hubgate.model import Address
 from hubgate.settings.files import token_files
+from hubgate.settings.setting import Where, dotted
 from hubgate.settings.values import Settings
 
 
@@ -21,24 +21,23 @@ def is_public(address: Address) -> bool:
         return True
 
 
-def check_exposure(settings: Settings, no_ssl: bool) -> None:
-    """Refuse plain HTTP on a public address, and a public API without authentication.
+def exposure_mistakes(settings: Settings, no_ssl: bool, where: Where = dotted) -> list[str]:
+    """Return a line for plain HTTP on a public address, and for a public API that needs no token.
 
-    `no_ssl` says that TLS terminates elsewhere. Raises ConfigError with a line for each.
+    `no_ssl` says that TLS terminates elsewhere, `where` where a setting was given.
     """
     lines = []
     if settings.worker.tls is None and not no_ssl and (open_to := _public(settings.listen)):
         lines.append(
-            f"listen: {open_to} is a public address without TLS; give listen.tls (--tls-cert,"
-            " --tls-key), or --no-ssl if TLS terminates elsewhere"
+            f"{where(('listen', 'host'))}: {open_to} is a public address without TLS; give"
+            " listen.tls (--tls-cert, --tls-key), or --no-ssl if TLS terminates elsewhere"
         )
     if not is_guarded(settings) and (open_to := _public(settings.api)):
         lines.append(
-            f"api: {open_to} is a public address without a token; set HUBGATE_TOKEN or"
-            " api.token_file, or listen on 127.0.0.1"
+            f"{where(('api', 'host'))}: {open_to} is a public address without a token; set"
+            " HUBGATE_TOKEN or api.token_file, or listen on 127.0.0.1"
         )
-    if lines:
-        raise ConfigError(*lines)
+    return lines
 
 
 def exposure_warnings(settings: Settings) -> list[str]:

@@ -6,9 +6,9 @@ from typing import Any
 
 from hubgate.current_folder import anchored, current_folder
 from hubgate.errors import ConfigError
-from hubgate.settings.access_log import OFF, anchor_log
+from hubgate.settings.access_log import OFF, anchor_log, check_log_path
 from hubgate.settings.catalogue import FLAGS
-from hubgate.settings.checks import anchor_store
+from hubgate.settings.checks import anchor_store, stated
 from hubgate.settings.setting import Flag, Kind, Place
 
 _YES, OFF_WORDS = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
@@ -26,17 +26,18 @@ _EXCLUDES: dict[Place, tuple[Place, ...]] = {
 
 @dataclass(frozen=True)
 class Layered:
-    """The merged settings; `origins` maps a place to the flag or variable that set it."""
+    """The merged settings; `origins` maps a place to the flag or variable that set it.
+
+    `mistakes` are lines about flags and variables whose text says nothing: they are left out.
+    """
 
     data: dict[str, Any]
     origins: dict[Place, str] = field(default_factory=dict)
+    mistakes: list[str] = field(default_factory=list)
 
 
 def merge(data: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[str, Any]) -> Layered:
-    """Put the environment, then `flags` ({"--port": "8000"}), over a file's `data`.
-
-    Raises ConfigError for a switch in the environment that is neither on nor off.
-    """
+    """Put the environment, then `flags` ({"--port": "8000"}), over a file's `data`."""
     # `routes:` with everything under it commented out is not a mistake.
     merged = Layered({key: value for key, value in data.items() if value is not None})
     if (log := merged.data.get("access_log")) is False or isinstance(log, str):
@@ -50,10 +51,12 @@ def merge(data: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[st
 
 
 def _lay(merged: Layered, layer: Mapping[Flag, tuple[str, Any]]) -> None:
-    values = {
-        FLAGS[flag].place: _read(flag.kind, origin, value)
-        for flag, (origin, value) in layer.items()
-    }
+    values: dict[Place, Any] = {}
+    for flag, (origin, text) in layer.items():
+        try:
+            values[FLAGS[flag].place] = _read(flag.kind, origin, text)
+        except ConfigError as error:
+            merged.mistakes.extend(error.lines)
     # All of a layer's exclusions first, so that a conflict within one layer is reported.
     for place, value in values.items():
         if value is not False:
@@ -73,7 +76,7 @@ def _read(kind: Kind, origin: str, value: Any) -> Any:
         # A file's own paths are relative to the file; these are relative to the working directory.
         return anchored(value)
     if kind is Kind.OUTPUT:
-        return anchor_log(value, current_folder())
+        return anchor_log(stated(check_log_path, value, origin), current_folder())
     return anchor_store(value, current_folder()) if kind is Kind.STORE else value
 
 

@@ -1,6 +1,6 @@
 """Reading all settings, as a whole or not at all."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -16,85 +16,93 @@ from hubgate.routing.keys import SUBDOMAINS
 from hubgate.settings.access_log import access_log_mistake
 from hubgate.settings.catalogue import variables_of
 from hubgate.settings.checks import folder_mistake, stated
-from hubgate.settings.exposure import check_exposure
+from hubgate.settings.clashes import clashes
+from hubgate.settings.exposure import exposure_mistakes
 from hubgate.settings.layers import Layered, merge
-from hubgate.settings.listener_clashes import clashes
 from hubgate.settings.routes_yaml.document import Document, read_document
 from hubgate.settings.routes_yaml.mistakes import Provenance, describe, without_mistakes
 from hubgate.settings.routes_yaml.resolve import file_route, resolve
 from hubgate.settings.routes_yaml.schema import APISection, File
 from hubgate.settings.routes_yaml.tokens import read_tokens
+from hubgate.settings.setting import Where
 from hubgate.settings.token import token_from_environment, token_from_file
 from hubgate.settings.urls import route_key
 from hubgate.settings.values import Settings
 from hubgate.settings.variables import without_service_links
 
+MoreMistakes = Callable[[Settings, Where], Iterable[str]]
 
-def load(path: Path | None, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+
+def load(
+    path: Path | None,
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    more: MoreMistakes = lambda settings, where: (),
+) -> Settings:
     """Read the file at `path` (None: no file) under the environment and `flags`.
 
     `flags` is what was given on the command line: {"--port": "8000"}. May be called again for a
-    reload. Raises ConfigError with a line for each mistake.
+    reload. Raises ConfigError with a line for each mistake, those that `more` finds among them.
     """
     environ = without_service_links(environ)
     document = read_document(path) if path else Document()
     layered = merge(document.data, environ, flags)
     source = Provenance(str(path) if path else None, document.lines, layered.origins)
-    file, lines = _checked(layered, source)
-    if lines or document.mistakes:
-        more = _mistakes_in_files(file, source, path, environ) if file else []
-        raise ConfigError(*source.in_order([*document.mistakes, *lines, *more]))
-    assert file is not None
-    return _settings(file, source, path, environ)
-
-
-def _settings(
-    file: File, source: Provenance, path: Path | None, environ: Mapping[str, str]
-) -> Settings:
-    """Return the settings of a file without mistakes of its own. Raises ConfigError."""
-    settings = resolve(file, _routes(file, source), path, environ)
-    lines = [*clashes(settings), *_file_mistakes(settings, source)]
-    try:
-        # Without its token, a public address would look like one more mistake.
-        settings = _with_tokens(settings, file, source, environ)
-        check_exposure(settings, file.listen.no_ssl)
-    except ConfigError as error:
-        lines += error.lines
+    file, lines, wrong = _checked(layered, source)
+    lines = [*document.mistakes, *layered.mistakes, *lines]
+    settings = Settings()
+    if file is not None:
+        settings = resolve(file, _routes(file, source), path, environ)
+        lines += _file_mistakes(settings, source)
+        try:
+            settings = _with_tokens(settings, file, source, environ)
+        except ConfigError as error:
+            lines += error.lines
+            wrong.add("api")
+        sure = _without(settings, wrong)
+        lines += clashes(sure, source.where)
+        if any(line.startswith(source.where(("pid_file",)) + ": ") for line in lines):
+            sure = replace(sure, pid_file=None)  # another file has no pid in it, either
+        lines += exposure_mistakes(sure, file.listen.no_ssl, source.where)
+        lines += more(sure, source.where)
     if lines:
         raise ConfigError(*source.in_order(lines))
     return settings
 
 
-def _mistakes_in_files(
-    file: File, source: Provenance, path: Path | None, environ: Mapping[str, str]
-) -> list[str]:
-    """Return the mistakes in what `file` names, of which the mistakes of its own were left out."""
-    settings = resolve(file, (), path, environ)
-    lines = _file_mistakes(settings, source)
-    try:
-        _with_tokens(settings, file, source, environ)
-    except ConfigError as error:
-        lines += error.lines
-    return lines
+def _without(settings: Settings, wrong: Collection[str]) -> Settings:
+    """Return `settings` without the addresses of sections with mistakes.
+
+    Without its certificate or token, an address would look like one more of them.
+    """
+    addresses = {
+        "listen": ("listen", "redirect"),
+        "api": ("api",),
+        "metrics": ("metrics",),
+        "health": ("health",),
+    }
+    without: dict[str, Any] = {name: () for section in wrong for name in addresses.get(section, ())}
+    return replace(settings, **without)
 
 
-def _checked(layered: Layered, source: Provenance) -> tuple[File | None, list[str]]:
-    """Return the file as far as it is right, and its mistakes.
+def _checked(layered: Layered, source: Provenance) -> tuple[File | None, list[str], set[str]]:
+    """Return the file as far as it is right, its mistakes, and the sections they are in.
 
     All are looked for, so that one run reports every mistake in the file.
     """
     lines: list[str] = []
-    file, data = None, layered.data
+    file, data, wrong = None, layered.data, set[str]()
     try:
         file = File.model_validate(data)
     except ValidationError as error:
         lines += describe(error, source)
+        wrong = {str(finding["loc"][0]) for finding in error.errors() if finding["loc"]}
         with suppress(ValidationError):
             file = File.model_validate(without_mistakes(data, error))
     routes, forward = data.get("routes"), data.get("forward")
     keys = [key for key in routes if isinstance(key, str)] if isinstance(routes, dict) else []
     host_routing = isinstance(forward, dict) and forward.get("host_routing") is True
-    return file, [*lines, *_route_keys(keys, host_routing, source)[1]]
+    return file, [*lines, *_route_keys(keys, host_routing, source)[1]], wrong
 
 
 def _routes(file: File, source: Provenance) -> tuple[Route, ...]:

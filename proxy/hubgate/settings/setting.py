@@ -1,10 +1,22 @@
 """The description of one setting. Lightweight: every start waits for it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
 Place = tuple[str | int, ...]
 """Where a value is in routes.yaml: ("listen", "tls", "cert")."""
+
+Where = Callable[[Place], str]
+"""Says where a setting was given: `routes.yaml, line 3: listen.port`, `--port`, a variable."""
+
+
+def dotted(place: Place) -> str:
+    """Return a place as a person would write it: `routes./user/alice.target`, `listen.host[1]`."""
+    text = ""
+    for part in place:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
 
 
 class Kind(Enum):

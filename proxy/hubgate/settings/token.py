@@ -111,8 +111,15 @@ def _unusable(path: Path, what: str) -> ConfigError:
     )
 
 
+def is_token(text: str) -> bool:
+    """Return whether `text` can be a token: one word of visible ASCII.
+
+    It is sent as `Authorization: token SECRET`.
+    """
+    return bool(text) and all("!" <= char <= "~" for char in text)
+
+
 def _checked(token: str, where: str) -> str:
-    # It is sent as `Authorization: token SECRET`: one word of visible ASCII.
-    if not all("!" <= char <= "~" for char in token):
+    if not is_token(token):
         raise ConfigError(f"{where}: the token must be one word of plain ASCII, without spaces")
     return token

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from hubgate.errors import ConfigError, RouteError
 from hubgate.routing.keys import SUBDOMAINS
-from hubgate.routing.target import BLANKS, parse_target
+from hubgate.routing.target import BLANKS, hide_password, parse_target
 
 _UNIX_SCHEMES = ("http+unix", "unix+http")
 _SCHEMES = ("http", "https", *_UNIX_SCHEMES)
@@ -22,11 +22,6 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 # sun_path of struct sockaddr_un holds 108 bytes on Linux and 104 on macOS, a final NUL included.
 _UNIX_PATH_BYTES = 103
-
-
-def hide_password(url: str) -> str:
-    """Return `url` without what precedes an @, which is usually a password."""
-    return re.sub(r"^(\w[\w+.-]*://)?.*@", r"\1...@", url)
 
 
 def check_target(url: str) -> str:
@@ -221,7 +216,7 @@ def _route_path(text: str, path: str) -> str:
 def _decode(text: str) -> str:
     try:
         return unquote_to_bytes(text).decode()
-    except UnicodeDecodeError:
+    except UnicodeError:  # bytes that a flag had, or that follow a percent sign
         raise ConfigError(f"{text!r} is not UTF-8 once percent-decoded") from None
 
 

@@ -19,7 +19,7 @@ Identity = tuple[int, int]
 log = logging.getLogger("hubgate")
 
 # Others' files in it do no harm: each file is checked when it is opened.
-_NARROWED = "%s was open to other users (mode %04o): it has mode 0700 from now on"
+_NARROWED = "{} was open to other users (mode {:04o}): it has mode 0700 from now on"
 
 
 class PrivateFolder:
@@ -33,9 +33,9 @@ class PrivateFolder:
         try:
             found = os.fstat(self._fd)
             _require_ours(found)
-            if (mode := stat.S_IMODE(found.st_mode)) & 0o077:
+            if (line := _exposure(path, found)) is not None:
                 os.fchmod(self._fd, 0o700)
-                log.warning(_NARROWED, path, mode)
+                log.warning("%s", line)
         except OSError:
             os.close(self._fd)
             raise
@@ -144,6 +144,18 @@ def private_file_error(path: Path) -> OSError | None:
     except OSError as error:
         return error
     return None
+
+
+def narrowed_later(path: Path) -> str | None:
+    """Return what `PrivateFolder(path)` would warn of; None if nothing."""
+    with suppress(OSError):
+        return _exposure(path, os.lstat(path))
+    return None
+
+
+def _exposure(path: Path, found: os.stat_result) -> str | None:
+    mode = stat.S_IMODE(found.st_mode)
+    return _NARROWED.format(path, mode) if mode & 0o077 else None
 
 
 def _make(path: Path) -> None:

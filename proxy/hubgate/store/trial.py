@@ -7,10 +7,11 @@ import os
 import shutil
 import stat
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from hubgate.errors import StoreError
+from hubgate.current_folder import anchored
+from hubgate.errors import StoreError, StoreUnavailableError
 from hubgate.folders import creation_error, folder_error
 from hubgate.store.own_file import line_about, own_file_error
 from hubgate.store.sqlite import SqliteStore
@@ -32,7 +33,7 @@ def try_store(address: str, own: bool = False) -> list[str]:
     scheme, _, path = address.partition(":")
     if scheme != "sqlite":
         return []
-    file = Path(os.path.abspath(path))
+    file = Path(anchored(path))
     return _try_own_file(file) if own else _try_file(file)
 
 
@@ -60,8 +61,7 @@ def _try_file(path: Path) -> list[str]:
     # With a journal that a killed process left, SQLite needs no other file.
     if folder_error(path.parent) is not None and not path.with_name(path.name + "-wal").exists():
         raise read_only(path)
-    _try_copy(path)
-    return warnings
+    return [*warnings, *_try_copy(path)]
 
 
 def _is_locked(path: Path) -> bool:
@@ -81,18 +81,32 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _try_copy(path: Path) -> None:
-    """Open and read a copy: SQLite brings a file up to date when it opens it."""
-    with tempfile.TemporaryDirectory(prefix="hubgate-check-") as folder:
-        copy = Path(folder, path.name)
-        for end in BESIDE:
-            with suppress(FileNotFoundError):
-                shutil.copyfile(path.with_name(path.name + end), copy.with_name(copy.name + end))
-        shutil.copyfile(path, copy)
+def _try_copy(path: Path) -> list[str]:
+    """Open and read a copy: SQLite brings a file up to date when it opens it.
+
+    Return a line if there is no room for one.
+    """
+    with ExitStack() as stack:
         try:
+            originals = {"": stack.enter_context(path.open("rb"))}
+            for end in BESIDE:
+                with suppress(FileNotFoundError):
+                    originals[end] = stack.enter_context(Path(f"{path}{end}").open("rb"))
+        except OSError as error:
+            raise no_file(Path(str(error.filename)), error) from None
+        try:
+            folder = tempfile.TemporaryDirectory(prefix="hubgate-check-")
+            copy = Path(stack.enter_context(folder), path.name)
+            for end, original in originals.items():
+                with open(f"{copy}{end}", "wb") as file:
+                    shutil.copyfileobj(original, file)
             asyncio.run(_open_and_load(copy))
+        except (OSError, StoreUnavailableError) as error:  # such as a disk that is full
+            reason = error.strerror if isinstance(error, OSError) else error
+            return [f"store: {path} was not tried, for want of a copy: {reason}; set TMPDIR"]
         except StoreError as error:
             raise type(error)(str(error).replace(str(copy), str(path))) from None
+    return []
 
 
 async def _open_and_load(path: Path) -> None:

@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 import pytest
@@ -69,7 +69,7 @@ def test_no_such_host_and_no_such_socket() -> None:
     [
         (
             b"",
-            "is not a route API: it does not respond like one; http for https, or vice versa?",
+            "is not a route API: it does not respond like one; https for http?",
         ),
         (b"SSH-2.0-x\r\n", "is not a route API: it does not respond like one"),
         (response("200 OK", b"<html>"), "is not a route API: its response is not a JSON object"),
@@ -109,7 +109,9 @@ def test_a_refusal_names_the_route(raw: bytes, line: str) -> None:
 def test_a_wrong_token_is_not_repeated() -> None:
     with answering(response("403 Forbidden")) as url:
         api = Api(url, "s3cret", token_source="HUBGATE_TOKEN")
-        assert "needs another token than that in HUBGATE_TOKEN; set" in complaint(api.get)
+        assert "needs another token than that in HUBGATE_TOKEN; correct or unset it, " in complaint(
+            api.get
+        )
         assert "s3cret" not in complaint(api.get)
         assert "s3cret" not in repr(api)
 
@@ -175,3 +177,24 @@ def test_a_url_that_cannot_be() -> None:
     assert check_api_url("https://h:1/") == "https://h:1"
     with pytest.raises(ConfigError, match=r"^--api-url: 'h:1' has no scheme; write http://h:1"):
         check_api_url("h:1")
+
+
+def test_an_answer_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hubgate.cli.api.client.OVERALL", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ended = threading.Event()
+
+        def trickle() -> None:
+            with server.accept()[0] as client, suppress(OSError):
+                client.recv(65536)
+                for byte in b"HTTP/1.1 200 OK\r\n" + 1000 * b"X-A: b\r\n":
+                    client.sendall(bytes([byte]))
+                    if ended.wait(0.05):
+                        return
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        api = Api(f"http://127.0.0.1:{server.getsockname()[1]}", "any")
+        assert "no answer within " in complaint(lambda: api.operate("GET", "/api/upgrade", 0.2))
+        ended.set()
+        thread.join()

@@ -1,19 +1,25 @@
 """`proxyctl` finds the running hubgate and its token for whoever may have them, and nobody else."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
+import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import click
 import pytest
 
-from hubgate.cli.api.discovery import running_proxies, serves
-from hubgate.control.running_file import INSIDE, RunningRecord
-from tests.cli.running import DROP_IN, PROXYCTL, Proxy, run, running
+from hubgate.cli.api.discovery import _environment, default_place, own_proxies, serves
+from hubgate.control.running_file import INSIDE, RunningFile, RunningRecord
+from hubgate.model import Address
+from hubgate.settings import Settings
+from tests.cli.running import DROP_IN, PROXYCTL, run, running
 from tests.cli.users import new_users
 from tests.contract.ports import distinct_ports
 
@@ -42,6 +48,8 @@ def files(folder: Path) -> list[Path]:
         ("http://127.0.0.1:8001", "http://localhost:8001"),
         ("http://localhost:8001", "http://127.0.0.1:8001"),
         ("http://[::1]:8001", "http://localhost:8001/"),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("https://localhost:443", "https://127.0.0.1/"),
         ("https://proxy:8001", "https://PROXY:8001/base"),
         ("http+unix://%2Frun%2Fa.sock", "unix+http://%2frun%2F.%2Fa.sock"),
     ],
@@ -54,6 +62,7 @@ def test_one_place_in_two_spellings(own: str, asked: str) -> None:
     "asked",
     [
         "http://127.0.0.1:8002",
+        "http://127.0.0.1",
         "https://127.0.0.1:8001",
         "http://127.0.0.2:8001",
         "http://[::1]:8001",
@@ -63,6 +72,91 @@ def test_one_place_in_two_spellings(own: str, asked: str) -> None:
 )
 def test_two_places(asked: str) -> None:
     assert not serves(RunningRecord(1, "", ("http://127.0.0.1:8001",)), asked)
+
+
+# --- where it is looked for ---
+
+PLANT = """
+import os, sys
+from hubgate.control.running_file import RunningFile
+from hubgate.model import Address
+from hubgate.settings import Settings
+RunningFile({"XDG_STATE_HOME": sys.argv[1]}).begin(
+    Settings(api_token="planted"), [Address("127.0.0.1", int(port)) for port in sys.argv[2:]])
+print("written", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def planted(home: Path, *ports: int, **environ: str) -> Iterator[int]:
+    """Run a process that has a record in the state folder `home`; yields its pid."""
+    command = (sys.executable, "-P", "-c", PLANT, str(home), *map(str, ports))
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environ, stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"written\n"
+        yield process.pid
+        process.communicate()
+
+
+def found(home: Path) -> list[int]:
+    return [each.record.pid for each in own_proxies({"XDG_STATE_HOME": str(home)})]
+
+
+def test_ones_own_folder_comes_first(tmp_path: Path) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    with (
+        planted(other, 1, XDG_STATE_HOME=str(other)) as first,
+        planted(own, 1) as mine,
+        planted(other, 1, HOME="/none", XDG_STATE_HOME=str(other)) as last,
+    ):
+        assert found(own)[0] == mine
+        assert {first, last} <= {*found(own)}
+        assert found(other)[:2] == sorted((first, last))
+
+
+def test_a_process_that_hides_its_environment_is_looked_for_in_its_accounts_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubgate.cli.api.discovery._account_home", lambda _: str(tmp_path))
+    with planted(tmp_path / ".local" / "state") as nothing_listens:
+        assert nothing_listens not in found(tmp_path / "own")
+    with planted(tmp_path / ".local" / "state", 1) as pid:
+        assert pid in found(tmp_path / "own")
+
+
+def test_of_an_environment_without_end_only_the_beginning_is_read(tmp_path: Path) -> None:
+    filler = {f"FILLER_{number}": "x" * 100_000 for number in range(10)}
+    environ = {"XDG_STATE_HOME": "/a", **filler, "HOME": "/b"}
+    with planted(tmp_path, **environ) as pid:
+        assert dict(_environment(pid, os.geteuid())) == {b"XDG_STATE_HOME": b"/a"}
+
+
+@pytest.mark.parametrize("unix", [False, True])
+def test_ports_of_another_network_namespace_are_not_ours(
+    tmp_path: Path, unix: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if unix:  # which is a file, in whatever network
+        addresses = [Address(path="/run/a"), Address("127.0.0.1", 1)]
+        RunningFile(state_in(tmp_path)).begin(Settings(api_token="t"), addresses)
+    else:
+        RunningFile(state_in(tmp_path)).begin(Settings(api_token="t"), [Address("127.0.0.1", 1)])
+    assert os.getpid() in found(tmp_path / "state")
+    monkeypatch.setattr("hubgate.cli.api.discovery.network", lambda: "net:[1]")
+    (urls,) = [each.record.api for each in own_proxies(state_in(tmp_path))] or [()]
+    assert urls == (("http+unix://%2Frun%2Fa",) if unix else ())
+
+
+def test_of_many_a_few_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hubgate.cli.api.discovery._found_in_time", lambda _: [])
+    with ExitStack() as stack:
+        pids = [stack.enter_context(planted(tmp_path / "state", 1)) for _ in range(7)]
+        with pytest.raises(click.ClickException) as raised:
+            default_place(state_in(tmp_path), others=False)
+    shown = ", ".join(f"http://127.0.0.1:1 (process {pid})" for pid in sorted(pids)[:5])
+    line = f"several hubgates are running: {shown} and 2 more; give --api-url"
+    assert raised.value.message == line
 
 
 # --- a token that nobody was told ---
@@ -220,35 +314,3 @@ def test_a_proxy_on_a_unix_socket_is_found_without_being_named() -> None:
             assert user.run("list").returncode == 0
             url = f"http+unix://{quote(f'{user.home}/api', safe='')}"
             assert run(PROXYCTL, "list", "--api-url", url).returncode == 0
-
-
-PLANT = """
-import os, sys
-from hubgate.control.running_file import RunningFile
-from hubgate.settings import Settings
-file = RunningFile(os.environ)
-file._urls = (sys.argv[1],)
-file.update(Settings(api_token="planted"))
-print("written", flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.mark.processes
-@pytest.mark.parametrize(
-    ("url", "believed"),
-    [
-        ("http://127.0.0.1:1", True),
-        ("http://10.0.0.1:8001", False),
-        ("http+unix://%2Frun%2Froot.sock", False),
-        ("ftp://127.0.0.1", False),
-    ],
-)
-def test_nobody_leads_root_elsewhere(tmp_path: Path, url: str, believed: bool) -> None:
-    """A user may write any record; what it says about others' places does not count."""
-    with new_users(1) as (user,):
-        process = user.start("-c", PLANT, url, stdin=subprocess.PIPE)
-        Proxy(process, user.home / "proxy.log").wait_for("written")
-        found = running_proxies({"XDG_STATE_HOME": str(tmp_path / "root")})
-        process.communicate()
-    assert (process.pid in [each.pid for each in found]) is believed

@@ -26,7 +26,7 @@ async def test_every_response_has_a_line_with_its_level(caplog: pytest.LogCaptur
         await api.ask("DELETE", "/api/routes/user/a@b")
     assert lines(caplog) == [
         ("INFO", "201 POST /api/routes/user/a%40b"),
-        ("WARNING", "404 GET /api/routes/nobody"),
+        ("INFO", "404 GET /api/routes/nobody"),
         (
             "WARNING",
             '400 POST /api/routes/a the body needs a "target" that is a string,'

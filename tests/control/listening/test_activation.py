@@ -51,9 +51,28 @@ def test_what_is_meant_for_another_process_is_not_taken() -> None:
     assert from_systemd({}) == []
 
 
-def test_a_count_that_is_none_is_one_line() -> None:
-    with pytest.raises(ConfigError, match=r"^LISTEN_FDS: 'two' is not a number; .+$"):
-        from_systemd(environment("two"))
+@pytest.mark.parametrize("count", ["two", "", "-1", "٣", "9" * 5000, "30000000"])
+def test_a_count_that_is_none_is_one_line(count: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        from_systemd(environment(count))
+    assert str(raised.value).startswith("LISTEN_FDS: ")
+    reason = "is not a valid number of sockets; write a whole number, 0 to 1048576, as systemd does"
+    assert str(raised.value).endswith(reason)
+    assert len(str(raised.value)) < 200
+
+
+def test_the_first_that_does_not_listen_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever number there should be of them."""
+    looked_at: list[object] = []
+
+    def look(given: GivenSocket) -> GivenSocket:
+        looked_at.append(given)
+        raise ConfigError("LISTEN_FDS: descriptor 3 is not a listening socket")
+
+    monkeypatch.setattr("hubgate.control.listening.activation._taken", look)
+    with pytest.raises(ConfigError):
+        from_systemd(environment("1000000"))
+    assert looked_at == [GivenSocket(3)]
 
 
 @pytest.mark.parametrize("host", [LOOPBACK, "localhost"])

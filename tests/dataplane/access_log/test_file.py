@@ -46,6 +46,36 @@ async def test_appends_to_what_is_there(opened: Open, tmp_path: Path) -> None:
     assert path.read_text() == "before\none\ntwo\nthree\n"
 
 
+async def test_one_that_is_not_required_may_come_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "logs" / "access.log"
+    with pytest.raises(ConfigError, match="cannot be opened: No such file or directory"):
+        LogFile(str(path))
+    file = LogFile(str(path), required=False)
+    for text in (b"one\n", b"two\nthree\n"):
+        file.put(text)
+        await settled(file)
+    assert file.dropped() == 3
+    path.parent.mkdir()
+    file.put(b"four\n")
+    await settled(file)
+    file.close()
+    await until(lambda: file.closed, "it is closed")
+    assert path.read_text() == "four\n"
+    assert caplog.messages == [
+        f"access_log: {path}: cannot be opened: No such file or directory; lines are lost until it"
+        " can",
+        f"access log {path}: writing again",
+    ]
+
+
+async def test_one_that_never_came_is_let_go(tmp_path: Path) -> None:
+    file = LogFile(str(tmp_path / "no" / "access.log"), required=False)
+    file.close()
+    await until(lambda: file.closed, "it is closed")
+
+
 def test_nobody_else_can_read_a_new_one(opened: Open, tmp_path: Path) -> None:
     before = os.umask(0)
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hubgate.model import Timeouts
 from hubgate.transport import arrivals
 from tests.dataplane.conftest import StartFront
 from tests.dataplane.peers import Front, until
@@ -79,12 +80,13 @@ async def test_a_flood_of_it_has_one_line(
 
 @BOTH_LOOPS
 async def test_who_goes_on_sending_is_cut_off(
-    start_front: StartFront, server_settings: dict[str, Any]
+    start_front: StartFront, server_settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    front = await start_front(config=server_settings)
+    monkeypatch.setattr(arrivals, "_PARTING", 3600.0)
+    front = await start_front(config=server_settings, timeouts=Timeouts(head=3600.0))
     _, client = await refused(front, request("GET", "/"))
     with contextlib.suppress(ConnectionError):
-        while front.open:
+        for _ in range(64):  # four times what is read
             await client.send(bytes(1 << 12))
     await until(lambda: front.open == 0, "it is gone")
 
@@ -94,7 +96,7 @@ async def test_who_stays_is_closed_after_a_moment(
     start_front: StartFront, server_settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(arrivals, "_PARTING", 0.1)
-    front = await start_front(config=server_settings)
+    front = await start_front(config=server_settings, timeouts=Timeouts(head=3600.0))
     await refused(front, request("GET", "/"))
     await until(lambda: front.open == 0, "its client has not closed")
 

@@ -77,12 +77,13 @@ async def test_they_count_by_address(
 
 @pytest.mark.real_time
 @BOTH_LOOPS
+@pytest.mark.parametrize("sent", [b"", b"\x16", b"\x16\x03\x01\x02\x00", b"\0\0\0"])
 async def test_they_have_the_time_of_a_head(
-    start_front: StartFront, server_settings: dict[str, Any]
+    start_front: StartFront, server_settings: dict[str, Any], sent: bytes
 ) -> None:
     front = await start_front(config=server_settings, timeouts=Timeouts(head=0.2))
     client = await front.client()
-    await client.send(b"\x16\x03\x01\x02\x00")
+    await client.send(sent)
     assert await client.ending() in ("end", "reset")
     await until(lambda: front.open == 0, "it is gone")
 

@@ -232,7 +232,7 @@ def test_files_and_ports_are_checked_by_the_proxy() -> None:
     for given, line in (
         ({"forward_error_path": "/nowhere"}, "c.HubgateProxy.forward_error_path: /nowhere: no "),
         ({"upstream_tls_ca": "/nowhere"}, "c.HubgateProxy.upstream_tls_ca: /nowhere: "),
-        ({"metrics_port": 8001}, "--metrics-port"),
+        ({"metrics_port": 8001}, "c.HubgateProxy.metrics_port: 127.0.0.1:8001 is taken by --api"),
     ):
         with pytest.raises(ConfigError) as raised:
             taken(given)

@@ -61,9 +61,9 @@ def test_not_a_number() -> None:
         ("!!int 22:22", "f, line 1: this is not what !!int stands for in YAML 1.2"),
         ("!!bool yes", "f, line 1: this is not what !!bool stands for in YAML 1.2"),
         ("!!float 1_0.0", "f, line 1: this is not what !!float stands for in YAML 1.2"),
-        ("!!timestamp 2026-01-01", "f, line 1: could not determine a constructor for the tag"),
-        ("!!binary aGk=", "f, line 1: could not determine a constructor for the tag"),
-        ("!!set {a}", "f, line 1: could not determine a constructor for the tag"),
+        ("!!timestamp 2026-01-01", "f, line 1: there is a tag (!); put a value with a ! in quotes"),
+        ("!!binary aGk=", "f, line 1: there is a tag (!); put a value with a ! in quotes"),
+        ("!!set {a}", "f, line 1: there is a tag (!); put a value with a ! in quotes"),
         ("9" * 5000, "f, line 1: this is not what !!int stands for"),
     ],
 )

@@ -232,17 +232,17 @@ def test_a_mistake_in_the_file_is_one_line(
             "",
             {},
             {"host": "0.0.0.0"},
-            "listen: 0.0.0.0:8000 is a public address without TLS; give listen.tls (--tls-cert,"
+            "--host: 0.0.0.0:8000 is a public address without TLS; give listen.tls (--tls-cert,"
             " --tls-key), or --no-ssl if TLS terminates elsewhere",
         ),
         (
             "",
             {},
             {"api_host": "*"},
-            "api: *:8001 is a public address without a token; set HUBGATE_TOKEN or"
+            "--api-host: *:8001 is a public address without a token; set HUBGATE_TOKEN or"
             " api.token_file, or listen on 127.0.0.1",
         ),
-        ("", {}, {"port": "8001"}, "api: 127.0.0.1:8001 is taken by listen; give one of them"),
+        ("", {}, {"port": "8001"}, "api.port: 127.0.0.1:8001 is taken by --port; give one of"),
     ],
 )
 def test_a_mistake_outside_the_file_names_its_origin(

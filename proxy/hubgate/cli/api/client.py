@@ -4,7 +4,9 @@ import encodings.idna  # noqa: F401 - for names of hosts: if it cannot be loaded
 import json
 import socket
 import ssl
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
@@ -13,10 +15,16 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 import click
 
 from hubgate.errors import ConfigError
+from hubgate.settings.catalogue import variables_of
 from hubgate.settings.urls import check_target
 
-TIMEOUT = 30.0  # seconds; a POST waits for every worker
+# Seconds without a byte, in which a POST waits for every worker; and for a whole exchange beyond.
+TIMEOUT = 30.0
+OVERALL = 90.0
 LARGEST = 256 * 1024 * 1024  # bytes; a million routes are less
+
+
+_VARIABLES = variables_of("api_token")
 
 
 class NoSuchRouteError(click.ClickException):
@@ -111,6 +119,11 @@ class Api:
         timeout: float = TIMEOUT,
     ) -> tuple[int, bytes]:
         connection = self._connection(timeout)
+        # Each receive has its own limit: somebody who sends a byte now and then must not last.
+        over = threading.Event()
+        cut = threading.Timer(timeout + OVERALL, _cut, (connection, over))
+        cut.daemon = True
+        cut.start()
         try:
             connection.request(method, urlsplit(self.url).path.rstrip("/") + path, body, headers)
             response = connection.getresponse()
@@ -124,8 +137,9 @@ class Api:
                 " give its CA with --ca"
             ) from None
         except (OSError, HTTPException) as error:
-            raise self._unreachable(error) from None
+            raise self._unreachable(TimeoutError() if over.is_set() else error) from None
         finally:
+            cut.cancel()
             connection.close()
 
     def _connection(self, timeout: float) -> HTTPConnection:
@@ -145,7 +159,9 @@ class Api:
                 f"{self.url}: requires a client certificate; give --cert and --key"
             )
         if isinstance(error, (HTTPException, ssl.SSLError, ConnectionResetError)):
-            return self._stranger("it does not respond like one; http for https, or vice versa?")
+            if self.url.startswith("https:"):
+                return self._stranger("it ends the connection; does it need --cert and --key?")
+            return self._stranger("it does not respond like one; https for http?")
         reason = getattr(error, "strerror", None) or str(error)
         return AbsentError(
             f"{self.url}: no API there ({reason}); start `proxyctl serve`, or give --api-url"
@@ -161,9 +177,14 @@ class Api:
         if status == 403:
             way = "a token"
             if self.token or self.find_token():
-                way = f"another token than that in {self.token_source}"
+                way = "another token"
+                if self.token_source:
+                    way += f" than that in {self.token_source}"
+            given = (
+                "correct or unset it" if self.token_source in _VARIABLES else "set HUBGATE_TOKEN"
+            )
             return click.ClickException(
-                f"{self.url}: needs {way}; set HUBGATE_TOKEN, give --token-file, or be the user"
+                f"{self.url}: needs {way}; {given}, give --token-file, or be the user"
                 " who runs hubgate"
             )
         if status == 404 and key is not None:
@@ -173,6 +194,12 @@ class Api:
         if status >= 500:
             return click.ClickException(f"{self.url}: failed: {said or status}; see its log")
         return self._stranger(f"it returned {status}")
+
+
+def _cut(connection: HTTPConnection, over: threading.Event) -> None:
+    over.set()
+    with suppress(OSError, AttributeError):  # it was never connected, or is closed already
+        connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 class _UnixConnection(HTTPConnection):

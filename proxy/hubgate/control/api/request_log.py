@@ -55,7 +55,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _log(request: web.Request, response: web.StreamResponse) -> None:
-    level = logging.INFO if response.status < 400 else logging.WARNING
+    # Whoever asks whether there is a route learns that there is none: nothing is wrong.
+    asked = response.status == 404 and request.method in ("GET", "HEAD")
+    level = logging.INFO if response.status < 400 or asked else logging.WARNING
     if response.status >= 500:
         level = logging.ERROR
     # Without the query, as in CHP's lines.

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 
 from hubgate.control.handover import HandedListener
@@ -10,14 +10,18 @@ from hubgate.control.listening.listeners import Listeners
 from hubgate.control.listening.sockets import resolve
 from hubgate.current_folder import anchored
 from hubgate.errors import ConfigError
+from hubgate.keeper import VARIABLE as KEEPER
 from hubgate.keeper import KeeperClient
 from hubgate.model import Address
 from hubgate.settings import Settings
 from hubgate.settings.catalogue import LISTENERS
+from hubgate.settings.checks import whole_number
 
 # sd_listen_fds(3)
 FIRST_FD = 3
 VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+# As many as a process may have by Linux's own rules (fs.nr_open).
+_MOST_GIVEN = 1 << 20
 
 # A socket's purpose, by the name a unit may give it (FileDescriptorName=).
 PURPOSES = {flag.descriptor: flag.name for flag in LISTENERS.values()}
@@ -32,6 +36,11 @@ class GivenSocket:
 
     def __str__(self) -> str:
         return f"descriptor {self.fd} ({self.name})" if self.name else f"descriptor {self.fd}"
+
+
+def inherits_sockets(environ: Mapping[str, str]) -> bool:
+    """Return whether another process has opened sockets for this one: it may not be able to."""
+    return environ.get(VARIABLES[0]) == str(os.getpid()) or KEEPER in environ
 
 
 def inherited(
@@ -56,21 +65,17 @@ def lend_to_keeper(keeper: KeeperClient | None, listeners: Listeners) -> None:
 def from_systemd(environ: MutableMapping[str, str]) -> list[GivenSocket]:
     """Return the sockets passed the way systemd does; hide its variables from our children.
 
-    Raises ConfigError for a count that is not a number.
+    Raises ConfigError for a count that is not a number, and for what is not a listening socket.
     """
     pid, count, names = (environ.pop(name, "") for name in VARIABLES)
     if pid != str(os.getpid()):  # meant for the process that started us
         return []
-    if not count.isdecimal():
-        raise ConfigError(
-            f"LISTEN_FDS: {count!r} is not a number; systemd writes how many there are"
-        )
+    try:
+        given = range(whole_number(count, "number of sockets", 0, _MOST_GIVEN))
+    except ConfigError as error:
+        raise ConfigError(f"LISTEN_FDS: {error}, as systemd does") from None
     called = dict(enumerate(names.split(":"))) if names else {}
-    given = [GivenSocket(FIRST_FD + at, called.get(at, "")) for at in range(int(count))]
-    for each in given:
-        _check_listens(each)
-        os.set_inheritable(each.fd, False)
-    return given
+    return [_taken(GivenSocket(FIRST_FD + at, called.get(at, ""))) for at in given]
 
 
 def assigned(given: Iterable[GivenSocket], settings: Settings) -> list[HandedListener]:
@@ -113,7 +118,8 @@ def _shown(family: int, bound: object) -> str:
     return f"unix:{bound!s}"
 
 
-def _check_listens(given: GivenSocket) -> None:
+def _taken(given: GivenSocket) -> GivenSocket:
+    """Return a socket that listens, hidden from our children. Raises ConfigError."""
     try:
         with socket.socket(fileno=os.dup(given.fd)) as sock:
             listens = sock.type == socket.SOCK_STREAM and sock.getsockopt(
@@ -126,3 +132,5 @@ def _check_listens(given: GivenSocket) -> None:
             f"LISTEN_FDS: {given} is not a listening socket; "
             "a unit needs ListenStream= and Accept=no"
         )
+    os.set_inheritable(given.fd, False)
+    return given

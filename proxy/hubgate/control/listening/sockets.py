@@ -123,13 +123,32 @@ def listen(address: Address, flag: str = "--api-port") -> Listener:
     try:
         for family, where in resolved:
             if (family, where[0]) != (first.family, first.getsockname()[0]):
-                with suppress(_UnavailableError):
+                with suppress(NoSuchHostError):
                     port = first.getsockname()[1]
                     sockets.append(_tcp((family, _at_port(where, port)), address, flag))
     except ConfigError:
         close_all(sockets)
         raise
     return Listener(address, sockets)
+
+
+def check_address(address: Address, flag: str) -> None:
+    """Raise the ConfigError that listening on a host and port would, and listen nowhere.
+
+    Whether another process listens there is not looked at.
+    """
+    missing: NoSuchHostError | None = None
+    for choice in resolve(address):
+        try:
+            _tcp(choice, address, flag, listens=False).close()
+        except _TakenError:
+            return
+        except NoSuchHostError as error:
+            missing = error
+        else:
+            return
+    if missing is not None:
+        raise missing
 
 
 def close_all(sockets: Iterable[socket.socket]) -> None:
@@ -141,8 +160,12 @@ def close_all(sockets: Iterable[socket.socket]) -> None:
 # --- TCP --------------------------------------------------------------------------------------
 
 
-class _UnavailableError(ConfigError):
+class NoSuchHostError(ConfigError):
     """This machine does not have the address, but may have another one of the same name."""
+
+
+class _TakenError(ConfigError):
+    """Another process listens there."""
 
 
 def resolve(address: Address) -> list[Resolved]:
@@ -153,7 +176,7 @@ def resolve(address: Address) -> list[Resolved]:
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
-        raise ConfigError(
+        raise NoSuchHostError(
             f"cannot listen on {address}: the host {address.host!r} is not known; "
             "give an address of this machine, or '*' for all"
         ) from error
@@ -162,7 +185,7 @@ def resolve(address: Address) -> list[Resolved]:
 
 def _first(resolved: Sequence[Resolved], address: Address, flag: str) -> socket.socket:
     for choice in resolved[:-1]:
-        with suppress(_UnavailableError):
+        with suppress(NoSuchHostError):
             return _tcp(choice, address, flag)
     return _tcp(resolved[-1], address, flag)
 
@@ -178,7 +201,9 @@ def _reused(resolved: Resolved, count: int, address: Address, flag: str) -> list
     return sockets
 
 
-def _tcp(resolved: Resolved, address: Address, flag: str, *, reuse: bool = False) -> socket.socket:
+def _tcp(
+    resolved: Resolved, address: Address, flag: str, *, reuse: bool = False, listens: bool = True
+) -> socket.socket:
     family, where = resolved
     sock = None
     try:
@@ -192,7 +217,8 @@ def _tcp(resolved: Resolved, address: Address, flag: str, *, reuse: bool = False
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(only))
         sock.setblocking(False)
         sock.bind(where)
-        sock.listen(BACKLOG)
+        if listens:
+            sock.listen(BACKLOG)
     except OSError as error:
         if sock is not None:
             sock.close()
@@ -204,7 +230,7 @@ def _mistake(error: OSError, address: Address, flag: str) -> ConfigError:
     text = f"cannot listen on {address}: "
     match error.errno:
         case errno.EADDRINUSE:
-            return ConfigError(
+            return _TakenError(
                 f"{text}the port is in use by another process; "
                 f"choose another with {flag} or stop it"
             )
@@ -213,7 +239,7 @@ def _mistake(error: OSError, address: Address, flag: str) -> ConfigError:
                 f"{text}no permission for port {address.port}; choose one above 1023 with {flag}"
             )
         case errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT:
-            return _UnavailableError(
+            return NoSuchHostError(
                 f"{text}this machine has no such address; give one it has, or '*' for all"
             )
         case _:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
@@ -19,7 +18,7 @@ from hubgate.errors import (
 from hubgate.model import NO_OPTIONS, Route, Source
 from hubgate.route_data import RouteData
 from hubgate.routing.keys import clean_key
-from hubgate.routing.target import same_target
+from hubgate.routing.target import same_target, shown
 from hubgate.store.base import RouteStore, StoreChange, Written
 from hubgate.tasks import spawn
 
@@ -31,8 +30,6 @@ Missing = tuple[str, ...]
 T = TypeVar("T")
 
 _NOTHING = HandedRoutes()
-# A user and password in a target must not be logged.
-_SECRET = re.compile(r"//[^/]*@")
 
 
 class Workers(Protocol):
@@ -193,7 +190,7 @@ class RouteService:
         if of_file:
             log.info("route added as routes.yaml has it: %r", route.key)
         elif not known:
-            log.info("route added: %r -> %r", route.key, _hidden(route.target))
+            log.info("route added: %r -> %r", route.key, shown(route.target))
         return await self._store.served(written)
 
     async def _remove(self, key: str) -> Missing:
@@ -255,7 +252,7 @@ class RouteService:
             case Difference((), ()):
                 pass
             case Difference((route,), ()):
-                log.info("route added elsewhere: %r -> %r", route.key, _hidden(route.target))
+                log.info("route added elsewhere: %r -> %r", route.key, shown(route.target))
             case Difference((), (key,)):
                 log.info("route removed elsewhere: %r", key)
             case Difference(put, delete):
@@ -278,7 +275,7 @@ class RouteService:
         if not same_target(of_file.target, route.target):
             raise FileRouteError(
                 f"route {route.key} is set in routes.yaml with the target"
-                f" {_hidden(of_file.target)}, not {_hidden(route.target)}: change it there"
+                f" {shown(of_file.target)}, not {shown(route.target)}: change it there"
             )
         if route.options not in (NO_OPTIONS, of_file.options):
             raise FileRouteError(
@@ -309,10 +306,6 @@ def _row(route: Route, source: Source) -> Route:
 async def _done(applied: Awaitable[None] | None) -> None:
     if applied is not None:
         await applied
-
-
-def _hidden(target: str) -> str:
-    return _SECRET.sub("//...@", target)
 
 
 async def _uncut(change: Coroutine[Any, Any, T]) -> T:

@@ -6,8 +6,6 @@ import threading
 from hubgate.tasks import settle_arrivals
 from hubgate.worker.lifeline import SUPERVISOR_SIGNALS
 
-_ENDING = (signal.SIGINT, signal.SIGTERM)  # these end a process still starting, as they should
-
 
 async def hold_signals() -> None:
     """Hold signals that arrive from now on until `release_signals`, in whichever release.
@@ -26,11 +24,6 @@ async def hold_signals() -> None:
 def keep_signal(number: signal.Signals) -> None:
     """Pass on to the next release a signal that we received but did not act on."""
     _keep(number, None)
-
-
-def hold_early_signals() -> None:
-    """Hold, until `release_signals`, the signals that would end a process still starting."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, set(SUPERVISOR_SIGNALS) - set(_ENDING))
 
 
 def release_signals() -> None:

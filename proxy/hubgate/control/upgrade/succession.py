@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -12,13 +13,16 @@ from hubgate.control import handover
 from hubgate.control.handover import Handover
 from hubgate.control.upgrade.memory_file import memory_file
 from hubgate.errors import ConfigError, UpgradeError
-from hubgate.logs import settle, unwritten_lines
+from hubgate.logs import configure_logging, settle, unwritten_lines
 from hubgate.settings import Settings
+from hubgate.settings.checks import shown, whole_number
 
 log = logging.getLogger("hubgate.supervisor")
 
 # Environment variables with a descriptor's number; which one is set says what the process is for.
 HANDOVER, REHEARSAL = "HUBGATE_HANDOVER_FD", "HUBGATE_REHEARSAL_FD"
+
+_HIGHEST = 1 << 20  # fs.nr_open of Linux
 
 LOOK_AGAIN = 1.0  # seconds
 
@@ -33,10 +37,50 @@ def restart_command() -> list[str]:
     return [sys.executable, *sys.orig_argv[1:]]
 
 
+def configure_log(settings: Settings) -> None:
+    """Log as `settings` say; a rehearsal says nothing but why an upgrade cannot be.
+
+    The release that asked for it reads its lines.
+    """
+    if REHEARSAL in os.environ:
+        configure_logging("error")
+    else:
+        configure_logging(settings.log_level, settings.log_format)
+
+
 def rehearsal() -> int | None:
-    """Return the descriptor for a rehearsal to write to, None if this is not a rehearsal."""
-    number = os.environ.pop(REHEARSAL, None)
-    return None if number is None else int(number)
+    """Return the descriptor for a rehearsal to write to, None if this is not a rehearsal.
+
+    Raises UpgradeError if another program than a hubgate has set its variable.
+    """
+    fd = _inherited(REHEARSAL)
+    os.environ.pop(REHEARSAL, None)
+    return fd
+
+
+def _inherited(variable: str) -> int | None:
+    """Return the descriptor of a memory file that `variable` names, None if there is none.
+
+    Raises UpgradeError for any other: it may be a socket or a loop of ours by now.
+    """
+    text = os.environ.get(variable)
+    if text is None:
+        return None
+    try:
+        fd = whole_number(text, "descriptor", 3, _HIGHEST)
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return fd
+    except (ConfigError, OSError):
+        pass
+    raise UpgradeError(
+        f"{variable}: {shown(text)} is not a file that a running hubgate has opened for an upgrade;"
+        " unset it"
+    )
+
+
+def starts_anew() -> bool:
+    """Return whether this process begins with nothing: no rehearsal, and no older release."""
+    return REHEARSAL not in os.environ and HANDOVER not in os.environ
 
 
 def read_settings(read: Callable[[], Settings]) -> Settings:
@@ -45,12 +89,13 @@ def read_settings(read: Callable[[], Settings]) -> Settings:
     But after an older release, whose workers serve for as long as this process lives, it reads
     again every second until there are no mistakes, or a signal asks it to stop.
     """
+    upgrades = _inherited(HANDOVER) is not None
     logged: tuple[str, ...] = ()
     while True:
         try:
             return read()
         except ConfigError as error:
-            if HANDOVER not in os.environ or signal.sigpending() & {signal.SIGINT, signal.SIGTERM}:
+            if not upgrades or signal.sigpending() & {signal.SIGINT, signal.SIGTERM}:
                 raise
             if error.lines != logged:
                 logged = error.lines
@@ -64,10 +109,11 @@ def receive_handover() -> Handover | None:
 
     Raises UpgradeError when it cannot be read.
     """
-    number = os.environ.pop(HANDOVER, None)
-    if number is None:
+    fd = _inherited(HANDOVER)
+    if fd is None:
         return None
-    with os.fdopen(int(number), "rb") as file:
+    del os.environ[HANDOVER]
+    with os.fdopen(fd, "rb") as file:
         file.seek(0)
         received = handover.loads(file.read())
     for fd in received.fds:

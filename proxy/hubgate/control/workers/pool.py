@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Protocol
 
 from hubgate.control.handover import HandedWorker
@@ -227,7 +228,11 @@ class WorkerPool:
 
     def on_hello(self, worker: WorkerProcess) -> None:
         """Send the worker the table as it becomes live, in one step: it misses no change."""
-        worker.start(self.config, self._revision, self._snapshot())
+        config = self.config
+        if config.access_log is not None and self._complete.is_set():
+            # It replaces another one: better without the log than nobody at all.
+            config = replace(config, access_log=replace(config.access_log, required=False))
+        worker.start(config, self._revision, self._snapshot())
 
     def on_ready(self, worker: WorkerProcess) -> None:
         """Count the worker as ready."""

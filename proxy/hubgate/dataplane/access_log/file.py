@@ -13,6 +13,9 @@ log = logging.getLogger("hubgate")
 # Bytes that may wait to be written; anything beyond is dropped.
 MOST_WAITING = 1 << 22
 
+# In place of a descriptor, where there is none yet.
+_NONE = -1
+
 _HOW = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _MODE = 0o640
 
@@ -22,13 +25,15 @@ class LogFile(LineWriter):
 
     A file that was renamed or removed is created again before the next block is written. Several
     processes may share one: lines stay whole, unless its disk is full or on a network (NFS).
-    Raises ConfigError if it cannot be opened.
+    Raises ConfigError if it cannot be opened and is `required`; otherwise lines are lost until it
+    can.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, required: bool = True) -> None:
         self._path = path
-        super().__init__("access log", self._open(), MOST_WAITING)
         self._failing = self._astray = False
+        self._identity = -1, -1
+        super().__init__("access log", self._first(required), MOST_WAITING)
         self.start()
 
     def __repr__(self) -> str:
@@ -39,11 +44,37 @@ class LogFile(LineWriter):
         super().put(block)
 
     def _before(self) -> None:
-        if self._path != STDOUT:
+        if self._path != STDOUT or self._fd == _NONE:
             self._follow()
 
     def _let_go(self) -> None:
-        os.close(self._fd)
+        self._close(self._fd)
+
+    def _close(self, fd: int) -> None:
+        if fd != _NONE:
+            os.close(fd)
+
+    def _first(self, required: bool) -> int:
+        """Return a descriptor to begin with, or none yet."""
+        try:
+            return self._open()
+        except ConfigError as error:
+            if required:
+                raise
+            log.error("%s; lines are lost until it can", error)
+            self._failing = self._astray = True
+            return _NONE
+
+    def _write_to(self, fd: int) -> None:
+        if fd == _NONE:
+            self._fd, self._at_once = fd, 0
+        else:
+            super()._write_to(fd)
+
+    def _write_some(self, block: bytes, start: int) -> int:
+        if self._fd == _NONE:
+            raise OSError(errno.EBADF, "it cannot be opened")
+        return super()._write_some(block, start)
 
     def _open(self) -> int:
         try:
@@ -74,7 +105,7 @@ class LogFile(LineWriter):
             self._astray = True
         else:
             self._astray = False
-            os.close(old)
+            self._close(old)
 
     def _failed(self, error: OSError) -> None:
         if not self._failing:

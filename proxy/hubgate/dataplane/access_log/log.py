@@ -39,14 +39,14 @@ class AccessLog:
     def configure(self, config: model.AccessLogConfig | None) -> None:
         """Write by `config` from now on, the same as before or another; None turns it off.
 
-        Raises ConfigError, with nothing changed, if the file cannot be opened.
+        Raises ConfigError, with nothing changed, if a file that is required cannot be opened.
         """
         if config == self._config:
             self.flush()
             if self._file is not None:
                 self._file.put(b"")
             return
-        file = None if config is None else LogFile(config.path)
+        file = None if config is None else LogFile(config.path, required=config.required)
         self._let_go()
         self._config, self._file = config, file
         if config is not None:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hubgate.errors import ConfigError
-from hubgate.settings.catalogue import LISTENERS, SETTINGS, variables_of
-from hubgate.settings.listener_clashes import clashes
-from hubgate.settings.setting import Flag, Place, Setting
+from hubgate.settings.catalogue import FLAGS, SETTINGS, variables_of
+from hubgate.settings.clashes import clashes
+from hubgate.settings.setting import Flag, Place, Setting, dotted
 from hubgate.settings.values import Settings
 
 VARIABLE = "HUBGATE_SETTINGS"
@@ -44,6 +44,7 @@ LEFT_OUT: dict[str, str] = {
     "routes": f"{OWNER}.extra_routes",
     "own_store": "nothing: routes are in memory, and in a recovery file",
     "recovery_file": f"{OWNER}.recovery",
+    "worker.access_log.required": "nothing: a start needs its access log",
     "api_token": _TOKEN,
     "worker.tls.passphrase": "CONFIGPROXY_SSL_KEY_PASSPHRASE in the hub's environment",
     "worker.tls.max_version": "nothing: TLS 1.3 is never left out",
@@ -137,7 +138,7 @@ def with_hub_settings(settings: Settings, environ: Mapping[str, str]) -> Setting
     if settings.redirect:
         port = settings.worker.redirect_to or settings.listen[0].port
         settings = _put(settings, "worker.redirect_to", port)
-    if lines := [*_mistakes(settings), *clashes(settings, _flags())]:
+    if lines := [*_mistakes(settings), *clashes(settings, _where)]:
         raise ConfigError(*lines)
     return settings
 
@@ -195,8 +196,9 @@ def _tls_name(section: str) -> Any:
     return lambda name: _NAMES.get((section, "tls", name), f"{section}.tls.{name}".rstrip("."))
 
 
-def _flags() -> list[str]:
-    return [flag.name for flag in LISTENERS.values()]
+def _where(place: Place) -> str:
+    flag = next((flag.name for flag, setting in FLAGS.items() if setting.place == place), "")
+    return _NAMES.get(place) or flag or dotted(place)
 
 
 def _get(owner: Any, field: str) -> Any:

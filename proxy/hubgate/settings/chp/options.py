@@ -6,6 +6,7 @@ from typing import Any
 from hubgate.current_folder import anchored
 from hubgate.settings.catalogue import FLAGS, variables_of
 from hubgate.settings.checks import check_level, stated, whole_number
+from hubgate.settings.setting import Place, dotted
 from hubgate.settings.variables import without_service_links
 
 # Each flag of `proxyctl serve` whose setting CHP's command line has, under another name or the
@@ -70,6 +71,14 @@ _EXCLUDES = {
 }
 
 
+# Settings that proxyctl has no flag for, and CHP's command line has.
+_OTHERS: dict[Place, str] = {
+    **{("listen", "tls", name): f"--ssl-{name}" for name in ("ca", "dhparam")},
+    **{("api", "tls", name): f"--api-ssl-{name}" for name in ("cert", "key", "ca")},
+    **{("upstream", "tls", name): f"--client-ssl-{name}" for name in ("cert", "key", "ca")},
+}
+
+
 class ChpOptions(Mapping[str, Any]):
     """The options by name, such as "api_port"; None for one that was not given.
 
@@ -107,6 +116,13 @@ class ChpOptions(Mapping[str, Any]):
     def origin(self, name: str) -> str:
         """Return what gave the option, or could: its variable, else its flag."""
         return self._from.get(name) or "--" + name.replace("_", "-")
+
+    def where(self, place: Place) -> str:
+        """Return what gave, or could give, the setting that is at that place in routes.yaml."""
+        flag = next((flag for flag, setting in FLAGS.items() if setting.place == place), None)
+        if flag is not None and flag.name in OPTIONS:
+            return self.origin(OPTIONS[flag.name])
+        return flag.variable if flag is not None else _OTHERS.get(place, dotted(place))
 
 
 def _stated(value: Any) -> bool:

@@ -17,7 +17,7 @@ from hubgate.model import (
 )
 from hubgate.settings import Settings
 from hubgate.settings.access_log import OFF, access_log_mistake, anchor_log, check_log_path
-from hubgate.settings.catalogue import LISTENERS, variables_of
+from hubgate.settings.catalogue import variables_of
 from hubgate.settings.checks import (
     LogFormat,
     MainLogFormat,
@@ -35,10 +35,10 @@ from hubgate.settings.checks import (
     whole_number,
     worker_count,
 )
-from hubgate.settings.chp.options import OPTIONS, TOKENS, ChpOptions
+from hubgate.settings.chp.options import TOKENS, ChpOptions
 from hubgate.settings.chp.tls import client_tls, server_tls
+from hubgate.settings.clashes import clashes
 from hubgate.settings.layers import OFF_WORDS
-from hubgate.settings.listener_clashes import clashes
 from hubgate.settings.recovery_path import no_recovery, recovery_path
 from hubgate.settings.redis_login import redis_login
 from hubgate.settings.token import token_from_environment, token_from_file
@@ -83,17 +83,9 @@ def build(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         log_level=level,
         log_format=log_format,
     )
-    _check_clashes(settings, options)
-    return settings
-
-
-def _check_clashes(settings: Settings, options: ChpOptions) -> None:
-    names = [
-        options.origin(OPTIONS[flag.name]) if flag.name in OPTIONS else flag.variable
-        for flag in LISTENERS.values()
-    ]
-    if lines := clashes(settings, names):
+    if lines := clashes(settings, options.where):
         raise ConfigError(*lines)
+    return settings
 
 
 def _log_format(environ: Mapping[str, str]) -> str:

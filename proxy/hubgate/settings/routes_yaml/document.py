@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from yaml.nodes import MappingNode, Node, SequenceNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from hubgate.current_folder import current_folder
 from hubgate.errors import ConfigError
 from hubgate.file_reading import read_file
 from hubgate.settings.routes_yaml.core_schema import CoreLoader
-from hubgate.settings.setting import Place
+from hubgate.settings.routes_yaml.syntax import syntax_mistake
+from hubgate.settings.setting import Place, dotted
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Document:
     """A file's settings; `lines` maps a value's place to its line, counted from 1.
 
     `mistakes` are those that do not keep the rest from being read, each as one line: keys that
-    appear twice.
+    appear twice, or are not text.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -29,6 +30,10 @@ class Document:
 
 # A value may stand for this many times as many as are written in the file so far, plus a few.
 _MOST_FOLD, _FEW = 10, 10_000
+
+_KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
+# The names in this mapping may be numbers.
+_FREE = "headers"
 
 
 def read_document(path: Path) -> Document:
@@ -46,10 +51,16 @@ def read_document(path: Path) -> Document:
 
 def parse_document(text: str, name: str) -> Document:
     """Parse YAML `text`; errors call it `name`. Raises ConfigError for what cannot be read on."""
+    loader = None
     try:
-        return _parse(CoreLoader(text), name)
+        loader = CoreLoader(text)
+        return _parse(loader, name)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{name}{_describe(error)}") from None
+        line, what = syntax_mistake(error, text)
+        raise ConfigError(f"{name}{f', line {line}' if line else ''}: {what}") from None
+    except ValueError:  # PyYAML checks no number that YAML itself has: \U00110000, %YAML 1.99…
+        where = f", line {loader.line + 1}" if loader else ""
+        raise ConfigError(f"{name}{where}: contains a number that YAML does not have") from None
     except RecursionError:
         raise ConfigError(f"{name}: is nested too deeply") from None
 
@@ -65,9 +76,21 @@ def _parse(loader: CoreLoader, name: str) -> Document:
             )
         found = _Walk(name)
         found.walk(node, ())
-        return Document(loader.construct_document(node), found.lines, tuple(found.mistakes))
+        data = _with_text_keys(loader.construct_document(node))
+        return Document(data, found.lines, tuple(found.mistakes))
     finally:
         loader.dispose()
+
+
+def _with_text_keys(value: Any, name: object = None) -> Any:
+    """Return a copy of `value` without the keys that are a mistake, since they are not text."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _with_text_keys(inner, key)
+        for key, inner in value.items()
+        if isinstance(key, str) or name == _FREE
+    }
 
 
 class _Walk:
@@ -92,7 +115,9 @@ class _Walk:
             return known
         self._sizes[id(node)] = 0
         size = 1
-        if isinstance(node, MappingNode):
+        if isinstance(node, ScalarNode):
+            self._check_text(node, line, place)
+        elif isinstance(node, MappingNode):
             size += self._walk_mapping(node, place)
         elif isinstance(node, SequenceNode):
             size += sum(self.walk(item, (*place, at)) for at, item in enumerate(node.value))
@@ -106,33 +131,34 @@ class _Walk:
         first: dict[str, int] = {}
         size = 0
         for key, value in node.value:
-            name, line = str(key.value), key.start_mark.line + 1
+            line = key.start_mark.line + 1
+            # Also for what its aliases may stand for, which only values are checked for.
+            if not isinstance(key, ScalarNode):
+                raise self._mistake(line, place, "has a list or a mapping for a key; write text")
+            self._check_text(key, line, place)
+            name = str(key.value)
             inside = (*place, name)
             if name in first:
                 text = f"appears twice, first on line {first[name]}; keep one"
+                self.mistakes += self._mistake(line, inside, text).lines
+            if key.tag not in _KEYS and place[-1:] != (_FREE,):
+                text = f"{name} is not text; put the key in quotes"
                 self.mistakes += self._mistake(line, inside, text).lines
             first.setdefault(name, line)
             size += self.walk(value, inside)
             self.lines[inside] = line
         return size
 
+    def _check_text(self, node: ScalarNode, line: int, place: Place) -> None:
+        """Raise ConfigError for what cannot be written anywhere: half of a surrogate pair."""
+        try:
+            node.value.encode()
+        except UnicodeEncodeError as error:
+            half = f"\\u{ord(node.value[error.start]):04x}"
+            text = f"{half} is half of a character; write the character itself"
+            raise self._mistake(line, place, text) from None
+
     def _mistake(self, line: int, place: Place, text: str) -> ConfigError:
         return ConfigError(
             ": ".join(filter(None, (f"{self._name}, line {line}", dotted(place), text)))
         )
-
-
-def dotted(place: Place) -> str:
-    """Return a place as a person would write it: `routes./user/alice.target`, `listen.host[1]`."""
-    text = ""
-    for part in place:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return text.removeprefix(".")
-
-
-def _describe(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "is not YAML"
-    if "'\\t'" in problem:
-        problem += "; indent with spaces"
-    return f"{f', line {mark.line + 1}' if mark else ''}: {problem}"

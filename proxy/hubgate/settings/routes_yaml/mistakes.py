@@ -11,9 +11,8 @@ from pydantic_core import ErrorDetails
 
 from hubgate.settings.catalogue import FLAGS
 from hubgate.settings.checks import shown
-from hubgate.settings.routes_yaml.document import dotted
 from hubgate.settings.routes_yaml.schema import ClashError, File, RouteEntrySection, Section
-from hubgate.settings.setting import Place
+from hubgate.settings.setting import Place, dotted
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def without_mistakes(data: Mapping[str, Any], error: ValidationError) -> dict[st
     """
     kept: dict[str, Any] = _copied(data)
     for finding in error.errors(include_url=False, include_context=False):
-        _drop(kept, [part for part in finding["loc"] if part != "[key]"])
+        _drop(kept, finding["loc"])
     return kept
 
 
@@ -112,9 +111,6 @@ def _lines(finding: ErrorDetails, source: Provenance) -> list[str]:
 
 
 def _line(finding: ErrorDetails, source: Provenance, place: Place) -> str:
-    if place[-1:] == ("[key]",):
-        where = source.where((*place[:-2], str(place[-2])))
-        return f"{where}: {shown(finding['input'])} is not text; put the key in quotes"
     return f"{source.where(place)}: {_reason(finding, place)}"
 
 
