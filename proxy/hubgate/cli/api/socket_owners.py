@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from hubgate.cli.own_token import DEFAULT_PORTS
+from hubgate.routing.target import DEFAULT_PORTS
 
 IPAddress = IPv4Address | IPv6Address
 
