@@ -134,6 +134,15 @@ class Place:
         """Return what hub, proxy and commands have said."""
         return running.read_log(self.folder)
 
+    def tracebacks(self) -> list[str]:
+        """Return the lines before tracebacks, but not those of notebook servers.
+
+        They print one when a browser leaves before they have responded.
+        """
+        lines = [line for line in self.log().splitlines() if line[:1] == "[" or "Traceback" in line]
+        pairs = zip(["", *lines], lines, strict=False)
+        return [one for one, next_ in pairs if "Traceback" in next_ and " ServerApp] " not in one]
+
 
 def not_verifying() -> aiohttp.TCPConnector:
     return aiohttp.TCPConnector(ssl=False)

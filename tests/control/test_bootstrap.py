@@ -10,20 +10,11 @@ import pytest
 from hubgate import keeper
 from hubgate.control import bootstrap as bootstrap_module
 from hubgate.control.bootstrap import Bootstrap
-from hubgate.control.handover import HandedRoutes, Handover
 from hubgate.errors import ConfigError
+from tests.control.handed import nothing
 from tests.control.launched import SETTINGS
 
-LEFT = Handover(
-    release="0.1.0",
-    generation=1,
-    link_version=1,
-    revision=0,
-    listeners=(),
-    workers=(),
-    routes=HandedRoutes(),
-    counters={},
-)
+LEFT = nothing("0.1.0")
 
 
 @pytest.fixture

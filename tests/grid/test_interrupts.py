@@ -91,9 +91,10 @@ def test_it_ends_at_once_and_quietly(name: str, tmp_path: Path, silent_api: str)
 
 # The first thing that loading a command does is to be sent a signal.
 SENT = """
-import os, sys
+import os, signal, sys
 from hubgate.cli import {module}
 number, load = int(sys.argv.pop(1)), {module}.load
+signal.signal(number, signal.SIG_DFL)  # nohup ignores SIGHUP, for all that it starts
 {module}.load = lambda: os.kill(os.getpid(), number) or load()
 {module}.main()
 """

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from hubgate.errors import ConfigError
 from hubgate.folders import creation_error
 from hubgate.model import Address
+from hubgate.routing.target import DEFAULT_PORTS
 from hubgate.settings import Settings
 from hubgate.settings.exposure import is_guarded, is_public
 from hubgate.settings.token import own_token_path, token_from_own_file
@@ -23,8 +24,6 @@ from hubgate.store.private_folder import PrivateFolder, private_folder_error
 _WAYS = (
     "give --token-file or HUBGATE_TOKEN, or --api-open if anyone on this machine may use the API"
 )
-
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def with_own_token(

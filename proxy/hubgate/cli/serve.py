@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from hubgate.cli.findings import Findings, log_findings, start_notes, start_warnings
+from hubgate.cli.init import DEFAULT_FILE
 from hubgate.cli.own_token import with_own_token, with_planned_token
 from hubgate.cli.summary import summary
 from hubgate.control.launch import launch
@@ -30,8 +31,6 @@ from hubgate.settings.setting import Kind, Where
 from hubgate.settings.token import own_token_file
 from hubgate.settings.variables import unknown_variables
 from hubgate.store.private_folder import narrowed_later
-
-DEFAULT_FILE = Path("routes.yaml")
 
 # Seconds after which a file is surely older than what is read then. The kernel's clock for files
 # lags: longer than `control.file_watch.CLOCK_LAG`.
@@ -77,12 +76,13 @@ def serve(file: Path | None, **options: Any) -> int:
     """
     # Looked for once: a reload reads what the start has read.
     chosen = cache(lambda: file or _default_file())
-    reading = _Reading(_reader(chosen, options))
+    plainly = _reader(chosen, options)
+    checking = _reader(chosen, options, lambda *read: _start_findings(*read)[0])
+    reading = _Reading(plainly)
     configure_logging("info")  # until the settings are read
     read_since = time.time()
-    if starts_anew():
-        _reader(chosen, options, lambda *read: _start_findings(*read)[0])()
-    settings = read_settings(reading.settings)
+    first = checking if starts_anew() else plainly
+    settings = read_settings(lambda: reading.settings(first))
     own = own_token_file(settings, os.environ)
     if own is not None and own.stat().st_ctime > read_since - MADE_BEFORE:
         # It was made a moment ago: read again, or it would count as changed since it was read.
@@ -181,9 +181,9 @@ class _Reading:
         self._running: Address | None = None  # where the API is: another address needs a restart
         self._said: set[Path] = set()
 
-    def settings(self) -> Settings:
-        """Return the settings as they are now. Raises ConfigError."""
-        fresh = self._read()
+    def settings(self, read: Callable[[], Settings] | None = None) -> Settings:
+        """Return the settings as they are now, or as `read` returns them. Raises ConfigError."""
+        fresh = (read or self._read)()
         self._running = self._running or fresh.api[0]
         return with_own_token(fresh, os.environ, self._running, self._made)
 

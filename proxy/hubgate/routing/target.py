@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 
 from hubgate.errors import RouteError
 
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _UNIX_SCHEMES = ("http+unix", "unix+http")
 BLANKS = "".join(map(chr, range(33)))
 """What is dropped around a URL."""
@@ -79,7 +79,7 @@ def parse_target(url: str) -> Target:
         authority = authority.rpartition("@")[2]
         if mark and scheme in _UNIX_SCHEMES:
             peer = _unix_peer(authority)
-        elif mark and scheme in _DEFAULT_PORTS:
+        elif mark and scheme in DEFAULT_PORTS:
             peer = _tcp_peer(scheme, authority)
         else:
             raise ValueError("it must start with http://, https:// or http+unix://")
@@ -134,7 +134,7 @@ def _tcp_peer(scheme: str, authority: str) -> Peer:
         if ":" in port:
             raise ValueError("an IPv6 address stands in brackets")
         host = _host(name)
-    return Peer(host, _port(port) if port else _DEFAULT_PORTS[scheme], tls)
+    return Peer(host, _port(port) if port else DEFAULT_PORTS[scheme], tls)
 
 
 def _is_ipv6(text: str) -> bool:
@@ -195,5 +195,5 @@ def _authority(peer: Peer) -> bytes:
         return b"localhost"
     # The zone of an address means something on this machine only.
     host = f"[{peer.host.partition('%')[0]}]" if ":" in peer.host else peer.host
-    default = _DEFAULT_PORTS["https" if peer.tls else "http"]
+    default = DEFAULT_PORTS["https" if peer.tls else "http"]
     return (host if peer.port == default else f"{host}:{peer.port}").encode()

@@ -9,24 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from hubgate.control.handover import HandedRoutes, Handover
 from hubgate.control.upgrade import succession
 from hubgate.control.upgrade.memory_file import memory_file
 from hubgate.control.upgrade.signals import SUPERVISOR_SIGNALS
 from hubgate.errors import ConfigError, UpgradeError
 from hubgate.settings import Settings
+from tests.control.handed import nothing
 from tests.environment import clean_environment
 
-NOTHING = Handover(
-    release="1",
-    generation=1,
-    link_version=1,
-    revision=0,
-    listeners=(),
-    workers=(),
-    routes=HandedRoutes(),
-    counters={},
-)
+NOTHING = nothing("1")
 
 
 def mended_after(times: int) -> Callable[[], Settings]:

@@ -16,8 +16,8 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from hubgate.cli.api.socket_owners import SocketOwners
-from hubgate.cli.own_token import DEFAULT_PORTS
 from hubgate.control.running_file import INSIDE, RunningRecord, network, pids_in, read_record
+from hubgate.routing.target import DEFAULT_PORTS
 from hubgate.settings.recovery_path import state_home
 
 DEFAULT_URL = "http://127.0.0.1:8001"

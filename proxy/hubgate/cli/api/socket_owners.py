@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from hubgate.cli.own_token import DEFAULT_PORTS
+from hubgate.routing.target import DEFAULT_PORTS
 
 IPAddress = IPv4Address | IPv6Address
 
@@ -79,7 +79,7 @@ class SocketOwners:
 
 def _read(table: Path) -> Iterator[tuple[IPAddress, int, ListeningSocket]]:
     # A kernel that emulates Linux may write anything.
-    with suppress(OSError, ValueError), table.open(encoding="ascii", errors="replace") as lines:
+    with suppress(OSError, ValueError), table.open(encoding="utf-8", errors="replace") as lines:
         for line in islice(lines, 1, _MOST_LINES):
             # sl local_address rem_address st queues timer retransmits uid timeout inode (proc(5))
             fields = line.split(None, 10)
