@@ -1,10 +1,12 @@
 """What the routes service requires of a route store."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from hubgate.model import Route
+
+NO_MOMENTS: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +55,18 @@ class RouteStore(Protocol):
         Called after `open()`, and again whenever a change is `whole`.
         """
 
-    async def put(self, route: Route) -> Written:
-        """Store `route`, replacing one with the same key; durable when this returns.
+    async def apply(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+    ) -> Written:
+        """Make one change: delete these keys, then store these routes, replacing what is there.
 
-        The moment it returns counts as activity.
+        All of it or nothing, durable when this returns, and no key is in both. Deleting a missing
+        route is not an error. A route that is put was last active at the moment returned, or
+        earlier if `active` has its key (seconds since the epoch).
         """
-
-    async def delete(self, key: str) -> Written:
-        """Delete the route with that key; a missing one is not an error."""
 
     def changes(self) -> AsyncGenerator[StoreChange, None]:
         """Yield others' changes since the latest `load()`, for as long as the store is open.
@@ -69,10 +75,10 @@ class RouteStore(Protocol):
 
         - Every change by others that `load()` did not include is yielded, once, in the order of
           revisions. Nothing that `load()` included is yielded.
-        - Our own `put` and `delete` calls that returned are not yielded. A call that failed may
-          have changed the table anyway; then its change is yielded, like any other.
-        - A change may be yielded at any time, before or after the return of a `put` or `delete`
-          that the store took later: the revisions show which was first.
+        - Our own `apply` calls that returned are not yielded. A call that failed may have changed
+          the table anyway; then its change is yielded, like any other.
+        - A change may be yielded at any time, before or after the return of an `apply` that the
+          store took later: the revisions show which was first.
         - A lost connection is reestablished here, without limit, and no change is missed. If one
           may have been missed, or revisions start over, the next change yielded is `whole`.
 
@@ -102,12 +108,29 @@ class RouteStore(Protocol):
 
 
 class OwnedStore:
-    """The common part of stores that belong to one process."""
+    """The common part of stores that belong to one process: `apply` is what they have to add."""
 
     @property
     def shared(self) -> bool:
         """False: no other process writes to it."""
         return False
+
+    async def apply(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+    ) -> Written:
+        """Make one change, whole; see `RouteStore`."""
+        raise NotImplementedError
+
+    async def put(self, route: Route) -> Written:
+        """Store one route, as `apply` does."""
+        return await self.apply((route,), ())
+
+    async def delete(self, key: str) -> Written:
+        """Delete one route, as `apply` does."""
+        return await self.apply((), (key,))
 
     async def changes(self) -> AsyncGenerator[StoreChange, None]:
         """There are none: it ends at once."""

@@ -22,6 +22,7 @@ from hubgate.store.journal_lines import (
     delete_line,
     put_line,
     read_journal,
+    together,
 )
 from hubgate.store.private_folder import Identity, PrivateFolder, identity
 
@@ -85,7 +86,7 @@ class Journal:
     def write(
         self, put: Iterable[Route], delete: Iterable[str], activity: Mapping[str, float]
     ) -> None:
-        """Write changes. This resets the file's age, even with no changes.
+        """Write changes, which are read as a whole. This resets the file's age, even with none.
 
         Raises OSError when that fails; the next call then writes everything.
         """
@@ -170,7 +171,7 @@ class Journal:
         self._activity.update(known)
         if known:
             lines.append(activity_line(known))
-        return b"".join(lines)
+        return together(lines)
 
     def _write_first(self, folder: PrivateFolder) -> None:
         try:

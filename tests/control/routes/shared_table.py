@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hubgate.errors import StoreError
 from hubgate.model import Route
-from hubgate.store.base import StoreChange, Written
+from hubgate.store.base import NO_MOMENTS, StoreChange, Written
 
 
 @dataclass(frozen=True)
@@ -73,18 +73,17 @@ class SharedStore:
         self._at = len(self.table.log)
         return list(self.table.routes.values())
 
-    async def put(self, route: Route) -> Written:
+    async def apply(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+    ) -> Written:
         """Write, and answer when the gates let it."""
-        return await self._write((route,), ())
-
-    async def delete(self, key: str) -> Written:
-        """Write, and answer when the gates let it."""
-        return await self._write((), (key,))
-
-    async def _write(self, put: tuple[Route, ...], delete: tuple[str, ...]) -> Written:
         self.reached.set()
         await self.sent.wait()
-        revision = await self.table.write(None if self.losing else self, put, delete)
+        writer = None if self.losing else self
+        revision = await self.table.write(writer, tuple(put), tuple(delete))
         await self.answered.wait()
         if self.losing:
             raise StoreError("the answer is lost")
