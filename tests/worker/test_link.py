@@ -58,6 +58,7 @@ async def test_messages_arrive_whole_and_in_order(pair: Pair) -> None:
     ]
     for message in sent:
         here.send(message)
+    sent[2] = Change(4, (forwarding(route),), ("/gone",))
     assert [await there.receive() for _ in sent] == sent
 
 
