@@ -69,6 +69,18 @@ class RouteNotFoundError(RouteError):
     status = 404
 
 
+class TableChangedError(RouteError):
+    """The table is not, or no longer, the one that a change was meant for."""
+
+    status = 412
+
+
+class TableTooLargeError(RouteError):
+    """A table, or a change of it, has more bytes than are read."""
+
+    status = 413
+
+
 class FileRouteError(RouteError):
     """The route is set in routes.yaml, otherwise: it cannot be changed through the API."""
 

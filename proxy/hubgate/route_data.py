@@ -34,8 +34,8 @@ class RouteData(Mapping[str, Any]):
         return len(self._read())
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, RouteData) and other.text == self.text:
-            return True
+        if isinstance(other, RouteData):
+            return other.text == self.text or self._read() == other._read()
         return isinstance(other, Mapping) and self._read() == dict(other)
 
     __hash__ = None  # type: ignore[assignment]  # like a dict

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -10,6 +11,9 @@ log = logging.getLogger("hubgate")
 # From `accept` to `connection_made` takes one turn in uvloop and two in asyncio; from a signal to
 # its handler, two and three.
 _TURNS_TO_ARRIVE = 4
+
+# Seconds
+_LONGEST_TURN = 0.001
 
 _running: set[asyncio.Task[Any]] = set()
 
@@ -34,6 +38,19 @@ async def settle_arrivals() -> None:
     """
     for _ in range(_TURNS_TO_ARRIVE):
         await asyncio.sleep(0)
+
+
+class Pace:
+    """Cuts long work into turns of the event loop: await `turn` often, between any two steps."""
+
+    def __init__(self) -> None:
+        self._begun = time.perf_counter()
+
+    async def turn(self) -> None:
+        """Let others have their turn, if ours has lasted a millisecond."""
+        if time.perf_counter() - self._begun > _LONGEST_TURN:
+            await asyncio.sleep(0)
+            self._begun = time.perf_counter()
 
 
 def _finished(task: asyncio.Task[Any]) -> None:

@@ -57,7 +57,7 @@ class Start:
 
 
 PART = 0
-"""The revision of a part of a change that another part follows; its acknowledgement says nothing."""
+"""The revision of a part of a change that another part follows: nobody waits for it."""
 
 
 @dataclass(frozen=True, slots=True)

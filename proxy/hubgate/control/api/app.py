@@ -5,12 +5,15 @@ from importlib.resources import files
 
 from aiohttp import web
 
+from hubgate.control.api.bulk import BulkApi
 from hubgate.control.api.dates import milliseconds, parse_moment
 from hubgate.control.api.openapi import description
 from hubgate.control.api.posted_route import posted_route
+from hubgate.control.api.preconditions import etag, expected_tables
 from hubgate.control.api.request_log import access_middleware
 from hubgate.control.api.request_path import ApiPath, decode_route, split_target
 from hubgate.control.api.table_json import json_response, shown, table_response
+from hubgate.control.api.watch import watch_page
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.live_table import LiveRoute
 from hubgate.control.routes.report_refresh import ReportRefresh
@@ -45,15 +48,20 @@ class RoutesApi:
         self._methods: dict[
             str, Callable[[web.Request, ApiPath, str], Awaitable[web.StreamResponse]]
         ] = {"GET": self._get, "POST": self._post, "DELETE": self._delete}
+        bulk = BulkApi(service, rules, metrics)
+        self._of_table = {"PUT": bulk.put, "PATCH": bulk.patch}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Handle any request that no other page takes."""
         path = split_target(request.raw_path)
         if path.route is None:
             return plain(404, "Not Found")
+        whole = path.route in ("", "/")
+        if whole and (change := self._of_table.get(request.method)) is not None:
+            return await change(request, path)
         method = self._methods.get(request.method)
         if method is None:
-            return not_allowed(*self._methods)
+            return not_allowed(*self._methods, *(self._of_table if whole else ()))
         return await method(request, path, path.route)
 
     async def _get(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
@@ -76,23 +84,26 @@ class RoutesApi:
             idle = limit is None or milliseconds(live.last_activity) < limit
             return idle and (not host or split_key(live.route.key)[0] == host)
 
-        every = limit is None and not host
-        return await table_response(request, self._service.all(), None if every else wanted)
+        if limit is not None or host:
+            return await table_response(request, self._service.all(), wanted)
+        # Taken in one step with the first routes.
+        tag = {"ETag": etag(self._service.changes.revision)}
+        return await table_response(request, self._service.all(), headers=tag)
 
     async def _post(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
-        key = self._key(path, route)
+        key, expected = self._key(path, route), expected_tables(request)
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return plain(413, f"the body is larger than {MAX_BODY} bytes")
-        await self._service.add(posted_route(body, key, self._rules))
+        await self._service.add(posted_route(body, key, self._rules), expected)
         self._metrics.count("api_route_add")
         return plain(201)
 
-    async def _delete(self, _: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
+    async def _delete(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
         key = self._key(path, route)
         self._metrics.count("api_route_delete")
-        await self._service.remove(key)
+        await self._service.remove(key, expected_tables(request))
         return plain(204)
 
     def _host(self, path: ApiPath) -> str:
@@ -128,6 +139,7 @@ def build_api(
     pages = Pages(app, guard)
     pages.add_open("/", _fixed_page(_landing_page(), "text/html"))
     pages.add_open("/api/openapi.json", _fixed_page(description(), "application/json"))
+    pages.add("/api/watch", watch_page(service, guard))
     # (?s) so that a path with %0A is the API's too.
     pages.add("/{rest:(?s:.*)}", api.handle)
     return app

@@ -19,7 +19,11 @@ def posted_route(body: bytes, key: str, rules: ForwardRules) -> Route:
     CHP takes any string as a target, and fails when a request comes: here, one that can never work
     is refused.
     """
-    data = read_data(body)
+    return checked_route(read_data(body), key, rules)
+
+
+def checked_route(data: dict[str, Any], key: str, rules: ForwardRules) -> Route:
+    """Return the route with that key and `data`, which is checked already; raises RouteError."""
     options = read_options(data) if rules.native_routes else NO_OPTIONS
     parse_target(data["target"])
     if rules.host_routing and key != "/":
@@ -38,9 +42,14 @@ def read_data(body: bytes) -> dict[str, Any]:
         raise RouteError("the body nests too deeply") from None
     except ValueError as error:
         raise RouteError(f"the body is not valid JSON: {error}") from None
+    return checked_data(data, "the body")
+
+
+def checked_data(data: object, what: str) -> dict[str, Any]:
+    """Return `data` if it can be a route's: an object with a string `target`; raises RouteError."""
     if not isinstance(data, dict) or not isinstance(data.get("target"), str):
-        raise RouteError('the body needs a "target" that is a string, such as "http://HOST:PORT"')
-    _check_depth(data)
+        raise RouteError(f'{what} needs a "target" that is a string, such as "http://HOST:PORT"')
+    _check_depth(data, what)
     try:
         data["target"].encode()
     except UnicodeEncodeError:
@@ -83,10 +92,13 @@ def _finite_float(digits: str) -> float:
     return number
 
 
-_decode = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite_float).decode
+DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite_float)
+"""Reads JSON, and nothing that is only almost JSON. Raises ValueError."""
+
+_decode = DECODER.decode
 
 
-def _check_depth(data: dict[str, Any]) -> None:
+def _check_depth(data: dict[str, Any], what: str) -> None:
     level: list[Any] = [data]
     for _ in range(MAX_DEPTH):
         if not level:
@@ -94,4 +106,4 @@ def _check_depth(data: dict[str, Any]) -> None:
         inner = (each.values() if isinstance(each, dict) else each for each in level)
         level = [value for values in inner for value in values if isinstance(value, dict | list)]
     if level:
-        raise RouteError(f"the body nests deeper than {MAX_DEPTH} levels")
+        raise RouteError(f"{what} nests deeper than {MAX_DEPTH} levels")

@@ -2,32 +2,36 @@
 
 import asyncio
 import logging
-import re
-from collections.abc import Awaitable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Collection,
+    Container,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Protocol
 
 from hubgate.control.handover import HandedRoutes
+from hubgate.control.routes.bulk_changes import BulkChange, Plan
+from hubgate.control.routes.change_log import LARGEST, ChangeLog, Revision
 from hubgate.control.routes.following import Follower, OwnWrites
-from hubgate.control.routes.live_table import Difference, LiveRoute, LiveTable
-from hubgate.errors import (
-    ConfigError,
-    FileRouteError,
-    HubgateError,
-    RouteError,
-    RouteNotFoundError,
-)
-from hubgate.model import NO_OPTIONS, Route, Source
-from hubgate.route_data import RouteData
+from hubgate.control.routes.live_table import PER_STEP, Difference, LiveRoute, LiveTable
+from hubgate.control.routes.rows import file_table, hidden, refuse_delete, refuse_put, row
+from hubgate.errors import HubgateError, RouteNotFoundError, TableChangedError
+from hubgate.model import Route, Source
 from hubgate.routing.keys import clean_key
-from hubgate.routing.target import same_target
-from hubgate.store.base import RouteStore, StoreChange, Written
-from hubgate.tasks import spawn
+from hubgate.store.base import NO_MOMENTS, RouteStore, StoreChange, Written
+from hubgate.tasks import Pace, spawn
 
 log = logging.getLogger("hubgate.routes")
 
 _NOTHING = HandedRoutes()
-# A user and password in a target must not be logged.
-_SECRET = re.compile(r"//[^/]*@")
+
+Expected = Container[str] | None
+"""The revisions of the table that a change is meant for; None for any."""
 
 
 class Workers(Protocol):
@@ -54,6 +58,8 @@ class RouteService:
         self._table = LiveTable()
         self._own = OwnWrites()
         self._follower = Follower(store, self._take)
+        # Of the latest changes, and the table's revision; who watches it reads it.
+        self.changes = ChangeLog()
 
     def __repr__(self) -> str:
         return f"<RouteService {self._table}>"
@@ -76,18 +82,21 @@ class RouteService:
         """
         await self._store.open()
         stored = {route.key: route for route in await self._store.load()}
-        for route in () if self._store.shared else handed.stored:
-            if stored.get(route.key) != route:
-                await self._store.put(route)
-                stored[route.key] = route
-        of_file = _file_table(file_routes)
+        wanted = [
+            route
+            for route in (() if self._store.shared else handed.stored)
+            if stored.get(route.key) != route
+        ]
+        of_file = file_table(file_routes)
         for route in initial:
-            row = _row(route, Source.API)
-            if row.key in of_file:
-                log.warning("route %r on the command line is overridden by routes.yaml", row.key)
-                continue
-            await self._put(row)
-            stored[row.key] = row
+            found = row(route, Source.API)
+            if found.key in of_file:
+                log.warning("route %r on the command line is overridden by routes.yaml", found.key)
+            else:
+                wanted.append(found)
+        if wanted:
+            await self._write(wanted, ())
+        stored.update((route.key, route) for route in wanted)
         known = {**self._store.last_activity(), **handed.activity}
         self._table.begin({Source.FILE: of_file, Source.API: stored}, known)
         self._follower.start()
@@ -123,42 +132,69 @@ class RouteService:
         """
         return self._table.all()
 
+    def shown(self) -> Iterator[Route]:
+        """Yield the routes of the current revision, as `all` does, without their activity.
+
+        The iteration may span many turns of the event loop; later changes do not show in it.
+        """
+        return self._table.shown()
+
     def get(self, path: str) -> LiveRoute:
         """Return the route with that key; raises RouteNotFoundError, RouteError for a bad key."""
         return self._table.get(clean_key(path))
 
-    async def add(self, route: Route) -> None:
+    async def add(self, route: Route, expected: Expected = None) -> None:
         """Add or replace an API route; it is stored and in every worker when this returns.
 
-        Adding counts as activity. Raises RouteError for a bad key, FileRouteError if the file has
-        it with another target or other options, or StoreError, after which nothing has changed.
+        Adding counts as activity. Raises RouteError for a bad key, TableChangedError if the table
+        is not `expected`, FileRouteError if the file has the route with another target or other
+        options, or StoreError, after which nothing has changed.
         """
-        await _uncut(self._add(_row(route, Source.API)))
+        await _uncut(self._add(row(route, Source.API), expected))
 
-    async def remove(self, path: str) -> None:
+    async def remove(self, path: str, expected: Expected = None) -> None:
         """Remove a route; no worker matches it any more when this returns.
 
         If the file has the same route, that one stays: only what was posted is taken back. Raises
-        RouteNotFoundError, FileRouteError, or StoreError, after which nothing has changed.
+        RouteNotFoundError, TableChangedError, FileRouteError, or StoreError, after which nothing
+        has changed.
         """
-        await _uncut(self._remove(clean_key(path)))
+        await _uncut(self._remove(clean_key(path), expected))
+
+    async def change(
+        self, plan: Plan, expected: Expected = None, dry_run: bool = False
+    ) -> tuple[BulkChange, Revision]:
+        """Change many routes as `plan` has it: as one revision, which is returned, all or nothing.
+
+        The routes are stored, and in every worker, when this returns; of a `dry_run` there is only
+        the plan. Raises TableChangedError, what `plan` raises, or StoreError, after which nothing
+        has changed.
+        """
+        if dry_run:
+            async with self._writing:
+                self._check(expected)
+                return await plan(self._table), self.changes.revision
+        done: list[tuple[BulkChange, Revision]] = []
+        await _uncut(self._change(plan, expected, done))
+        return done[0]
 
     async def replace_file_routes(self, routes: Iterable[Route]) -> None:
         """Replace the file's routes with `routes`; only the difference is published, as one change.
 
         A stored route is served again once the file has none with its key. Raises ConfigError.
         """
-        await _uncut(self._replace_file_routes(_file_table(routes).values()))
+        await _uncut(self._replace_file_routes(file_table(routes).values()))
 
     def record(self, activity: Mapping[str, float]) -> None:
         """Merge activity (key: epoch seconds): the latest wins, unknown keys are ignored."""
         self._store.note_activity(self._table.record(activity))
 
-    async def _add(self, route: Route) -> None:
+    async def _add(self, route: Route, expected: Expected) -> None:
         async with self._writing:
-            self._refuse_conflict(route)
-            written = await self._put(route)
-            self._table.change(Source.API, [route], ())
+            self._check(expected)
+            refuse_put(self._table, route)
+            written = await self._write([route], ())
+            self._note(self._table.change(Source.API, [route], ()))
             # The stored moment, so that a route shows the same one after a restart.
             self._table.touch(route.key, written.moment)
             if route.key in self._table.of(Source.FILE):
@@ -167,28 +203,66 @@ class RouteService:
             applied = self._workers.publish([route], ())
         # The next change may follow at once: workers apply changes in the order they were sent.
         await applied
-        log.info("route added: %r -> %r", route.key, _hidden(route.target))
+        log.info("route added: %r -> %r", route.key, hidden(route.target))
 
-    async def _remove(self, key: str) -> None:
+    async def _remove(self, key: str, expected: Expected) -> None:
         async with self._writing:
-            of_file = self._table.of(Source.FILE).get(key)
-            if of_file is not None and self._table.posted(key) is None:
-                raise FileRouteError(f"route {key} is set in routes.yaml: change it there")
+            self._check(expected)
+            refuse_delete(self._table, key)
             if key not in self._table.of(Source.API):
                 raise RouteNotFoundError(f"there is no route {key}")
-            written = await self._store.delete(key)
-            self._own.note(key, written.revision)
+            await self._write((), [key])
             difference = self._table.change(Source.API, (), [key])
-            if of_file is not None:
+            self._note(difference)
+            if key in self._table.of(Source.FILE):
                 log.info("route removed, but still in routes.yaml: %r", key)
                 return
             applied = self._workers.publish(difference.put, difference.delete)
         await applied
         log.info("route removed: %r", key)
 
+    async def _change(
+        self, plan: Plan, expected: Expected, done: list[tuple[BulkChange, Revision]]
+    ) -> None:
+        async with self._writing:
+            self._check(expected)
+            change = await plan(self._table)
+            difference = await self._carry_out(change)
+            done.append((change, self.changes.revision))
+            applied = self._publish(difference)
+        await applied
+        pace = Pace()
+        for key, moment in change.active.items():
+            self.record({key: moment})
+            await pace.turn()
+        if change.put or change.delete:
+            counts = len(change.added), len(change.changed), len(change.delete)
+            log.info("routes changed at once: %d added, %d changed, %d removed", *counts)
+
+    async def _carry_out(self, change: BulkChange) -> Difference:
+        """Store a change and make it in the table, in steps that hold nobody up."""
+        if not change.put and not change.delete:
+            return Difference((), ())
+        written = await self._write(change.put, change.delete, change.moments)
+        pace = Pace()
+        if len(change.put) + len(change.delete) <= PER_STEP:
+            difference = self._table.change(Source.API, change.put, change.delete)
+            self._note(difference)
+        else:
+            for step in self._table.changing(Source.API, change.put, change.delete):
+                if step is not None:
+                    difference = step
+                    self._note(step)
+                await pace.turn()
+        for route in change.put:
+            self._table.touch(route.key, change.moments.get(route.key, written.moment))
+            await pace.turn()
+        return difference
+
     async def _replace_file_routes(self, routes: Collection[Route]) -> None:
         async with self._writing:
             difference = self._table.replace(Source.FILE, routes)
+            self._note(difference)
             if not difference:
                 return
             applied = self._workers.publish(difference.put, difference.delete)
@@ -196,10 +270,36 @@ class RouteService:
         put, delete = difference.put, difference.delete
         log.info("file routes: %d put, %d removed", len(put), len(delete))
 
-    async def _put(self, route: Route) -> Written:
-        written = await self._store.put(route)
-        self._own.note(route.key, written.revision)
+    async def _write(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        moments: Mapping[str, float] = NO_MOMENTS,
+    ) -> Written:
+        written = await self._store.apply(put, delete, moments)
+        if written.revision:
+            for key in (*delete, *(route.key for route in put)):
+                self._own.note(key, written.revision)
         return written
+
+    def _check(self, expected: Expected) -> None:
+        revision = str(self.changes.revision)
+        if expected is not None and revision not in expected:
+            raise TableChangedError(f'the table has changed: it is "{revision}" now; get it again')
+
+    def _note(self, difference: Difference) -> None:
+        """Count the change, if the table is shown otherwise now, and note it for who watches."""
+        keys = (*(route.key for route in difference.put), *difference.reshown)
+        if len(keys) + len(difference.delete) > LARGEST:
+            self.changes.note_large()
+        elif keys or difference.delete:
+            shown = (route for key in keys if (route := self._table.find(key)) is not None)
+            self.changes.note(shown, difference.delete)
+
+    def _publish(self, difference: Difference) -> Awaitable[None]:
+        if not difference:
+            return asyncio.sleep(0)
+        return self._workers.publish(difference.put, difference.delete)
 
     async def _take(self, change: StoreChange) -> None:
         """Apply a change made by others; it is in the store already."""
@@ -211,60 +311,23 @@ class RouteService:
             else:
                 change = self._own.newer(change)
                 difference = self._table.change(Source.API, change.put, change.delete)
+            self._note(difference)
             if not difference:
                 return
             applied = self._workers.publish(difference.put, difference.delete)
         # Not awaited here: a worker that hangs would hold up the next change for all the others.
         spawn(_taken(applied, difference), "change of others")
 
-    def _refuse_conflict(self, route: Route) -> None:
-        of_file = self._table.of(Source.FILE).get(route.key)
-        if of_file is None:
-            return
-        if not same_target(of_file.target, route.target):
-            raise FileRouteError(
-                f"route {route.key} is set in routes.yaml with the target"
-                f" {_hidden(of_file.target)}, not {_hidden(route.target)}: change it there"
-            )
-        if route.options not in (NO_OPTIONS, of_file.options):
-            raise FileRouteError(
-                f"route {route.key} is set in routes.yaml with other options: change it there"
-            )
-
-
-def _file_table(routes: Iterable[Route]) -> dict[str, Route]:
-    table: dict[str, Route] = {}
-    for route in routes:
-        try:
-            row = _row(route, Source.FILE)
-        except RouteError as error:
-            raise ConfigError(f"routes: {route.key}: {error}") from None
-        if row.key in table:
-            raise ConfigError(f"routes: {route.key} is there twice: keep one")
-        table[row.key] = row
-    return table
-
-
-def _row(route: Route, source: Source) -> Route:
-    """Return `route` as the table stores it: its data has the target, and most share options."""
-    data = RouteData.of({**route.data, "target": route.target})
-    options = NO_OPTIONS if route.options == NO_OPTIONS else route.options
-    return Route(clean_key(route.key), route.target, data, options, source)
-
 
 async def _taken(applied: Awaitable[None], difference: Difference) -> None:
     await applied
     match difference:
         case Difference((route,), ()):
-            log.info("route added elsewhere: %r -> %r", route.key, _hidden(route.target))
+            log.info("route added elsewhere: %r -> %r", route.key, hidden(route.target))
         case Difference((), (key,)):
             log.info("route removed elsewhere: %r", key)
         case Difference(put, delete):
             log.info("routes changed elsewhere: %d put, %d removed", len(put), len(delete))
-
-
-def _hidden(target: str) -> str:
-    return _SECRET.sub("//...@", target)
 
 
 async def _uncut(change: Coroutine[Any, Any, None]) -> None:
