@@ -51,16 +51,18 @@ def watch(api: Api, as_json: bool, once: bool) -> None:
 
 def _events(api: Api) -> Iterator[Event]:
     """Yield events, over as many connections as it takes; raises what the first attempt meets."""
-    last, connected, pause = "", False, SHORTEST_PAUSE
+    last, connected, told, pause = "", False, False, SHORTEST_PAUSE
     while True:
         try:
             for event in _connection(api, last):
-                last, connected, pause = event.id or last, True, SHORTEST_PAUSE
+                last, connected, told = event.id or last, True, False
+                pause = SHORTEST_PAUSE
                 yield event
         except (AbsentError, LostError) as error:
             if not connected:
                 raise
-            if pause == SHORTEST_PAUSE:
+            if not told:
+                told = True
                 click.echo(one_line(f"proxyctl: {error.format_message()}; trying again"), err=True)
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)

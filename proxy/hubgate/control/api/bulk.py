@@ -1,6 +1,7 @@
 """Many routes in one call: PUT of a whole table, PATCH of several routes; both as one revision."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from aiohttp import web
@@ -24,11 +25,14 @@ from hubgate.control.routes.service import Expected, RouteService
 from hubgate.control.web.responses import plain
 from hubgate.errors import RouteError, TableTooLargeError
 from hubgate.model import ForwardRules, Source
+from hubgate.route_data import RouteData
 from hubgate.routing.keys import clean_key
-from hubgate.tasks import Pace
+from hubgate.tasks import Pace, no_collections
 
 LARGEST = 64 * 1024 * 1024
 """Bytes a body may have; a hundred thousand routes of a hub take a quarter of it."""
+
+_LARGE = 1024 * 1024
 
 PATCH_TYPES = ("application/merge-patch+json", "application/json")
 
@@ -55,8 +59,13 @@ class BulkApi:
                 "If-Match is missing: send the ETag of GET /api/routes, so that nothing is replaced"
                 " that you have not seen, or * to replace whatever is there",
             )
-        given = await self._entries(request, self._given)
-        return await self._change(whole_table(given, hubs_too), expected, dry_run)
+        with _quietly(request):
+            given = await self._entries(request, self._given)
+            plan = whole_table(given, hubs_too)
+            try:
+                return await self._change(plan, expected, dry_run)
+            finally:
+                await Pace().empty(given)
 
     async def patch(self, request: web.Request, path: ApiPath) -> web.StreamResponse:
         """Change, add and remove the routes that the body names (RFC 7396)."""
@@ -69,8 +78,9 @@ class BulkApi:
             response = plain(415, f"a body of type {PATCH_TYPES[0]} is needed, not {kind[:100]!r}")
             response.headers["Accept-Patch"] = ", ".join(PATCH_TYPES)
             return response
-        patch = await self._entries(request, lambda _, value: value)
-        return await self._change(merge_patch(patch, self._given), expected, dry_run)
+        with _quietly(request):
+            patch = await self._entries(request, lambda _, value: value)
+            return await self._change(merge_patch(patch, self._given), expected, dry_run)
 
     async def _change(self, plan: Plan, expected: Expected, dry_run: bool) -> web.Response:
         change, revision = await self._service.change(plan, expected, dry_run)
@@ -116,9 +126,18 @@ class BulkApi:
     def _given(self, key: str, value: Any) -> GivenRoute:
         """Return the route of a table's entry, as GET shows it. Raises RouteError."""
         data = dict(checked_data(value, "the route"))
-        moment = data.pop(_ACTIVITY, None)
-        route = row(checked_route(data, key, self._rules), Source.API)
-        return GivenRoute(route, None if moment is None else _parsed(moment))
+        given = data.pop(_ACTIVITY, None)
+        moment = None if given is None else _parsed(given)
+        there = self._service.stored(key)
+        if there is not None and RouteData.of(there.data).text == RouteData.of(data).text:
+            return GivenRoute(there, moment)  # checked when it was stored
+        return GivenRoute(row(checked_route(data, key, self._rules), Source.API), moment)
+
+
+def _quietly(request: web.Request) -> AbstractContextManager[None]:
+    """Return what keeps a large change from being interrupted by the search for garbage."""
+    size = request.content_length
+    return nullcontext() if size is not None and size <= _LARGE else no_collections()
 
 
 async def _members(request: web.Request) -> AsyncIterator[tuple[str, Any]]:

@@ -24,8 +24,11 @@ def posted_route(body: bytes, key: str, rules: ForwardRules) -> Route:
 
 def checked_route(data: dict[str, Any], key: str, rules: ForwardRules) -> Route:
     """Return the route with that key and `data`, which is checked already; raises RouteError."""
-    options = read_options(data) if rules.native_routes else NO_OPTIONS
-    parse_target(data["target"])
+    options = NO_OPTIONS
+    if rules.native_routes:
+        options = read_options(data)  # which looks at the target, too
+    else:
+        parse_target(data["target"])
     if rules.host_routing and key != "/":
         # CHP shows the host of such a route.
         data["host"] = key.split("/")[1]

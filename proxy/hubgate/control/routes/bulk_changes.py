@@ -11,6 +11,7 @@ from typing import Any
 from hubgate.control.routes.live_table import LiveTable
 from hubgate.control.routes.rows import is_hubs, refuse_delete, refuse_put
 from hubgate.errors import FileRouteError, RouteError
+from hubgate.logs import one_line
 from hubgate.model import Route, Source
 from hubgate.tasks import Pace
 
@@ -212,4 +213,6 @@ def _listed(lines: list[str], count: int) -> str:
 
 
 def _shortened(key: str) -> str:
-    return key if len(key) <= 200 else f"{key[:200]}..."
+    # As it can be sent: JSON may have half a surrogate pair.
+    text = one_line(key[:200]).encode("utf-8", "backslashreplace").decode()
+    return text if len(key) <= 200 else f"{text}..."

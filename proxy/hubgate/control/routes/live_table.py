@@ -171,13 +171,14 @@ class LiveTable:
             for key, route in step:
                 self._change_one(source, key, route, routes, effects)
             yield None
-        self._routes[source] = routes
+        before, self._routes[source] = self._routes[source], routes
         self._latest = max(self._latest, effects.moment)
         yield effects.difference()
         gone = iter(effects.delete)
         while keys := [*islice(gone, PER_STEP)]:
             for key in keys:
                 del self._activity[key]
+                del before[key]  # all at once would take as long as a step must not
             yield None
 
     def replace(self, source: Source, routes: Collection[Route]) -> Difference:
@@ -239,9 +240,12 @@ class LiveTable:
         effects: _Effects,
     ) -> None:
         """Make one change to `routes`, those of `source`, whether they are served yet or not."""
-        found = {each: self._routes[each].get(key) for each in Source}
-        before = _first(found)
-        after = _first({**found, source: new})
+        before = after = None
+        for each, held in self._routes.items():
+            there = held.get(key)
+            before = before or there
+            after = after or (new if each is source else there)
+        was = self._routes[source].get(key)
         if new is not None:
             routes[key] = new
         else:
@@ -253,13 +257,8 @@ class LiveTable:
             self._activity.setdefault(key, effects.moment)
             effects.put.append(after)
         elif source is Source.API and after.source is Source.FILE:
-            shown = (_shown(after, of_api) for of_api in (found[Source.API], new))
+            shown = (_shown(after, of_api) for of_api in (was, new))
             effects.reshown += [key] if next(shown) != next(shown) else []
-
-
-def _first(routes: Mapping[Source, Route | None]) -> Route | None:
-    """Return the route that is served, of those with one key."""
-    return next((route for route in routes.values() if route is not None), None)
 
 
 def _is_same(of_file: Route, of_api: Route | None) -> bool:

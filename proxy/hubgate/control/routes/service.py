@@ -139,6 +139,10 @@ class RouteService:
         """
         return self._table.shown()
 
+    def stored(self, key: str) -> Route | None:
+        """Return the API's route with that key, which may be shadowed by one of the file."""
+        return self._table.of(Source.API).get(key)
+
     def get(self, path: str) -> LiveRoute:
         """Return the route with that key; raises RouteNotFoundError, RouteError for a bad key."""
         return self._table.get(clean_key(path))
