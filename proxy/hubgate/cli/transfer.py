@@ -20,7 +20,7 @@ from hubgate.cli.api.whole_table import (
     read_routes,
     read_table,
 )
-from hubgate.cli.differences import patch_to
+from hubgate.cli.api.differences import patch_to
 from hubgate.control.api.object_reader import ObjectReader
 from hubgate.errors import ConfigError, RouteError
 from hubgate.file_reading import read_file

@@ -21,7 +21,7 @@ class ChangedError(click.ClickException):
 
 
 @dataclass(frozen=True)
-class Table:
+class ShownTable:
     """The table as the API shows it, and its ETag."""
 
     routes: dict[str, dict[str, Any]]
@@ -34,10 +34,10 @@ def read_routes(api: Api) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from _routes(api, response)
 
 
-def read_table(api: Api) -> Table:
+def read_table(api: Api) -> ShownTable:
     """Return the table. Raises click.ClickException, also if it has no ETag."""
     with api.stream("GET", _ROUTES) as response:
-        table = Table(dict(_routes(api, response)), response.headers.get("ETag", ""))
+        table = ShownTable(dict(_routes(api, response)), response.headers.get("ETag", ""))
     if not table.etag:
         raise click.ClickException(f"{api.url}: an older hubgate, which cannot import; upgrade it")
     return table
