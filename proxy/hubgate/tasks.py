@@ -17,6 +17,9 @@ _TURNS_TO_ARRIVE = 4
 # Seconds
 _LONGEST_TURN = 0.0005
 
+STRIDE = 16
+"""Steps of some microseconds that need no look at the clock between them."""
+
 # One for each block of no_collections.
 _making: list[None] = []
 

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import click
 
 from hubgate.cli.api.client import Api
+from hubgate.cli.api.differences import patch_to
 from hubgate.cli.api.options import with_api
 from hubgate.cli.api.whole_table import (
     PIECE,
@@ -20,7 +21,6 @@ from hubgate.cli.api.whole_table import (
     read_routes,
     read_table,
 )
-from hubgate.cli.api.differences import patch_to
 from hubgate.control.api.object_reader import ObjectReader
 from hubgate.errors import ConfigError, RouteError
 from hubgate.file_reading import read_file

@@ -8,7 +8,7 @@ from ipaddress import IPv6Address, ip_address
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from hubgate.errors import ConfigError, RouteError
-from hubgate.routing.target import BLANKS, parse_target
+from hubgate.routing.target import BLANKS, is_usual, parse_target
 
 _UNIX_SCHEMES = ("http+unix", "unix+http")
 _SCHEMES = ("http", "https", *_UNIX_SCHEMES)
@@ -32,6 +32,8 @@ def check_target(url: str) -> str:
 
     Blanks around it are dropped.
     """
+    if is_usual(url):
+        return url
     url = url.strip(BLANKS)
     shown = repr(hide_password(url))
     if "@" in url.rpartition("://")[2].partition("/")[0]:

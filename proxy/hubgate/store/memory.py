@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from hubgate.model import Route
 from hubgate.store.base import NO_MOMENTS, OwnedStore, Written
-from hubgate.tasks import Pace
+from hubgate.tasks import STRIDE, Pace
 
 
 class MemoryStore(OwnedStore):
@@ -32,12 +32,14 @@ class MemoryStore(OwnedStore):
     ) -> Written:
         """Delete and put these; return when that was. Nobody reads the routes meanwhile."""
         pace = Pace()
-        for key in delete:
+        for number, key in enumerate(delete):
             self._routes.pop(key, None)
-            await pace.turn()
-        for route in put:
+            if not number % STRIDE:
+                await pace.turn()
+        for number, route in enumerate(put):
             self._routes[route.key] = route
-            await pace.turn()
+            if not number % STRIDE:
+                await pace.turn()
         return Written(time.time())
 
     def last_activity(self) -> Mapping[str, float]:

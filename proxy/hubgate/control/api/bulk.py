@@ -20,14 +20,13 @@ from hubgate.control.routes.bulk_changes import (
     merge_patch,
     whole_table,
 )
-from hubgate.control.routes.rows import row
 from hubgate.control.routes.service import Expected, RouteService
 from hubgate.control.web.responses import plain
 from hubgate.errors import RouteError, TableTooLargeError
-from hubgate.model import ForwardRules, Source
+from hubgate.model import ForwardRules, Route
 from hubgate.route_data import RouteData
-from hubgate.routing.keys import clean_key
-from hubgate.tasks import Pace, no_collections
+from hubgate.routing.keys import clean_key, is_usual
+from hubgate.tasks import STRIDE, Pace, no_collections
 
 LARGEST = 64 * 1024 * 1024
 """Bytes a body may have; a hundred thousand routes of a hub take a quarter of it."""
@@ -102,7 +101,8 @@ class BulkApi:
         found: dict[str, Any] = {}
         mistakes, pace = Mistakes(), Pace()
         async for name, value in _members(request):
-            await pace.turn()
+            if not len(found) % STRIDE:
+                await pace.turn()
             try:
                 key = self._key(name)
                 if key in found:
@@ -114,6 +114,8 @@ class BulkApi:
         return found
 
     def _key(self, name: str) -> str:
+        if is_usual(name):
+            return name
         if not name.startswith("/") and not self._rules.native_routes:
             raise RouteError("a route's path begins with a slash here; none has a host")
         try:
@@ -131,7 +133,9 @@ class BulkApi:
         there = self._service.stored(key)
         if there is not None and RouteData.of(there.data).text == RouteData.of(data).text:
             return GivenRoute(there, moment)  # checked when it was stored
-        return GivenRoute(row(checked_route(data, key, self._rules), Source.API), moment)
+        route = checked_route(data, key, self._rules)
+        kept = RouteData.of(route.data)
+        return GivenRoute(Route(key, route.target, kept, route.options), moment)
 
 
 def _quietly(request: web.Request) -> AbstractContextManager[None]:

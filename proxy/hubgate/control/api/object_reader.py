@@ -1,6 +1,7 @@
 """A large JSON object, read member by member while it arrives: never held whole."""
 
 import codecs
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,9 @@ from hubgate.errors import RouteError
 LONGEST_MEMBER = 1024 * 1024
 """Characters of one member: its name, its value and what is between them."""
 
-_SPACE = " \t\n\r"
+_SPACE = re.compile(r"[ \t\n\r]*")
+# Without anything that is escaped in it; the value has begun, so that it is all there.
+_USUAL_NAME = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*(?=[^ \t\n\r])')
 
 
 class ObjectReader:
@@ -68,12 +71,17 @@ class ObjectReader:
     def _member(self) -> tuple[str, Any, int]:
         """Return a member that is there as a whole, and where it ends; raises what parsing does."""
         text = self._text
-        name, at = DECODER.raw_decode(text, self._at)
-        at = _past_space(text, at)
-        if text[at] != ":":
-            raise ValueError(f"{text[at]!r} instead of : after a name")
-        value, end = DECODER.raw_decode(text, _past_space(text, at + 1))
-        text[_past_space(text, end)]  # the value may go on
+        if (usual := _USUAL_NAME.match(text, self._at)) is not None:
+            name, at = usual[1], usual.end()
+        else:
+            name, at = DECODER.raw_decode(text, self._at)
+            at = _past_space(text, at)
+            if text[at] != ":":
+                raise ValueError(f"{text[at]!r} instead of : after a name")
+            at = _past_space(text, at + 1)
+        value, end = DECODER.raw_decode(text, at)
+        if (after := text[_past_space(text, end)]) not in ",}":  # a number may go on
+            raise ValueError(f"{after!r} instead of , or }} after a value")
         if end - self._at > LONGEST_MEMBER:
             raise ValueError(f"{name[:200]!r} has more than {LONGEST_MEMBER} characters")
         return name, value, end
@@ -88,9 +96,8 @@ class ObjectReader:
 
 
 def _past_space(text: str, at: int) -> int:
-    while text[at : at + 1] and text[at] in _SPACE:
-        at += 1
-    return at
+    found = _SPACE.match(text, at)
+    return at if found is None else found.end()
 
 
 def _reason(error: Exception) -> str:

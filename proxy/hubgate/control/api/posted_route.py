@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from hubgate.errors import ConfigError, RouteError
 from hubgate.model import NO_OPTIONS, ForwardRules, Headers, Route, RouteOptions
-from hubgate.routing.target import parse_target
+from hubgate.routing.target import is_usual, parse_target
 from hubgate.settings.urls import check_header, check_target
 
 MAX_DEPTH = 64
@@ -27,7 +27,7 @@ def checked_route(data: dict[str, Any], key: str, rules: ForwardRules) -> Route:
     options = NO_OPTIONS
     if rules.native_routes:
         options = read_options(data)  # which looks at the target, too
-    else:
+    elif not is_usual(data["target"]):
         parse_target(data["target"])
     if rules.host_routing and key != "/":
         # CHP shows the host of such a route.
@@ -72,7 +72,9 @@ def read_options(data: Mapping[str, Any]) -> RouteOptions:
         check_target(data["target"])
     except ConfigError as error:
         raise RouteError(f"target: {error}") from None
-    return RouteOptions(strip, _headers(data.get("headers", {})))
+    headers = _headers(data["headers"]) if "headers" in data else ()
+    # Most routes share theirs.
+    return RouteOptions(strip, headers) if strip or headers else NO_OPTIONS
 
 
 def _headers(fields: object) -> Headers:
@@ -102,8 +104,8 @@ _decode = DECODER.decode
 
 
 def _check_depth(data: dict[str, Any], what: str) -> None:
-    level: list[Any] = [data]
-    for _ in range(MAX_DEPTH):
+    level: list[Any] = [value for value in data.values() if isinstance(value, dict | list)]
+    for _ in range(MAX_DEPTH - 1):
         if not level:
             return
         inner = (each.values() if isinstance(each, dict) else each for each in level)

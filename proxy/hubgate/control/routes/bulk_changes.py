@@ -13,7 +13,7 @@ from hubgate.control.routes.rows import is_hubs, refuse_delete, refuse_put
 from hubgate.errors import FileRouteError, RouteError
 from hubgate.logs import one_line
 from hubgate.model import Route, Source
-from hubgate.tasks import Pace
+from hubgate.tasks import STRIDE, Pace
 
 SHOWN_MISTAKES = 10
 """A response names this many, and says how many there are."""
@@ -99,14 +99,16 @@ def whole_table(given: Mapping[str, GivenRoute], hubs_too: bool) -> Plan:
     async def plan(table: LiveTable) -> BulkChange:
         planner = _Planner(table)
         stored = table.of(Source.API)
-        for key, wanted in given.items():
-            await planner.pace.turn()
+        for number, (key, wanted) in enumerate(given.items()):
+            if not number % STRIDE:
+                await planner.pace.turn()
             if not hubs_too and (is_hubs(wanted.route) or is_hubs(stored.get(key))):
                 planner.leave(wanted.route)
             else:
                 planner.put(wanted, counts_as_activity=False)
-        for key, there in stored.items():
-            await planner.pace.turn()
+        for number, (key, there) in enumerate(stored.items()):
+            if not number % STRIDE:
+                await planner.pace.turn()
             if key in given:
                 continue
             if not hubs_too and is_hubs(there):

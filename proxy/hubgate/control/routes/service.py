@@ -24,7 +24,7 @@ from hubgate.errors import HubgateError, RouteNotFoundError, TableChangedError
 from hubgate.model import Route, Source
 from hubgate.routing.keys import clean_key
 from hubgate.store.base import NO_MOMENTS, RouteStore, StoreChange, Written
-from hubgate.tasks import Pace, spawn
+from hubgate.tasks import STRIDE, Pace, spawn
 
 log = logging.getLogger("hubgate.routes")
 
@@ -258,9 +258,10 @@ class RouteService:
                     difference = step
                     self._note(step)
                 await pace.turn()
-        for route in change.put:
+        for number, route in enumerate(change.put):
             self._table.touch(route.key, change.moments.get(route.key, written.moment))
-            await pace.turn()
+            if not number % STRIDE:
+                await pace.turn()
         return difference
 
     async def _replace_file_routes(self, routes: Collection[Route]) -> None:
