@@ -169,9 +169,8 @@ class Journal:
                 lines.append(delete_line(key))
         known = {key: moment for key, moment in activity.items() if key in self._puts}
         self._activity.update(known)
-        if known:
-            lines.append(activity_line(known))
-        return together(lines)
+        # Not worth losing routes for, if it is cut off.
+        return together(lines) + (activity_line(known) if known else b"")
 
     def _write_first(self, folder: PrivateFolder) -> None:
         try:

@@ -36,7 +36,7 @@ def drop_in_description() -> dict[str, Any]:
     described["components"]["parameters"]["ifMatch"]["schema"] = {"enum": ["*"]}
     described["paths"]["/api/routes"]["put"]["parameters"][0]["schema"] = {"enum": ["*"]}
     given = described["components"]["schemas"]["GivenRoute"]["allOf"][1]
-    given["properties"]["last_activity"] = {"enum": ["2024-01-31T12:00:00.000Z"]}
+    given["properties"]["last_activity"] = {"enum": ["2024-01-31T12:00:00.000Z", None]}
     for method in ("put", "patch"):
         for content in described["paths"]["/api/routes"][method]["requestBody"]["content"].values():
             entry = content["schema"].pop("additionalProperties")
