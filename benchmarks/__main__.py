@@ -47,6 +47,7 @@ SCENES = (
     Scene(("p99-alone", "p99-crowd"), crowded.take_latency_beside, crowded.IN_LATENCY),
     Scene(("first-byte",), crowded.take_first_byte),
     Scene(("add-1", "add-50", "remove-1", "remove-50"), tables.take_changes, _API),
+    Scene(("put-500",), tables.take_bulk, (HUBGATE,)),
     Scene(("replaced",), tables.take_replacement, (HUBGATE,)),
     Scene(tables.LARGE_KEYS, tables.take_large_table, _API),
 )  # fmt: skip

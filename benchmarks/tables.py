@@ -20,6 +20,7 @@ from benchmarks.traffic import Context, take_p99, take_wrk, wait_and_warm_up
 from benchmarks.wrk import Load
 
 AT_ONCE = (1, 50)
+BULK = 500
 LARGE_KEYS = (
     "routes-few",
     "routes-many",
@@ -94,6 +95,18 @@ def take_changes(context: Context, contender: Contender) -> None:
                     times = _change(context, started, method, at_once)
                     median = statistics.median(times) * 1000
                     context.record.add(f"{word}-{at_once}", contender.name, median)
+
+
+def take_bulk(context: Context, contender: Contender) -> None:
+    """Measure how long it takes to add many routes by one call; each time the table is empty."""
+    wanted = {f"/user/{number}": context.site.target for number in range(BULK)}
+    with contender.start(context.site, Setup()) as started:
+        api = started.api()
+        for _ in range(context.scale.repeats):
+            api.replace({})
+            begun = time.perf_counter()
+            api.replace(wanted)
+            context.record.add("put-500", contender.name, (time.perf_counter() - begun) * 1000)
 
 
 def _change(context: Context, started: Running, method: str, at_once: int) -> list[float]:

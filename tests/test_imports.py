@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "proxy" / "hubgate"
 
 VALUES = {
-    *("errors", "model", "route_data", "tasks", "logs", "output", "process_name", "bounded"),
+    *("errors", "model", "tasks", "logs", "output", "process_name", "bounded"),
     *("current_folder", "file_reading", "folders", "redis_address"),
 }
 LOW = VALUES | {"transport", "routing", "certificates"}
@@ -26,7 +26,6 @@ PARTS: dict[str, set[str]] = {
     "file_reading": set(),
     "folders": set(),
     "model": set(),
-    "route_data": set(),
     "tasks": set(),
     "logs": {"output"},
     "output": set(),
@@ -68,6 +67,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "notify": set(),
         "file_watch": set(),
         "pidfile": set(),
+        "replica_name": set(),
         "running_file": set(),
         "listening": {"handover"},
         "workers": {"handover"},
@@ -92,6 +92,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
                 "pidfile",
                 "port_endpoint",
                 "reload",
+                "replica_name",
                 "worker_reports",
                 "routes",
                 "running_file",

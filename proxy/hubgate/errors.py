@@ -40,12 +40,6 @@ class StoreInUseError(StoreUnavailableError):
     """Another process is using the store."""
 
 
-class TableChangedError(HubgateError):
-    """The table is not at the revision that a change was meant for."""
-
-    status = 412
-
-
 class WorkerError(HubgateError):
     """A worker process cannot be started."""
 
@@ -79,6 +73,22 @@ class OutOfScopeError(RouteError):
     """The route, or what is asked for, is not in the scope of the token that was sent."""
 
     status = 403
+
+
+class TableChangedError(RouteError):
+    """The table is not, or no longer, the one that a change was meant for."""
+
+    status = 412
+
+
+class TableAheadError(TableChangedError):
+    """A shared table has changes that we have not seen yet."""
+
+
+class TableTooLargeError(RouteError):
+    """A table, or a change of it, has more bytes than are read."""
+
+    status = 413
 
 
 class FileRouteError(RouteError):

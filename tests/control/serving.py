@@ -100,6 +100,7 @@ async def serving(
     add_operations(Pages(app, guard), Upgrader(_rehearse, 0), _reload)
     async with serve(app) as port:
         yield Api(port, service, workers, store, metrics, guard, health)
+        service.changes.close()  # whoever watches is told to leave
     await service.close()
 
 

@@ -10,8 +10,16 @@ import pytest
 from hubgate.model import Report, Route, RouteOptions, ServerTLS, Source, WorkerConfig
 from hubgate.tasks import spawn
 from hubgate.worker import link as link_module
-from hubgate.worker.link import ROUTES_PER_FRAME, Link, LinkClosedError, encode, parts
+from hubgate.worker.link import (
+    CHANGES_PER_FRAME,
+    ROUTES_PER_FRAME,
+    Link,
+    LinkClosedError,
+    encode,
+    parts,
+)
 from hubgate.worker.messages import (
+    PART,
     Ack,
     Change,
     Collect,
@@ -58,6 +66,7 @@ async def test_messages_arrive_whole_and_in_order(pair: Pair) -> None:
     ]
     for message in sent:
         here.send(message)
+    sent[2] = Change(4, (forwarding(route),), ("/gone",))
     assert [await there.receive() for _ in sent] == sent
 
 
@@ -213,3 +222,27 @@ async def test_a_peer_that_does_not_read_keeps_nobody(monkeypatch: pytest.Monkey
         with pytest.raises(LinkClosedError, match="does not read"):
             await link.hand_over()
         await link.close()
+
+
+def change(put: int, delete: int) -> Change:
+    return Change(7, table(put), tuple(f"/gone/{number}" for number in range(delete)))
+
+
+@pytest.mark.parametrize(
+    ("put", "delete"), [(0, 0), (1, 1), (250, 0), (251, 0), (0, 251), (200, 100), (1000, 1001)]
+)
+def test_a_change_is_cut_up_without_loss_and_only_its_end_is_acknowledged(
+    put: int, delete: int
+) -> None:
+    whole = change(put, delete)
+    cut = [part for part in parts(whole) if isinstance(part, Change)]
+    assert tuple(route for part in cut for route in part.put) == whole.put
+    assert tuple(key for part in cut for key in part.delete) == whole.delete
+    assert [part.revision for part in cut] == [*[PART] * (len(cut) - 1), 7]
+    assert all(len(part.put) + len(part.delete) <= CHANGES_PER_FRAME for part in cut)
+
+
+def test_keys_are_deleted_before_routes_are_put() -> None:
+    kinds = ["".join("d" * bool(part.delete) + "p" * bool(part.put))
+             for part in parts(change(600, 600)) if isinstance(part, Change)]  # fmt: skip
+    assert "".join(kinds) == "".join(sorted("".join(kinds)))

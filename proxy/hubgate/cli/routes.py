@@ -8,7 +8,7 @@ import click
 
 from hubgate.cli.api.client import Api
 from hubgate.cli.api.options import with_api
-from hubgate.cli.routes_table import print_route, print_routes
+from hubgate.cli.table.routes_table import print_route, print_routes
 from hubgate.errors import ConfigError
 from hubgate.logs import one_line
 from hubgate.settings.urls import check_header, check_target, route_key

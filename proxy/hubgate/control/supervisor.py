@@ -311,6 +311,7 @@ class Supervisor:
         """Finish the API's requests, and let go of everything without closing it."""
         assert self._reloader is not None
         sockets = listeners.hand_over()
+        service.changes.close()
         # In this order: one of the API's requests may be a reload.
         await asyncio.gather(*(endpoint.suspend() for endpoint in endpoints))
         await self._reloader.finish()
@@ -382,6 +383,7 @@ class Supervisor:
 
 async def _close_api(endpoints: list[Endpoint], service: RouteService, limit: float) -> None:
     """Finish open requests within `limit` seconds, accept no more, and close the store."""
+    service.changes.close()
     limit = min(limit, 2 * CLOSE_LIMIT)
     await asyncio.gather(*(endpoint.close(limit) for endpoint in endpoints))
     await service.close()

@@ -12,7 +12,13 @@ from hubgate.errors import RouteError
 SUBDOMAINS = "."
 """In front of a key's host: its subdomains are meant as well."""
 
+_USUAL = re.compile(r"(/[A-Za-z0-9_~@-][A-Za-z0-9_~@.-]*)+", re.ASCII)
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
+
+
+def is_usual(key: str) -> bool:
+    """Return whether `key` is a path as nearly all are: clean, and without anything unusual."""
+    return _USUAL.fullmatch(key) is not None
 
 
 def clean_path(path: str) -> str:

@@ -1,10 +1,19 @@
 """What the routes service requires of a route store."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from hubgate.model import Route
+
+NO_MOMENTS: Mapping[str, float] = {}
+
+Point = tuple[str, int]
+"""A history of a shared table, and a revision in it.
+
+Revisions say something only within a history: another one begins when the store has come back with
+other data.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,9 @@ class StoreChange:
 
     `whole`: anything may have changed, and only `load()` returns the current state. With none
     of these it only means that everything up to `revision` has been delivered.
+
+    `active` is when routes were active, in seconds since the epoch; `moments` is what it is set to
+    for routes that are put, where that is not the moment of the change.
     """
 
     revision: int
@@ -33,6 +45,7 @@ class StoreChange:
     delete: tuple[str, ...] = ()
     whole: bool = False
     active: Mapping[str, float] = field(default_factory=dict)
+    moments: Mapping[str, float] = field(default_factory=dict)
 
 
 class RouteStore(Protocol):
@@ -45,6 +58,10 @@ class RouteStore(Protocol):
     @property
     def shared(self) -> bool:
         """Whether others write to it too; if so, its content takes precedence over our copy."""
+
+    @property
+    def point(self) -> Point:
+        """The point of a shared table as loaded or yielded last; ("", 0) if nobody shares it."""
 
     @property
     def write_obstacle(self) -> str | None:
@@ -62,14 +79,22 @@ class RouteStore(Protocol):
         Called after `open()`, and again whenever a change is `whole`.
         """
 
-    async def put(self, route: Route) -> Written:
-        """Store `route`, replacing one with the same key; durable when this returns.
+    async def apply(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+        expected: int | None = None,
+    ) -> Written:
+        """Make one change: delete these keys, then store these routes, replacing what is there.
 
-        The moment it returns counts as activity.
+        All of it or nothing, durable when this returns, and no key is in both. Deleting a missing
+        route is not an error. A route that is put was last active at the moment returned, or
+        earlier if `active` has its key (seconds since the epoch).
+
+        A shared store makes the change only while the table is at revision `expected`, if given;
+        otherwise it raises TableChangedError.
         """
-
-    async def delete(self, key: str) -> Written:
-        """Delete the route with that key; a missing one is not an error."""
 
     async def served(self, written: Written) -> tuple[str, ...]:
         """Wait until all who share the store serve what was written; name those who do not yet.
@@ -77,8 +102,8 @@ class RouteStore(Protocol):
         Called once our own workers do. It waits for a bounded time, and never raises.
         """
 
-    def serves(self, revision: int) -> None:
-        """Tell those who share the store that our workers have all changes up to `revision`."""
+    def serves(self, point: Point) -> None:
+        """Tell those who share the store that our workers have all changes up to this point."""
 
     def changes(self) -> AsyncGenerator[StoreChange, None]:
         """Yield the changes since the latest `load()`, for as long as the store is open.
@@ -89,8 +114,8 @@ class RouteStore(Protocol):
           Nothing that `load()` included is yielded.
         - Our own calls are yielded like any others: a call that failed may have changed the table
           anyway.
-        - A change may be yielded at any time, before or after the return of a `put` or `delete`
-          that the store took later: the revisions show which was first.
+        - A change may be yielded at any time, before or after the return of an `apply` that the
+          store took later: the revisions show which was first.
         - A lost connection is reestablished here, without limit, and no change is missed. If one
           may have been missed, or revisions start over, the next change yielded is `whole`.
 
@@ -121,7 +146,7 @@ class RouteStore(Protocol):
 
 
 class OwnedStore:
-    """The common part of stores that belong to one process."""
+    """The common part of stores that belong to one process: `apply` is what they have to add."""
 
     @property
     def shared(self) -> bool:
@@ -129,15 +154,38 @@ class OwnedStore:
         return False
 
     @property
+    def point(self) -> Point:
+        """No history: all changes are ours."""
+        return "", 0
+
+    @property
     def write_obstacle(self) -> str | None:
         """None: nothing is known to prevent a change."""
         return None
+
+    async def apply(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+        expected: int | None = None,
+    ) -> Written:
+        """Make one change, whole; see `RouteStore`."""
+        raise NotImplementedError
+
+    async def put(self, route: Route) -> Written:
+        """Store one route, as `apply` does."""
+        return await self.apply((route,), ())
+
+    async def delete(self, key: str) -> Written:
+        """Delete one route, as `apply` does."""
+        return await self.apply((), (key,))
 
     async def served(self, written: Written) -> tuple[str, ...]:
         """Nobody else has to."""
         return ()
 
-    def serves(self, revision: int) -> None:
+    def serves(self, point: Point) -> None:
         """There is nobody to tell."""
 
     async def changes(self) -> AsyncGenerator[StoreChange, None]:

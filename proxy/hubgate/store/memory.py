@@ -1,10 +1,11 @@
 """Routes in this process's memory only: gone when it ends, as with CHP."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hubgate.model import Route
-from hubgate.store.base import OwnedStore, Written
+from hubgate.store.base import NO_MOMENTS, OwnedStore, Written
+from hubgate.tasks import STRIDE, Pace
 
 
 class MemoryStore(OwnedStore):
@@ -23,14 +24,23 @@ class MemoryStore(OwnedStore):
         """Return every route stored since this object was created."""
         return list(self._routes.values())
 
-    async def put(self, route: Route) -> Written:
-        """Store `route`, replacing one with the same key; return when that was."""
-        self._routes[route.key] = route
-        return Written(time.time())
-
-    async def delete(self, key: str) -> Written:
-        """Delete the route with that key; a missing one is not an error."""
-        self._routes.pop(key, None)
+    async def apply(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+        expected: int | None = None,
+    ) -> Written:
+        """Delete and put these; return when that was. Nobody reads the routes meanwhile."""
+        pace = Pace()
+        for number, key in enumerate(delete):
+            self._routes.pop(key, None)
+            if not number % STRIDE:
+                await pace.turn()
+        for number, route in enumerate(put):
+            self._routes[route.key] = route
+            if not number % STRIDE:
+                await pace.turn()
         return Written(time.time())
 
     def last_activity(self) -> Mapping[str, float]:

@@ -7,12 +7,12 @@ its port. A hub adds its own routes again.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hubgate.errors import StoreError
 from hubgate.model import Route
-from hubgate.store.base import OwnedStore, RouteStore, Written
+from hubgate.store.base import NO_MOMENTS, OwnedStore, RouteStore, Written
 from hubgate.store.memory import MemoryStore
 from hubgate.store.private_folder import PrivateFolder, private_file_error, private_folder_error
 from hubgate.store.sqlite import SqliteStore
@@ -78,13 +78,15 @@ class OwnFileStore(OwnedStore):
         routes, self._routes = self._routes, None
         return await self._used.load() if routes is None else routes
 
-    async def put(self, route: Route) -> Written:
-        """Store `route`, on the disk when this returns; return when that was."""
-        return await self._used.put(route)
-
-    async def delete(self, key: str) -> Written:
-        """Delete the route with that key; that is on the disk when this returns."""
-        return await self._used.delete(key)
+    async def apply(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+        expected: int | None = None,
+    ) -> Written:
+        """Make one change, on the disk when this returns; return when that was."""
+        return await self._used.apply(put, delete, active)
 
     def last_activity(self) -> Mapping[str, float]:
         """Return when each route was last active, as of `load()`."""

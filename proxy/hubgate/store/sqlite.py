@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from enum import Enum
@@ -14,7 +14,7 @@ from typing import TypeVar
 from hubgate.current_folder import anchored
 from hubgate.errors import StoreError, StoreInUseError
 from hubgate.model import Route
-from hubgate.store.base import OwnedStore, Written
+from hubgate.store.base import NO_MOMENTS, OwnedStore, Written
 from hubgate.store.records import decode, encode
 from hubgate.store.sqlite_errors import damaged, store_error
 from hubgate.store.sqlite_file import exposure, file_identity, open_file
@@ -117,14 +117,15 @@ class SqliteStore(OwnedStore):
             await self._keep_activity()
         return routes
 
-    async def put(self, route: Route) -> Written:
-        """Store `route`, on the disk when this returns; return when that was."""
-        return Written(await self._write(lambda: self._put(route)))
-
-    async def delete(self, key: str) -> Written:
-        """Delete the route with that key; that is on the disk when this returns."""
-        await self._write(lambda: self._change("DELETE FROM routes WHERE key = ?", (key,)))
-        return Written(time.time())
+    async def apply(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+        expected: int | None = None,
+    ) -> Written:
+        """Delete and put these in one transaction, on the disk when this returns."""
+        return Written(await self._write(lambda: self._apply(put, delete, active)))
 
     def last_activity(self) -> Mapping[str, float]:
         """Return when each route was last active, as of `load()`; adding it counts.
@@ -226,17 +227,19 @@ class SqliteStore(OwnedStore):
         except ValueError as error:
             raise damaged(self._path, f"route {key!r}: {error}") from None
 
-    def _put(self, route: Route) -> float:
+    def _apply(
+        self, put: Sequence[Route], delete: Sequence[str], active: Mapping[str, float]
+    ) -> float:
         moment = time.time()
-        row = (route.key, *encode(route), moment)
-        self._change("REPLACE INTO routes VALUES (?, ?, ?, ?)", row)
-        self._unseen.discard(route.key)
-        return moment
-
-    def _change(self, statement: str, values: tuple[object, ...]) -> None:
-        # A single statement is its own transaction: committed when this returns, or undone.
+        rows = ((each.key, *encode(each), active.get(each.key, moment)) for each in put)
         self._check_place()
-        self._opened.execute(statement, values)
+        # Committed at its end, with one sync for all of it, or undone.
+        with self._opened as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("DELETE FROM routes WHERE key = ?", ((key,) for key in delete))
+            connection.executemany("REPLACE INTO routes VALUES (?, ?, ?, ?)", rows)
+        self._unseen.difference_update(route.key for route in put)
+        return moment
 
     def _write_activity(self, activity: dict[str, float]) -> None:
         self._check_place()

@@ -11,16 +11,19 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import cast
+from typing import TypeVar, cast
 
 from hubgate.model import NO_OPTIONS, Route
 from hubgate.tasks import spawn
-from hubgate.worker.messages import Message, Start, Table, forwarding
+from hubgate.worker.messages import PART, Change, Message, Start, Table, forwarding
 
 # A frame of this many routes takes about a millisecond at either end, so that a table of
 # 100,000 routes stalls neither the API nor anything else running on the core.
 ROUTES_PER_FRAME = 2000
 LENGTH_BYTES = 4
+
+# Of a change: a worker needs longer for each, as it puts them into the table in use.
+CHANGES_PER_FRAME = 250
 
 # Short messages that are queued together are sent together, up to this many bytes: one system
 # call and one wake-up at the other end for all of them.
@@ -29,6 +32,8 @@ SENT_AT_ONCE = 1 << 14
 # Seconds the other end has to read what was sent before this end closes.
 FLUSH_LIMIT = 5.0
 READ_AHEAD = 1024 * 1024
+
+T = TypeVar("T")
 
 
 class LinkClosedError(ConnectionError):
@@ -163,13 +168,38 @@ def encode(message: Message) -> bytes:
 
 
 def parts(message: Message) -> Iterator[Message]:
-    """Yield `message`; for a Start, first its routes, in messages of bounded size."""
-    if not isinstance(message, Start):
-        yield message
-        return
-    for first in range(0, len(message.routes), ROUTES_PER_FRAME):
-        yield _table(message.routes[first : first + ROUTES_PER_FRAME])
-    yield replace(message, routes=())
+    """Yield `message` as it is sent: a table, or a change, in messages of bounded size."""
+    match message:
+        case Start():
+            for routes in _batches(message.routes, ROUTES_PER_FRAME):
+                yield _table(routes)
+            yield replace(message, routes=())
+        case Change():
+            yield from _changes(message)
+        case _:
+            yield message
+
+
+def _changes(change: Change) -> Iterator[Change]:
+    """Cut a change up; its last part has its number, and is acknowledged with it."""
+    last = Change(PART, (), ())
+    for keys in _batches(change.delete, CHANGES_PER_FRAME):
+        if last.delete:
+            yield last
+        last = Change(PART, (), tuple(keys))
+    for routes in _batches(change.put, CHANGES_PER_FRAME):
+        put = tuple(map(forwarding, routes))
+        if len(put) + len(last.put) + len(last.delete) > CHANGES_PER_FRAME:
+            yield last
+            last = Change(PART, put, ())
+        else:
+            last = Change(PART, put, last.delete)
+    yield replace(last, revision=change.revision)
+
+
+def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for first in range(0, len(items), size):
+        yield items[first : first + size]
 
 
 def _table(routes: Sequence[Route]) -> Table:

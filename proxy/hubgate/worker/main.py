@@ -1,5 +1,6 @@
 """The worker process: it follows the link, holds a copy of the route table, and forwards."""
 
+import asyncio
 import gc
 import logging
 import os
@@ -76,6 +77,9 @@ async def _main(sock: socket.socket, index: int) -> None:
         worker = await _start(link, index)
         async for message in link:
             worker.handle(message)
+            # The next part of a large change may be there already: requests have their turn first.
+            if isinstance(message, Change):
+                await asyncio.sleep(0)
     except LinkClosedError:
         pass
     except Exception:

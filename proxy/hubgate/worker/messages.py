@@ -56,9 +56,16 @@ class Start:
     routes: tuple[Route, ...] = ()
 
 
+PART = 0
+"""The revision of a part of a change that another part follows: nobody waits for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Put and delete these routes, then acknowledge `revision`."""
+    """Delete and put these routes, then acknowledge `revision`.
+
+    The link sends a large one in parts, without the data posted with a route.
+    """
 
     revision: int
     put: tuple[Route, ...]

@@ -84,4 +84,4 @@ class Following:
                 for key in change.delete:
                     self.table.pop(key, None)
                 if change.revision:
-                    self.store.serves(change.revision)
+                    self.store.serves(self.store.point)

@@ -36,8 +36,8 @@ def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def parse_moment(text: str) -> float:
-    """Return the epoch seconds of a date in the format of `inactiveSince`.
+def parse_moment(text: str, name: str = "inactiveSince") -> float:
+    """Return the epoch seconds of a date in the format of `inactiveSince`, called `name`.
 
     Raises RouteError (status 400) when it cannot be read.
     """
@@ -47,7 +47,7 @@ def parse_moment(text: str) -> float:
         return _from_iso(match) if match else parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError):
         raise RouteError(
-            f"inactiveSince: {text!r} is not a date: write ISO 8601, such as 2024-01-31T12:00:00Z"
+            f"{name}: {text!r} is not a date: write ISO 8601, such as 2024-01-31T12:00:00Z"
         ) from None
 
 

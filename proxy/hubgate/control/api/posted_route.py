@@ -8,7 +8,7 @@ from hubgate.errors import ConfigError, RouteError
 from hubgate.model import NO_OPTIONS, ForwardRules, Headers, Route, RouteOptions
 from hubgate.routing.keys import SUBDOMAINS
 from hubgate.routing.scope import EVERYTHING, Scope
-from hubgate.routing.target import parse_target
+from hubgate.routing.target import is_usual, parse_target
 from hubgate.settings.urls import check_header, check_target
 
 MAX_DEPTH = 64
@@ -23,9 +23,18 @@ def posted_route(body: bytes, key: str, rules: ForwardRules, scope: Scope = EVER
     CHP takes any string as a target, and fails when a request comes: here, one that can never work
     is refused.
     """
-    data = read_data(body)
-    options = read_options(data) if rules.native_routes else NO_OPTIONS
-    parse_target(data["target"])
+    return checked_route(read_data(body), key, rules, scope)
+
+
+def checked_route(
+    data: dict[str, Any], key: str, rules: ForwardRules, scope: Scope = EVERYTHING
+) -> Route:
+    """Return the route with that key and `data`, which is checked already; raises RouteError."""
+    options = NO_OPTIONS
+    if rules.native_routes:
+        options = read_options(data)  # which looks at the target, too
+    elif not is_usual(data["target"]):
+        parse_target(data["target"])
     if rules.host_routing and key != "/":
         # CHP shows the host of such a route.
         data["host"] = key.split("/")[1]
@@ -44,9 +53,14 @@ def read_data(body: bytes) -> dict[str, Any]:
         raise RouteError("the body nests too deeply") from None
     except ValueError as error:
         raise RouteError(f"the body is not valid JSON: {error}") from None
+    return checked_data(data, "the body")
+
+
+def checked_data(data: object, what: str) -> dict[str, Any]:
+    """Return `data` if it can be a route's: an object with a string `target`; raises RouteError."""
     if not isinstance(data, dict) or not isinstance(data.get("target"), str):
-        raise RouteError('the body needs a "target" that is a string, such as "http://HOST:PORT"')
-    _check_depth(data)
+        raise RouteError(f'{what} needs a "target" that is a string, such as "http://HOST:PORT"')
+    _check_depth(data, what)
     try:
         data["target"].encode()
     except UnicodeEncodeError:
@@ -66,7 +80,9 @@ def read_options(data: Mapping[str, Any]) -> RouteOptions:
         check_target(data["target"])
     except ConfigError as error:
         raise RouteError(f"target: {error}") from None
-    return RouteOptions(strip, _headers(data.get("headers", {})))
+    headers = _headers(data["headers"]) if "headers" in data else ()
+    # Most routes share theirs.
+    return RouteOptions(strip, headers) if strip or headers else NO_OPTIONS
 
 
 def _headers(fields: object) -> Headers:
@@ -89,15 +105,18 @@ def _finite_float(digits: str) -> float:
     return number
 
 
-_decode = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite_float).decode
+DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite_float)
+"""Reads JSON, and nothing that is only almost JSON. Raises ValueError."""
+
+_decode = DECODER.decode
 
 
-def _check_depth(data: dict[str, Any]) -> None:
-    level: list[Any] = [data]
-    for _ in range(MAX_DEPTH):
+def _check_depth(data: dict[str, Any], what: str) -> None:
+    level: list[Any] = [value for value in data.values() if isinstance(value, dict | list)]
+    for _ in range(MAX_DEPTH - 1):
         if not level:
             return
         inner = (each.values() if isinstance(each, dict) else each for each in level)
         level = [value for values in inner for value in values if isinstance(value, dict | list)]
     if level:
-        raise RouteError(f"the body nests deeper than {MAX_DEPTH} levels")
+        raise RouteError(f"{what} nests deeper than {MAX_DEPTH} levels")

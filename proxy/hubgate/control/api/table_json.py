@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -10,13 +10,15 @@ from aiohttp import web
 
 from hubgate.control.api.dates import format_moment
 from hubgate.control.routes.live_table import LiveRoute
-from hubgate.route_data import RouteData
+from hubgate.model import Route, RouteData
 
 ROUTES_PER_SLICE = 250
 """Less than a millisecond of work between two turns of the event loop."""
 
 Wanted = Callable[[LiveRoute], bool]
 Called = Callable[[str], str]
+
+NO_HEADERS: Mapping[str, str] = {}
 
 _ACTIVITY = '"last_activity"'
 
@@ -38,6 +40,7 @@ async def table_response(
     routes: Iterator[LiveRoute],
     wanted: Wanted | None = None,
     called: Called = str,
+    headers: Mapping[str, str] = NO_HEADERS,
 ) -> web.StreamResponse:
     """Respond with the object {key: data} of the routes that are `wanted`, by default all.
 
@@ -50,14 +53,15 @@ async def table_response(
                 _member(live, called) for live in part if wanted is None or wanted(live)
             )
             if held and members:
-                response = response or await _begun(request)
+                response = response or await _begun(request, headers)
                 await response.write(before + held)
                 before = b","
             held = members or held
             # write() alone does not yield while the socket takes everything.
             await asyncio.sleep(0)
         if response is None:
-            return web.Response(body=b"{" + held + b"}", content_type="application/json")
+            text = b"{" + held + b"}"
+            return web.Response(body=text, content_type="application/json", headers=headers)
         await response.write_eof(before + held + b"}")
     except ConnectionError:
         # The client left; a truncated response misleads nobody.
@@ -65,10 +69,20 @@ async def table_response(
     return response or web.Response()
 
 
-async def _begun(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+async def _begun(request: web.Request, headers: Mapping[str, str]) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json", **headers})
     await response.prepare(request)
     return response
+
+
+def stored_member(route: Route, called: Called = str) -> bytes:
+    """Return a route as a member of the table, without its activity."""
+    return f"{_encode(called(route.key))}:{RouteData.of(route.data).text}".encode()
+
+
+def encoded(value: object) -> bytes:
+    """Return `value` as JSON."""
+    return _encode(value).encode()
 
 
 def _member(live: LiveRoute, called: Called) -> bytes:

@@ -2,25 +2,34 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 from hubgate.control.handover import HandedRoutes
+from hubgate.control.routes.bulk_changes import BulkChange, Plan
+from hubgate.control.routes.change_log import Revision, SeenTable
 from hubgate.control.routes.following import Follower, OwnWrites
-from hubgate.control.routes.live_table import Difference, LiveRoute, LiveTable
-from hubgate.errors import (
-    ConfigError,
-    FileRouteError,
-    HubgateError,
-    RouteError,
-    RouteNotFoundError,
-)
-from hubgate.model import NO_OPTIONS, Route, Source
-from hubgate.route_data import RouteData
+from hubgate.control.routes.live_table import Difference, LiveRoute
+from hubgate.control.routes.logged_table import LoggedTable
+from hubgate.control.routes.rows import file_table, refuse_delete, refuse_put, row
+from hubgate.errors import HubgateError, RouteNotFoundError, TableAheadError, TableChangedError
+from hubgate.model import Route, Source
 from hubgate.routing.keys import clean_key
-from hubgate.routing.target import same_target, shown
-from hubgate.store.base import RouteStore, StoreChange, Written
-from hubgate.tasks import spawn
+from hubgate.routing.target import shown
+from hubgate.store.base import NO_MOMENTS, Point, RouteStore, StoreChange, Written
+from hubgate.tasks import STRIDE, Pace, spawn
 
 log = logging.getLogger("hubgate.routes")
 
@@ -30,6 +39,21 @@ Missing = tuple[str, ...]
 T = TypeVar("T")
 
 _NOTHING = HandedRoutes()
+
+ATTEMPTS = 20
+"""Times a change of a shared table is planned again because somebody else was faster."""
+
+# Seconds to wait for what we have not seen of a shared table.
+_CATCH_UP = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A change of many routes, the revision that it made, and who does not serve it yet."""
+
+    change: BulkChange
+    revision: Revision
+    missing: Missing = ()
 
 
 class Workers(Protocol):
@@ -53,21 +77,24 @@ class RouteService:
         self._store = store
         self._workers = workers
         self._writing = asyncio.Lock()
-        self._table = LiveTable()
+        self._table = LoggedTable(store.shared)
+        self._live = self._table.live
         self._own = OwnWrites()
         self._follower = Follower(store, self._take)
-        # The latest change on its way to the workers, who take changes in their order.
-        self._publishing: asyncio.Task[None] | None = None
+        # Changes sent to the workers that not all of them have acknowledged.
+        self._unacknowledged = 0
+        # Of the latest changes, and the table's revision; who watches it reads it.
+        self.changes = self._table.log
 
     def __repr__(self) -> str:
         return f"<RouteService {self._table}>"
 
     def __len__(self) -> int:
-        return len(self._table)
+        return len(self._live)
 
     def counts(self) -> tuple[int, int, int]:
         """Return how many routes routes.yaml has, how many the store, and how many both have."""
-        of_file, of_api = (self._table.of(each) for each in (Source.FILE, Source.API))
+        of_file, of_api = (self._live.of(each) for each in (Source.FILE, Source.API))
         return len(of_file), len(of_api), len(of_file.keys() & of_api.keys())
 
     async def open(
@@ -85,20 +112,25 @@ class RouteService:
         """
         await self._store.open()
         stored = {route.key: route for route in await self._store.load()}
-        for route in () if self._store.shared else handed.stored:
-            if stored.get(route.key) != route:
-                await self._store.put(route)
-                stored[route.key] = route
-        of_file = _file_table(file_routes)
+        wanted = [
+            route
+            for route in (() if self._store.shared else handed.stored)
+            if stored.get(route.key) != route
+        ]
+        of_file = file_table(file_routes)
         for route in initial:
-            row = _row(route, Source.API)
-            if row.key in of_file:
-                log.warning("route %r on the command line is overridden by routes.yaml", row.key)
-                continue
-            await self._put(row)
-            stored[row.key] = row
+            found = row(route, Source.API)
+            if found.key in of_file:
+                log.warning("route %r on the command line is overridden by routes.yaml", found.key)
+            else:
+                wanted.append(found)
+        if wanted:
+            await self._write(wanted, ())
+        stored.update((route.key, route) for route in wanted)
         known = {**self._store.last_activity(), **handed.activity}
-        self._table.begin({Source.FILE: of_file, Source.API: stored}, known)
+        point = self._store.point
+        self._table.begin({Source.FILE: of_file, Source.API: stored}, known, point)
+        self._store.serves(point)
         self._follower.start()
 
     @property
@@ -112,9 +144,10 @@ class RouteService:
 
     def hand_over(self) -> HandedRoutes:
         """Return all routes and their activity, for a newer release."""
-        table = self._table
-        stored, of_file = (tuple(table.of(each).values()) for each in (Source.API, Source.FILE))
-        return HandedRoutes(stored, of_file, dict(table.activity))
+        of_api, of_file = (
+            tuple(self._live.of(each).values()) for each in (Source.API, Source.FILE)
+        )
+        return HandedRoutes(of_api, of_file, dict(self._live.activity))
 
     async def close(self, leave: bool = True) -> None:
         """Wait for a change in progress, then close the store; routes can still be read.
@@ -128,126 +161,205 @@ class RouteService:
 
     def snapshot(self) -> tuple[Route, ...]:
         """Return every route served now, including all changes published so far."""
-        return self._table.snapshot()
+        return self._live.snapshot()
 
     def all(self) -> Iterator[LiveRoute]:
         """Yield the current routes, each with its latest activity.
 
-        The iteration may span many turns of the event loop; a route removed meanwhile is
-        skipped.
+        It may span many turns of the event loop; a route removed meanwhile is skipped.
         """
-        return self._table.all()
+        return self._live.all()
+
+    def shown(self) -> Iterator[Route]:
+        """Yield the routes of the current revision; later changes do not show in it."""
+        return self._live.shown()
+
+    def stored(self, key: str) -> Route | None:
+        """Return the API's route with that key, which may be shadowed by one of the file."""
+        return self._live.of(Source.API).get(key)
 
     def get(self, path: str) -> LiveRoute:
         """Return the route with that key; raises RouteNotFoundError, RouteError for a bad key."""
-        return self._table.get(clean_key(path))
+        return self._live.get(clean_key(path))
 
-    async def add(self, route: Route) -> Missing:
+    async def add(self, route: Route, expected: SeenTable | None = None) -> Missing:
         """Add or replace an API route; it is stored and in every worker when this returns.
 
         Returns the names of replicas that do not serve it yet. Adding counts as activity. Raises
-        RouteError for a bad key, FileRouteError if the file has it with another target or other
-        options, or StoreError, after which nothing has changed here.
+        RouteError for a bad key, TableChangedError if the table is not `expected`, FileRouteError
+        if the file has the route with another target or other options, or StoreError, after which
+        nothing has changed here.
         """
-        return await _uncut(self._add(_row(route, Source.API)))
+        return await _uncut(self._in_step(partial(self._add, row(route, Source.API), expected)))
 
-    async def remove(self, path: str) -> Missing:
+    async def remove(self, path: str, expected: SeenTable | None = None) -> Missing:
         """Remove a route; no worker matches it any more when this returns.
 
         Returns the names of replicas that may still match it.
 
         If the file has the same route, that one stays: only what was posted is taken back. Raises
-        RouteNotFoundError, FileRouteError, or StoreError, after which nothing has changed.
+        RouteNotFoundError, TableChangedError, FileRouteError, or StoreError, after which nothing
+        has changed.
         """
-        return await _uncut(self._remove(clean_key(path)))
+        return await _uncut(self._in_step(partial(self._remove, clean_key(path), expected)))
+
+    async def change(
+        self, plan: Plan, expected: SeenTable | None = None, dry_run: bool = False
+    ) -> Done:
+        """Change many routes as `plan` has it: as one revision, all or nothing.
+
+        They are stored, and in every worker, when this returns; a `dry_run` only plans. Raises
+        TableChangedError, what `plan` raises, or StoreError: then nothing has changed here.
+        """
+        if dry_run:
+            async with self._writing:
+                self._table.check(expected)
+                return Done(await plan(self._live), self.changes.revision)
+        return await _uncut(self._in_step(partial(self._change, plan, expected)))
 
     async def replace_file_routes(self, routes: Iterable[Route]) -> None:
         """Replace the file's routes with `routes`; only the difference is published, as one change.
 
         A stored route is served again once the file has none with its key. Raises ConfigError.
         """
-        await _uncut(self._replace_file_routes(_file_table(routes).values()))
+        await _uncut(self._replace_file_routes(file_table(routes).values()))
 
     def record(self, activity: Mapping[str, float]) -> None:
         """Merge activity (key: epoch seconds): the latest wins, unknown keys are ignored."""
-        self._store.note_activity(self._table.record(activity))
+        self._store.note_activity(self._live.record(activity))
 
-    async def _add(self, route: Route) -> Missing:
+    async def _add(self, route: Route, expected: SeenTable | None) -> Missing:
         async with self._writing:
-            self._refuse_conflict(route)
-            written = await self._put(route)
-            # What was there already is in the workers, or on its way to them.
-            known = not written.changed and self._table.of(Source.API).get(route.key) == route
-            self._table.change(Source.API, [route], ())
+            self._table.check(expected)
+            refuse_put(self._live, route)
+            known = self._live.of(Source.API).get(route.key) == route
+            if known and not self._store.shared:
+                written = self._touched(route.key)
+            else:
+                written = await self._write([route], (), pinned=expected is not None)
+            difference = await self._table.make([route], (), written.revision)
             # The stored moment, so that a route shows the same one after a restart.
-            self._table.touch(route.key, written.moment)
-            of_file = route.key in self._table.of(Source.FILE)
-            if not (known or of_file):
-                self._publish([route], ())
-            applied = self._published
+            self._live.touch(route.key, written.moment)
+            applied = self._publish(difference)
         # The next change may follow at once: workers apply changes in the order they were sent.
         await applied
-        if of_file:
+        if route.key in self._live.of(Source.FILE):
             log.info("route added as routes.yaml has it: %r", route.key)
         elif not known:
             log.info("route added: %r -> %r", route.key, shown(route.target))
         return await self._store.served(written)
 
-    async def _remove(self, key: str) -> Missing:
+    async def _remove(self, key: str, expected: SeenTable | None) -> Missing:
         async with self._writing:
-            of_file = self._table.of(Source.FILE).get(key)
-            if of_file is not None and self._table.posted(key) is None:
-                raise FileRouteError(f"route {key} is set in routes.yaml: change it there")
-            if key not in self._table.of(Source.API):
+            self._table.check(expected)
+            refuse_delete(self._live, key)
+            if key not in self._live.of(Source.API):
                 raise RouteNotFoundError(f"there is no route {key}")
-            written = await self._store.delete(key)
-            self._own.note(key, written.revision)
-            difference = self._table.change(Source.API, (), [key])
-            if of_file is None:
-                self._publish(difference.put, difference.delete)
-            applied = self._published
+            written = await self._write((), [key], pinned=expected is not None)
+            applied = self._publish(await self._table.make((), [key], written.revision))
         await applied
+        of_file = key in self._live.of(Source.FILE)
         log.info(
             "route removed, but still in routes.yaml: %r" if of_file else "route removed: %r", key
         )
         return await self._store.served(written)
 
+    async def _change(self, plan: Plan, expected: SeenTable | None) -> Done:
+        async with self._writing:
+            self._table.check(expected)
+            change = await plan(self._live)
+            written, difference = None, Difference((), ())
+            if change.put or change.delete:
+                put, delete = change.put, change.delete
+                written = await self._write(put, delete, change.moments, pinned=True)
+                difference = await self._table.make(put, delete, written.revision)
+                await self._touch(change, written)
+            revision = self.changes.revision
+            applied = self._publish(difference)
+        await applied
+        pace = Pace()
+        for key, moment in change.active.items():
+            self.record({key: moment})
+            await pace.turn()
+        if written is None:
+            return Done(change, revision)
+        counts = len(change.added), len(change.changed), len(change.delete)
+        log.info("routes changed at once: %d added, %d changed, %d removed", *counts)
+        return Done(change, revision, await self._store.served(written))
+
+    async def _in_step(self, attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Make a change; once more when a shared table has got ahead of what we have seen of it."""
+        for _ in range(ATTEMPTS):
+            seen = self.changes.revision
+            try:
+                return await attempt()
+            except TableAheadError:
+                await self.changes.wait(seen, _CATCH_UP)
+        raise TableChangedError("others change the table all the time; try again")
+
+    def _touched(self, key: str) -> Written:
+        """Count a route that is there, and was posted once more, as active."""
+        moment = time.time()
+        self._store.note_activity({key: moment})
+        return Written(moment, changed=False)
+
+    async def _touch(self, change: BulkChange, written: Written) -> None:
+        pace = Pace()
+        for number, route in enumerate(change.put):
+            self._live.touch(route.key, change.moments.get(route.key, written.moment))
+            if not number % STRIDE:
+                await pace.turn()
+
     async def _replace_file_routes(self, routes: Collection[Route]) -> None:
         async with self._writing:
-            difference = self._table.replace(Source.FILE, routes)
+            difference = self._table.replace_file_routes(routes)
             if not difference:
                 return
-            self._publish(difference.put, difference.delete)
-            applied = self._published
+            applied = self._publish(difference)
         await applied
         put, delete = difference.put, difference.delete
         log.info("file routes: %d put, %d removed", len(put), len(delete))
 
-    async def _put(self, route: Route) -> Written:
-        written = await self._store.put(route)
-        self._own.note(route.key, written.revision)
+    async def _write(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        moments: Mapping[str, float] = NO_MOMENTS,
+        pinned: bool = False,
+    ) -> Written:
+        """Store a change; a `pinned` one is meant for the table as it is here, and no other."""
+        at = self.changes.revision.number if pinned and self._store.shared else None
+        written = await self._store.apply(put, delete, moments, at)
+        if written.revision:
+            for key in (*delete, *(route.key for route in put)):
+                self._own.note(key, written.revision)
         return written
 
     async def _take(self, change: StoreChange) -> None:
-        """Apply a change made by others; it is in the store already."""
+        """Apply a change made by others, or one of ours; it is in the store already."""
         async with self._writing:
             if change.whole:
-                routes = await self._store.load()
-                self._own.forget()
-                difference = self._table.replace(Source.API, routes)
+                difference = await self._reload()
             else:
-                change = self._own.newer(change)
-                difference = self._table.change(Source.API, change.put, change.delete)
-            self._table.record(change.active)
-            if difference:
-                self._publish(difference.put, difference.delete)
-            applied = self._published
+                newer = self._own.newer(change)
+                difference = self._live.change(Source.API, newer.put, newer.delete)
+                self._live.touch_all(newer.moments)
+                keys = [*change.delete, *(route.key for route in change.put)]
+                self._table.note(difference, keys, change.revision)
+            self._live.record(change.active)
+            point = self._store.point
+            applied = self._publish(difference)
         # Not awaited here: a worker that hangs would hold up the next change for all the others.
-        spawn(self._taken(applied, difference, change.revision), "change of others")
+        spawn(self._taken(applied, difference, point), "change of others")
 
-    async def _taken(self, applied: Awaitable[None], difference: Difference, revision: int) -> None:
+    async def _reload(self) -> Difference:
+        routes = await self._store.load()
+        self._own.forget()
+        return await self._table.replace(routes, self._store.last_activity(), self._store.point)
+
+    async def _taken(self, applied: Awaitable[None], difference: Difference, point: Point) -> None:
         await applied
-        self._store.serves(revision)
+        self._store.serves(point)
         match difference:
             case Difference((), ()):
                 pass
@@ -258,54 +370,18 @@ class RouteService:
             case Difference(put, delete):
                 log.info("routes changed elsewhere: %d put, %d removed", len(put), len(delete))
 
-    def _publish(self, put: Sequence[Route], delete: Sequence[str]) -> None:
-        """Send a change to the workers."""
-        applied = self._workers.publish(put, delete)
-        self._publishing = spawn(_done(applied), "change to workers")
+    def _publish(self, difference: Difference) -> Awaitable[None]:
+        """Send a change to the workers; await the result until they have it, and all before it."""
+        if not difference and not self._unacknowledged:
+            return asyncio.sleep(0)
+        self._unacknowledged += 1
+        return self._acknowledged(self._workers.publish(difference.put, difference.delete))
 
-    @property
-    def _published(self) -> Awaitable[None]:
-        """Done when the workers have every change sent so far."""
-        return _done(self._publishing)
-
-    def _refuse_conflict(self, route: Route) -> None:
-        of_file = self._table.of(Source.FILE).get(route.key)
-        if of_file is None:
-            return
-        if not same_target(of_file.target, route.target):
-            raise FileRouteError(
-                f"route {route.key} is set in routes.yaml with the target"
-                f" {shown(of_file.target)}, not {shown(route.target)}: change it there"
-            )
-        if route.options not in (NO_OPTIONS, of_file.options):
-            raise FileRouteError(
-                f"route {route.key} is set in routes.yaml with other options: change it there"
-            )
-
-
-def _file_table(routes: Iterable[Route]) -> dict[str, Route]:
-    table: dict[str, Route] = {}
-    for route in routes:
+    async def _acknowledged(self, applied: Awaitable[None]) -> None:
         try:
-            row = _row(route, Source.FILE)
-        except RouteError as error:
-            raise ConfigError(f"routes: {route.key}: {error}") from None
-        if row.key in table:
-            raise ConfigError(f"routes: {route.key} is there twice: keep one")
-        table[row.key] = row
-    return table
-
-
-def _row(route: Route, source: Source) -> Route:
-    """Return `route` as the table stores it: its data has the target, and most share options."""
-    data = RouteData.of({**route.data, "target": route.target})
-    options = NO_OPTIONS if route.options == NO_OPTIONS else route.options
-    return Route(clean_key(route.key), route.target, data, options, source)
-
-
-async def _done(applied: Awaitable[None] | None) -> None:
-    if applied is not None:
-        await applied
+            await applied
+        finally:
+            self._unacknowledged -= 1
 
 
 async def _uncut(change: Coroutine[Any, Any, T]) -> T:

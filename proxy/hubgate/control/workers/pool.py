@@ -14,7 +14,7 @@ from hubgate.errors import WorkerError
 from hubgate.model import Report, Route, WorkerConfig
 from hubgate.tasks import spawn
 from hubgate.worker.link import LinkClosedError
-from hubgate.worker.messages import Change, InheritedSocket, forwarding
+from hubgate.worker.messages import Change, InheritedSocket
 
 log = logging.getLogger("hubgate.supervisor")
 
@@ -185,7 +185,7 @@ class WorkerPool:
         A worker that starts later gets them with its table; one that dies is not waited for.
         """
         self._revision += 1
-        change = Change(self._revision, tuple(map(forwarding, put)), tuple(delete))
+        change = Change(self._revision, tuple(put), tuple(delete))
         # Adopted ones too: they may still get a request on a kept-alive connection.
         adopted = self._adopted.values() if self._in_step else ()
         return _all_done([each.change(change) for each in [*self._live(), *adopted]])

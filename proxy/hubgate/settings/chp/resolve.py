@@ -40,9 +40,9 @@ from hubgate.settings.chp.tls import client_tls, server_tls
 from hubgate.settings.clashes import clashes
 from hubgate.settings.layers import OFF_WORDS
 from hubgate.settings.recovery_path import no_recovery, recovery_path
-from hubgate.settings.redis_login import redis_login
 from hubgate.settings.token import token_from_environment, token_from_file
 from hubgate.settings.urls import check_chp_target, check_header, check_socket_path
+from hubgate.settings.variables import redis_login
 
 
 def build(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -51,8 +51,7 @@ def build(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     environ = options.environ
     _check_conflicts(options)
     level, log_format = log_level(options), _log_format(environ)
-    api, store = (_api(options),), _store(options)
-    token, token_file = _token(environ)
+    api, store, (token, token_file) = (_api(options),), _store(options), _token(environ)
     worker = WorkerConfig(
         rules=_rules(options),
         timeouts=_timeouts(options, environ),

@@ -25,9 +25,9 @@ from hubgate.model import (
 from hubgate.settings.access_log import OFF, anchor_log
 from hubgate.settings.catalogue import variables_of
 from hubgate.settings.checks import anchor_store, worker_count
-from hubgate.settings.redis_login import redis_login
 from hubgate.settings.routes_yaml import schema
 from hubgate.settings.values import Settings
+from hubgate.settings.variables import redis_login
 
 LOOPBACK = ("127.0.0.1",)
 EVERYWHERE = ("",)

@@ -2,7 +2,8 @@
 --
 -- KEYS: meta, table, log, activity, leases, seen (of this change's id)
 -- ARGV: history, revision the writer knows, revision expected ("" for any), writer, entries the log
--- keeps, most routes of an entry, then how many to put, key and text of each, and keys to delete.
+-- keeps, most routes of an entry, how many to put, activity of those as JSON if it is not now, then
+-- key, text and activity (s, "" for now) of each, and keys to delete.
 -- Returns {"ok", revision, moment (ms), whether anything was written, holders of leases...}, or
 -- {"stale"} if the table is of another history, or {"changed", revision}.
 local meta = redis.call('HMGET', KEYS[1], 'history', 'began', 'revision', 'count')
@@ -34,9 +35,9 @@ end
 
 -- What is there already is not written again: it waits for the revision that put it.
 local puts, deletes, known = {}, {}, 0
-local first = 8
-local last = first + 2 * tonumber(ARGV[7]) - 1
-for at = first, last, 2 do
+local first = 9
+local last = first + 3 * tonumber(ARGV[7]) - 1
+for at = first, last, 3 do
     local old = redis.call('HGET', KEYS[2], ARGV[at])
     local mark = old and string.find(old, '\n', 1, true)
     if mark and string.sub(old, mark + 1) == ARGV[at + 1] then
@@ -54,8 +55,9 @@ for at = last + 1, #ARGV do
 end
 
 -- From here on it writes.
-for at = first, last, 2 do
-    redis.call('HSET', KEYS[4], ARGV[at], now / 1000)
+for at = first, last, 3 do
+    local moment = math.min(tonumber(ARGV[at + 2]) or now / 1000, now / 1000)
+    redis.call('HSET', KEYS[4], ARGV[at], string.format('%.3f', moment))
 end
 if #puts + #deletes == 0 then
     return answer(last > first and known or revision, 0)
@@ -64,6 +66,8 @@ revision = revision + 1
 local entry, whole = {'w', ARGV[4]}, #puts + #deletes > tonumber(ARGV[6])
 if whole then
     entry = {'w', ARGV[4], 'a', ''}
+elseif ARGV[8] ~= '' then
+    entry = {'w', ARGV[4], 'm', ARGV[8]}
 end
 for _, at in ipairs(puts) do
     redis.call('HSET', KEYS[2], ARGV[at], revision .. '\n' .. ARGV[at + 1])

@@ -1,7 +1,8 @@
 """The table's keys in Redis, and routes as their values."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hubgate.errors import StoreError
 from hubgate.model import Route
@@ -18,12 +19,16 @@ ENTRY_ROUTES = 500
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """A change of the table: its revision, who wrote it, and the routes; `whole` if too many."""
+    """A change of the table: its revision, who wrote it, and the routes; `whole` if too many.
+
+    `moments` is when routes that were put had been active, if not at that moment (epoch seconds).
+    """
 
     revision: int
     writer: str
     put: tuple[Route, ...] = ()
     delete: tuple[str, ...] = ()
+    moments: Mapping[str, float] = field(default_factory=dict)
     whole: bool = False
 
 
@@ -78,9 +83,10 @@ def read_entry(name: bytes, fields: Mapping[bytes, bytes]) -> LogEntry:
             elif field.startswith(b"d"):
                 delete.append(field[1:].decode())
         revision, writer = int(name.partition(b"-")[0]), fields.get(b"w", b"").decode()
-    except ValueError as error:
+        moments = {key: float(at) for key, at in json.loads(fields.get(b"m", b"{}")).items()}
+    except (ValueError, TypeError, AttributeError) as error:
         raise StoreError(f"store: an entry of the log in Redis cannot be read: {error}") from None
-    return LogEntry(revision, writer, tuple(put), tuple(delete), whole=b"a" in fields)
+    return LogEntry(revision, writer, tuple(put), tuple(delete), moments, whole=b"a" in fields)
 
 
 def patched(table: dict[str, Route], entry: LogEntry) -> None:

@@ -5,12 +5,13 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hubgate.errors import StoreError
 from hubgate.model import Route
+from hubgate.store.base import NO_MOMENTS
 from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.history import (
     Meta,
@@ -272,12 +273,19 @@ def change_args(
     writer: str,
     put: Sequence[Route],
     delete: Sequence[str],
+    active: Mapping[str, float] = NO_MOMENTS,
 ) -> list[Any]:
-    """Return the ARGV of `change.lua`."""
-    rows = [text for route in put for text in (route.key, route_text(route))]
+    """Return the ARGV of `change.lua`; `active` is as in `RouteStore.apply`."""
+    rows = [
+        text for route in put for text in (route.key, route_text(route), active.get(route.key, ""))
+    ]
     wanted = "" if expected is None else str(expected)
     return [
-        *(history, known, wanted, writer, LOG_ENTRIES, ENTRY_ROUTES, len(put)),
+        *(history, known, wanted, writer, LOG_ENTRIES, ENTRY_ROUTES),
+        *(
+            len(put),
+            json.dumps({key: round(at, 3) for key, at in active.items()}) if active else "",
+        ),
         *rows,
         *delete,
     ]

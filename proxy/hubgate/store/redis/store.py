@@ -10,10 +10,10 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
-from hubgate.errors import StoreError, StoreUnavailableError, TableChangedError
+from hubgate.errors import StoreError, StoreUnavailableError, TableAheadError
 from hubgate.model import RedisLogin, ReplicaOptions, Route
 from hubgate.redis_address import RedisAddress
-from hubgate.store.base import StoreChange, Written
+from hubgate.store.base import NO_MOMENTS, Point, StoreChange, Written
 from hubgate.store.redis.client import CALL, RedisClient
 from hubgate.store.redis.keys import LogEntry, TableKeys, read_entry
 from hubgate.store.redis.membership import Membership
@@ -123,7 +123,6 @@ class RedisStore:
         table, revision = await read_table(self._client, self._keys, meta)
         self._activity = await read_activity(self._client, self._keys)
         self._held.begin(meta, revision, table)
-        self._membership.serves(*self.point) if self._state is RedisState.SETTLED else None
         return list(table.values())
 
     async def close(self, leave: bool = True) -> None:
@@ -158,20 +157,24 @@ class RedisStore:
     # --- changes of ours ---------------------------------------------------------------------
 
     async def put(self, route: Route) -> Written:
-        """Store `route`, replacing one with the same key; an identical one is not written again."""
+        """Store one route, as `apply` does."""
         return await self.apply([route], ())
 
     async def delete(self, key: str) -> Written:
-        """Delete the route with that key; a missing one is not an error."""
+        """Delete one route, as `apply` does."""
         return await self.apply((), [key])
 
     async def apply(
-        self, put: Sequence[Route], delete: Sequence[str], expected: int | None = None
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+        expected: int | None = None,
     ) -> Written:
-        """Make one change, whole or not at all; if `expected`, only at that revision.
+        """Make one change, whole or not at all; identical routes are not written again.
 
-        Raises StoreUnavailableError, after which it may have happened nevertheless, and
-        TableChangedError.
+        If `expected`, it is made only at that revision. Raises TableAheadError, and
+        StoreUnavailableError, after which it may have happened nevertheless.
         """
         if self._state is not RedisState.SETTLED:
             raise StoreUnavailableError(self._reason)
@@ -179,17 +182,17 @@ class RedisStore:
         answer = await self._client.script(
             "change",
             change_keys(self._keys, uuid.uuid4().hex),
-            change_args(history, known, expected, self._options.name, put, delete),
+            change_args(history, known, expected, self._options.name, put, delete, active),
             CALL + _EACH * (len(put) + len(delete)),
         )
         if answer[0] == b"stale":
             self._unsettle("the table in Redis is another one than before; it is being settled")
             raise StoreUnavailableError(self._reason)
         if answer[0] == b"changed":
-            raise TableChangedError(f"the table has changed, it is at revision {answer[1]} now")
+            raise TableAheadError(f"the table has changed, it is at revision {answer[1]} now")
         _, revision, moment, written, *holders = answer
         if written and revision > self._held.revision:
-            entry = LogEntry(revision, self._options.name, tuple(put), tuple(delete))
+            entry = LogEntry(revision, self._options.name, tuple(put), tuple(delete), active)
             self._held.own[revision] = entry
         self._holders[revision] = frozenset(name.decode() for name in holders)
         return Written(moment / 1000, revision, bool(written))
@@ -204,9 +207,9 @@ class RedisStore:
             self._held.history, written.revision, holders, self._options.wait
         )
 
-    def serves(self, revision: int) -> None:
-        """Tell the other replicas that all our workers have every change up to this revision."""
-        self._membership.serves(self._held.history, revision)
+    def serves(self, point: Point) -> None:
+        """Tell the other replicas that all our workers have every change up to this point."""
+        self._membership.serves(*point)
 
     # --- changes of others -------------------------------------------------------------------
 
@@ -246,10 +249,12 @@ class RedisStore:
 
     def _logged(self, at: bytes, fields: Mapping[bytes, bytes]) -> StoreChange:
         entry = read_entry(at, fields)
+        if entry.whole:  # too large for the log, but perhaps ours
+            entry = self._held.own.get(entry.revision, entry)
         if entry.whole or entry.revision != self._held.revision + 1:
             return StoreChange(0, whole=True)
         self._held.take(entry)
-        return StoreChange(entry.revision, entry.put, entry.delete)
+        return StoreChange(entry.revision, entry.put, entry.delete, moments=entry.moments)
 
     def _others(self, at: bytes, fields: Mapping[bytes, bytes]) -> StoreChange | None:
         self._active_from = at.decode()
