@@ -9,7 +9,7 @@ from hubgate.model import Address
 from hubgate.routing.scope import EVERYTHING, Scope
 from hubgate.settings import Settings
 from hubgate.settings.changes import changed, taken_over
-from hubgate.settings.exposure import check_exposure, exposure_warnings, is_guarded
+from hubgate.settings.exposure import exposure_mistakes, exposure_warnings, is_guarded
 from hubgate.settings.files import watched_files
 from hubgate.settings.values import ApiToken
 from tests.settings.reading import Read, lines_of
@@ -142,7 +142,7 @@ PUBLIC = (Address("0.0.0.0", 8001),)
 def test_an_api_with_nothing_but_scoped_tokens_is_guarded() -> None:
     settings = Settings(api=PUBLIC, api_tokens=(SCOPED,))
     assert is_guarded(settings)
-    check_exposure(settings, no_ssl=False)
+    assert not exposure_mistakes(settings, no_ssl=False)
     assert exposure_warnings(settings) == [
         "The API's token crosses the network unencrypted: no TLS on 0.0.0.0:8001."
     ]

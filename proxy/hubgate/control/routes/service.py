@@ -258,10 +258,8 @@ class RouteService:
             written = await self._write((), [key], pinned=expected is not None)
             applied = self._publish(await self._table.make((), [key], written.revision))
         await applied
-        of_file = key in self._live.of(Source.FILE)
-        log.info(
-            "route removed, but still in routes.yaml: %r" if of_file else "route removed: %r", key
-        )
+        where = ", but still in routes.yaml" if key in self._live.of(Source.FILE) else ""
+        log.info("route removed%s: %r", where, key)
         return await self._store.served(written)
 
     async def _change(self, plan: Plan, expected: SeenTable | None) -> Done:
@@ -283,7 +281,7 @@ class RouteService:
             await pace.turn()
         if written is None:
             return Done(change, revision)
-        counts = len(change.added), len(change.changed), len(change.delete)
+        counts = [len(each) for each in (change.added, change.changed, change.delete)]
         log.info("routes changed at once: %d added, %d changed, %d removed", *counts)
         return Done(change, revision, await self._store.served(written))
 
