@@ -10,6 +10,7 @@ from typing import Any
 
 from hubgate.errors import StoreError
 from hubgate.model import ReplicaOptions
+from hubgate.store.base import Point
 from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.keys import TableKeys
 from hubgate.tasks import spawn
@@ -52,7 +53,8 @@ class Membership:
         self._told: tuple[str, int] = ("", 0)
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._look: Callable[[str, str, str, int, bool], None] = lambda *_: None
+        self._point: Callable[[], Point] = lambda: ("", 0)
+        self._look: Callable[[Point, str, str, Point, bool], None] = lambda *_: None
 
     def __repr__(self) -> str:
         return f"<Membership of {self._options.name}, {'live' if self.live else 'no lease'}>"
@@ -66,12 +68,18 @@ class Membership:
         """Take the lease of our name, from an instance before us too. Raises StoreError."""
         await self._renew(first=True)
 
-    def start(self, look: Callable[[str, str, str, int, bool], None]) -> None:
+    def start(
+        self,
+        point: Callable[[], Point],
+        look: Callable[[Point, str, str, Point, bool], None],
+    ) -> None:
         """Renew, acknowledge and listen from now on.
 
-        `look` gets what each renewal shows of the table: run id of Redis, history, on which run it
-        began, revision, and whether it has as many routes as it must.
+        `look` gets what each renewal shows of the table: where we were before it, the run id of
+        Redis, on which run the history began, where the table is, and whether it has as many routes
+        as it must.
         """
+        self._point = point
         self._look = look
         self._tasks = [
             spawn(self._renew_on(), "lease"),
@@ -146,7 +154,7 @@ class Membership:
                 continue  # who follows the table says so
 
     async def _renew(self, first: bool) -> None:
-        sent = boot_time()
+        sent, known = boot_time(), self._point()
         answer = await self._script(round(self._options.lease * 1000), first)
         if not answer[0]:
             self._replaced, self._until = True, 0.0
@@ -157,7 +165,7 @@ class Membership:
             return
         self._until = sent + self._options.lease * 0.9
         run, history, began, revision, whole = answer[1:6]
-        self._look(run.decode(), history.decode(), began.decode(), revision, bool(whole))
+        self._look(known, run.decode(), began.decode(), (history.decode(), revision), bool(whole))
 
     async def _script(self, lease: int, first: bool) -> Any:
         about = {**self._about, "instance": self._instance}

@@ -139,9 +139,9 @@ class Settling:
                 meta.point is not None and meta.point.number > held.point.number
             )
             if begun and newer:
-                if held.history:
-                    await self._hand_in(held, meta)
-                return True
+                if not held.history or await self._hand_in(held, meta):
+                    return True
+                continue
             await self._decide(held, meta)
 
     # --- which table goes on -----------------------------------------------------------------
@@ -214,8 +214,11 @@ class Settling:
 
     # --- what Redis has lost -----------------------------------------------------------------
 
-    async def _hand_in(self, held: Held, meta: Meta) -> None:
-        """Make the changes that did not get into the history that goes on, where still right."""
+    async def _hand_in(self, held: Held, meta: Meta) -> bool:
+        """Make the changes that did not get into the history that goes on, where still right.
+
+        Returns whether that history goes on still.
+        """
         limit = kept_up_to(held.history, held.lineage, meta.lineage)
         base = limit if limit is not None else meta.lineage[-1].base
         latest: dict[str, Route | None] = {}
@@ -224,6 +227,8 @@ class Settling:
             latest |= dict.fromkeys(entry.delete)
         while latest:
             put, delete = await self._untouched(latest, base)
+            if not put and not delete:
+                break
             answer = await self._client.script(
                 "change",
                 change_keys(
@@ -235,10 +240,11 @@ class Settling:
                 log.warning(
                     "store: handed in what it had lost: %d put, %d removed", len(put), len(delete)
                 )
-                return
-            if answer[0] == b"stale":
-                return
-            meta = await self.look()
+                return True
+            meta, before = await self.look(), meta
+            if meta.history != before.history or meta.began != meta.run or not meta.whole:
+                return False
+        return True
 
     async def _untouched(
         self, latest: dict[str, Route | None], base: int

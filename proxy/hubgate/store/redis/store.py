@@ -90,7 +90,7 @@ class RedisStore:
         return None if self._state is RedisState.SETTLED else self._state.value
 
     @property
-    def point(self) -> tuple[str, int]:
+    def point(self) -> Point:
         """The history and the revision of the table as followed so far."""
         return self._held.history, self._held.revision
 
@@ -114,7 +114,7 @@ class RedisStore:
                 log.warning("%s; trying again", error)
                 await asyncio.sleep(1)
         self._settled()
-        self._membership.start(self._look)
+        self._membership.start(lambda: self.point, self._look)
         self._activity_writer = spawn(self._keep_on(), "activity of routes")
 
     async def load(self) -> list[Route]:
@@ -276,11 +276,13 @@ class RedisStore:
         )
         return False
 
-    def _look(self, run: str, history: str, began: str, revision: int, whole: bool) -> None:
-        """Notice by a renewal of our lease that Redis has another table than we follow."""
-        ours, known = self.point
-        fits = run == began and whole and history == ours and revision >= known
-        if self._state is RedisState.SETTLED and not fits:
+    def _look(self, known: Point, run: str, began: str, there: Point, whole: bool) -> None:
+        """Notice by a renewal of our lease that Redis has another table than we follow.
+
+        `known` is where we were before it: by now we may know of later changes.
+        """
+        fits = run == began and whole and there[0] == known[0] and there[1] >= known[1]
+        if self._state is RedisState.SETTLED and known[0] == self.point[0] and not fits:
             self._unsettle("the table in Redis is another one than before; it is being settled")
 
     def _settled(self) -> None:
