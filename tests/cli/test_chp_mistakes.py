@@ -72,6 +72,10 @@ def refused(
             "--storage-backend x:y",
             "--storage-backend: 'x:y' is not a store; write memory:, sqlite:",
         ),
+        (
+            "--storage-backend redis://:hush@h",
+            "--storage-backend: the password in it can be read in the list of processes;",
+        ),
         ("--storage-backend redis://h/x", "--storage-backend: the Redis address is wrong"),
         (
             "--workers none",

@@ -156,6 +156,19 @@ def check_store(value: Any) -> str:
     raise ConfigError(f"{named} is not a store; write {_STORES}")
 
 
+def check_store_flag(address: str) -> str:
+    """Return the address of a store that stands in a command line; everybody here can read it.
+
+    Raises ConfigError if a password is in it.
+    """
+    if hide_password(address) != address and ":" in address.rpartition("@")[0].partition("://")[2]:
+        raise ConfigError(
+            "the password in it can be read in the list of processes; put it into HUBGATE_STORE"
+            " with the address, into HUBGATE_REDIS_PASSWORD, or a file: redis.password_file"
+        )
+    return address
+
+
 def check_replica_name(value: Any) -> str:
     """Return the name of a replica; "" is made of host and API. Raises ConfigError."""
     if not isinstance(value, str) or not _REPLICA.fullmatch(value):

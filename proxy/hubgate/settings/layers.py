@@ -8,7 +8,7 @@ from hubgate.current_folder import anchored, current_folder
 from hubgate.errors import ConfigError
 from hubgate.settings.access_log import OFF, anchor_log, check_log_path
 from hubgate.settings.catalogue import FLAGS
-from hubgate.settings.checks import anchor_store, stated
+from hubgate.settings.checks import anchor_store, check_store_flag, stated
 from hubgate.settings.setting import Flag, Kind, Place
 
 _YES, OFF_WORDS = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
@@ -77,7 +77,10 @@ def _read(kind: Kind, origin: str, value: Any) -> Any:
         return anchored(value)
     if kind is Kind.OUTPUT:
         return anchor_log(stated(check_log_path, value, origin), current_folder())
-    return anchor_store(value, current_folder()) if kind is Kind.STORE else value
+    if kind is Kind.STORE:
+        store: str = stated(check_store_flag, value, origin) if origin.startswith("--") else value
+        return anchor_store(store, current_folder())
+    return value
 
 
 def _put(data: dict[str, Any], place: Place, value: Any) -> None:

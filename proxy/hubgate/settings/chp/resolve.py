@@ -29,6 +29,7 @@ from hubgate.settings.checks import (
     check_seconds,
     check_seconds_or_zero,
     check_store,
+    check_store_flag,
     check_workers,
     folder_mistake,
     stated,
@@ -264,6 +265,8 @@ def _store(options: ChpOptions) -> str:
             f"{origin}: {address!r} is a Node.js module, which hubgate cannot load;"
             " write memory: or sqlite:FILE"
         )
+    if address and origin.startswith("--"):
+        stated(check_store_flag, address, origin)
     return anchor_store(stated(check_store, address or "memory:", origin), current_folder())
 
 

@@ -88,7 +88,7 @@ class RedisClient:
         except ResponseError as error:
             raise self._not_ready(error) from None
         except (RedisError, OSError) as error:
-            raise self._away(str(error) or type(error).__name__) from None
+            raise self._away(_reason(error)) from None
         finally:
             # redis-py now and then takes a cancellation for a connection's end and goes on.
             task = asyncio.current_task()
@@ -139,6 +139,20 @@ class RedisClient:
         }
         sentinel: Any = Sentinel([*address.hosts], sentinel_kwargs=own)  # type: ignore[no-untyped-call]
         return sentinel.master_for(address.service, **common, **tls)
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong, without the address that redis-py repeats."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, ssl.SSLCertVerificationError):
+            return (
+                f"its certificate is not trusted ({found.verify_message}); see redis: {{ca: FILE}}"
+            )
+        if isinstance(found, OSError) and found.strerror:
+            return found.strerror
+        found = found.__cause__ or found.__context__
+    return str(error) or type(error).__name__
 
 
 def _login(username: str | None, password: str | None, file: str | None) -> dict[str, Any]:

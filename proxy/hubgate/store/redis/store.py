@@ -101,7 +101,7 @@ class RedisStore:
 
         Tries for 15 s. Raises StoreError.
         """
-        deadline = time.monotonic() + START_LIMIT
+        deadline, told = time.monotonic() + START_LIMIT, False
         while True:
             try:
                 await self._check_server()
@@ -111,7 +111,9 @@ class RedisStore:
             except StoreUnavailableError as error:
                 if time.monotonic() > deadline:
                     raise
-                log.warning("%s; trying again", error)
+                if not told:
+                    log.warning("%s; trying again for %.0f s", error, START_LIMIT)
+                told = True
                 await asyncio.sleep(1)
         self._settled()
         self._membership.start(lambda: self.point, self._look)
