@@ -18,9 +18,9 @@ pytestmark = [
 ]
 
 NOBODY_HOME = "http://127.0.0.1:9"
-LOADED = "with_own_store(load(chosen(), flags, os.environ), os.environ)"
-# How a release loads its settings that keeps routes in memory where nobody names a store.
-IN_MEMORY = "load(chosen(), flags, os.environ)"
+LOADED = "whole = partial(with_own_store, environ=os.environ)"
+# How a release reads its settings that keeps routes in memory where nobody names a store.
+IN_MEMORY = "whole = lambda settings: settings"
 
 
 def own_file(served: Served) -> Path:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -155,7 +155,12 @@ def _reader(
     more: MoreMistakes = lambda settings, where: (),
 ) -> Callable[[], Settings]:
     flags = {"--" + name.replace("_", "-"): value for name, value in options.items()}
-    return lambda: with_own_store(load(chosen(), flags, os.environ, more), os.environ)
+
+    def read() -> Settings:
+        whole = partial(with_own_store, environ=os.environ)
+        return whole(load(chosen(), flags, os.environ, lambda *read: more(whole(read[0]), read[1])))
+
+    return read
 
 
 def _default_file() -> Path | None:

@@ -64,10 +64,10 @@ def with_own_store(settings: Settings, environ: Mapping[str, str]) -> Settings:
 
     For a user without a home, and at a port that the kernel chooses, routes stay in memory.
     """
-    path = own_path(environ, settings.api[0], "routes.db")
-    if not settings.own_store or path is None or not _can_be_found(settings.api[:1]):
+    if not settings.own_store or not settings.api or not _can_be_found(settings.api[:1]):
         return settings
-    return dataclasses.replace(settings, store=f"sqlite:{path}")
+    path = own_path(environ, settings.api[0], "routes.db")
+    return settings if path is None else dataclasses.replace(settings, store=f"sqlite:{path}")
 
 
 def no_own_store(settings: Settings, environ: Mapping[str, str]) -> str | None:
