@@ -12,12 +12,14 @@ class Written:
     """A stored change: its moment, in seconds since the epoch, and its revision.
 
     Revisions number all changes of a shared store, ours and others', from 1, in the order in
-    which the store took them. In a store that only we write to, all are 0.
+    which the store took them. In a store that only we write to, all are 0. `holders` are the names
+    of the replicas that shared the table at that moment.
     """
 
     moment: float
     revision: int = 0
     changed: bool = True
+    holders: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,14 @@ class RouteStore(Protocol):
     @property
     def shared(self) -> bool:
         """Whether others write to it too; if so, its content takes precedence over our copy."""
+
+    @property
+    def point(self) -> tuple[str, int]:
+        """The history of a shared table, and its revision as loaded or yielded last; ("", 0) else.
+
+        Revisions say something only within a history: another one begins when the store has come
+        back with other data.
+        """
 
     @property
     def write_obstacle(self) -> str | None:
@@ -127,6 +137,11 @@ class OwnedStore:
     def shared(self) -> bool:
         """False: no other process writes to it."""
         return False
+
+    @property
+    def point(self) -> tuple[str, int]:
+        """No history: all changes are ours."""
+        return "", 0
 
     @property
     def write_obstacle(self) -> str | None:

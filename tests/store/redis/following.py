@@ -31,6 +31,7 @@ class Following:
     async def start(self) -> "Following":
         await self.store.open()
         await self._load()
+        self.store.serves(self.store.point[1])
         self.resume()
         return self
 
@@ -77,11 +78,13 @@ class Following:
         async with aclosing(self.store.changes()) as changes:
             async for change in changes:
                 self.changes.append(change)
+                revision = change.revision
                 if change.whole:
                     await self._load()
+                    revision = self.store.point[1]
                 for each in change.put:
                     self.table[each.key] = each.target
                 for key in change.delete:
                     self.table.pop(key, None)
-                if change.revision:
-                    self.store.serves(change.revision)
+                if revision:
+                    self.store.serves(revision)

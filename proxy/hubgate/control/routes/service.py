@@ -58,6 +58,9 @@ class RouteService:
         self._follower = Follower(store, self._take)
         # The latest change on its way to the workers, who take changes in their order.
         self._publishing: asyncio.Task[None] | None = None
+        # An older release's workers go on with its table at first; the others hear of ours later.
+        self._begun = True
+        self._served = 0
 
     def __repr__(self) -> str:
         return f"<RouteService {self._table}>"
@@ -99,7 +102,14 @@ class RouteService:
             stored[row.key] = row
         known = {**self._store.last_activity(), **handed.activity}
         self._table.begin({Source.FILE: of_file, Source.API: stored}, known)
+        self._begun = handed is _NOTHING  # workers that start have the table of that moment
+        self._tell(self._store.point[1])
         self._follower.start()
+
+    def begun(self) -> None:
+        """Every worker, those of an older release too, has what was loaded from the store."""
+        self._begun = True
+        self._tell(self._served)
 
     @property
     def write_obstacle(self) -> str | None:
@@ -231,8 +241,10 @@ class RouteService:
     async def _take(self, change: StoreChange) -> None:
         """Apply a change made by others; it is in the store already."""
         async with self._writing:
+            revision = change.revision
             if change.whole:
                 routes = await self._store.load()
+                revision = self._store.point[1]
                 self._own.forget()
                 difference = self._table.replace(Source.API, routes)
             else:
@@ -243,11 +255,17 @@ class RouteService:
                 self._publish(difference.put, difference.delete)
             applied = self._published
         # Not awaited here: a worker that hangs would hold up the next change for all the others.
-        spawn(self._taken(applied, difference, change.revision), "change of others")
+        spawn(self._taken(applied, difference, revision), "change of others")
+
+    def _tell(self, revision: int) -> None:
+        """Acknowledge a revision, once all workers have it."""
+        self._served = revision or self._served
+        if revision and self._begun:
+            self._store.serves(revision)
 
     async def _taken(self, applied: Awaitable[None], difference: Difference, revision: int) -> None:
         await applied
-        self._store.serves(revision)
+        self._tell(revision)
         match difference:
             case Difference((), ()):
                 pass

@@ -2,7 +2,8 @@
 --
 -- KEYS: meta, table, log, activity, leases, seen (of this change's id)
 -- ARGV: history, revision the writer knows, revision expected ("" for any), writer, entries the log
--- keeps, most routes of an entry, then how many to put, key and text of each, and keys to delete.
+-- keeps, most routes of an entry, where it comes from ("" unless it is handed in), then how many to
+-- put, key and text of each, and keys to delete.
 -- Returns {"ok", revision, moment (ms), whether anything was written, holders of leases...}, or
 -- {"stale"} if the table is of another history, or {"changed", revision}.
 local meta = redis.call('HMGET', KEYS[1], 'history', 'began', 'revision', 'count')
@@ -34,8 +35,8 @@ end
 
 -- What is there already is not written again: it waits for the revision that put it.
 local puts, deletes, known = {}, {}, 0
-local first = 8
-local last = first + 2 * tonumber(ARGV[7]) - 1
+local first = 9
+local last = first + 2 * tonumber(ARGV[8]) - 1
 for at = first, last, 2 do
     local old = redis.call('HGET', KEYS[2], ARGV[at])
     local mark = old and string.find(old, '\n', 1, true)
@@ -57,13 +58,22 @@ end
 for at = first, last, 2 do
     redis.call('HSET', KEYS[4], ARGV[at], now / 1000)
 end
-if #puts + #deletes == 0 then
+if #puts + #deletes == 0 and ARGV[7] == '' then
     return answer(last > first and known or revision, 0)
 end
 revision = revision + 1
-local entry, whole = {'w', ARGV[4]}, #puts + #deletes > tonumber(ARGV[6])
+local entry, whole = {'w', ARGV[4], 'h', ARGV[1]}, #puts + #deletes > tonumber(ARGV[6])
+if ARGV[7] ~= '' then
+    table.insert(entry, 'o')
+    table.insert(entry, ARGV[7])
+end
 if whole then
-    entry = {'w', ARGV[4], 'a', ''}
+    local gone = {}
+    for _, at in ipairs(deletes) do
+        table.insert(gone, ARGV[at])
+    end
+    table.insert(entry, 'a')
+    table.insert(entry, cjson.encode(gone))
 end
 for _, at in ipairs(puts) do
     redis.call('HSET', KEYS[2], ARGV[at], revision .. '\n' .. ARGV[at + 1])

@@ -18,13 +18,17 @@ ENTRY_ROUTES = 500
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """A change of the table: its revision, who wrote it, and the routes; `whole` if too many."""
+    """A change of the table: its revision, who wrote it, and the routes; `whole` if too many.
+
+    Revisions of another `history` say nothing here; "" is our own.
+    """
 
     revision: int
     writer: str
     put: tuple[Route, ...] = ()
     delete: tuple[str, ...] = ()
     whole: bool = False
+    history: str = ""
 
 
 class TableKeys:
@@ -78,9 +82,10 @@ def read_entry(name: bytes, fields: Mapping[bytes, bytes]) -> LogEntry:
             elif field.startswith(b"d"):
                 delete.append(field[1:].decode())
         revision, writer = int(name.partition(b"-")[0]), fields.get(b"w", b"").decode()
+        history = fields.get(b"h", b"").decode()
     except ValueError as error:
         raise StoreError(f"store: an entry of the log in Redis cannot be read: {error}") from None
-    return LogEntry(revision, writer, tuple(put), tuple(delete), whole=b"a" in fields)
+    return LogEntry(revision, writer, tuple(put), tuple(delete), b"a" in fields, history)
 
 
 def patched(table: dict[str, Route], entry: LogEntry) -> None:
