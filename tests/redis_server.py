@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
+from hubgate.store.redis.keys import read_value
 from tests.contract.ports import free_port
 
 PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
@@ -54,6 +56,21 @@ class RedisServer:
             connection.sendall(f"{command}\r\n".encode())
             return connection.recv(65536)
         return b""
+
+    def table(self, prefix: str = "hubgate") -> dict[str, str]:
+        """Return the target of every route that is stored under the prefix."""
+        with redis.Redis(port=self.port, socket_timeout=LIMIT) as client:
+            rows = client.hgetall(f"{prefix}:table")
+        return {key.decode(): read_value(key, row)[1].target for key, row in rows.items()}
+
+    def keep(self, place: Path) -> None:
+        """Copy to `place` what it has written so far."""
+        shutil.copytree(self.folder, place)
+
+    def restore(self, place: Path) -> None:
+        """Have it find what was copied to `place`, and nothing else, when it starts again."""
+        self.forget()
+        shutil.copytree(place, self.folder, dirs_exist_ok=True)
 
     def signal(self, number: int) -> None:
         """Send it a signal."""
