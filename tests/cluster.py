@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,13 +20,11 @@ import psutil
 from tests.contract.ports import free_ports
 from tests.environment import clean_environment
 from tests.processes import kill, lives
+from tests.redis_server import Place
 
 PROXYCTL = str(Path(sys.executable).with_name("proxyctl"))
 PATIENCE = 30.0
 """Seconds until something counts as never to happen, however busy the machine is."""
-
-Place = Callable[[], AbstractContextManager[None]]
-"""Makes a block in which this thread's new sockets and processes are on another machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,14 +271,20 @@ def cluster(
     store: str,
     count: int = 3,
     workers: int = 1,
+    place: Callable[[Replica], None] = lambda _: None,
     **settings: object,
 ) -> Iterator[Cluster]:
-    """Run `count` hubgates on a `store` until the block ends; `settings` are as in routes.yaml."""
+    """Run `count` hubgates on a `store` until the block ends; `settings` are as in routes.yaml.
+
+    `place` gives each its machine before it is started.
+    """
     token = secrets.token_hex(8)
     given = {"workers": workers, **settings}
     made = [Replica(name, folder / name, store, token, given) for name in NAMES[:count]]
     with ended(made):
         together = Cluster(made)
+        for each in made:
+            place(each)
         together.start()
         yield together
 
@@ -295,7 +299,7 @@ def ended(replicas: Sequence[Replica]) -> Iterator[None]:
 
 
 async def upgraded(replica: Replica) -> None:
-    """Run `proxyctl upgrade` for it, and wait until that is done."""
+    """Run `proxyctl upgrade` for it until that is done."""
     process = await asyncio.create_subprocess_exec(
         *(PROXYCTL, "upgrade", "--api-url", f"http://{replica.host}:{replica.api_port}"),
         env={"HUBGATE_TOKEN": replica.token, "PATH": os.environ.get("PATH", "")},
