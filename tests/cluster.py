@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -49,6 +50,7 @@ class Replica:
     host: str = "127.0.0.1"
     place: Place = nullcontext
     client: Place = nullcontext
+    environment: dict[str, str] = field(default_factory=dict)
     ports: tuple[int, int] = field(default_factory=free_ports)
     process: psutil.Popen | None = None
 
@@ -73,10 +75,14 @@ class Replica:
         replicas = {"name": self.name, "wait": 1, "lease": 2, "settle": 1}
         routes = {
             "listen": {"host": self.host, "port": self.port, "no_ssl": True},
-            "api": {"host": self.host, "port": self.api_port},
             "store": self.store,
             "workers": 1,
             **self.settings,
+            "api": {
+                "host": self.host,
+                "port": self.api_port,
+                **self.settings.get("api", {}),  # type: ignore[dict-item]
+            },
             "replicas": {**replicas, **self.settings.get("replicas", {})},  # type: ignore[dict-item]
         }
         (self.folder / "routes.yaml").write_text(json.dumps(routes))  # which is YAML, too
@@ -84,7 +90,7 @@ class Replica:
             self.process = psutil.Popen(
                 [PROXYCTL, "serve", "routes.yaml"],
                 cwd=self.folder,
-                env=clean_environment({"HUBGATE_TOKEN": self.token}),
+                env=clean_environment({"HUBGATE_TOKEN": self.token, **self.environment}),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -151,6 +157,11 @@ class Replica:
         reply = await self.ask("GET", "/api/routes", token=token)
         assert reply.status == 200, reply
         return {key: data["target"] for key, data in json.loads(reply.body).items()}
+
+    async def last_activity(self, path: str) -> float:
+        """Return when the route was last active, in seconds since the epoch, as its API says."""
+        reply = await self.ask("GET", f"/api/routes{path}")
+        return datetime.fromisoformat(json.loads(reply.body)["last_activity"]).timestamp()
 
     async def serves(self) -> None:
         """Wait until it is ready."""

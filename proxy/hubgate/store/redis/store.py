@@ -203,6 +203,9 @@ class RedisStore:
             name = self._options.name
             entry = LogEntry(revision, name, tuple(put), tuple(delete), history=history)
             self._held.own[revision] = entry
+        if not written:
+            # It is in no log: the others hear of it as of other activity.
+            self.note_activity({route.key: moment / 1000 for route in put})
         live = frozenset(name.decode() for name in holders)
         return Written(moment / 1000, revision, bool(written), live)
 
@@ -346,8 +349,7 @@ class RedisStore:
                 part, rows = rows[:_SLICE], rows[_SLICE:]
                 flat: list[Any] = [value for key, at in part for value in (key, f"{at:.3f}")]
                 keys = [self._keys.table, self._keys.activity, self._keys.active]
-                batch = json.dumps({key: round(at, 3) for key, at in part})
-                await self._client.script("active", keys, [self._options.name, batch, *flat])
+                await self._client.script("active", keys, [self._options.name, *flat])
         except StoreError:
             self._active = {**dict(part + rows), **self._active}
             raise
