@@ -114,9 +114,10 @@ class Replica:
         for each in reversed(self.processes):
             each.resume()
 
-    def kill(self) -> None:
-        """End every process at once."""
-        kill(processes := self.processes)
+    def kill(self, workers: bool = True) -> None:
+        """End every process at once; or the supervisor, and wait until its workers have ended."""
+        processes = self.processes
+        kill(processes if workers else processes[:1])
         if self.process is not None:
             self.process.wait(PATIENCE)
         psutil.wait_procs([each for each in processes[1:] if lives(each)], PATIENCE)
