@@ -10,6 +10,7 @@ from hubgate.store.base import StoreChange, Written
 from hubgate.store.redis.store import RedisStore
 from hubgate.tasks import spawn
 from tests.control.waiting import until
+from tests.redis_server import RedisServer
 
 PATIENCE = 20.0  # seconds
 
@@ -88,3 +89,18 @@ class Following:
                     self.table.pop(key, None)
                 if revision:
                     self.store.serves(revision)
+
+
+def snapshot(server: RedisServer) -> bytes:
+    """Return what Redis would have on its disk now."""
+    assert server.ask("SAVE").startswith(b"+OK")
+    return (server.folder / "dump.rdb").read_bytes()
+
+
+def restart(server: RedisServer, data: bytes | None) -> None:
+    """Kill Redis, and start it with that data, or none."""
+    server.kill()
+    server.forget()
+    if data is not None:
+        (server.folder / "dump.rdb").write_bytes(data)
+    server.start()

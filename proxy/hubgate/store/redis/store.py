@@ -20,7 +20,7 @@ from hubgate.store.redis.held import Held
 from hubgate.store.redis.history import Meta
 from hubgate.store.redis.keys import LogEntry, TableKeys, read_entry
 from hubgate.store.redis.membership import Membership
-from hubgate.store.redis.settling import Settling
+from hubgate.store.redis.settling import POLL, Settling
 from hubgate.store.redis.table import compare, read_activity, read_table
 from hubgate.tasks import spawn
 
@@ -238,6 +238,7 @@ class RedisStore:
                 self._settled()
                 async for change in self._follow():
                     yield change
+                await asyncio.sleep(POLL)
             except StoreUnavailableError as error:
                 self._go_away(str(error))
                 await asyncio.sleep(AGAIN)
