@@ -205,6 +205,7 @@ class Supervisor:
         put, delete = received.routes.changes_to(service.snapshot())
         if put or delete:
             await pool.publish(put, delete)
+        service.begun()
 
     async def _retire_old_workers(self, pool: WorkerPool) -> None:
         """Once the new workers serve, make the older release's stop accepting connections."""

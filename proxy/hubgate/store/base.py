@@ -21,12 +21,14 @@ class Written:
     """A stored change: its moment, in seconds since the epoch, and its revision.
 
     Revisions number all changes of a shared store, ours and others', from 1, in the order in
-    which the store took them. In a store that only we write to, all are 0.
+    which the store took them. In a store that only we write to, all are 0. `holders` are the names
+    of the replicas that shared the table at that moment.
     """
 
     moment: float
     revision: int = 0
     changed: bool = True
+    holders: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

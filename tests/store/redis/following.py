@@ -10,6 +10,7 @@ from hubgate.store.base import StoreChange, Written
 from hubgate.store.redis.store import RedisStore
 from hubgate.tasks import spawn
 from tests.control.waiting import until
+from tests.redis_server import RedisServer
 
 PATIENCE = 20.0  # seconds
 
@@ -31,6 +32,7 @@ class Following:
     async def start(self) -> "Following":
         await self.store.open()
         await self._load()
+        self.store.serves(self.store.point)
         self.resume()
         return self
 
@@ -83,5 +85,19 @@ class Following:
                     self.table[each.key] = each.target
                 for key in change.delete:
                     self.table.pop(key, None)
-                if change.revision:
-                    self.store.serves(self.store.point)
+                self.store.serves(self.store.point)
+
+
+def snapshot(server: RedisServer) -> bytes:
+    """Return what Redis would have on its disk now."""
+    assert server.ask("SAVE").startswith(b"+OK")
+    return (server.folder / "dump.rdb").read_bytes()
+
+
+def restart(server: RedisServer, data: bytes | None) -> None:
+    """Kill Redis, and start it with that data, or none."""
+    server.kill()
+    server.forget()
+    if data is not None:
+        (server.folder / "dump.rdb").write_bytes(data)
+    server.start()

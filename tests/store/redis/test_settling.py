@@ -8,23 +8,9 @@ import pytest
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.conftest import Start
+from tests.store.redis.following import restart, snapshot
 
 pytestmark = pytest.mark.processes
-
-
-def snapshot(server: RedisServer) -> bytes:
-    """Return what Redis would have on its disk now."""
-    assert server.ask("SAVE").startswith(b"+OK")
-    return (server.folder / "dump.rdb").read_bytes()
-
-
-def restart(server: RedisServer, data: bytes | None) -> None:
-    """Kill Redis, and start it with that data, or none."""
-    server.kill()
-    server.forget()
-    if data is not None:
-        (server.folder / "dump.rdb").write_bytes(data)
-    server.start()
 
 
 async def test_with_its_data_it_goes_on(server: RedisServer, follow: Start) -> None:

@@ -107,6 +107,46 @@ async def test_one_that_does_not_follow_is_named_until_its_lease_ends(follow: St
     assert time.monotonic() < deadline
 
 
+async def test_whoever_posts_the_same_at_once_waits_as_well(follow: Start) -> None:
+    one, slow = await follow("a", wait=0.2).start(), await follow("slow", lease=30.0).start()
+    await slow.pause()
+    first, again = await one.put("/a"), await one.put("/a")
+    assert first.revision == again.revision
+    served = [one.store.served(written) for written in (first, again)]
+    assert await asyncio.gather(*served) == [("slow",), ("slow",)]
+
+
+async def test_activity_of_others_is_no_acknowledgement(
+    follow: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubgate.store.redis.store.ACTIVITY_INTERVAL", 0.05)
+    one, other = await follow("a", wait=5.0).start(), await follow("b").start()
+    await one.put("/a")
+    one.store.note_activity({"/a": time.time()})
+    await until(lambda: any("/a" in change.active for change in other.changes))
+    assert await one.store.served(await one.put("/a")) == ()
+
+
+async def test_what_was_loaded_whole_is_acknowledged(follow: Start, server: RedisServer) -> None:
+    one, other = await follow("a", wait=5.0).start(), await follow("b").start()
+    await one.put("/a")
+    await other.has("/a")
+    server.ask("FLUSHALL")
+    await until(lambda: one.store.write_obstacle and other.store.write_obstacle)
+    await until(lambda: not one.store.write_obstacle and not other.store.write_obstacle)
+    # It is there already, and no change came since it was loaded.
+    again = await one.put("/a")
+    assert not again.changed
+    assert again.holders == {"a", "b"}
+    assert await one.store.served(again) == ()
+
+
+async def test_a_renewal_that_is_overtaken_is_not_another_table(follow: Start) -> None:
+    replicas = [await follow(name, lease=0.03).start() for name in "abc"]
+    for number in range(600):
+        await replicas[number % 3].store.put(route(f"/{number}"))
+
+
 async def test_one_that_leaves_is_not_waited_for(follow: Start) -> None:
     one, other = await follow("a").start(), await follow("b").start()
     await other.close()

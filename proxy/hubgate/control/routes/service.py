@@ -15,7 +15,7 @@ from collections.abc import (
 )
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from hubgate.control.handover import HandedRoutes
 from hubgate.control.routes.bulk_changes import BulkChange, Plan
@@ -24,7 +24,8 @@ from hubgate.control.routes.following import Follower, OwnWrites
 from hubgate.control.routes.live_table import Difference, LiveRoute
 from hubgate.control.routes.logged_table import LoggedTable
 from hubgate.control.routes.rows import file_table, refuse_delete, refuse_put, row
-from hubgate.errors import HubgateError, RouteNotFoundError, TableAheadError, TableChangedError
+from hubgate.control.routes.uncut import uncut
+from hubgate.errors import RouteNotFoundError, TableAheadError, TableChangedError
 from hubgate.model import Route, Source
 from hubgate.routing.keys import clean_key
 from hubgate.routing.target import shown
@@ -83,6 +84,8 @@ class RouteService:
         self._follower = Follower(store, self._take)
         # Changes sent to the workers that not all of them have acknowledged.
         self._unacknowledged = 0
+        # An older release's workers go on with its table at first; the others hear of ours later.
+        self._begun, self._served = True, store.point
         # Of the latest changes, and the table's revision; who watches it reads it.
         self.changes = self._table.log
 
@@ -130,8 +133,14 @@ class RouteService:
         known = {**self._store.last_activity(), **handed.activity}
         point = self._store.point
         self._table.begin({Source.FILE: of_file, Source.API: stored}, known, point)
-        self._store.serves(point)
+        self._begun = handed is _NOTHING  # workers that start have the table of that moment
+        self._tell(point)
         self._follower.start()
+
+    def begun(self) -> None:
+        """Every worker, those of an older release too, has what was loaded from the store."""
+        self._begun = True
+        self._tell(self._served)
 
     @property
     def write_obstacle(self) -> str | None:
@@ -190,7 +199,7 @@ class RouteService:
         if the file has the route with another target or other options, or StoreError, after which
         nothing has changed here.
         """
-        return await _uncut(self._in_step(partial(self._add, row(route, Source.API), expected)))
+        return await uncut(self._in_step(partial(self._add, row(route, Source.API), expected)))
 
     async def remove(self, path: str, expected: SeenTable | None = None) -> Missing:
         """Remove a route; no worker matches it any more when this returns.
@@ -201,7 +210,7 @@ class RouteService:
         RouteNotFoundError, TableChangedError, FileRouteError, or StoreError, after which nothing
         has changed.
         """
-        return await _uncut(self._in_step(partial(self._remove, clean_key(path), expected)))
+        return await uncut(self._in_step(partial(self._remove, clean_key(path), expected)))
 
     async def change(
         self, plan: Plan, expected: SeenTable | None = None, dry_run: bool = False
@@ -215,14 +224,14 @@ class RouteService:
             async with self._writing:
                 self._table.check(expected)
                 return Done(await plan(self._live), self.changes.revision)
-        return await _uncut(self._in_step(partial(self._change, plan, expected)))
+        return await uncut(self._in_step(partial(self._change, plan, expected)))
 
     async def replace_file_routes(self, routes: Iterable[Route]) -> None:
         """Replace the file's routes with `routes`; only the difference is published, as one change.
 
         A stored route is served again once the file has none with its key. Raises ConfigError.
         """
-        await _uncut(self._replace_file_routes(file_table(routes).values()))
+        await uncut(self._replace_file_routes(file_table(routes).values()))
 
     def record(self, activity: Mapping[str, float]) -> None:
         """Merge activity (key: epoch seconds): the latest wins, unknown keys are ignored."""
@@ -350,6 +359,12 @@ class RouteService:
         # Not awaited here: a worker that hangs would hold up the next change for all the others.
         spawn(self._taken(applied, difference, point), "change of others")
 
+    def _tell(self, point: Point) -> None:
+        """Acknowledge a point of a shared table: all workers have it."""
+        self._served = point
+        if self._begun:
+            self._store.serves(point)
+
     async def _reload(self) -> Difference:
         routes = await self._store.load()
         self._own.forget()
@@ -357,7 +372,7 @@ class RouteService:
 
     async def _taken(self, applied: Awaitable[None], difference: Difference, point: Point) -> None:
         await applied
-        self._store.serves(point)
+        self._tell(point)
         match difference:
             case Difference((), ()):
                 pass
@@ -380,21 +395,3 @@ class RouteService:
             await applied
         finally:
             self._unacknowledged -= 1
-
-
-async def _uncut(change: Coroutine[Any, Any, T]) -> T:
-    """Run a change to completion even if the caller is cancelled halfway.
-
-    A route that is in the store but never reached the workers would appear at the next restart.
-    """
-    outcome = await asyncio.shield(spawn(_outcome(change), "route change"))
-    if isinstance(outcome, HubgateError):
-        raise outcome
-    return cast(T, outcome)
-
-
-async def _outcome(change: Coroutine[Any, Any, T]) -> T | HubgateError:
-    try:
-        return await change
-    except HubgateError as error:
-        return error

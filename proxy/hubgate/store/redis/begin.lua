@@ -3,10 +3,12 @@
 -- KEYS: meta, table, log, activity, claims, a whole table to take ("" for the one that is there)
 -- ARGV: history and revision that were seen ("" if there was none), run id seen, format, the new
 -- history, the revision it continues, lineage.
--- Returns 1, or 0 if somebody else was faster.
+-- Returns 1, or 0 if somebody else was faster. Who brings a table of its own only needs that
+-- history: its writers hand in what they change there meanwhile.
 local meta = redis.call('HMGET', KEYS[1], 'history', 'revision')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-if (meta[1] or '') ~= ARGV[1] or (meta[2] or '') ~= ARGV[2] or run ~= ARGV[3] then
+local changed = KEYS[6] == '' and (meta[2] or '') ~= ARGV[2]
+if (meta[1] or '') ~= ARGV[1] or changed or run ~= ARGV[3] then
     return 0
 end
 if KEYS[6] ~= '' then

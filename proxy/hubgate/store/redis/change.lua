@@ -2,8 +2,9 @@
 --
 -- KEYS: meta, table, log, activity, leases, seen (of this change's id)
 -- ARGV: history, revision the writer knows, revision expected ("" for any), writer, entries the log
--- keeps, most routes of an entry, how many to put, activity of those as JSON if it is not now, then
--- key, text and activity (s, "" for now) of each, and keys to delete.
+-- keeps, most routes of an entry, where it comes from ("" unless it is handed in), when what is put
+-- was active as JSON ("" if now), then how many to put, key, text and activity (s, "" for now) of
+-- each, and keys to delete.
 -- Returns {"ok", revision, moment (ms), whether anything was written, holders of leases...}, or
 -- {"stale"} if the table is of another history, or {"changed", revision}.
 local meta = redis.call('HMGET', KEYS[1], 'history', 'began', 'revision', 'count')
@@ -35,8 +36,8 @@ end
 
 -- What is there already is not written again: it waits for the revision that put it.
 local puts, deletes, known = {}, {}, 0
-local first = 9
-local last = first + 3 * tonumber(ARGV[7]) - 1
+local first = 10
+local last = first + 3 * tonumber(ARGV[9]) - 1
 for at = first, last, 3 do
     local old = redis.call('HGET', KEYS[2], ARGV[at])
     local mark = old and string.find(old, '\n', 1, true)
@@ -59,15 +60,25 @@ for at = first, last, 3 do
     local moment = math.min(tonumber(ARGV[at + 2]) or now / 1000, now / 1000)
     redis.call('HSET', KEYS[4], ARGV[at], string.format('%.3f', moment))
 end
-if #puts + #deletes == 0 then
+if #puts + #deletes == 0 and ARGV[7] == '' then
     return answer(last > first and known or revision, 0)
 end
 revision = revision + 1
-local entry, whole = {'w', ARGV[4]}, #puts + #deletes > tonumber(ARGV[6])
+local entry, whole = {'w', ARGV[4], 'h', ARGV[1]}, #puts + #deletes > tonumber(ARGV[6])
+if ARGV[7] ~= '' then
+    table.insert(entry, 'o')
+    table.insert(entry, ARGV[7])
+end
 if whole then
-    entry = {'w', ARGV[4], 'a', ''}
+    local gone = {}
+    for _, at in ipairs(deletes) do
+        table.insert(gone, ARGV[at])
+    end
+    table.insert(entry, 'a')
+    table.insert(entry, cjson.encode(gone))
 elseif ARGV[8] ~= '' then
-    entry = {'w', ARGV[4], 'm', ARGV[8]}
+    table.insert(entry, 'm')
+    table.insert(entry, ARGV[8])
 end
 for _, at in ipairs(puts) do
     redis.call('HSET', KEYS[2], ARGV[at], revision .. '\n' .. ARGV[at + 1])

@@ -29,6 +29,9 @@ from hubgate.redis_address import RedisAddress
 CALL = 1.0
 """Seconds a call may take; a hub's whole patience is 30."""
 
+SENTINEL = 0.25
+"""Seconds one sentinel may take, so that a call can ask others when some are gone."""
+
 _SCRIPTS = {
     name: files(__package__).joinpath(f"{name}.lua").read_text()
     for name in ("change", "begin", "claim", "renew", "active")
@@ -132,8 +135,9 @@ class RedisClient:
             ((host, port),) = address.hosts
             return Redis(host=host, port=port, **common, **tls)
         own = {
-            "socket_timeout": CALL / 2,
-            "socket_connect_timeout": CALL / 2,
+            "socket_timeout": SENTINEL,
+            "socket_connect_timeout": SENTINEL,
+            "retry": Retry(NoBackoff(), 0),
             **_login(None, login.sentinel_password, login.sentinel_password_file),
             **tls,
         }

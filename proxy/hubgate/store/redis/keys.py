@@ -22,6 +22,7 @@ class LogEntry:
     """A change of the table: its revision, who wrote it, and the routes; `whole` if too many.
 
     `moments` is when routes that were put had been active, if not at that moment (epoch seconds).
+    Revisions of another `history` say nothing here; "" is our own.
     """
 
     revision: int
@@ -30,6 +31,7 @@ class LogEntry:
     delete: tuple[str, ...] = ()
     moments: Mapping[str, float] = field(default_factory=dict)
     whole: bool = False
+    history: str = ""
 
 
 class TableKeys:
@@ -83,10 +85,11 @@ def read_entry(name: bytes, fields: Mapping[bytes, bytes]) -> LogEntry:
             elif field.startswith(b"d"):
                 delete.append(field[1:].decode())
         revision, writer = int(name.partition(b"-")[0]), fields.get(b"w", b"").decode()
+        history = fields.get(b"h", b"").decode()
         moments = {key: float(at) for key, at in json.loads(fields.get(b"m", b"{}")).items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise StoreError(f"store: an entry of the log in Redis cannot be read: {error}") from None
-    return LogEntry(revision, writer, tuple(put), tuple(delete), moments, whole=b"a" in fields)
+    return LogEntry(revision, writer, tuple(put), tuple(delete), moments, b"a" in fields, history)
 
 
 def patched(table: dict[str, Route], entry: LogEntry) -> None:

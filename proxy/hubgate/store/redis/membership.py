@@ -12,6 +12,7 @@ from hubgate.errors import StoreError
 from hubgate.model import ReplicaOptions
 from hubgate.store.base import Point
 from hubgate.store.redis.client import RedisClient
+from hubgate.store.redis.history import Meta
 from hubgate.store.redis.keys import TableKeys
 from hubgate.tasks import spawn
 
@@ -47,14 +48,14 @@ class Membership:
         self._instance = secrets.token_hex(8)
         self._until = 0.0
         self._replaced = False
-        self._revisions: dict[str, tuple[str, int]] = {}
+        self._revisions: dict[str, Point] = {}
         self._heard = asyncio.Event()
-        self._served: tuple[str, int] = ("", 0)
-        self._told: tuple[str, int] = ("", 0)
+        self._served: Point = ("", 0)
+        self._told: Point = ("", 0)
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._point: Callable[[], Point] = lambda: ("", 0)
-        self._look: Callable[[Point, str, str, Point, bool], None] = lambda *_: None
+        self._look: Callable[[Point, Meta], None] = lambda *_: None
 
     def __repr__(self) -> str:
         return f"<Membership of {self._options.name}, {'live' if self.live else 'no lease'}>"
@@ -68,19 +69,22 @@ class Membership:
         """Take the lease of our name, from an instance before us too. Raises StoreError."""
         await self._renew(first=True)
 
+    async def renew(self) -> None:
+        """Renew the lease now, and not only when it is time. Raises StoreError."""
+        if not self._replaced:
+            await self._renew(first=False)
+
     def start(
         self,
         point: Callable[[], Point],
-        look: Callable[[Point, str, str, Point, bool], None],
+        look: Callable[[Point, Meta], None],
     ) -> None:
         """Renew, acknowledge and listen from now on.
 
-        `look` gets what each renewal shows of the table: where we were before it, the run id of
-        Redis, on which run the history began, where the table is, and whether it has as many routes
-        as it must.
+        `look` gets what each renewal shows of the table, and the `point` that we had reached when
+        it was sent: what we have followed meanwhile, Redis did not know yet.
         """
-        self._point = point
-        self._look = look
+        self._point, self._look = point, look
         self._tasks = [
             spawn(self._renew_on(), "lease"),
             spawn(self._tell_on(), "acknowledgements to others"),
@@ -98,8 +102,12 @@ class Membership:
 
     def serves(self, history: str, revision: int) -> None:
         """Acknowledge that all our workers have every change up to this revision."""
-        self._served = history, revision
-        self._news.set()
+        if (history, revision) != self._served and not self._has_served(history, revision):
+            self._served = history, revision
+            self._news.set()
+
+    def _has_served(self, history: str, revision: int) -> bool:
+        return history == self._served[0] and revision <= self._served[1]
 
     async def missing(
         self, history: str, revision: int, holders: frozenset[str], seconds: float
@@ -154,7 +162,7 @@ class Membership:
                 continue  # who follows the table says so
 
     async def _renew(self, first: bool) -> None:
-        sent, known = boot_time(), self._point()
+        sent, point = boot_time(), self._point()
         answer = await self._script(round(self._options.lease * 1000), first)
         if not answer[0]:
             self._replaced, self._until = True, 0.0
@@ -165,7 +173,8 @@ class Membership:
             return
         self._until = sent + self._options.lease * 0.9
         run, history, began, revision, whole = answer[1:6]
-        self._look(known, run.decode(), began.decode(), (history.decode(), revision), bool(whole))
+        meta = Meta(history.decode(), began.decode(), run.decode(), revision, bool(whole))
+        self._look(point, meta)
 
     async def _script(self, lease: int, first: bool) -> Any:
         about = {**self._about, "instance": self._instance}

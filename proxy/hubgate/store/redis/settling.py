@@ -4,37 +4,24 @@ import asyncio
 import json
 import logging
 import time
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hubgate.errors import StoreError
 from hubgate.model import Route
-from hubgate.store.base import NO_MOMENTS
 from hubgate.store.redis.client import RedisClient
+from hubgate.store.redis.handing_in import HandingIn
+from hubgate.store.redis.held import Held
 from hubgate.store.redis.history import (
     Meta,
     Point,
-    Step,
     continued,
-    kept_up_to,
     lineage_of,
     lineage_text,
     next_history,
-    point_of,
     winner,
 )
-from hubgate.store.redis.keys import (
-    ENTRY_ROUTES,
-    FORMAT,
-    LOG_ENTRIES,
-    LogEntry,
-    TableKeys,
-    patched,
-    read_value,
-    route_text,
-)
+from hubgate.store.redis.keys import FORMAT, TableKeys, route_text
 
 log = logging.getLogger("hubgate.store")
 
@@ -43,51 +30,6 @@ POLL = 0.1
 WINNER_LIMIT = 5.0
 
 _SLICE = 1000
-_REMEMBERED = 20_000
-
-
-@dataclass
-class Held:
-    """What this hubgate holds of the table: all up to `revision` of `history`, in its order.
-
-    `own` are our changes that Redis has acknowledged and that we have not read in its log yet;
-    `recent` is what came last, for a Redis that has lost it.
-    """
-
-    name: str
-    history: str = ""
-    revision: int = 0
-    table: dict[str, Route] = field(default_factory=dict, repr=False)
-    lineage: tuple[Step, ...] = ()
-    own: dict[int, LogEntry] = field(default_factory=dict, repr=False)
-    recent: deque[LogEntry] = field(default_factory=lambda: deque(maxlen=_REMEMBERED), repr=False)
-
-    @property
-    def point(self) -> Point | None:
-        """Where we stand; None before anything was read."""
-        return point_of(self.history, self.revision) if self.history else None
-
-    def take(self, entry: LogEntry) -> None:
-        """Apply the next entry of the log."""
-        patched(self.table, entry)
-        self.revision = entry.revision
-        self.recent.append(entry)
-        self.own.pop(entry.revision, None)
-
-    def begin(self, meta: Meta, revision: int, table: dict[str, Route]) -> None:
-        """Hold a table that was loaded whole."""
-        if meta.history != self.history:
-            self.own.clear()
-            self.recent.clear()
-        self.history, self.lineage = meta.history, meta.lineage
-        self.revision, self.table = revision, table
-        self.own = {at: entry for at, entry in self.own.items() if at > revision}
-
-    def since(self, revision: int) -> list[LogEntry]:
-        """Return what came after a revision, as far as it is remembered, in its order."""
-        later = {entry.revision: entry for entry in self.recent if entry.revision > revision}
-        later |= {at: entry for at, entry in self.own.items() if at > revision}
-        return [later[at] for at in sorted(later)]
 
 
 class Settling:
@@ -97,6 +39,7 @@ class Settling:
         self._client = client
         self._keys = keys
         self._seconds = seconds
+        self._handing_in = HandingIn(client, keys)
 
     async def look(self) -> Meta:
         """Return what Redis says of the table now. Raises StoreError."""
@@ -139,7 +82,7 @@ class Settling:
                 meta.point is not None and meta.point.number > held.point.number
             )
             if begun and newer:
-                if not held.history or await self._hand_in(held, meta):
+                if not held.history or await self._handing_in.hand_in(held, meta):
                     return True
                 continue
             await self._decide(held, meta)
@@ -211,90 +154,6 @@ class Settling:
             async with self._client.call() as redis:
                 await redis.hset(name, mapping=dict(rows[start : start + _SLICE]))
                 await redis.expire(name, 60)
-
-    # --- what Redis has lost -----------------------------------------------------------------
-
-    async def _hand_in(self, held: Held, meta: Meta) -> bool:
-        """Make the changes that did not get into the history that goes on, where still right.
-
-        Returns whether that history goes on still.
-        """
-        limit = kept_up_to(held.history, held.lineage, meta.lineage)
-        base = limit if limit is not None else meta.lineage[-1].base
-        latest: dict[str, Route | None] = {}
-        for entry in held.since(limit or 0):
-            latest |= {route.key: route for route in entry.put}
-            latest |= dict.fromkeys(entry.delete)
-        while latest:
-            put, delete = await self._untouched(latest, base)
-            if not put and not delete:
-                break
-            answer = await self._client.script(
-                "change",
-                change_keys(
-                    self._keys, f"{held.name}:{held.history}:{held.revision}:{meta.history}"
-                ),
-                change_args(meta.history, 0, meta.revision, held.name, put, delete),
-            )
-            if answer[0] == b"ok":
-                log.warning(
-                    "store: handed in what it had lost: %d put, %d removed", len(put), len(delete)
-                )
-                return True
-            meta, before = await self.look(), meta
-            if meta.history != before.history or meta.began != meta.run or not meta.whole:
-                return False
-        return True
-
-    async def _untouched(
-        self, latest: dict[str, Route | None], base: int
-    ) -> tuple[list[Route], list[str]]:
-        """Return what of `latest` nobody has changed after revision `base`."""
-        touched = set()
-        names = [*latest]
-        async with self._client.call(2) as redis:
-            for _, fields in await redis.xrange(self._keys.log):
-                touched |= {field[1:].decode() for field in fields if field[:1] in (b"p", b"d")}
-            values = await redis.hmget(self._keys.table, names)
-        for name, value in zip(names, values, strict=True):
-            if value is not None and read_value(name.encode(), value)[0] > base:
-                touched.add(name)
-        there = {name for name, value in zip(names, values, strict=True) if value is not None}
-        put = [r for key, r in latest.items() if r is not None and key not in touched]
-        return put, [k for k, r in latest.items() if r is None and k in there - touched]
-
-
-def change_keys(keys: TableKeys, change_id: str) -> list[str]:
-    """Return the KEYS of `change.lua`."""
-    return [
-        *(keys.meta, keys.table, keys.log, keys.activity, keys.leases),
-        keys.change(change_id),
-    ]
-
-
-def change_args(
-    history: str,
-    known: int,
-    expected: int | None,
-    writer: str,
-    put: Sequence[Route],
-    delete: Sequence[str],
-    active: Mapping[str, float] = NO_MOMENTS,
-) -> list[Any]:
-    """Return the ARGV of `change.lua`; `active` is as in `RouteStore.apply`."""
-    rows = [
-        text for route in put for text in (route.key, route_text(route), active.get(route.key, ""))
-    ]
-    wanted = "" if expected is None else str(expected)
-    return [
-        *(history, known, wanted, writer, LOG_ENTRIES, ENTRY_ROUTES),
-        *(
-            len(put),
-            json.dumps({key: round(at, 3) for key, at in active.items()}) if active else "",
-        ),
-        *rows,
-        *delete,
-    ]
 
 
 def _row(point: Point) -> list[Any]:

@@ -15,9 +15,12 @@ from hubgate.model import RedisLogin, ReplicaOptions, Route
 from hubgate.redis_address import RedisAddress
 from hubgate.store.base import NO_MOMENTS, Point, StoreChange, Written
 from hubgate.store.redis.client import CALL, RedisClient
+from hubgate.store.redis.handing_in import change_args, change_keys
+from hubgate.store.redis.held import Held
+from hubgate.store.redis.history import Meta
 from hubgate.store.redis.keys import LogEntry, TableKeys, read_entry
 from hubgate.store.redis.membership import Membership
-from hubgate.store.redis.settling import Held, Settling, change_args, change_keys
+from hubgate.store.redis.settling import POLL, Settling
 from hubgate.store.redis.table import compare, read_activity, read_table
 from hubgate.tasks import spawn
 
@@ -31,6 +34,7 @@ WHOLE_INTERVAL = 30.0
 START_LIMIT = 15.0
 
 _SLICE = 1000
+_ANOTHER = "the table in Redis is another one than before; it is being settled"
 # A large change takes this many seconds more for each route.
 _EACH = 0.0001
 
@@ -69,7 +73,6 @@ class RedisStore:
         self._held = Held(options.name)
         self._membership = Membership(self._client, self._keys, options, about)
         self._settling = Settling(self._client, self._keys, options.settle)
-        self._holders: dict[int, frozenset[str]] = {}
         self._activity: dict[str, float] = {}
         self._active: dict[str, float] = {}
         self._active_from = "$"
@@ -121,9 +124,14 @@ class RedisStore:
 
     async def load(self) -> list[Route]:
         """Return every stored route."""
+        await self._settling.settle(self._held)  # at once, unless Redis has been started again
         meta = await self._settling.look()
         table, revision = await read_table(self._client, self._keys, meta)
-        self._activity = await read_activity(self._client, self._keys)
+        activity = await read_activity(self._client, self._keys)
+        after = await self._settling.look()
+        if meta.began != meta.run or after.run != meta.run or after.history != meta.history:
+            raise StoreUnavailableError(f"store: {self._address} was started again meanwhile")
+        self._activity = activity
         self._held.begin(meta, revision, table)
         return list(table.values())
 
@@ -180,38 +188,44 @@ class RedisStore:
         """
         if self._state is not RedisState.SETTLED:
             raise StoreUnavailableError(self._reason)
-        history, known = self.point
+        (history, known), handed_in = self.point, self._held.handed_in
         answer = await self._client.script(
             "change",
             change_keys(self._keys, uuid.uuid4().hex),
-            change_args(history, known, expected, self._options.name, put, delete, active),
+            change_args(history, self._options.name, put, delete, (known, expected), active=active),
             CALL + _EACH * (len(put) + len(delete)),
         )
         if answer[0] == b"stale":
-            self._unsettle("the table in Redis is another one than before; it is being settled")
+            self._unsettle(_ANOTHER)
             raise StoreUnavailableError(self._reason)
         if answer[0] == b"changed":
             raise TableAheadError(f"the table has changed, it is at revision {answer[1]} now")
+        if handed_in != self._held.handed_in:
+            raise StoreUnavailableError(f"store: {self._address} was settled meanwhile")
         _, revision, moment, written, *holders = answer
         if written and revision > self._held.revision:
-            entry = LogEntry(revision, self._options.name, tuple(put), tuple(delete), active)
+            name = self._options.name
+            entry = LogEntry(revision, name, tuple(put), tuple(delete), active, history=history)
             self._held.own[revision] = entry
-        self._holders[revision] = frozenset(name.decode() for name in holders)
-        return Written(moment / 1000, revision, bool(written))
+        if not written:
+            # It is in no log: the others hear of it as of other activity.
+            self.note_activity({route.key: moment / 1000 for route in put})
+        live = frozenset(name.decode() for name in holders)
+        return Written(moment / 1000, revision, bool(written), live)
 
     async def served(self, written: Written) -> tuple[str, ...]:
         """Wait until every live replica serves what was written; return the names of the others.
 
         At most `replicas.wait` seconds.
         """
-        holders = self._holders.pop(written.revision, frozenset())
         return await self._membership.missing(
-            self._held.history, written.revision, holders, self._options.wait
+            self._held.history, written.revision, written.holders, self._options.wait
         )
 
     def serves(self, point: Point) -> None:
         """Tell the other replicas that all our workers have every change up to this point."""
-        self._membership.serves(*point)
+        if point[0] == self._held.history:  # of an earlier one nobody needs to hear
+            self._membership.serves(*point)
 
     # --- changes of others -------------------------------------------------------------------
 
@@ -219,11 +233,15 @@ class RedisStore:
         """Yield every change after the latest `load()`, ours too, and others' activity."""
         while True:
             try:
+                if self._state is not RedisState.SETTLED:
+                    # Whoever may begin a history has to find all that are to be waited for.
+                    await self._membership.renew()
                 if await self._settling.settle(self._held) or not self._held.history:
                     yield StoreChange(0, whole=True)  # it is loaded meanwhile
                 self._settled()
                 async for change in self._follow():
                     yield change
+                await asyncio.sleep(POLL)
             except StoreUnavailableError as error:
                 self._go_away(str(error))
                 await asyncio.sleep(AGAIN)
@@ -243,14 +261,17 @@ class RedisStore:
                     change = self._logged(at, fields) if of_log else self._others(at, fields)
                     if change is not None:
                         yield change
-                        if change.whole:
-                            return
+                    if self._state is not RedisState.SETTLED or (change and change.whole):
+                        return
             if time.monotonic() > self._compare_at and not await self._fits():
                 yield StoreChange(0, whole=True)
                 return
 
-    def _logged(self, at: bytes, fields: Mapping[bytes, bytes]) -> StoreChange:
+    def _logged(self, at: bytes, fields: Mapping[bytes, bytes]) -> StoreChange | None:
         entry = read_entry(at, fields)
+        if entry.history != self._held.history:
+            self._unsettle(_ANOTHER)
+            return None
         if entry.whole:  # too large for the log, but perhaps ours
             entry = self._held.own.get(entry.revision, entry)
         if entry.whole or entry.revision != self._held.revision + 1:
@@ -278,14 +299,14 @@ class RedisStore:
         )
         return False
 
-    def _look(self, known: Point, run: str, began: str, there: Point, whole: bool) -> None:
+    def _look(self, point: Point, meta: Meta) -> None:
         """Notice by a renewal of our lease that Redis has another table than we follow.
 
-        `known` is where we were before it: by now we may know of later changes.
+        `point` is what we had followed when it was sent.
         """
-        fits = run == began and whole and there[0] == known[0] and there[1] >= known[1]
-        if self._state is RedisState.SETTLED and known[0] == self.point[0] and not fits:
-            self._unsettle("the table in Redis is another one than before; it is being settled")
+        same = self._held.history == point[0]
+        if self._state is RedisState.SETTLED and same and not meta.continues(*point):
+            self._unsettle(_ANOTHER)
 
     def _settled(self) -> None:
         if self._state is RedisState.AWAY:
@@ -334,8 +355,7 @@ class RedisStore:
                 part, rows = rows[:_SLICE], rows[_SLICE:]
                 flat: list[Any] = [value for key, at in part for value in (key, f"{at:.3f}")]
                 keys = [self._keys.table, self._keys.activity, self._keys.active]
-                batch = json.dumps({key: round(at, 3) for key, at in part})
-                await self._client.script("active", keys, [self._options.name, batch, *flat])
+                await self._client.script("active", keys, [self._options.name, *flat])
         except StoreError:
             self._active = {**dict(part + rows), **self._active}
             raise

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from hubgate.errors import StoreError, StoreUnavailableError
 from hubgate.model import Route
 from hubgate.store.redis.client import RedisClient
+from hubgate.store.redis.held import Held
 from hubgate.store.redis.history import Meta
 from hubgate.store.redis.keys import TableKeys, patched, read_entry, read_value, route_text
-from hubgate.store.redis.settling import Held
 
 _SLICE = 1000
 _TRIES = 20

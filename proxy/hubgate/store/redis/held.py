@@ -1,0 +1,64 @@
+"""What one hubgate holds of the shared table, to follow it and to give back what Redis loses."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from hubgate.model import Route
+from hubgate.store.redis.history import Meta, Point, Step, point_of
+from hubgate.store.redis.keys import LogEntry, patched
+
+_REMEMBERED = 20_000
+
+
+@dataclass
+class Held:
+    """What this hubgate holds of the table: all up to `revision` of `history`, in its order.
+
+    `own` are our changes that Redis has acknowledged and that we have not read in its log yet;
+    `recent` is what came last, for a Redis that has lost it. `handed_in` counts how often we began
+    to hand that in: what is acknowledged later is not part of it.
+    """
+
+    name: str
+    history: str = ""
+    revision: int = 0
+    table: dict[str, Route] = field(default_factory=dict, repr=False)
+    lineage: tuple[Step, ...] = ()
+    own: dict[int, LogEntry] = field(default_factory=dict, repr=False)
+    recent: deque[LogEntry] = field(default_factory=lambda: deque(maxlen=_REMEMBERED), repr=False)
+    handed_in: int = 0
+
+    @property
+    def point(self) -> Point | None:
+        """Where we stand; None before anything was read."""
+        return point_of(self.history, self.revision) if self.history else None
+
+    def take(self, entry: LogEntry) -> None:
+        """Apply the next entry of the log."""
+        patched(self.table, entry)
+        self.revision = entry.revision
+        self.recent.append(entry)
+        self.own.pop(entry.revision, None)
+
+    def begin(self, meta: Meta, revision: int, table: dict[str, Route]) -> None:
+        """Hold a table that was loaded whole."""
+        if meta.history != self.history:
+            self.own.clear()
+            self.recent.clear()
+        elif revision > self.revision:
+            self.recent.append(_difference(self.table, table, revision))
+        self.history, self.lineage = meta.history, meta.lineage
+        self.revision, self.table = revision, table
+        self.own = {at: entry for at, entry in self.own.items() if at > revision}
+
+    def since(self, revision: int) -> list[LogEntry]:
+        """Return what came after a revision, as far as it is remembered, in its order."""
+        later = {entry.revision: entry for entry in self.recent if entry.revision > revision}
+        later |= {at: entry for at, entry in self.own.items() if at > revision}
+        return [later[at] for at in sorted(later)]
+
+
+def _difference(before: dict[str, Route], after: dict[str, Route], revision: int) -> LogEntry:
+    """Return the change from one table to the other, which was not in the log."""
+    put = tuple(route for key, route in after.items() if before.get(key) != route)
+    return LogEntry(revision, "", put, tuple(key for key in before if key not in after))
