@@ -78,11 +78,12 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "web": {"listening"},
         "health": {"notify", "web"},
         "metrics": {"health", "routes", "web"},
+        "replicas": {"health", "listening", "metrics", "web"},
         "port_endpoint": {"listening", "metrics", "web"},
         "worker_reports": {"metrics", "routes"},
         "upgrade": {"handover", "workers"},
         "reload": {"file_watch", "notify", "routes", "web", "workers"},
-        "api": {"metrics", "reload", "routes", "upgrade", "web"},
+        "api": {"metrics", "reload", "replicas", "routes", "upgrade", "web"},
         "supervisor": {
             *("startup_log", "api", "bootstrap", "file_watch", "handover", "listening"),
             *(
@@ -93,6 +94,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
                 "port_endpoint",
                 "reload",
                 "replica_name",
+                "replicas",
                 "worker_reports",
                 "routes",
                 "running_file",

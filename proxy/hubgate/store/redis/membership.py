@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -11,8 +12,10 @@ from typing import Any
 from hubgate.errors import StoreError
 from hubgate.model import ReplicaOptions
 from hubgate.store.base import Point
+from hubgate.store.members import Describe, Replica
 from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.keys import TableKeys
+from hubgate.store.redis.known_replicas import KnownReplicas
 from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.store")
@@ -38,15 +41,17 @@ class Membership:
         client: RedisClient,
         keys: TableKeys,
         options: ReplicaOptions,
-        about: Mapping[str, Any],
     ) -> None:
         self._client = client
         self._keys = keys
         self._options = options
-        self._about = about
+        self._describe: Describe = lambda secret, host: {}
         self._instance = secrets.token_hex(8)
-        self._until = 0.0
+        self._secret = secrets.token_hex(16)
+        self._renewed = -math.inf
+        self._failing_since: float | None = None
         self._replaced = False
+        self._known = KnownReplicas()
         self._revisions: dict[str, tuple[str, int]] = {}
         self._heard = asyncio.Event()
         self._served: tuple[str, int] = ("", 0)
@@ -60,13 +65,65 @@ class Membership:
         return f"<Membership of {self._options.name}, {'live' if self.live else 'no lease'}>"
 
     @property
+    def name(self) -> str:
+        """Our name among the replicas."""
+        return self._options.name
+
+    @property
+    def instance(self) -> str:
+        """What tells us from an earlier or later process of that name."""
+        return self._instance
+
+    @property
+    def secret(self) -> str:
+        """What only the replicas know: made by the first, and given back to a Redis without it."""
+        return self._secret
+
+    @property
+    def lease(self) -> float:
+        """Seconds after which a replica that is not heard of counts as gone."""
+        return self._options.lease
+
+    @property
     def live(self) -> bool:
-        """Whether we hold a lease, by our own clock."""
-        return boot_time() < self._until
+        """Whether we hold a lease, by our own clock, which ends it earlier than Redis's."""
+        return not self._replaced and self.renewed_ago < self._options.lease * 0.9
+
+    @property
+    def renewed_ago(self) -> float:
+        """Seconds since the latest renewal that worked was sent."""
+        return boot_time() - self._renewed
+
+    @property
+    def failing_for(self) -> float:
+        """Seconds since the first renewal after it that did not work was sent; 0 if none was."""
+        return 0.0 if self._failing_since is None else boot_time() - self._failing_since
+
+    @property
+    def known_at(self) -> float:
+        """When Redis last told of the others, in seconds since the epoch."""
+        return self._known.at
+
+    def describe(self, describe: Describe) -> None:
+        """Tell the others what `describe` returns, from the next renewal on."""
+        self._describe = describe
+
+    def replicas(self) -> list[Replica]:
+        """Return every replica, ourselves too, as Redis had them when it last answered."""
+        serving = {**self._revisions, self._options.name: self._served}
+        return self._known.all(serving, boot_time())
 
     async def begin(self) -> None:
         """Take the lease of our name, from an instance before us too. Raises StoreError."""
+        proposed = self._secret
         await self._renew(first=True)
+        if self._secret != proposed:  # what we say of ourselves was made with another
+            await self._renew(first=False)
+
+    async def renew(self) -> None:
+        """Renew the lease now, and not only when it is time. Raises StoreError."""
+        if not self._replaced:
+            await self._renew(first=False)
 
     def start(
         self,
@@ -123,26 +180,6 @@ class Membership:
             if name not in known or known[name][0] != history or known[name][1] < revision
         }
 
-    async def replicas(self) -> list[dict[str, Any]]:
-        """Return what is known of each replica, for an operator. Raises StoreError."""
-        async with self._client.call() as redis:
-            pipe = redis.pipeline(transaction=True)
-            pipe.hgetall(self._keys.replicas)
-            pipe.zrange(self._keys.leases, 0, -1, withscores=True)
-            pipe.time()
-            known, leases, (seconds, micros) = await pipe.execute()
-        now = seconds * 1000 + micros / 1000
-        ends = dict(leases)
-        return [
-            {
-                **json.loads(text),
-                "name": name.decode(),
-                "live": ends.get(name, 0) > now,
-                "revision": self._revisions.get(name.decode(), ("", 0))[1],
-            }
-            for name, text in sorted(known.items())
-        ]
-
     # --- tasks -------------------------------------------------------------------------------
 
     async def _renew_on(self) -> None:
@@ -155,23 +192,41 @@ class Membership:
 
     async def _renew(self, first: bool) -> None:
         sent, known = boot_time(), self._point()
-        answer = await self._script(round(self._options.lease * 1000), first)
+        try:
+            answer = await self._script(round(self._options.lease * 1000), first)
+        except StoreError:
+            self._fail(sent)
+            raise
         if not answer[0]:
-            self._replaced, self._until = True, 0.0
+            self._replaced = True
+            self._fail(sent)
             log.error(
                 "store: another hubgate has the name %r now; give each its own replicas.name",
                 self._options.name,
             )
             return
-        self._until = sent + self._options.lease * 0.9
-        run, history, began, revision, whole = answer[1:6]
+        self._renewed, self._failing_since = max(sent, self._renewed), None
+        run, history, began, revision, whole, secret, now, leases, records = answer[1:10]
+        self._secret = secret.decode()
+        self._known.take(now, leases, records, boot_time())
         self._look(known, run.decode(), began.decode(), (history.decode(), revision), bool(whole))
 
+    def _fail(self, sent: float) -> None:
+        if self._failing_since is None and sent > self._renewed:
+            self._failing_since = sent
+
     async def _script(self, lease: int, first: bool) -> Any:
-        about = {**self._about, "instance": self._instance}
-        keys = [self._keys.meta, self._keys.table, self._keys.leases, self._keys.replicas]
-        args = [self._options.name, self._instance, lease, json.dumps(about), int(first)]
-        return await self._client.script("renew", keys, args)
+        about: Mapping[str, Any] = {}
+        if lease:
+            about = await asyncio.to_thread(self._about)
+        told = json.dumps({**about, "instance": self._instance, "lease": self._options.lease})
+        keys = self._keys
+        names = [keys.meta, keys.table, keys.leases, keys.replicas, keys.secret]
+        args = [self._options.name, self._instance, lease, told, int(first), self._secret]
+        return await self._client.script("renew", names, args)
+
+    def _about(self) -> Mapping[str, Any]:
+        return self._describe(self._secret, self._client.own_host())
 
     async def _tell_on(self) -> None:
         while True:

@@ -7,14 +7,13 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from enum import Enum
-from types import MappingProxyType
 from typing import Any
 
 from hubgate.errors import StoreError, StoreUnavailableError, TableAheadError
 from hubgate.model import RedisLogin, ReplicaOptions, Route
 from hubgate.redis_address import RedisAddress
 from hubgate.store.base import NO_MOMENTS, Point, StoreChange, Written
-from hubgate.store.redis.client import CALL, RedisClient
+from hubgate.store.redis.client import CALL, RedisClient, eviction
 from hubgate.store.redis.keys import LogEntry, TableKeys, read_entry
 from hubgate.store.redis.membership import Membership
 from hubgate.store.redis.settling import Held, Settling, change_args, change_keys
@@ -57,7 +56,6 @@ class RedisStore:
         address: RedisAddress,
         login: RedisLogin,
         options: ReplicaOptions,
-        about: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._address = address
         self._options = options
@@ -67,7 +65,7 @@ class RedisStore:
         self._reason = "the table has not been read yet"
         self._since = 0.0
         self._held = Held(options.name)
-        self._membership = Membership(self._client, self._keys, options, about)
+        self._membership = Membership(self._client, self._keys, options)
         self._settling = Settling(self._client, self._keys, options.settle)
         self._holders: dict[int, frozenset[str]] = {}
         self._activity: dict[str, float] = {}
@@ -83,6 +81,11 @@ class RedisStore:
     def shared(self) -> bool:
         """True: every hubgate with this address writes to it."""
         return True
+
+    @property
+    def members(self) -> Membership:
+        """Our lease, and everybody who shares the table."""
+        return self._membership
 
     @property
     def write_obstacle(self) -> str | None:
@@ -104,7 +107,8 @@ class RedisStore:
         deadline, told = time.monotonic() + START_LIMIT, False
         while True:
             try:
-                await self._check_server()
+                if (warning := await eviction(self._client)) is not None:
+                    log.warning("%s", warning)
                 await self._membership.begin()
                 await self._settling.settle(self._held)
                 break
@@ -144,17 +148,6 @@ class RedisStore:
             log.warning("%s", error)
         finally:
             await self._client.close()
-
-    async def _check_server(self) -> None:
-        async with self._client.call() as redis:
-            memory = await redis.info("memory")
-        policy = memory.get("maxmemory_policy", "noeviction")
-        if policy != "noeviction" and memory.get("maxmemory", 0):
-            log.warning(
-                "store: %s may evict routes: its maxmemory-policy is %s; set it to noeviction",
-                self._address,
-                policy,
-            )
 
     # --- changes of ours ---------------------------------------------------------------------
 
@@ -339,9 +332,3 @@ class RedisStore:
         except StoreError:
             self._active = {**dict(part + rows), **self._active}
             raise
-
-    # --- what an operator asks ---------------------------------------------------------------
-
-    async def replicas(self) -> list[dict[str, Any]]:
-        """Return what is known of every replica. Raises StoreError."""
-        return await self._membership.replicas()
