@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -13,13 +14,17 @@ from hubgate.control.replicas.self_description import differences
 from hubgate.control.routes.service import RouteService
 from hubgate.control.web.pages import by_method
 from hubgate.control.web.responses import Handler
+from hubgate.errors import StoreError
 from hubgate.store.members import Replica
 
 
 def replicas_page(replication: Replication, service: RouteService) -> Handler:
-    """Return the page. It asks nobody: it tells what the store said when it last answered."""
+    """Return the page: what the store says, or what it said when it last answered."""
 
     async def get(_: web.Request) -> web.Response:
+        if replication.members is not None and not replication.members.failing_for:
+            with suppress(StoreError):
+                await replication.members.renew()
         ours = await asyncio.to_thread(replication.own_description)
         members, now = replication.members, time.time()
         if members is None:

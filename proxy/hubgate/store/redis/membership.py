@@ -7,6 +7,7 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from hubgate.errors import StoreError
@@ -25,6 +26,8 @@ BLOCK = 0.5
 AGAIN = 0.25
 
 _KEPT = 2000
+# A field of an acknowledgement: no other follows until the next release has taken over.
+_UPGRADES = "u"
 
 
 def boot_time() -> float:
@@ -53,6 +56,7 @@ class Membership:
         self._replaced = False
         self._known = KnownReplicas()
         self._revisions: dict[str, tuple[str, int]] = {}
+        self._upgrading: dict[str, float] = {}  # until when each is waited for
         self._heard = asyncio.Event()
         self._served: tuple[str, int] = ("", 0)
         self._told: tuple[str, int] = ("", 0)
@@ -145,13 +149,20 @@ class Membership:
         ]
 
     async def close(self, leave: bool) -> None:
-        """Stop; give the lease up if we `leave`, rather than become the next release."""
+        """Stop; give the lease up if we `leave`, rather than become the next release.
+
+        Then the others are told to wait for that one.
+        """
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        if leave and not self._replaced:
+        if self._replaced:
+            return
+        if leave:
             await self._script(0, first=False)
+        elif self._tasks:
+            await self._tell({_UPGRADES: "1"})
 
     def serves(self, history: str, revision: int) -> None:
         """Acknowledge that all our workers have every change up to this revision."""
@@ -161,15 +172,22 @@ class Membership:
     async def missing(
         self, history: str, revision: int, holders: frozenset[str], seconds: float
     ) -> tuple[str, ...]:
-        """Wait until these replicas serve the revision; return those that do not in time."""
+        """Wait until these replicas serve the revision; return those that do not in time.
+
+        For one that is being upgraded it waits until its lease ends: until its workers hear of the
+        change again, which takes a second or so.
+        """
         others = holders - {self._options.name}
-        try:
-            async with asyncio.timeout(seconds):
-                while late := self._late(others, history, revision):
-                    self._heard.clear()
+        ends = boot_time() + seconds
+        while late := self._late(others, history, revision):
+            more = [self._upgrading[name] for name in late & self._upgrading.keys() if seconds]
+            left = max([ends, *more]) - boot_time()
+            if left <= 0:
+                return tuple(sorted(late))
+            self._heard.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
                     await self._heard.wait()
-        except TimeoutError:
-            return tuple(sorted(late))
         return ()
 
     def _late(self, names: frozenset[str], history: str, revision: int) -> set[str]:
@@ -236,13 +254,17 @@ class Membership:
             if (history, revision) == self._told:
                 continue
             try:
-                async with self._client.call() as redis:
-                    fields = {"n": self._options.name, "h": history, "r": revision}
-                    await redis.xadd(self._keys.acknowledged, fields, maxlen=_KEPT)
+                await self._tell({})
                 self._told = history, revision
             except StoreError:
                 await asyncio.sleep(AGAIN)
                 self._news.set()
+
+    async def _tell(self, more: dict[str, str]) -> None:
+        history, revision = self._served
+        fields = {"n": self._options.name, "h": history, "r": revision, **more}
+        async with self._client.call() as redis:
+            await redis.xadd(self._keys.acknowledged, fields, maxlen=_KEPT)
 
     async def _listen_on(self) -> None:
         last = b"0"
@@ -265,3 +287,7 @@ class Membership:
     def _hear(self, fields: Mapping[bytes, bytes]) -> None:
         name = fields[b"n"].decode()
         self._revisions[name] = fields[b"h"].decode(), int(fields[b"r"])
+        if _UPGRADES.encode() in fields:
+            self._upgrading[name] = boot_time() + self._options.lease
+        else:
+            self._upgrading.pop(name, None)
