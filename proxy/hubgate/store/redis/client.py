@@ -1,6 +1,7 @@
 """Connections to the Redis that an address names; each call is bounded and none is repeated."""
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -30,8 +31,11 @@ from hubgate.redis_address import RedisAddress
 CALL = 1.0
 """Seconds a call may take; a hub's whole patience is 30."""
 
-_FULL = "it has no memory left (maxmemory)"
-_READ_ONLY = "it is a replica now, and cannot be written to"
+_FULL = "it has no memory left; raise its maxmemory"
+_READ_ONLY = "it is a replica, and cannot be written to; name its master"
+
+# Of which the number says more than what asyncio and redis-py make of it.
+_OF_SYSTEM = (OSError, ConnectionRefusedError, ConnectionResetError, socket.gaierror)
 
 _SCRIPTS = {
     name: files(__package__).joinpath(f"{name}.lua").read_text()
@@ -46,11 +50,21 @@ class Credentials(CredentialProvider):
         self._username, self._password, self._file = username, password, file
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        """Return what AUTH takes. Raises OSError if the file cannot be read."""
+        """Return what AUTH takes. Raises StoreRefusedError if the file cannot be read."""
         password = self._password or ""
         if self._file is not None:
-            password = Path(self._file).read_text().strip()
+            try:
+                password = Path(self._file).read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                reason = getattr(error, "strerror", None) or "it is not text"
+                raise StoreRefusedError(
+                    f"store: the password for Redis cannot be read: {self._file}: {reason}"
+                ) from None
         return (self._username, password) if self._username else (password,)
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        """Return the same."""
+        return self.get_credentials()
 
 
 class RedisClient:
@@ -87,13 +101,13 @@ class RedisClient:
         except MasterNotFoundError as error:
             raise self._no_master(str(error)) from None
         except (AuthenticationError, NoPermissionError) as error:
-            raise self._refused(str(error)) from None
+            raise self._refused(_bare(str(error))) from None
         except OutOfMemoryError:
             raise self._away(_FULL) from None
         except ReadOnlyError:
             raise self._away(_READ_ONLY) from None
         except ResponseError as error:
-            raise self.translated(str(error)) from None
+            raise self.translated(_bare(str(error))) from None
         except (RedisError, OSError) as error:
             raise self._unreachable(error) from None
         finally:
@@ -143,6 +157,11 @@ class RedisClient:
         )
 
     def _refused(self, reason: str) -> StoreRefusedError:
+        if reason.startswith(("HELLO must be called", "NOAUTH", "Authentication required")):
+            return StoreRefusedError(
+                f"store: {self._address} needs a password; set HUBGATE_REDIS_PASSWORD, or"
+                " redis: {password_file: FILE}"
+            )
         return StoreRefusedError(
             f"store: {self._address} refuses us: {reason.rstrip('.')}; check its password and ACL"
         )
@@ -157,17 +176,24 @@ class RedisClient:
         # redis-py adds an error for each sentinel that did not respond.
         if error.count(" - ") >= len(self._address.hosts):
             return self._away("none of its sentinels responds")
-        return self._away(f"its sentinels know no master {service!r} that serves")
+        return self._away(
+            f"its sentinels know no master {service!r} that serves; check the name, and what"
+            " `SENTINEL MASTERS` says there"
+        )
 
     def _unreachable(self, error: Exception) -> StoreUnavailableError:
-        text = str(error) or type(error).__name__
-        if "CERTIFICATE_VERIFY_FAILED" not in text:
-            return self._away(text.rstrip("."))
-        reason = text.rpartition("verify failed: ")[2].partition(" (_ssl")[0]
-        return StoreRefusedError(
-            f"store: {self._address}: its certificate is not trusted: {reason}; name the"
-            " authority's certificate in redis: {ca: FILE}, and a host that it is for"
-        )
+        text, below = str(error) or type(error).__name__, error.__cause__ or error.__context__
+        if "CERTIFICATE_VERIFY_FAILED" in text:
+            reason = text.rpartition("verify failed: ")[2].partition(" (_ssl")[0]
+            return StoreRefusedError(
+                f"store: {self._address}: its certificate is not trusted: {reason}; name the"
+                " authority's certificate in redis: {ca: FILE}, and a host that it is for"
+            )
+        ours = type(below) in _OF_SYSTEM or self._address.socket is not None
+        if ours and isinstance(below, OSError) and below.errno:
+            known = below.errno > 0
+            return self._away(os.strerror(below.errno) if known else str(below.strerror))
+        return self._away(text.rstrip("."))
 
     def _away(self, reason: str) -> StoreUnavailableError:
         return StoreUnavailableError(f"store: {self._address} is away: {reason}")
@@ -192,6 +218,7 @@ class RedisClient:
         own = {
             "socket_timeout": CALL / 2,
             "socket_connect_timeout": CALL / 2,
+            "retry": Retry(NoBackoff(), 0),  # the next sentinel is asked instead
             **_login(None, login.sentinel_password, login.sentinel_password_file),
             **tls,
         }
@@ -210,6 +237,11 @@ async def eviction(client: RedisClient) -> str | None:
         f"store: {client.address} may evict routes: its maxmemory-policy is {policy};"
         " set it to noeviction"
     )
+
+
+def _bare(error: str) -> str:
+    """Return what Redis said, without the command of a pipeline around it."""
+    return error.rpartition(" of pipeline caused error: ")[2].strip("(',)")
 
 
 def _login(username: str | None, password: str | None, file: str | None) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class RedisStore:
 
         Tries for 15 s. Raises StoreError.
         """
-        deadline, told = time.monotonic() + START_LIMIT, False
+        deadline, said = time.monotonic() + START_LIMIT, ""
         while True:
             try:
                 if (warning := await eviction(self._client)) is not None:
@@ -114,10 +114,12 @@ class RedisStore:
                 break
             except StoreUnavailableError as error:
                 if time.monotonic() > deadline:
-                    raise
-                if not told:
+                    raise StoreUnavailableError(
+                        f"{error}, for {START_LIMIT:.0f} s; `proxyctl check` tries it as well"
+                    ) from None
+                if str(error) != said:
                     log.warning("%s; trying again for %.0f s", error, START_LIMIT)
-                told = True
+                said = str(error)
                 await asyncio.sleep(1)
         self._settled()
         self._membership.start(lambda: self.point, self._look)

@@ -1,6 +1,7 @@
 """Trying a Redis as a start would use it, without leaving anything in it."""
 
 import secrets
+import ssl
 
 from hubgate.errors import StoreRefusedError, StoreUnavailableError
 from hubgate.model import RedisLogin
@@ -15,6 +16,7 @@ async def try_redis(address: RedisAddress, login: RedisLogin) -> list[str]:
 
     Of that, StoreUnavailableError may be over in a moment, and StoreRefusedError may not.
     """
+    _check_authority(login)
     client = RedisClient(address, login)
     try:
         await Settling(client, TableKeys(address), 0).look()
@@ -25,9 +27,20 @@ async def try_redis(address: RedisAddress, login: RedisLogin) -> list[str]:
     except StoreRefusedError:
         raise
     except StoreUnavailableError as error:
-        raise StoreUnavailableError(f"{error}; start it, or correct the address") from None
+        if ";" in str(error):  # it says what helps
+            raise
+        helps = "start it, or correct the address (with TLS it is rediss:)"
+        raise StoreUnavailableError(f"{error}; {helps}") from None
     finally:
         await client.close()
+
+
+def _check_authority(login: RedisLogin) -> None:
+    try:
+        ssl.create_default_context(cafile=login.ca)
+    except OSError as error:  # ssl.SSLError is one
+        reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise StoreRefusedError(f"store: redis.ca: {login.ca}: {reason}") from None
 
 
 async def _check_types(client: RedisClient, address: RedisAddress) -> None:
