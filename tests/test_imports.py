@@ -78,12 +78,12 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "web": {"listening"},
         "health": {"notify", "web"},
         "metrics": {"health", "routes", "web"},
-        "replicas": {"health", "listening", "metrics", "web"},
+        "replicas": {"api", "health", "listening", "metrics", "routes", "web"},
         "port_endpoint": {"listening", "metrics", "web"},
         "worker_reports": {"metrics", "routes"},
         "upgrade": {"handover", "workers"},
         "reload": {"file_watch", "notify", "routes", "web", "workers"},
-        "api": {"metrics", "reload", "replicas", "routes", "upgrade", "web"},
+        "api": {"metrics", "reload", "routes", "upgrade", "web"},
         "supervisor": {
             *("startup_log", "api", "bootstrap", "file_watch", "handover", "listening"),
             *(

@@ -12,10 +12,10 @@ from aiohttp import web
 
 from hubgate.control.api.app import build_api
 from hubgate.control.api.operations import add_operations
-from hubgate.control.api.replicas_page import replicas_page
 from hubgate.control.health import Health, add_health
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.reload import Outcome
+from hubgate.control.replicas.replicas_page import replicas_page
 from hubgate.control.replicas.replication import Replication
 from hubgate.control.routes.service import RouteService
 from hubgate.control.upgrade.rehearsal import NewRelease

@@ -13,7 +13,6 @@ from hubgate import __version__
 from hubgate.control import notify
 from hubgate.control.api.app import build_api
 from hubgate.control.api.operations import add_operations
-from hubgate.control.api.replicas_page import replicas_page
 from hubgate.control.bootstrap import Bootstrap
 from hubgate.control.file_watch import versions
 from hubgate.control.handover import Handover
@@ -25,6 +24,7 @@ from hubgate.control.pidfile import PidFile
 from hubgate.control.port_endpoint import build_endpoint
 from hubgate.control.reload import Parts, Reloader
 from hubgate.control.replica_name import named_replica
+from hubgate.control.replicas.replicas_page import replicas_page
 from hubgate.control.replicas.replication import Replication
 from hubgate.control.routes.service import RouteService
 from hubgate.control.running_file import REFRESHED, RunningFile

@@ -68,11 +68,12 @@ class LeaseWatch:
             while True:
                 await asyncio.sleep(pause)
                 failing = members.failing_for - members.lease * _SLACK
-                self._others_hold = failing > 0 and await self._hold(session, members, failing)
-                if self._others_hold and not members.live:
+                hold = failing > 0 and await self._hold(session, members, failing)
+                if hold and not members.live:
                     # The store may be back, and others first to notice.
                     with suppress(StoreError):
                         await members.renew()
+                self._others_hold = hold
                 self._tell(members)
 
     async def _hold(self, session: aiohttp.ClientSession, members: Members, failing: float) -> bool:

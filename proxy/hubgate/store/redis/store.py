@@ -102,16 +102,13 @@ class RedisStore:
     async def open(self) -> None:
         """Connect, register, and settle which table goes on if Redis has just been started.
 
-        Tries for 15 s. Raises StoreError.
+        Tries for 15 s. Raises StoreError; whoever goes on without it has `changes()` try again.
         """
         deadline, said = time.monotonic() + START_LIMIT, ""
         while True:
             try:
-                if (warning := await eviction(self._client)) is not None:
-                    log.warning("%s", warning)
-                await self._membership.begin()
-                await self._settling.settle(self._held)
-                break
+                await self._begin()
+                return
             except StoreUnavailableError as error:
                 if time.monotonic() > deadline:
                     raise StoreUnavailableError(
@@ -121,6 +118,12 @@ class RedisStore:
                     log.warning("%s; trying again for %.0f s", error, START_LIMIT)
                 said = str(error)
                 await asyncio.sleep(1)
+
+    async def _begin(self) -> None:
+        if (warning := await eviction(self._client)) is not None:
+            log.warning("%s", warning)
+        await self._membership.begin()
+        await self._settling.settle(self._held)
         self._settled()
         self._membership.start(lambda: self.point, self._look)
         self._activity_writer = spawn(self._keep_on(), "activity of routes")
@@ -214,6 +217,8 @@ class RedisStore:
         """Yield every change after the latest `load()`, ours too, and others' activity."""
         while True:
             try:
+                if self._activity_writer is None:
+                    await self._begin()
                 if await self._settling.settle(self._held) or not self._held.history:
                     yield StoreChange(0, whole=True)  # it is loaded meanwhile
                 self._settled()
