@@ -36,6 +36,10 @@ class StoreUnavailableError(StoreError):
     status = 503
 
 
+class StoreRefusedError(StoreUnavailableError):
+    """The store refuses us, or we it: a password, a right or a certificate is wrong."""
+
+
 class StoreInUseError(StoreUnavailableError):
     """Another process is using the store."""
 

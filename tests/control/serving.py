@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from aiohttp import web
@@ -14,6 +15,8 @@ from hubgate.control.api.operations import add_operations
 from hubgate.control.health import Health, add_health
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.reload import Outcome
+from hubgate.control.replicas.replicas_page import replicas_page
+from hubgate.control.replicas.replication import Replication
 from hubgate.control.routes.service import RouteService
 from hubgate.control.upgrade.rehearsal import NewRelease
 from hubgate.control.upgrade.upgrader import Upgrader
@@ -97,7 +100,9 @@ async def serving(
     health = Health(serves=True)
     health.writing = lambda: service.write_obstacle
     add_health(app, health)
-    add_operations(Pages(app, guard), Upgrader(_rehearse, 0), _reload)
+    nowhere: Any = SimpleNamespace(public=(), api=(), health=())
+    replicas = replicas_page(Replication("alone", None, health, settings, nowhere), service)
+    add_operations(Pages(app, guard), Upgrader(_rehearse, 0), _reload, replicas)
     async with serve(app) as port:
         yield Api(port, service, workers, store, metrics, guard, health)
         service.changes.close()  # whoever watches is told to leave

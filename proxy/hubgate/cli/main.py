@@ -28,6 +28,7 @@ def load() -> "click.Group":
     from hubgate.cli.certs import certs
     from hubgate.cli.init import init
     from hubgate.cli.operations import reload, upgrade
+    from hubgate.cli.replicas import replicas
     from hubgate.cli.routes import add, get, list_routes, remove
     from hubgate.cli.serve import check, serve
     from hubgate.cli.table.transfer import export_routes, import_routes
@@ -46,6 +47,6 @@ def load() -> "click.Group":
             click.echo(context.get_help())
 
     of_routes = (add, remove, get, list_routes, export_routes, import_routes, watch)
-    for subcommand in (init, serve, check, reload, upgrade, certs, *of_routes):
+    for subcommand in (init, serve, check, reload, upgrade, replicas, certs, *of_routes):
         command.add_command(subcommand)
     return command

@@ -121,7 +121,7 @@ def _checked(file: Path | None, options: dict[str, Any]) -> Findings:
     warnings: list[str] = []
 
     def more(settings: Settings, where: Where) -> list[str]:
-        mistakes, warnings[:] = _start_findings(settings, where)
+        mistakes, warnings[:] = _start_findings(settings, where, begins=False)
         return mistakes
 
     try:
@@ -132,9 +132,11 @@ def _checked(file: Path | None, options: dict[str, Any]) -> Findings:
     return Findings(settings, (), tuple(warnings))
 
 
-def _start_findings(settings: Settings, where: Where) -> tuple[list[str], list[str]]:
+def _start_findings(
+    settings: Settings, where: Where, begins: bool = True
+) -> tuple[list[str], list[str]]:
     """Return what would end a start, the token that is still to be made included, and warnings."""
-    mistakes, warnings = start_findings(settings, where)
+    mistakes, warnings = start_findings(settings, where, begins)
     if not settings.api:  # a mistake: nothing can be said of its token
         settings = replace(settings, api_token="")
     try:

@@ -25,6 +25,10 @@ WRITES = "writes"
 """The query of `READY` that asks whether routes can be changed, too."""
 
 
+DEGRADED = "degraded"
+"""What READY says with 200 where Redis is away for everybody, or nobody can be asked."""
+
+
 class Readiness(Enum):
     """What READY says; it only ever moves down this list."""
 
@@ -36,13 +40,17 @@ class Readiness(Enum):
 class Health:
     """What the health pages say.
 
-    `serving` is asked for what the workers lack and `writing` for what keeps changes of routes
-    from being stored: one word, None for nothing. Both are asked only while we serve.
+    `serving` is asked for what the workers lack, `leased` why others should be turned to, and
+    `writing` for what keeps changes of routes from being stored: one word, None for nothing. They
+    are asked only while we serve. `degraded` is whether we go on without the others who share our
+    store, and say so.
     """
 
     def __init__(self, serves: bool = False) -> None:
         """Begin as STARTING, or SERVING if an older release's workers do already."""
         self.serving: Callable[[], str | None] = lambda: None
+        self.leased: Callable[[], str | None] = lambda: None
+        self.degraded: Callable[[], bool] = lambda: False
         self.writing: Callable[[], str | None] = lambda: None
         self._readiness = Readiness.SERVING if serves else Readiness.STARTING
 
@@ -67,7 +75,11 @@ class Health:
         """Return in one word why we are not ready, also for changes if `writes`; None if we are."""
         if self._readiness is not Readiness.SERVING:
             return str(self._readiness.value)
-        return self.serving() or (self.writing() if writes else None)
+        return self.serving() or self.leased() or (self.writing() if writes else None)
+
+    def word(self) -> str:
+        """Return what READY says while we are ready."""
+        return DEGRADED if self.degraded() else str(Readiness.SERVING.value)
 
 
 async def serve_on(seconds: float, failure: asyncio.Future[None]) -> None:
@@ -93,7 +105,7 @@ def add_health(app: web.Application, health: Health) -> None:
 
     async def ready(request: web.Request) -> web.Response:
         obstacle = health.obstacle(WRITES in request.query)
-        return _unnoted(503 if obstacle else 200, obstacle or Readiness.SERVING.value)
+        return _unnoted(503 if obstacle else 200, obstacle or health.word())
 
     for path, page in ((LIVE, live), (READY, ready)):
         app.router.add_route("*", path, _read_only(page))

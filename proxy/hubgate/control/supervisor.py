@@ -24,11 +24,13 @@ from hubgate.control.pidfile import PidFile
 from hubgate.control.port_endpoint import build_endpoint
 from hubgate.control.reload import Parts, Reloader
 from hubgate.control.replica_name import named_replica
+from hubgate.control.replicas.replicas_page import replicas_page
+from hubgate.control.replicas.replication import Replication
 from hubgate.control.routes.service import RouteService
 from hubgate.control.running_file import REFRESHED, RunningFile
 from hubgate.control.startup_log import announce
 from hubgate.control.upgrade import signals
-from hubgate.control.upgrade.rehearsal import NewRelease, rehearse
+from hubgate.control.upgrade.rehearsal import rehearse
 from hubgate.control.upgrade.upgrader import Upgrader
 from hubgate.control.web.endpoint import CLOSE_LIMIT, Endpoint
 from hubgate.control.web.guard import Guard
@@ -80,15 +82,16 @@ class Supervisor:
         self._metrics = Metrics(received.counters if received else None)
         self._running_file = RunningFile(os.environ)
         self._reloader: Reloader | None = None
-        self._upgrader = Upgrader(self._rehearse, received.generation if received else 0)
+        generation = received.generation if received else 0
+        self._upgrader = Upgrader(lambda: rehearse(self.settings), generation)
         self._health = Health(serves=received is not None)
         self._health_port: list[Endpoint] = []
+        replica = named_replica(settings)
         self._store: RouteStore = open_store(
-            settings.store,
-            settings.recovery_file,
-            settings.own_store,
-            settings.redis,
-            named_replica(settings),
+            settings.store, settings.recovery_file, settings.own_store, settings.redis, replica
+        )
+        self._replication = Replication(
+            replica.name, self._store.members, self._health, settings, bootstrap.listeners
         )
         self._main: asyncio.Task[int] | None = None
         self._stop = asyncio.Event()
@@ -169,6 +172,7 @@ class Supervisor:
         self._health.serving = lambda: pool.lacking
         if listeners.health:
             app = build_health_app(self._health)
+            self._replication.add_page(app)
             endpoint = build_endpoint(
                 self._settings, self._metrics, "health", app, listeners.health
             )
@@ -228,19 +232,26 @@ class Supervisor:
         self._health.writing = lambda: service.write_obstacle
         api = build_api(service, settings, pool, self._metrics, self._guard)
         add_health(api, self._health)
+        self._replication.add_page(api)
         build = partial(build_endpoint, settings, self._metrics)
         endpoints = [build("API", api, listeners.api, settings.api_tls)]
         if listeners.metrics:
             guard = self._guard.without_token()
-            metrics = build_metrics_app(service, pool, self._metrics, guard, self._health)
+            samples = self._replication.samples
+            metrics = build_metrics_app(service, pool, self._metrics, guard, self._health, samples)
             endpoints.append(build("metrics", metrics, listeners.metrics))
         read = self._read or (lambda: settings)
         every = [*endpoints, *self._health_port]
-        parts = Parts(service, pool, every, self._guard, self._running_file.update)
+        parts = Parts(service, pool, every, self._guard, self._tell)
         self._reloader = Reloader(settings, read, parts, self._known)
         reload = self._reloader.reload if watched_files(settings) else None
-        add_operations(Pages(api, self._guard), self._upgrader, reload)
+        replicas = replicas_page(self._replication, service)
+        add_operations(Pages(api, self._guard), self._upgrader, reload, replicas)
         return endpoints
+
+    def _tell(self, settings: Settings) -> None:
+        self._running_file.update(settings)
+        self._replication.update(settings)
 
     async def _serve(self, pool: WorkerPool) -> None:
         """Wait for a stop or an upgrade, reloading meanwhile. Raises the pool's failure."""
@@ -253,6 +264,7 @@ class Supervisor:
         agreed = spawn(self._upgrader.agreed.wait(), "upgrade")
         retiring = spawn(self._retire_old_workers(pool), "retire old workers")
         refreshing = spawn(self._refresh_running_file(), "running file")
+        watching = spawn(self._replication.watch(), "lease watch")
         failure = pool.failure
         try:
             await asyncio.wait({stopped, agreed, failure}, return_when=asyncio.FIRST_COMPLETED)
@@ -261,7 +273,7 @@ class Supervisor:
             if failure.done():
                 failure.result()
         finally:
-            for task in (stopped, agreed, retiring, following, refreshing):
+            for task in (stopped, agreed, retiring, following, refreshing, watching):
                 task.cancel()
             await asyncio.wait({following})
             # While we still hold the API's port: its next owner may use the same file.
@@ -340,9 +352,6 @@ class Supervisor:
             routes=routes,
             counters=dict(self._metrics.totals),
         )
-
-    async def _rehearse(self) -> NewRelease:
-        return await rehearse(self.settings)
 
     # --- signals ---
 

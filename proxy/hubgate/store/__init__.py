@@ -48,8 +48,12 @@ def _redis_store(address: str, login: RedisLogin, replica: ReplicaOptions) -> Ro
     try:
         from hubgate.store.redis.store import RedisStore
     except ImportError as error:
-        raise ConfigError(
-            f"store: {parse_redis(address)} needs more packages ({error});"
-            " pip install 'hubgate[redis]'"
-        ) from None
+        raise more_packages(address, error) from None
     return RedisStore(parse_redis(address), login, replica)
+
+
+def more_packages(address: str, error: ImportError) -> ConfigError:
+    """Return the mistake that a package for Redis is not installed."""
+    return ConfigError(
+        f"store: {parse_redis(address)} needs more packages ({error}); pip install 'hubgate[redis]'"
+    )

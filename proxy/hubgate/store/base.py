@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hubgate.model import Route
+from hubgate.store.members import Members
 
 NO_MOMENTS: Mapping[str, float] = {}
 
@@ -64,6 +65,10 @@ class RouteStore(Protocol):
     @property
     def point(self) -> Point:
         """The point of a shared table as loaded or yielded last; ("", 0) if nobody shares it."""
+
+    @property
+    def members(self) -> Members | None:
+        """Our lease among those who share the store, and the others; None if nobody shares it."""
 
     @property
     def write_obstacle(self) -> str | None:
@@ -159,6 +164,11 @@ class OwnedStore:
     def point(self) -> Point:
         """No history: all changes are ours."""
         return "", 0
+
+    @property
+    def members(self) -> Members | None:
+        """None: nobody shares it."""
+        return None
 
     @property
     def write_obstacle(self) -> str | None:

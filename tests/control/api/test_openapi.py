@@ -55,7 +55,7 @@ async def test_every_page_is_described() -> None:
     service = RouteService(RecordingStore(), workers)
     app = build_api(service, Settings(), workers, metrics, guard)
     add_health(app, Health())
-    add_operations(Pages(app, guard), Upgrader(cast(Any, None), 0), cast(Any, print))
+    add_operations(Pages(app, guard), Upgrader(cast(Any, None), 0), *cast(Any, (print, print)))
     pages = {resource.canonical for resource in app.router.resources()}
     # The description itself, the page for people, and every other path: that is the routes.
     assert (

@@ -37,6 +37,7 @@ class SharedStore:
     """
 
     shared = True
+    members = None
 
     def __init__(self, table: SharedTable) -> None:
         self.table = table

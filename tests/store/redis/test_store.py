@@ -151,7 +151,8 @@ async def test_one_that_leaves_is_not_waited_for(follow: Start) -> None:
     one, other = await follow("a").start(), await follow("b").start()
     await other.close()
     assert await one.store.served(await one.put("/a")) == ()
-    assert [each["name"] for each in await one.store.replicas()] == ["a"]
+    await one.store.members.renew()
+    assert [each.name for each in one.store.members.replicas()] == ["a"]
 
 
 async def test_the_same_name_again_takes_over(
@@ -160,8 +161,10 @@ async def test_the_same_name_again_takes_over(
     first, second = await follow("a", lease=0.6).start(), await follow("a").start()
     await until(lambda: "another hubgate has the name 'a' now" in caplog.text)
     await first.close()
-    (known,) = await second.store.replicas()
-    assert known["live"]
+    await second.store.members.renew()
+    (known,) = second.store.members.replicas()
+    assert known.live
+    assert not first.store.members.live
 
 
 async def test_activity_of_one_reaches_the_others(

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from hubgate.control.api.served import MISSED
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.web.auth import caller_of
 from hubgate.control.web.responses import REASON, UNCOUNTED, UNLOGGED, Handler, plain
@@ -25,6 +26,8 @@ def access_middleware(metrics: Metrics) -> Callable[..., Awaitable[web.StreamRes
             metrics.count(f"requests_api:{response.status}")
         if name := caller_of(request).name:
             metrics.count(f"hubgate_api_token_requests_total:{name}")
+        for name in response.get(MISSED, ()):
+            metrics.count(f"hubgate_missing_replicas_total:{name}")
         if not response.get(UNLOGGED):
             _log(request, response)
         if isinstance(response, web.HTTPException):

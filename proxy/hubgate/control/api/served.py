@@ -9,9 +9,14 @@ MISSING = "Hubgate-Missing-Replicas"
 """The header field that names replicas which did not serve a change in time."""
 
 
+MISSED = web.ResponseKey("missed", tuple)
+"""Their names, for the metrics."""
+
+
 def served(response: web.Response, missing: Missing) -> web.Response:
     """Return `response` with the names of the `missing` ones in it, and in the log."""
     if missing:
         response.headers[MISSING] = ", ".join(missing)
+        response[MISSED] = missing
         response[REASON] = f"not served yet by {', '.join(missing)}"
     return response

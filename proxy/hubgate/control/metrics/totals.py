@@ -1,7 +1,7 @@
 """The metrics: CHP's under CHP's names, and hubgate's own beside them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -36,6 +36,12 @@ SUMMED = (
         "counter",
         "Requests and tunnels that did not end in the time that a stop leaves them",
         "kind",
+    ),
+    Family(
+        "hubgate_missing_replicas_total",
+        "counter",
+        "Changes of routes that were answered before this replica served them",
+        "replica",
     ),
     Family(
         "hubgate_connections_refused_total",
@@ -103,15 +109,21 @@ class Metrics:
         """Drop a worker that has ended: its counters stay in the sums, its connections do not."""
         self._latest.pop(worker, None)
 
-    def render(self, routes: int, ready: bool = True) -> bytes:
+    def render(
+        self,
+        routes: int,
+        ready: bool = True,
+        replication: Iterable[tuple[Family, Samples]] = (),
+    ) -> bytes:
         """Return everything as Prometheus text; `routes` is the current number of routes.
 
-        `ready` is what the health page says.
+        `ready` is what the health page says, `replication` what there is of a shared store.
         """
         families: list[tuple[Family, Samples]] = [
             *((family, self._samples(family)) for family in SUMMED),
             (ROUTES, {("", ()): routes}),
             (READY, {("", ()): int(ready)}),
+            *replication,
             (WORKERS, {("", ()): len(self._latest)}),
             (CONNECTIONS, self._by_worker("connections")),
             (TUNNELS, self._by_worker("tunnels")),

@@ -23,6 +23,7 @@ from hubgate.control.routes.change_log import Revision, SeenTable
 from hubgate.control.routes.following import Follower, OwnWrites
 from hubgate.control.routes.live_table import Difference, LiveRoute
 from hubgate.control.routes.logged_table import LoggedTable
+from hubgate.control.routes.opening import stored_routes
 from hubgate.control.routes.rows import file_table, refuse_delete, refuse_put, row
 from hubgate.control.routes.uncut import uncut
 from hubgate.errors import RouteNotFoundError, TableAheadError, TableChangedError
@@ -113,8 +114,8 @@ class RouteService:
         are no workers yet. From now on others' changes in the store are served too. Raises
         StoreError and ConfigError.
         """
-        await self._store.open()
-        stored = {route.key: route for route in await self._store.load()}
+        before = None if handed is _NOTHING else handed.stored
+        stored = {route.key: route for route in await stored_routes(self._store, before)}
         wanted = [
             route
             for route in (() if self._store.shared else handed.stored)
@@ -153,9 +154,7 @@ class RouteService:
 
     def hand_over(self) -> HandedRoutes:
         """Return all routes and their activity, for a newer release."""
-        of_api, of_file = (
-            tuple(self._live.of(each).values()) for each in (Source.API, Source.FILE)
-        )
+        of_api, of_file = (tuple(self._live.of(at).values()) for at in (Source.API, Source.FILE))
         return HandedRoutes(of_api, of_file, dict(self._live.activity))
 
     async def close(self, leave: bool = True) -> None:

@@ -24,6 +24,7 @@ from hubgate.control.upgrade.memory_file import memory_file
 from hubgate.control.upgrade.succession import REHEARSAL, restart_command
 from hubgate.control.workers.pool import NoReports, WorkerPool
 from hubgate.errors import UpgradeError
+from hubgate.redis_address import SCHEMES
 from hubgate.settings import Settings
 from hubgate.settings.changes import PINNED
 
@@ -73,8 +74,9 @@ async def rehearse(running: Settings) -> NewRelease:
 async def answer(settings: Settings, fd: int) -> None:
     """Try what can be tried unnoticed, then write what `rehearse` waits for.
 
-    Raises ConfigError and WorkerError for whatever would go wrong.
+    Raises ConfigError, StoreError and WorkerError for whatever would go wrong.
     """
+    await asyncio.to_thread(_try_shared_store, settings)
     if settings.api_tls is not None:
         server_context(settings.api_tls)
     pool = WorkerPool(settings.worker, [()])
@@ -89,6 +91,14 @@ async def answer(settings: Settings, fd: int) -> None:
     }
     with os.fdopen(fd, "w") as file:
         json.dump(found, file)
+
+
+def _try_shared_store(settings: Settings) -> None:
+    """Try a store that is not locked by the running release."""
+    if settings.store.partition(":")[0] in SCHEMES:
+        from hubgate.store.trial import try_store  # takes long to load
+
+        try_store(settings.store, login=settings.redis)
 
 
 async def _run(output: IO[bytes], error_output: IO[bytes]) -> int:

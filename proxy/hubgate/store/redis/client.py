@@ -1,9 +1,11 @@
 """Connections to the Redis that an address names; each call is bounded and none is repeated."""
 
 import asyncio
+import os
+import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from hubgate.errors import StoreError, StoreUnavailableError
+from hubgate.errors import StoreError, StoreRefusedError, StoreUnavailableError
 from hubgate.model import RedisLogin
 from hubgate.redis_address import RedisAddress
 
@@ -32,9 +34,15 @@ CALL = 1.0
 SENTINEL = 0.25
 """Seconds one sentinel may take, so that a call can ask others when some are gone."""
 
+_FULL = "it has no memory left; raise its maxmemory"
+_READ_ONLY = "it is a replica, and cannot be written to; name its master"
+
+# Of which the number says more than what asyncio and redis-py make of it.
+_OF_SYSTEM = (OSError, ConnectionRefusedError, ConnectionResetError, socket.gaierror)
+
 _SCRIPTS = {
-    name: files(__package__).joinpath(f"{name}.lua").read_text()
-    for name in ("change", "begin", "claim", "renew", "active")
+    name: files(__package__).joinpath("scripts", f"{name}.lua").read_text()
+    for name in ("change", "begin", "claim", "renew", "active", "try")
 }
 
 
@@ -45,11 +53,21 @@ class Credentials(CredentialProvider):
         self._username, self._password, self._file = username, password, file
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        """Return what AUTH takes. Raises OSError if the file cannot be read."""
+        """Return what AUTH takes. Raises StoreRefusedError if the file cannot be read."""
         password = self._password or ""
         if self._file is not None:
-            password = Path(self._file).read_text().strip()
+            try:
+                password = Path(self._file).read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                reason = getattr(error, "strerror", None) or "it is not text"
+                raise StoreRefusedError(
+                    f"store: the password for Redis cannot be read: {self._file}: {reason}"
+                ) from None
         return (self._username, password) if self._username else (password,)
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        """Return the same."""
+        return self.get_credentials()
 
 
 class RedisClient:
@@ -62,6 +80,11 @@ class RedisClient:
 
     def __repr__(self) -> str:
         return f"<RedisClient {self._address}>"
+
+    @property
+    def address(self) -> RedisAddress:
+        """Where it is, without passwords when shown."""
+        return self._address
 
     async def script(
         self, name: str, keys: list[str], args: list[Any], seconds: float = CALL
@@ -78,41 +101,102 @@ class RedisClient:
                 yield self._redis
         except TimeoutError:
             raise self._away(f"no answer within {seconds:.0f} s") from None
-        except MasterNotFoundError:
-            raise self._away("the sentinels know no master that serves") from None
+        except MasterNotFoundError as error:
+            raise self._no_master(str(error)) from None
         except (AuthenticationError, NoPermissionError) as error:
-            raise StoreUnavailableError(
-                f"store: {self._address} refuses us: {error}; check its password and ACL"
-            ) from None
+            raise self._refused(_bare(str(error))) from None
         except OutOfMemoryError:
-            raise self._away("it has no memory left (maxmemory)") from None
+            raise self._away(_FULL) from None
         except ReadOnlyError:
-            raise self._away("it is a replica now, and cannot be written to") from None
+            raise self._away(_READ_ONLY) from None
         except ResponseError as error:
-            raise self._not_ready(error) from None
+            raise self.translated(_bare(str(error))) from None
         except (RedisError, OSError) as error:
-            raise self._away(_reason(error)) from None
+            raise self._unreachable(error) from None
         finally:
             # redis-py now and then takes a cancellation for a connection's end and goes on.
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise asyncio.CancelledError
 
+    def own_host(self) -> str:
+        """Return this machine's address on the way to Redis, where its other clients may reach it.
+
+        It looks a name up, and sends nothing: call it in a thread.
+        """
+        for host, port in self._address.hosts:
+            with suppress(OSError):
+                for family, *_, place in socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM):
+                    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+                        probe.connect(place)
+                        return str(probe.getsockname()[0])
+        return "127.0.0.1"  # by a unix socket, or nobody can say
+
     async def close(self) -> None:
         """Close every connection."""
         await self._redis.aclose()
 
-    def _not_ready(self, error: ResponseError) -> StoreError:
-        text = str(error)
-        kind = text.partition(" ")[0]
+    def translated(self, error: str) -> StoreError:
+        """Return what an error means that Redis answered with."""
+        kind = error.partition(" ")[0]
+        if kind == "OOM":
+            return self._away(_FULL)
+        if kind == "READONLY":
+            return self._away(_READ_ONLY)
+        if kind in ("NOAUTH", "WRONGPASS", "NOPERM") or "ACL failure" in error:
+            return self._refused(error)
         if kind in ("LOADING", "BUSY", "MASTERDOWN", "MISCONF", "NOREPLICAS", "CLUSTERDOWN"):
-            return self._away(text)
+            return self._away(error)
         if kind == "WRONGTYPE":
-            return StoreError(
-                f"store: {self._address}: the keys {self._address.key('*')} are another program's;"
-                " give another ?prefix="
+            return self.taken("")
+        return StoreError(f"store: {self._address}: {error}")
+
+    def taken(self, what: str) -> StoreError:
+        """Return the error for keys of another program; `what` says which, if that is known."""
+        shown = f" ({what})" if what else ""
+        return StoreError(
+            f"store: {self._address}: the keys {self._address.key('*')} are another program's"
+            f"{shown}; give another ?prefix="
+        )
+
+    def _refused(self, reason: str) -> StoreRefusedError:
+        if reason.startswith(("HELLO must be called", "NOAUTH", "Authentication required")):
+            return StoreRefusedError(
+                f"store: {self._address} needs a password; set HUBGATE_REDIS_PASSWORD, or"
+                " redis: {password_file: FILE}"
             )
-        return StoreError(f"store: {self._address}: {text}")
+        return StoreRefusedError(
+            f"store: {self._address} refuses us: {reason.rstrip('.')}; check its password and ACL"
+        )
+
+    def _no_master(self, error: str) -> StoreUnavailableError:
+        service = self._address.service
+        if "AuthenticationError" in error or "NOAUTH" in error:
+            return StoreRefusedError(
+                f"store: {self._address}: the sentinels refuse us; check the password in"
+                " redis.sentinel_password_file or HUBGATE_REDIS_SENTINEL_PASSWORD"
+            )
+        # redis-py adds an error for each sentinel that did not respond.
+        if error.count(" - ") >= len(self._address.hosts):
+            return self._away("none of its sentinels responds")
+        return self._away(
+            f"its sentinels know no master {service!r} that serves; check the name, and what"
+            " `SENTINEL MASTERS` says there"
+        )
+
+    def _unreachable(self, error: Exception) -> StoreUnavailableError:
+        text, below = str(error) or type(error).__name__, error.__cause__ or error.__context__
+        if "CERTIFICATE_VERIFY_FAILED" in text:
+            reason = text.rpartition("verify failed: ")[2].partition(" (_ssl")[0]
+            return StoreRefusedError(
+                f"store: {self._address}: its certificate is not trusted: {reason}; name the"
+                " authority's certificate in redis: {ca: FILE}, and a host that it is for"
+            )
+        ours = type(below) in _OF_SYSTEM or self._address.socket is not None
+        if ours and isinstance(below, OSError) and below.errno:
+            known = below.errno > 0
+            return self._away(os.strerror(below.errno) if known else str(below.strerror))
+        return self._away(text.rstrip("."))
 
     def _away(self, reason: str) -> StoreUnavailableError:
         return StoreUnavailableError(f"store: {self._address} is away: {reason}")
@@ -137,7 +221,7 @@ class RedisClient:
         own = {
             "socket_timeout": SENTINEL,
             "socket_connect_timeout": SENTINEL,
-            "retry": Retry(NoBackoff(), 0),
+            "retry": Retry(NoBackoff(), 0),  # the next sentinel is asked instead
             **_login(None, login.sentinel_password, login.sentinel_password_file),
             **tls,
         }
@@ -145,18 +229,22 @@ class RedisClient:
         return sentinel.master_for(address.service, **common, **tls)
 
 
-def _reason(error: Exception) -> str:
-    """Return what went wrong, without the address that redis-py repeats."""
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, ssl.SSLCertVerificationError):
-            return (
-                f"its certificate is not trusted ({found.verify_message}); see redis: {{ca: FILE}}"
-            )
-        if isinstance(found, OSError) and found.strerror:
-            return found.strerror
-        found = found.__cause__ or found.__context__
-    return str(error) or type(error).__name__
+async def eviction(client: RedisClient) -> str | None:
+    """Return a line if Redis may evict routes, None if not. Raises StoreError."""
+    async with client.call() as redis:
+        memory = await redis.info("memory")
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if policy == "noeviction" or not memory.get("maxmemory", 0):
+        return None
+    return (
+        f"store: {client.address} may evict routes: its maxmemory-policy is {policy};"
+        " set it to noeviction"
+    )
+
+
+def _bare(error: str) -> str:
+    """Return what Redis said, without the command of a pipeline around it."""
+    return error.rpartition(" of pipeline caused error: ")[2].strip("(',)")
 
 
 def _login(username: str | None, password: str | None, file: str | None) -> dict[str, Any]:

@@ -43,7 +43,16 @@ class TableKeys:
         self.activity, self.active = name("activity"), name("active")
         self.leases, self.replicas = name("leases"), name("replicas")
         self.acknowledged, self.claims = name("acknowledged"), name("claims")
+        self.secret = name("secret")
         self._name = name
+
+    def types(self) -> dict[str, str]:
+        """Return what Redis calls the type of each of these keys."""
+        return {
+            **dict.fromkeys((self.meta, self.table, self.activity, self.replicas), "hash"),
+            **dict.fromkeys((self.log, self.active, self.acknowledged), "stream"),
+            **{self.leases: "zset", self.claims: "hash", self.secret: "string"},
+        }
 
     def change(self, change_id: str) -> str:
         """Return the key that remembers a change."""

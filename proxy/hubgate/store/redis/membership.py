@@ -3,17 +3,21 @@
 import asyncio
 import json
 import logging
+import math
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from hubgate.errors import StoreError
 from hubgate.model import ReplicaOptions
 from hubgate.store.base import Point
+from hubgate.store.members import Describe, Replica
 from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.history import Meta
 from hubgate.store.redis.keys import TableKeys
+from hubgate.store.redis.known_replicas import KnownReplicas
 from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.store")
@@ -23,6 +27,8 @@ BLOCK = 0.5
 AGAIN = 0.25
 
 _KEPT = 2000
+# A field of an acknowledgement: no other follows until the next release has taken over.
+_UPGRADES = "u"
 
 
 def boot_time() -> float:
@@ -39,16 +45,19 @@ class Membership:
         client: RedisClient,
         keys: TableKeys,
         options: ReplicaOptions,
-        about: Mapping[str, Any],
     ) -> None:
         self._client = client
         self._keys = keys
         self._options = options
-        self._about = about
+        self._describe: Describe = lambda secret, host: {}
         self._instance = secrets.token_hex(8)
-        self._until = 0.0
+        self._secret = secrets.token_hex(16)
+        self._renewed = -math.inf
+        self._failing_since: float | None = None
         self._replaced = False
+        self._known = KnownReplicas()
         self._revisions: dict[str, Point] = {}
+        self._upgrading: dict[str, float] = {}  # until when each is waited for
         self._heard = asyncio.Event()
         self._served: Point = ("", 0)
         self._told: Point = ("", 0)
@@ -61,13 +70,60 @@ class Membership:
         return f"<Membership of {self._options.name}, {'live' if self.live else 'no lease'}>"
 
     @property
+    def name(self) -> str:
+        """Our name among the replicas."""
+        return self._options.name
+
+    @property
+    def instance(self) -> str:
+        """What tells us from an earlier or later process of that name."""
+        return self._instance
+
+    @property
+    def secret(self) -> str:
+        """What only the replicas know: made by the first, and given back to a Redis without it."""
+        return self._secret
+
+    @property
+    def lease(self) -> float:
+        """Seconds after which a replica that is not heard of counts as gone."""
+        return self._options.lease
+
+    @property
     def live(self) -> bool:
-        """Whether we hold a lease, by our own clock."""
-        return boot_time() < self._until
+        """Whether we hold a lease, by our own clock, which ends it earlier than Redis's."""
+        return not self._replaced and self.renewed_ago < self._options.lease * 0.9
+
+    @property
+    def renewed_ago(self) -> float:
+        """Seconds since the latest renewal that worked was sent."""
+        return boot_time() - self._renewed
+
+    @property
+    def failing_for(self) -> float:
+        """Seconds since the first renewal after it that did not work was sent; 0 if none was."""
+        return 0.0 if self._failing_since is None else boot_time() - self._failing_since
+
+    @property
+    def known_at(self) -> float:
+        """When Redis last told of the others, in seconds since the epoch."""
+        return self._known.at
+
+    def describe(self, describe: Describe) -> None:
+        """Tell the others what `describe` returns, from the next renewal on."""
+        self._describe = describe
+
+    def replicas(self) -> list[Replica]:
+        """Return every replica, ourselves too, as Redis had them when it last answered."""
+        serving = {**self._revisions, self._options.name: self._served}
+        return self._known.all(serving, boot_time())
 
     async def begin(self) -> None:
         """Take the lease of our name, from an instance before us too. Raises StoreError."""
+        proposed = self._secret
         await self._renew(first=True)
+        if self._secret != proposed:  # what we say of ourselves was made with another
+            await self._renew(first=False)
 
     async def renew(self) -> None:
         """Renew the lease now, and not only when it is time. Raises StoreError."""
@@ -92,13 +148,20 @@ class Membership:
         ]
 
     async def close(self, leave: bool) -> None:
-        """Stop; give the lease up if we `leave`, rather than become the next release."""
+        """Stop; give the lease up if we `leave`, rather than become the next release.
+
+        Then the others are told to wait for that one.
+        """
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        if leave and not self._replaced:
+        if self._replaced:
+            return
+        if leave:
             await self._script(0, first=False)
+        elif self._tasks:
+            await self._tell({_UPGRADES: "1"})
 
     def serves(self, history: str, revision: int) -> None:
         """Acknowledge that all our workers have every change up to this revision."""
@@ -112,15 +175,22 @@ class Membership:
     async def missing(
         self, history: str, revision: int, holders: frozenset[str], seconds: float
     ) -> tuple[str, ...]:
-        """Wait until these replicas serve the revision; return those that do not in time."""
+        """Wait until these replicas serve the revision; return those that do not in time.
+
+        For one that is being upgraded it waits until its lease ends: until its workers hear of the
+        change again, which takes a second or so.
+        """
         others = holders - {self._options.name}
-        try:
-            async with asyncio.timeout(seconds):
-                while late := self._late(others, history, revision):
-                    self._heard.clear()
+        ends = boot_time() + seconds
+        while late := self._late(others, history, revision):
+            more = [self._upgrading[name] for name in late & self._upgrading.keys() if seconds]
+            left = max([ends, *more]) - boot_time()
+            if left <= 0:
+                return tuple(sorted(late))
+            self._heard.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
                     await self._heard.wait()
-        except TimeoutError:
-            return tuple(sorted(late))
         return ()
 
     def _late(self, names: frozenset[str], history: str, revision: int) -> set[str]:
@@ -130,26 +200,6 @@ class Membership:
             for name in names
             if name not in known or known[name][0] != history or known[name][1] < revision
         }
-
-    async def replicas(self) -> list[dict[str, Any]]:
-        """Return what is known of each replica, for an operator. Raises StoreError."""
-        async with self._client.call() as redis:
-            pipe = redis.pipeline(transaction=True)
-            pipe.hgetall(self._keys.replicas)
-            pipe.zrange(self._keys.leases, 0, -1, withscores=True)
-            pipe.time()
-            known, leases, (seconds, micros) = await pipe.execute()
-        now = seconds * 1000 + micros / 1000
-        ends = dict(leases)
-        return [
-            {
-                **json.loads(text),
-                "name": name.decode(),
-                "live": ends.get(name, 0) > now,
-                "revision": self._revisions.get(name.decode(), ("", 0))[1],
-            }
-            for name, text in sorted(known.items())
-        ]
 
     # --- tasks -------------------------------------------------------------------------------
 
@@ -163,24 +213,42 @@ class Membership:
 
     async def _renew(self, first: bool) -> None:
         sent, point = boot_time(), self._point()
-        answer = await self._script(round(self._options.lease * 1000), first)
+        try:
+            answer = await self._script(round(self._options.lease * 1000), first)
+        except StoreError:
+            self._fail(sent)
+            raise
         if not answer[0]:
-            self._replaced, self._until = True, 0.0
+            self._replaced = True
+            self._fail(sent)
             log.error(
                 "store: another hubgate has the name %r now; give each its own replicas.name",
                 self._options.name,
             )
             return
-        self._until = sent + self._options.lease * 0.9
-        run, history, began, revision, whole = answer[1:6]
+        self._renewed, self._failing_since = max(sent, self._renewed), None
+        run, history, began, revision, whole, secret, now, leases, records = answer[1:10]
+        self._secret = secret.decode()
+        self._known.take(now, leases, records, boot_time())
         meta = Meta(history.decode(), began.decode(), run.decode(), revision, bool(whole))
         self._look(point, meta)
 
+    def _fail(self, sent: float) -> None:
+        if self._failing_since is None and sent > self._renewed:
+            self._failing_since = sent
+
     async def _script(self, lease: int, first: bool) -> Any:
-        about = {**self._about, "instance": self._instance}
-        keys = [self._keys.meta, self._keys.table, self._keys.leases, self._keys.replicas]
-        args = [self._options.name, self._instance, lease, json.dumps(about), int(first)]
-        return await self._client.script("renew", keys, args)
+        about: Mapping[str, Any] = {}
+        if lease:
+            about = await asyncio.to_thread(self._about)
+        told = json.dumps({**about, "instance": self._instance, "lease": self._options.lease})
+        keys = self._keys
+        names = [keys.meta, keys.table, keys.leases, keys.replicas, keys.secret]
+        args = [self._options.name, self._instance, lease, told, int(first), self._secret]
+        return await self._client.script("renew", names, args)
+
+    def _about(self) -> Mapping[str, Any]:
+        return self._describe(self._secret, self._client.own_host())
 
     async def _tell_on(self) -> None:
         while True:
@@ -190,13 +258,17 @@ class Membership:
             if (history, revision) == self._told:
                 continue
             try:
-                async with self._client.call() as redis:
-                    fields = {"n": self._options.name, "h": history, "r": revision}
-                    await redis.xadd(self._keys.acknowledged, fields, maxlen=_KEPT)
+                await self._tell({})
                 self._told = history, revision
             except StoreError:
                 await asyncio.sleep(AGAIN)
                 self._news.set()
+
+    async def _tell(self, more: dict[str, str]) -> None:
+        history, revision = self._served
+        fields = {"n": self._options.name, "h": history, "r": revision, **more}
+        async with self._client.call() as redis:
+            await redis.xadd(self._keys.acknowledged, fields, maxlen=_KEPT)
 
     async def _listen_on(self) -> None:
         last = b"0"
@@ -219,3 +291,7 @@ class Membership:
     def _hear(self, fields: Mapping[bytes, bytes]) -> None:
         name = fields[b"n"].decode()
         self._revisions[name] = fields[b"h"].decode(), int(fields[b"r"])
+        if _UPGRADES.encode() in fields:
+            self._upgrading[name] = boot_time() + self._options.lease
+        else:
+            self._upgrading.pop(name, None)

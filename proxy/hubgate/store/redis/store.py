@@ -7,14 +7,13 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from enum import Enum
-from types import MappingProxyType
 from typing import Any
 
 from hubgate.errors import StoreError, StoreUnavailableError, TableAheadError
 from hubgate.model import RedisLogin, ReplicaOptions, Route
 from hubgate.redis_address import RedisAddress
 from hubgate.store.base import NO_MOMENTS, Point, StoreChange, Written
-from hubgate.store.redis.client import CALL, RedisClient
+from hubgate.store.redis.client import CALL, RedisClient, eviction
 from hubgate.store.redis.handing_in import change_args, change_keys
 from hubgate.store.redis.held import Held
 from hubgate.store.redis.history import Meta
@@ -61,7 +60,6 @@ class RedisStore:
         address: RedisAddress,
         login: RedisLogin,
         options: ReplicaOptions,
-        about: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._address = address
         self._options = options
@@ -71,7 +69,7 @@ class RedisStore:
         self._reason = "the table has not been read yet"
         self._since = 0.0
         self._held = Held(options.name)
-        self._membership = Membership(self._client, self._keys, options, about)
+        self._membership = Membership(self._client, self._keys, options)
         self._settling = Settling(self._client, self._keys, options.settle)
         self._activity: dict[str, float] = {}
         self._active: dict[str, float] = {}
@@ -88,6 +86,11 @@ class RedisStore:
         return True
 
     @property
+    def members(self) -> Membership:
+        """Our lease, and everybody who shares the table."""
+        return self._membership
+
+    @property
     def write_obstacle(self) -> str | None:
         """One word for what prevents a change now, None if nothing does."""
         return None if self._state is RedisState.SETTLED else self._state.value
@@ -102,22 +105,28 @@ class RedisStore:
     async def open(self) -> None:
         """Connect, register, and settle which table goes on if Redis has just been started.
 
-        Tries for 15 s. Raises StoreError.
+        Tries for 15 s. Raises StoreError; whoever goes on without it has `changes()` try again.
         """
-        deadline, told = time.monotonic() + START_LIMIT, False
+        deadline, said = time.monotonic() + START_LIMIT, ""
         while True:
             try:
-                await self._check_server()
-                await self._membership.begin()
-                await self._settling.settle(self._held)
-                break
+                await self._begin()
+                return
             except StoreUnavailableError as error:
                 if time.monotonic() > deadline:
-                    raise
-                if not told:
+                    raise StoreUnavailableError(
+                        f"{error}, for {START_LIMIT:.0f} s; `proxyctl check` tries it as well"
+                    ) from None
+                if str(error) != said:
                     log.warning("%s; trying again for %.0f s", error, START_LIMIT)
-                told = True
+                said = str(error)
                 await asyncio.sleep(1)
+
+    async def _begin(self) -> None:
+        if (warning := await eviction(self._client)) is not None:
+            log.warning("%s", warning)
+        await self._membership.begin()
+        await self._settling.settle(self._held)
         self._settled()
         self._membership.start(lambda: self.point, self._look)
         self._activity_writer = spawn(self._keep_on(), "activity of routes")
@@ -152,17 +161,6 @@ class RedisStore:
             log.warning("%s", error)
         finally:
             await self._client.close()
-
-    async def _check_server(self) -> None:
-        async with self._client.call() as redis:
-            memory = await redis.info("memory")
-        policy = memory.get("maxmemory_policy", "noeviction")
-        if policy != "noeviction" and memory.get("maxmemory", 0):
-            log.warning(
-                "store: %s may evict routes: its maxmemory-policy is %s; set it to noeviction",
-                self._address,
-                policy,
-            )
 
     # --- changes of ours ---------------------------------------------------------------------
 
@@ -233,7 +231,9 @@ class RedisStore:
         """Yield every change after the latest `load()`, ours too, and others' activity."""
         while True:
             try:
-                if self._state is not RedisState.SETTLED:
+                if self._activity_writer is None:
+                    await self._begin()
+                elif self._state is not RedisState.SETTLED:
                     # Whoever may begin a history has to find all that are to be waited for.
                     await self._membership.renew()
                 if await self._settling.settle(self._held) or not self._held.history:
@@ -359,9 +359,3 @@ class RedisStore:
         except StoreError:
             self._active = {**dict(part + rows), **self._active}
             raise
-
-    # --- what an operator asks ---------------------------------------------------------------
-
-    async def replicas(self) -> list[dict[str, Any]]:
-        """Return what is known of every replica. Raises StoreError."""
-        return await self._membership.replicas()

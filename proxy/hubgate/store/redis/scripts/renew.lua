@@ -1,10 +1,11 @@
 -- Renew a lease, or give it up.
 --
--- KEYS: meta, table, leases, replicas
+-- KEYS: meta, table, leases, replicas, secret
 -- ARGV: name, instance, milliseconds (0 to give it up), what others may know of it (JSON, "" for
--- what is known already), whether this is the start of the instance
+-- what is known already), whether this is the start of the instance, a secret if there is none yet
 -- Returns {0} if a later instance has this name, else {1, run id, history, began, revision, whether
--- the table has as many routes as it must, holders of leases...}.
+-- the table has as many routes as it must, the secret, now (ms), name and end of each lease, name
+-- and record of each replica}.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local known = redis.call('HGET', KEYS[4], ARGV[1])
@@ -21,6 +22,7 @@ else
         redis.call('HSET', KEYS[4], ARGV[1], ARGV[4])
     end
 end
+redis.call('SET', KEYS[5], ARGV[6], 'NX')
 -- Those that are long gone are forgotten.
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now - 86400000)) do
     redis.call('ZREM', KEYS[3], name)
@@ -29,5 +31,6 @@ end
 local meta = redis.call('HMGET', KEYS[1], 'history', 'began', 'revision', 'count')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local whole = tonumber(meta[4] or -1) == redis.call('HLEN', KEYS[2]) and 1 or 0
-local live = redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. now, '+inf')
-return {1, run, meta[1] or '', meta[2] or '', tonumber(meta[3] or 0), whole, unpack(live)}
+return {1, run, meta[1] or '', meta[2] or '', tonumber(meta[3] or 0), whole,
+    redis.call('GET', KEYS[5]), now, redis.call('ZRANGE', KEYS[3], 0, -1, 'WITHSCORES'),
+    redis.call('HGETALL', KEYS[4])}

@@ -1,0 +1,28 @@
+-- Try on a key of its own whatever a table is written with; nothing of it is left.
+--
+-- KEYS: two names that nobody uses
+-- Returns "", or the first error.
+local function attempt(...)
+    local answer = redis.pcall(...)
+    return type(answer) == 'table' and answer['err'] or nil
+end
+local failed = attempt('DEL', KEYS[1], KEYS[2]) or attempt('TIME') or attempt('INFO', 'server')
+if failed then
+    return failed
+end
+local steps = {
+    {{'HSET', KEYS[1], 'a', '1'}, {'HMGET', KEYS[1], 'a'}, {'HDEL', KEYS[1], 'b'},
+        {'HLEN', KEYS[1]}, {'HGETALL', KEYS[1]}, {'EXPIRE', KEYS[1], 60}, {'PERSIST', KEYS[1]},
+        {'RENAME', KEYS[1], KEYS[2]}},
+    {{'XADD', KEYS[1], '*', 'a', '1'}, {'XLEN', KEYS[1]}, {'XRANGE', KEYS[1], '-', '+'}},
+    {{'ZADD', KEYS[1], 1, 'a'}, {'ZRANGEBYSCORE', KEYS[1], '-inf', '+inf'},
+        {'ZREM', KEYS[1], 'a'}},
+    {{'SET', KEYS[1], 'a', 'EX', 60}, {'GET', KEYS[1]}, {'EXISTS', KEYS[1]}},
+}
+for _, step in ipairs(steps) do
+    for _, command in ipairs(step) do
+        failed = failed or attempt(unpack(command))
+    end
+    redis.call('DEL', KEYS[1], KEYS[2])
+end
+return failed or ''
