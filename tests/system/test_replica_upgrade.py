@@ -38,7 +38,7 @@ async def two(folder: Path) -> AsyncIterator[tuple[Served, Served]]:
             place.mkdir()
             (place / "routes.yaml").write_text(
                 # Less than an upgrade takes: it is waited for nevertheless.
-                f"store: {redis.url}\nreplicas: {{name: {name}, wait: 0.3}}\n"
+                f"store: {redis.url}\nreplicas: {{name: {name}, wait: 0.3, lease: 60}}\n"
             )
             started.append(await asyncio.to_thread(stack.enter_context, serving(place)))
         yield started[0], started[1]
