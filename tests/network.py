@@ -16,6 +16,7 @@ from tests.redis_server import Place
 from tests.system.namespaces import Namespaces, namespaces
 
 FRONT, BACK = "front", "back"
+ISLAND = "island"
 _NETS = {FRONT: "10.91.0", BACK: "10.91.1"}
 
 
@@ -46,8 +47,12 @@ class Machine:
         """Cut its links: what is sent arrives nowhere, and nobody is told."""
         _ip(self.switch, *(f"link set {net}{self.number} nomaster" for net in nets))
 
+    def isolate(self) -> None:
+        """Move its link to the stores to an island: it reaches only who is there, too."""
+        _ip(self.switch, f"link set {BACK}{self.number} master {ISLAND}")
+
     def join(self, *nets: str) -> None:
-        """Mend its links."""
+        """Mend its links, or move them back."""
         _ip(self.switch, *(f"link set {net}{self.number} master {net}" for net in nets))
 
 
@@ -108,6 +113,7 @@ def network(folder: Path) -> Iterator[Network]:
                 f"address add {prefix}.1/24 dev {net}",
                 f"link set {net} up",
             )
+        _ip(switch, f"link add name {ISLAND} type bridge", f"link set {ISLAND} up")
         yield Network(switch, folder, stack)
 
 

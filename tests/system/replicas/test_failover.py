@@ -92,3 +92,31 @@ async def test_nothing_acknowledged_is_lost_with_the_old_master(
             await replicas.agree(new.table(), 5)
         handed_in = [each for each in replicas if "handed in what it had lost" in each.log]
         assert handed_in or any("Redis gets our table" in each.log for each in replicas)
+
+
+async def test_a_hubgate_goes_on_with_the_old_master(
+    tmp_path: Path, lan: Network, watched: Watched
+) -> None:
+    """What it alone was answered there is handed in when the old master is one no more."""
+    old, new = watched.servers
+    async with answering(lan.listener()) as target:
+        with cluster(tmp_path, watched.url, place=lan.place, replicas=OPTIONS) as replicas:
+            await replicas.serve()
+            for path in STAYS:
+                await replicas.add(path, target)
+            island = [watched.machines[0], lan.machines["three"]]
+            async with reading(replicas, STAYS) as readers, writing(replicas) as writers:
+                await more(writers)
+                for each in island:
+                    each.isolate()
+                await new.becomes("master")
+                await more(writers)
+                assert new.table() != (await replicas[2].table())
+                for each in island:
+                    each.join(BACK)
+                await old.becomes("slave")
+                await more(writers)
+                await readers.more()
+            await all_there(writers, replicas)
+            await replicas.agree(new.table(), 5)
+        assert "handed in what it had lost" in replicas[2].log
