@@ -1,7 +1,7 @@
 """`proxyctl replicas`: the hubgates that share a store, as one of them sees the others."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -68,12 +68,12 @@ def _wrong(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _print(found: Mapping[str, Any]) -> None:
-    now = datetime.now(UTC)
-    rows = [_cells(row, now) for row in found["replicas"]]
     if not on_terminal():
-        for cells in rows:
-            click.echo("\t".join(map(one_line, cells)))
+        for row in found["replicas"]:
+            click.echo("\t".join(map(one_line, _cells(row, str))))
         return
+    now = datetime.now(UTC)
+    rows = [_cells(row, lambda moment: ago(moment, now)) for row in found["replicas"]]
     # Imported late: it takes a tenth of a second, and a pipe does not need it.
     from rich.console import Console
     from rich.table import Table
@@ -87,14 +87,14 @@ def _print(found: Mapping[str, Any]) -> None:
     Console().print(table)
 
 
-def _cells(row: Mapping[str, Any], now: datetime) -> Sequence[str]:
+def _cells(row: Mapping[str, Any], moment: Callable[[str], str]) -> Sequence[str]:
     return (
         str(row.get("name")),
         "live" if row.get("live") else "gone",
         _shown(row.get("release")),
         _shown(row.get("revision")),
-        ago(_shown(row.get("started")), now),
-        ago(_shown(row.get("last_seen")), now),
+        moment(_shown(row.get("started"))),
+        moment(_shown(row.get("last_seen"))),
         _words(row.get("api", [])),
         _words(row.get("differs", [])),
     )

@@ -37,6 +37,9 @@ SENTINEL = 0.25
 _FULL = "it has no memory left; raise its maxmemory"
 _READ_ONLY = "it is a replica, and cannot be written to; name its master"
 
+# As Redis says it of a command in a script: 7.0, and later.
+_NO_RIGHT = ("user executing the script can't", "ACL failure in script")
+
 # Of which the number says more than what asyncio and redis-py make of it.
 _OF_SYSTEM = (OSError, ConnectionRefusedError, ConnectionResetError, socket.gaierror)
 
@@ -143,8 +146,8 @@ class RedisClient:
             return self._away(_FULL)
         if kind == "READONLY":
             return self._away(_READ_ONLY)
-        if kind in ("NOAUTH", "WRONGPASS", "NOPERM") or "ACL failure" in error:
-            return self._refused(error)
+        if kind in ("NOAUTH", "WRONGPASS", "NOPERM") or any(each in error for each in _NO_RIGHT):
+            return self._refused(error.removeprefix("ERR "))
         if kind in ("LOADING", "BUSY", "MASTERDOWN", "MISCONF", "NOREPLICAS", "CLUSTERDOWN"):
             return self._away(error)
         if kind == "WRONGTYPE":

@@ -1,10 +1,11 @@
 -- Try on a key of its own whatever a table is written with; nothing of it is left.
 --
 -- KEYS: two names that nobody uses
--- Returns "", or the first error.
+-- Returns "", or the first error with its command.
 local function attempt(...)
     local answer = redis.pcall(...)
-    return type(answer) == 'table' and answer['err'] or nil
+    local failed = type(answer) == 'table' and answer['err']
+    return failed and failed .. ': ' .. select(1, ...) or nil
 end
 local failed = attempt('DEL', KEYS[1], KEYS[2]) or attempt('TIME') or attempt('INFO', 'server')
 if failed then
