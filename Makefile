@@ -51,7 +51,7 @@ venv: $(STAMP)
 
 # A hub moves here from the real CHP in one test; without it, that test is skipped, or fails in CI.
 parts:
-	@scripts/system-parts chromium wrk systemd npm haproxy
+	@scripts/system-parts chromium wrk systemd npm haproxy redis-server redis-sentinel iproute2
 	@[ -e $(CHP) ] || $(MAKE) --no-print-directory $(CHP) || echo "parts missing: configurable-http-proxy; see above" >&2
 
 # The stamp is older than pyproject.toml only when there is something to install.
