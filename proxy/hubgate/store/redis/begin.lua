@@ -1,15 +1,16 @@
 -- Begin a history: whoever comes first, and only on the table that was looked at.
 --
--- KEYS: meta, table, log, activity, claims, and a whole table to take, if not the one that is there
+-- KEYS: meta, table, log, activity, claims, a whole table to take (none for the one that is there)
 -- ARGV: history and revision that were seen ("" if there was none), run id seen, format, the new
 -- history, the revision it continues, lineage.
 -- Returns 1, or 0 if somebody else was faster.
+KEYS[6] = KEYS[6] or ''
 local meta = redis.call('HMGET', KEYS[1], 'history', 'revision')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 if (meta[1] or '') ~= ARGV[1] or (meta[2] or '') ~= ARGV[2] or run ~= ARGV[3] then
     return 0
 end
-if KEYS[6] then
+if KEYS[6] ~= '' then
     redis.call('DEL', KEYS[2])
     if redis.call('EXISTS', KEYS[6]) == 1 then
         redis.call('RENAME', KEYS[6], KEYS[2])

@@ -48,6 +48,10 @@ class Credentials(CredentialProvider):
             password = Path(self._file).read_text().strip()
         return (self._username, password) if self._username else (password,)
 
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        """Return them; without this method, redis-py logs a warning at each connection."""
+        return self.get_credentials()
+
 
 class RedisClient:
     """Calls to Redis and the scripts; errors are ours: away, or not to be used."""
