@@ -85,7 +85,9 @@ class CountingDesk(Desk):
 
     async def _open(self) -> None:
         async with self.kernel_answers():
-            await self.page.goto(f"{self.base}lab/tree/{notebook.NAME}?reset")
+            address = f"{self.base}lab/tree/{notebook.NAME}?reset"
+            await self.page.goto(address, wait_until="commit")
+            self.sockets.clear()  # nobody is told of the end of those of the page before
 
     async def _run(self, cell: int) -> None:
         await self.page.locator(".jp-Notebook .cm-content").nth(cell).click(timeout=LIMIT * 1000)

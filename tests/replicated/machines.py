@@ -131,7 +131,8 @@ class Machines:
     def start_hubgate(self, number: int, changes: Mapping[str, str] | None = None) -> None:
         """Start a hubgate with the page's file, without waiting for it.
 
-        All of an address, "*", is its own: the others are on this machine, too.
+        Every address, "*", is its own one, and its name is not that of the machine: the others
+        are on this machine, too.
         """
         name = f"proxy-{number}"
         text = self.place.own(block("hubgate", "yaml")).replace('"*"', self.place.host(number))
@@ -139,7 +140,7 @@ class Machines:
             assert old in text
             text = text.replace(old, new)
         folder = self._folder(name)
-        (folder / "routes.yaml").write_text(text)
+        (folder / "routes.yaml").write_text(f"{text}replicas: {{name: {name}}}\n")
         environment = clean_environment({"XDG_STATE_HOME": str(folder / "state")})
         self._start(name, [PROXYCTL, "serve", str(folder / "routes.yaml")], environment)
 
