@@ -1,4 +1,5 @@
-"""Hubs behind one hubgate, configured from docs/jupyterhub.md: none touches another's routes."""
+"""Hubs behind one hubgate, or two, configured from docs/jupyterhub.md: none touches another's routes.
+"""
 
 import json
 import re

@@ -82,9 +82,7 @@ class RedisClient:
         except MasterNotFoundError:
             raise self._away("the sentinels know no master that serves") from None
         except (AuthenticationError, NoPermissionError) as error:
-            raise StoreUnavailableError(
-                f"store: {self._address} refuses us: {error}; check its password and ACL"
-            ) from None
+            raise self._refused(error) from None
         except OutOfMemoryError:
             raise self._away("it has no memory left (maxmemory)") from None
         except ReadOnlyError:
@@ -105,6 +103,8 @@ class RedisClient:
 
     def _not_ready(self, error: ResponseError) -> StoreError:
         text = str(error)
+        if "The user executing the script can't" in text:
+            return self._refused(error)
         kind = text.partition(" ")[0]
         if kind in ("LOADING", "BUSY", "MASTERDOWN", "MISCONF", "NOREPLICAS", "CLUSTERDOWN"):
             return self._away(text)
@@ -114,6 +114,11 @@ class RedisClient:
                 " give another ?prefix="
             )
         return StoreError(f"store: {self._address}: {text}")
+
+    def _refused(self, error: RedisError) -> StoreUnavailableError:
+        return StoreUnavailableError(
+            f"store: {self._address} refuses us: {error}; check its password and ACL"
+        )
 
     def _away(self, reason: str) -> StoreUnavailableError:
         return StoreUnavailableError(f"store: {self._address} is away: {reason}")
