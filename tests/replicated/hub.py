@@ -17,9 +17,7 @@ from tests.replicated.page import block
 def site(machines: Machines) -> Site:
     """Return where people come in."""
     host, port = machines.place.at(BALANCER, "443")
-    return Site(
-        f"https://{host}:{port}", lambda: aiohttp.TCPConnector(ssl=False), machines.token
-    )
+    return Site(f"https://{host}:{port}", lambda: aiohttp.TCPConnector(ssl=False), machines.token)
 
 
 def culler(idle: int) -> dict[str, Any]:
@@ -68,7 +66,9 @@ async def documented_hub(machines: Machines, settings: Mapping[str, Any]) -> Asy
     """Run the hub of the page until the block ends, with its users' servers; yields its folder."""
     folder = machines.place.folder / "hub"
     folder.mkdir()
-    text = block("JupyterHub", "python").replace("cleanup_servers = False", "cleanup_servers = True")
+    text = block("JupyterHub", "python").replace(
+        "cleanup_servers = False", "cleanup_servers = True"
+    )
     configure(folder, machines, text, settings)
     hub = await start(folder, machines, site(machines))
     try:

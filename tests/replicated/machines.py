@@ -9,7 +9,6 @@ import shutil
 import ssl
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -98,9 +97,9 @@ class Machines:
             self.start_redis(number)
         for number in REDISES:
             self.start_sentinel(number)
-        assert eventually(
-            lambda: all(self._knows_all(number) for number in REDISES), LIMIT
-        ), self.log(f"sentinel-{REDISES[0]}")
+        assert eventually(lambda: all(self._knows_all(number) for number in REDISES), LIMIT), (
+            self.log(f"sentinel-{REDISES[0]}")
+        )
 
     def _knows_all(self, number: int) -> bool:
         found = self.sentinel(number, "master", "hub")
@@ -190,10 +189,9 @@ class Machines:
         def done() -> bool:
             try:
                 self.ask(number, method, path, body)
-            except urllib.error.HTTPError as error:
-                assert error.code >= 500, error
-                return False
-            except OSError:
+            except OSError as error:
+                if getattr(error, "code", 500) < 500:
+                    raise
                 return False
             return True
 

@@ -1,4 +1,4 @@
-"""What docs/high-availability.md says to write, with addresses, ports and folders of a test's own."""
+"""What docs/high-availability.md says to write, with addresses, ports and folders of a test."""
 
 import random
 import re
