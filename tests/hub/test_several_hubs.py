@@ -1,4 +1,4 @@
-"""Hubs behind one hubgate, or two, configured from docs/jupyterhub.md: none touches another's routes."""
+"""Hubs as in docs/jupyterhub.md behind one hubgate, or two: none touches another's routes."""
 
 import json
 import re

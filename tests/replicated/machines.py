@@ -1,4 +1,4 @@
-"""The machines of docs/high-availability.md, with its files: Redis, sentinels, hubgates, HAProxy."""
+"""The machines of docs/high-availability.md, with its files: Redis, Sentinel, hubgate, HAProxy."""
 
 import contextlib
 import json
@@ -127,7 +127,7 @@ class Machines:
 
     # --- hubgate -----------------------------------------------------------------------------
 
-    def start_hubgate(self, number: int, changes: Mapping[str, str] | None = None) -> None:
+    def start_hubgate(self, number: int) -> None:
         """Start a hubgate with the page's file, without waiting for it.
 
         Every address, "*", is its own one, and its name is not that of the machine: the others
@@ -135,11 +135,12 @@ class Machines:
         """
         name = f"proxy-{number}"
         text = self.place.own(block("hubgate", "yaml")).replace('"*"', self.place.host(number))
-        for old, new in (changes or {}).items():
-            assert old in text
-            text = text.replace(old, new)
+        self.serve(name, f"{text}replicas: {{name: {name}}}\n")
+
+    def serve(self, name: str, text: str) -> None:
+        """Start a hubgate with a file of its own."""
         folder = self._folder(name)
-        (folder / "routes.yaml").write_text(f"{text}replicas: {{name: {name}}}\n")
+        (folder / "routes.yaml").write_text(text)
         environment = clean_environment({"XDG_STATE_HOME": str(folder / "state")})
         self._start(name, [PROXYCTL, "serve", str(folder / "routes.yaml")], environment)
 
