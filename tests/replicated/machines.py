@@ -154,10 +154,12 @@ class Machines:
     def is_ready(self, number: int) -> bool:
         """Say whether a hubgate is, as the balancer asks."""
         host, port = self.place.at(number, "8003")
-        with contextlib.suppress(OSError):
-            url = f"http://{host}:{port}/_hubgate/ready"
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                return bool(answer.status == 200)
+        return self.answers(f"http://{host}:{port}/_hubgate/ready")
+
+    def answers(self, url: str) -> bool:
+        """Say whether a page is there."""
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
         return False
 
     def kill_hubgate(self, number: int) -> None:
@@ -170,7 +172,7 @@ class Machines:
     def api(self, number: int) -> str:
         """Return the address of a machine's API, the balancer's too."""
         host, port = self.place.at(number, "8001")
-        return f"https://{host}:{port}"
+        return f"{'https' if self._has_tls else 'http'}://{host}:{port}"
 
     def ask(self, number: int, method: str, path: str = "", body: object = None) -> Any:
         """Ask a machine's API for routes, and return them if that is what it answers."""
@@ -211,8 +213,16 @@ class Machines:
         files = ("--token-file", "api.token", "--ca", "ca.pem")
         self.proxyctl("upgrade", "--api-url", self.api(number), *files)
 
+    @property
+    def _authority(self) -> Path:
+        return self.place.folder / "ca.pem"
+
+    @property
+    def _has_tls(self) -> bool:
+        return self._authority.exists()
+
     def _trusting(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self.place.folder / "ca.pem")
+        return ssl.create_default_context(cafile=self._authority if self._has_tls else None)
 
     # --- the balancer ------------------------------------------------------------------------
 
@@ -253,6 +263,12 @@ class Machines:
         process = self._processes.pop(name)
         process.terminate()
         process.wait(LIMIT)
+
+    def run(
+        self, name: str, command: list[str], variables: Mapping[str, str] | None = None
+    ) -> None:
+        """Start a command of somebody else's."""
+        self._start(name, command, clean_environment(variables))
 
     def end(self) -> None:
         """End all that run."""
