@@ -18,7 +18,7 @@ ARGS     ?=
 # Tests spend a third of their time waiting: three at once keep two cores busy.
 JOBS     ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 2) * 3 // 2)")
 # Folders whose tests run whole proxies, hubs and installations.
-WHOLE    := browser contract hostile hub packaging system
+WHOLE    := browser contract hostile hub packaging replicated system
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 

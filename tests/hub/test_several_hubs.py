@@ -1,4 +1,4 @@
-"""Hubs behind one hubgate, configured from docs/jupyterhub.md: none touches another's routes."""
+"""Hubs as in docs/jupyterhub.md behind one hubgate, or two: none touches another's routes."""
 
 import json
 import re
@@ -21,6 +21,7 @@ from tests.hub import running
 from tests.hub.person import person
 from tests.hub.running import JUPYTERHUB, SETTINGS, Site
 from tests.hub.test_subdomains import EveryNameIsHere
+from tests.redis_server import redis_server
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -49,21 +50,28 @@ class House:
     folder: Path
     ports: Mapping[str, str]
 
-    def own(self, text: str) -> str:
-        """Return text of the page with the ports of this house."""
-        return re.sub("|".join(PORTS), lambda found: self.ports[found[0]], text)
+    def ports_of(self, name: str) -> Mapping[str, str]:
+        """Return the ports of a hub: where people come in, its API and its own."""
+        return self.ports
+
+    @property
+    def apis(self) -> tuple[str, ...]:
+        """The port of the API of every hubgate."""
+        return (self.ports["8001"],)
 
     def site(self, name: str) -> Site:
         """Return where people reach a hub."""
         hosts = {"a": "hub-a.example.org", "b": "127.0.0.1", "c": "hub-c.example.org"}
         path = "/hub-b" if name == "b" else ""
-        return Site(f"http://{hosts[name]}:{self.ports['8000']}{path}", connector, token="")
+        port = self.ports_of(name)["8000"]
+        return Site(f"http://{hosts[name]}:{port}{path}", connector, token="")
 
     @asynccontextmanager
     async def proxy(self) -> AsyncIterator[None]:
         """Type what the page says."""
-        (self.folder / "several.yaml").write_text(self.own(blocks(SECTION, "yaml")[0]))
-        *before, last = self.own(blocks(SECTION, "sh")[0]).strip().splitlines()
+        text = own(blocks(SECTION, "yaml")[0], self.ports)
+        (self.folder / "several.yaml").write_text(self.stored(text))
+        *before, last = blocks(SECTION, "sh")[0].strip().splitlines()
         lines = "\n".join([f"PATH={PROGRAMS}:$PATH", *before, f"exec {last}"])
         started = await running.start(["sh", "-c", lines], self.folder, self.site("a"))
         try:
@@ -72,27 +80,33 @@ class House:
         finally:
             await running.stop(started)
 
+    def stored(self, text: str) -> str:
+        """Return text of the page with the store of this house."""
+        return text
+
     @asynccontextmanager
     async def hub(self, name: str, text: str) -> AsyncIterator[None]:
         """Run a hub with the page's configuration, which checks its routes every second."""
         folder = self.folder / name
         folder.mkdir()
         shutil.copy(self.folder / f"{name}.token", folder)
+        ports = self.ports_of(name)
         basics: dict[str, Any] = {
             **SETTINGS,
             "SimpleLocalProcessSpawner.home_dir_template": str(folder / "home" / "{username}"),
-            "JupyterHub.hub_port": int(self.ports["8081"]),
+            "JupyterHub.hub_port": int(ports["8081"]),
             "JupyterHub.last_activity_interval": 1,
         }
         del basics["ConfigurableHTTPProxy.command"]
         if name == "a":
             # Any page that answers: here the one that the API has for people.
-            url = f"http://127.0.0.1:{self.ports['8001']}"
+            url = f"http://127.0.0.1:{ports['8001']}"
             basics["JupyterHub.services"] = [{"name": "hubgate", "url": url}]
         running.write_config(folder / "config.py", basics)
         with (folder / "config.py").open("a") as file:
             # The servers end with the test.
-            file.write(self.own(text).replace("cleanup_servers = False", "cleanup_servers = True"))
+            ending = text.replace("cleanup_servers = False", "cleanup_servers = True")
+            file.write(own(ending, ports))
         started = await running.start(
             [*JUPYTERHUB, "--config", "config.py"], folder, self.site(name)
         )
@@ -102,10 +116,16 @@ class House:
         finally:
             await running.stop(started)
 
-    async def ask(self, method: str, path: str = "", body: object = None) -> Any:
-        """Ask the API with the token for everything."""
+    async def tables(self) -> list[set[str]]:
+        """Return the routes of every hubgate."""
+        return [set(await self.ask("GET", port=port)) for port in self.apis]
+
+    async def ask(
+        self, method: str, path: str = "", body: object = None, port: str | None = None
+    ) -> Any:
+        """Ask an API with the token for everything."""
         token = (self.folder / "admin.token").read_text().strip()
-        url = f"http://127.0.0.1:{self.ports['8001']}/api/routes{path}"
+        url = f"http://127.0.0.1:{port or self.ports['8001']}/api/routes{path}"
         headers = {"Authorization": f"token {token}"}
         async with (
             aiohttp.ClientSession(headers=headers) as session,
@@ -128,22 +148,71 @@ class House:
         return running.read_log(self.folder)
 
 
+@dataclass
+class TwoReplicas(House):
+    """Two hubgates on one Redis; each hub talks to one of them, and its people to the other."""
+
+    others: Mapping[str, str]
+    store: str
+
+    def ports_of(self, name: str) -> Mapping[str, str]:
+        control, people = self.ports, self.others
+        if name == "b":
+            control, people = people, control
+        return {**self.ports, "8000": people["8000"], "8001": control["8001"]}
+
+    @property
+    def apis(self) -> tuple[str, ...]:
+        return self.ports["8001"], self.others["8001"]
+
+    def stored(self, text: str) -> str:
+        return text.replace("sqlite:routes.db", self.store)
+
+    @asynccontextmanager
+    async def proxy(self) -> AsyncIterator[None]:
+        async with super().proxy():
+            text = own(blocks(SECTION, "yaml")[0], self.others)
+            (self.folder / "other.yaml").write_text(self.stored(text))
+            command = [str(PROGRAMS / "proxyctl"), "serve", "other.yaml"]
+            started = await running.start(command, self.folder, self.site("a"))
+            try:
+                port = int(self.others["8001"])
+                await until(lambda: accepts(("127.0.0.1", port)), START_LIMIT)
+                yield
+            finally:
+                await running.stop(started)
+
+
+def own(text: str, ports: Mapping[str, str]) -> str:
+    """Return text of the page with these ports."""
+    return re.sub("|".join(PORTS), lambda found: ports[found[0]], text)
+
+
+def some_ports() -> dict[str, str]:
+    return dict(zip(PORTS, map(str, distinct_ports(len(PORTS))), strict=True))
+
+
 def connector() -> aiohttp.TCPConnector:
     return aiohttp.TCPConnector(resolver=EveryNameIsHere())
 
 
 @asynccontextmanager
-async def house(folder: Path) -> AsyncIterator[House]:
-    one = House(folder, dict(zip(PORTS, map(str, distinct_ports(len(PORTS))), strict=True)))
-    async with one.proxy(), AsyncExitStack() as stack:
+async def house(folder: Path, replicas: int) -> AsyncIterator[House]:
+    async with AsyncExitStack() as stack:
+        one = House(folder, some_ports())
+        if replicas > 1:
+            redis = stack.enter_context(redis_server(folder / "redis"))
+            one = TwoReplicas(folder, one.ports, some_ports(), redis.url)
+        await stack.enter_async_context(one.proxy())
         for name, text in zip(NAMES, blocks(SECTION), strict=True):
             await stack.enter_async_context(one.hub(name, text))
         yield one
 
 
-async def test_no_hub_touches_anothers_routes(tmp_path: Path) -> None:
-    async with house(tmp_path) as one:
-        port = one.ports["8000"]
+@pytest.mark.parametrize("replicas", [1, 2])
+async def test_no_hub_touches_anothers_routes(tmp_path: Path, replicas: int) -> None:
+    async with house(tmp_path, replicas) as one:
+        port = one.ports_of("a")["8000"]
         own = f"http://alice.hub-a.example.org:{port}/user/alice/"
         async with (
             person(one.site("a"), "alice", own) as alice,
@@ -160,12 +229,12 @@ async def test_no_hub_touches_anothers_routes(tmp_path: Path) -> None:
                 "/hub-b/user/bob",
                 ".hub-c.example.org/user/carol",
             }
-            assert set(await one.ask("GET")) == expected
+            assert await one.tables() == [expected] * replicas
             # Each hub tidies up in its own part, and nobody where it is nobody's.
             for key in (*STALE, "/user/stays"):
                 await one.ask("POST", key, HUBS_OWN)
             await one.rounds(ROUNDS)
-            assert set(await one.ask("GET")) == expected | {"/user/stays"}
+            assert await one.tables() == [expected | {"/user/stays"}] * replicas
             for each, kernel in zip(people, kernels, strict=True):
                 assert await each.run(kernel, "print(answer)") == "42\n"
         removed = set(re.findall(r"204 DELETE /api/routes(\S+) by (\S+)", one.log()))
@@ -180,8 +249,7 @@ async def test_no_hub_touches_anothers_routes(tmp_path: Path) -> None:
 
 
 async def test_a_hub_outside_its_scope_ends_with_one_line(tmp_path: Path) -> None:
-    ports = dict(zip(PORTS, map(str, distinct_ports(len(PORTS))), strict=True))
-    one = House(tmp_path, ports)
+    one = House(tmp_path, some_ports())
     text = blocks(SECTION)[1].replace("/hub-b/", "/other/")
     async with one.proxy():
         with pytest.raises(AssertionError, match="did not come up"):

@@ -69,7 +69,7 @@ class Credentials(CredentialProvider):
         return (self._username, password) if self._username else (password,)
 
     async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
-        """Return the same."""
+        """Return them; without this method, redis-py logs a warning at each connection."""
         return self.get_credentials()
 
 

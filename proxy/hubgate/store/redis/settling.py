@@ -129,7 +129,8 @@ class Settling:
             "begin",
             [
                 *(keys.meta, keys.table, keys.log, keys.activity, keys.claims),
-                keys.taken(history) if takes else "",
+                # No empty name: an ACL would have to allow it.
+                *([keys.taken(history)] if takes else []),
             ],
             [
                 *(meta.history, str(meta.revision) if meta.history else "", meta.run, FORMAT),

@@ -1,10 +1,11 @@
 -- Begin a history: whoever comes first, and only on the table that was looked at.
 --
--- KEYS: meta, table, log, activity, claims, a whole table to take ("" for the one that is there)
+-- KEYS: meta, table, log, activity, claims, a whole table to take (none for the one that is there)
 -- ARGV: history and revision that were seen ("" if there was none), run id seen, format, the new
 -- history, the revision it continues, lineage.
 -- Returns 1, or 0 if somebody else was faster. Who brings a table of its own only needs that
 -- history: its writers hand in what they change there meanwhile.
+KEYS[6] = KEYS[6] or ''
 local meta = redis.call('HMGET', KEYS[1], 'history', 'revision')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local changed = KEYS[6] == '' and (meta[2] or '') ~= ARGV[2]
