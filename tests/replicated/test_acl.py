@@ -9,7 +9,10 @@ import pytest
 import redis
 
 from hubgate.errors import StoreUnavailableError
+from hubgate.model import RedisLogin
+from hubgate.redis_address import parse_redis
 from hubgate.store.redis import store
+from hubgate.store.redis.trial import try_redis
 from tests.control.waiting import until
 from tests.redis_server import RedisServer, redis_server
 from tests.replicated.page import PAGE, acl_line
@@ -54,7 +57,9 @@ async def replica(server: RedisServer, name: str, prefix: str = "hub") -> AsyncI
 
 
 async def all_that_hubgate_does(server: RedisServer) -> None:
-    """Change routes, one and many, and have Redis come back without them."""
+    """Try it, change routes, one and many, and have Redis come back without them."""
+    url = f"redis://hubgate:{PASSWORD}@127.0.0.1:{server.port}/0?prefix=hub"
+    assert await try_redis(parse_redis(url), RedisLogin()) == []
     async with replica(server, "a") as one, replica(server, "b") as other:
         await one.start()
         await other.start()
@@ -65,7 +70,8 @@ async def all_that_hubgate_does(server: RedisServer) -> None:
         await other.has("/a", *many)
         await other.delete(*many)
         one.store.note_activity({"/a": 1.0})
-        assert [each["name"] for each in await one.store.replicas()] == ["a", "b"]
+        await one.store.members.renew()
+        assert [each.name for each in one.store.members.replicas()] == ["a", "b"]
         for each in (one, other):
             await each.has("/a")
         admin(server).flushall()
