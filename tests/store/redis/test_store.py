@@ -183,6 +183,17 @@ async def test_activity_of_one_reaches_the_others(
     assert known["/a"] <= time.time()
 
 
+async def test_activity_between_two_looks_is_not_missed(follow: Start) -> None:
+    one, other = await follow("a").start(), await follow("b").start()
+    await one.put("/a")
+    await other.has("/a")
+    await other.pause()
+    await one.put("/a")  # again, which is activity
+    await one.close()  # which writes it
+    other.resume()
+    await until(lambda: any("/a" in change.active for change in other.changes))
+
+
 # --- what is wrong with it ---
 
 

@@ -12,7 +12,7 @@ from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.routes")
 
-AGAIN = 5.0
+AGAIN = 1.0
 """Seconds between attempts to follow a store that failed."""
 
 

@@ -20,7 +20,7 @@ from hubgate.store.redis.history import Meta
 from hubgate.store.redis.keys import LogEntry, TableKeys, read_entry
 from hubgate.store.redis.membership import Membership
 from hubgate.store.redis.settling import POLL, Settling
-from hubgate.store.redis.table import compare, read_activity, read_table
+from hubgate.store.redis.table import compare, read_activity, read_table, told_up_to
 from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.store")
@@ -73,7 +73,7 @@ class RedisStore:
         self._settling = Settling(self._client, self._keys, options.settle)
         self._activity: dict[str, float] = {}
         self._active: dict[str, float] = {}
-        self._active_from = "$"
+        self._active_from = "0-0"
         self._compare_at = time.monotonic() + WHOLE_INTERVAL
         self._activity_writer: asyncio.Task[None] | None = None
 
@@ -136,11 +136,12 @@ class RedisStore:
         await self._settling.settle(self._held)  # at once, unless Redis has been started again
         meta = await self._settling.look()
         table, revision = await read_table(self._client, self._keys, meta)
+        told = await told_up_to(self._client, self._keys)
         activity = await read_activity(self._client, self._keys)
         after = await self._settling.look()
         if meta.began != meta.run or after.run != meta.run or after.history != meta.history:
             raise StoreUnavailableError(f"store: {self._address} was started again meanwhile")
-        self._activity = activity
+        self._activity, self._active_from = activity, told
         self._held.begin(meta, revision, table)
         return list(table.values())
 

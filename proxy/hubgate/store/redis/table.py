@@ -73,6 +73,16 @@ async def read_activity(client: RedisClient, keys: TableKeys) -> dict[str, float
         raise StoreError(f"store: an activity in Redis cannot be read: {error}") from None
 
 
+async def told_up_to(client: RedisClient, keys: TableKeys) -> str:
+    """Return the id of the latest entry in the stream of activity. Raises StoreError.
+
+    Whoever asks for what is new again and again ("$") misses what comes in between.
+    """
+    async with client.call() as redis:
+        latest = await redis.xrevrange(keys.active, count=1)
+    return latest[0][0].decode() if latest else "0-0"
+
+
 async def compare(client: RedisClient, keys: TableKeys, held: Held) -> list[str] | None:
     """Return the keys whose routes differ from those held; None if the table changed meanwhile."""
     at, differing = held.revision, set(held.table)
