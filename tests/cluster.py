@@ -131,12 +131,16 @@ class Replica:
     async def ask(
         self, method: str, path: str, data: object = None, token: str | None = None
     ) -> Reply:
-        """Call the API on a connection of its own. Raises OSError or EOFError, also if too late."""
+        """Call the API on a connection of its own. Raises OSError or EOFError, also if too late.
+
+        A PUT replaces whatever is there.
+        """
         begun = time.monotonic()
         body = b"" if data is None else json.dumps(data).encode()
+        matching = "If-Match: *\r\n" if method == "PUT" else ""
         head = (
             f"{method} {path} HTTP/1.0\r\nHost: {self.host}:{self.api_port}\r\n"
-            f"Authorization: token {token or self.token}\r\n"
+            f"Authorization: token {token or self.token}\r\n{matching}"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         answer = await self._exchange(self.api_port, head.encode() + body)

@@ -15,9 +15,17 @@ Numbers = dict[str, int]
 
 TARGET = "http://127.0.0.1:9"
 
+AT_ONCE = 500
+"""Routes of a large change."""
+
+Next = tuple[Numbers, str, str, object]
+"""The table after a change, and the change: method, path and data."""
+
 
 class Writer:
     """One client: what it was told is there, and what may be there if it was not answered."""
+
+    token: str | None = None
 
     def __init__(self, name: str, keys: int = 100) -> None:
         self.name = name
@@ -44,7 +52,7 @@ class Writer:
         method, path, data = change
         again, self.doubtful = self.doubtful is not None, after
         try:
-            reply = await replica.ask(method, path, data)
+            reply = await replica.ask(method, path, data, self.token)
         except (OSError, EOFError):
             return False
         if reply.status == 503:
@@ -67,18 +75,76 @@ class Writer:
     def _mine(self, found: Mapping[str, int]) -> Numbers:
         return {key: number for key, number in found.items() if key.startswith(f"/{self.name}/")}
 
-    # Changes of many routes belong here, too, as soon as the API has them.
-    def _next(self) -> tuple[Numbers, str, str, object]:
-        """Return the table after the next change, and the change: method, path and data."""
+    def _next(self) -> Next:
         self._number += 1
         after = dict(self.known)
         if after and self._chance.random() < 0.4:
             key = self._chance.choice([*after])
             del after[key]
             return after, "DELETE", f"/api/routes{key}", None
-        key = f"/{self.name}/{self._chance.randrange(self._keys)}"
+        key = self._key()
         after[key] = self._number
-        return after, "POST", f"/api/routes{key}", {"target": TARGET, "number": self._number}
+        return after, "POST", f"/api/routes{key}", self._data()
+
+    def _key(self) -> str:
+        return f"/{self.name}/{self._chance.randrange(self._keys)}"
+
+    def _data(self) -> dict[str, object]:
+        return {"target": TARGET, "number": self._number}
+
+
+class Patcher(Writer):
+    """One that adds and removes some 500 routes at a time, and single ones in between."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, 3 * AT_ONCE)
+
+    def _next(self) -> Next:
+        if self._chance.random() < 0.3:
+            return super()._next()
+        self._number += 1
+        after, patch = dict(self.known), {}
+        for key in {self._key() for _ in range(AT_ONCE)}:
+            if key in after and self._chance.random() < 0.3:
+                del after[key]
+                patch[key] = None
+            else:
+                after[key] = self._number
+                patch[key] = self._data()
+        return after, "PATCH", "/api/routes", patch
+
+
+class Replacer(Writer):
+    """One with a token for its own keys, which replaces all of them, some 500, at a time."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, 3 * AT_ONCE)
+        self.token = f"{name}-secret-of-thirty-two-letters-x"
+
+    def give_token(self, replica: Replica) -> dict[str, str]:
+        """Write the token to a file of the replica; return its entry in the settings."""
+        replica.folder.mkdir(exist_ok=True)
+        file = replica.folder / f"{self.name}.token"
+        file.write_text(self.token or "")
+        file.chmod(0o600)
+        return {"name": self.name, "file": file.name, "scope": f"/{self.name}/"}
+
+    def _next(self) -> Next:
+        self._number += 1
+        after = {self._key(): self._number for _ in range(AT_ONCE)}
+        return after, "PUT", "/api/routes", {key: self._data() for key in after}
+
+
+def crowd(clients: int) -> list[Writer]:
+    """Return clients of every kind, with keys of their own."""
+    singles = [Writer(f"w{number}") for number in range(clients - 4)]
+    return [*singles, Patcher("p0"), Patcher("p1"), Replacer("r0"), Replacer("r1")]
+
+
+def admit(replica: Replica, writers: Iterable[Writer]) -> None:
+    """Give a replica that has not been started yet the tokens that they need."""
+    tokens = [each.give_token(replica) for each in writers if isinstance(each, Replacer)]
+    replica.settings = {**replica.settings, "api": {"tokens": tokens}}
 
 
 def _differences(mine: Numbers, known: Numbers, doubtful: Numbers | None) -> str:
