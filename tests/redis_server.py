@@ -85,6 +85,11 @@ class RedisServer:
             rows = client.hgetall(f"{prefix}:table")
         return {key.decode(): read_value(key, row)[1].target for key, row in rows.items()}
 
+    def revision(self, prefix: str = "hubgate") -> int:
+        """Return the revision of the table under the prefix."""
+        with self.client(), redis.Redis(self.host, self.port, socket_timeout=LIMIT) as client:
+            return int(client.hget(f"{prefix}:meta", "revision") or 0)
+
     def keep(self, place: Path) -> None:
         """Copy to `place` what it has written so far."""
         shutil.copytree(self.folder, place)

@@ -4,6 +4,7 @@ HUBGATE_CRASH_ROUNDS sets how many rounds there are: some by default, 50 before 
 """
 
 import asyncio
+import json
 import os
 import random
 from functools import partial
@@ -47,12 +48,17 @@ async def crash(live: Replica, writers: list[Writer]) -> None:
 async def check(other: Replica, redis: RedisServer, writers: list[Writer]) -> None:
     """Fail unless the other one has what clients were told, as soon as it has read all."""
     redis.ask("PING")  # behind whatever the killed one has sent
+    revision = redis.revision()
 
-    async def fits() -> bool:
-        found = numbers(await other.ask("GET", "/api/routes"))
-        return all(each.fits(found) for each in writers)
+    async def has_read() -> bool:
+        (own,) = (
+            each["revision"]
+            for each in json.loads((await other.ask("GET", "/api/replicas")).body)["replicas"]
+            if each["name"] == other.name
+        )
+        return own is not None and own >= revision
 
-    await come_true(fits, 5)
+    await come_true(has_read)
     found = numbers(await other.ask("GET", "/api/routes"))
     for each in writers:
         each.check(found)
