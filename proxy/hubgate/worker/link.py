@@ -31,7 +31,7 @@ SHORT_CHANGE = 16
 SENT_AT_ONCE = 1 << 14
 
 # And bytes that are handled: half a millisecond of short messages, or one part of a large change.
-HANDLED_AT_ONCE = 1 << 13
+HANDLED_AT_ONCE = 1 << 12
 
 # Bytes read before what they say is handled.
 READ_AHEAD = 1 << 18
@@ -66,6 +66,9 @@ class Link(asyncio.Protocol):
         self._paused = False
         self._outgoing: asyncio.Queue[Message] = asyncio.Queue()
         self._queued = 0
+        # Frames that are written together, while it is `_gathering`.
+        self._gathered: list[bytes] = []
+        self._gathering = False
         self._room = asyncio.Event()
         self._room.set()
 
@@ -86,17 +89,32 @@ class Link(asyncio.Protocol):
         if self._transport.is_closing():  # uvloop's raises RuntimeError at a write then
             return
         if self._queued or not self._room.is_set() or not _is_short(message):
+            self._write_gathered()
             self._queued += 1
             self._outgoing.put_nowait(message)
-        else:
-            for part in parts(message):
-                self._transport.write(encode(part))
+            return
+        self._gathered += map(encode, parts(message))
+        if not self._gathering:
+            self._write_gathered()
+            # Each write wakes the other end up: what else is sent in this turn follows in one.
+            self._gathering = True
+            asyncio.get_running_loop().call_soon(self._end_gathering)
+
+    def _end_gathering(self) -> None:
+        self._gathering = False
+        self._write_gathered()
+
+    def _write_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        if gathered and not self._transport.is_closing():
+            self._transport.write(b"".join(gathered))
 
     async def flush(self) -> None:
         """Wait until all queued messages are with the kernel, or the other end is gone.
 
         Raises TimeoutError when the other end does not read for five seconds.
         """
+        self._write_gathered()
         async with asyncio.timeout(FLUSH_LIMIT):
             joined = spawn(self._outgoing.join(), "link flush")
             try:
@@ -165,7 +183,7 @@ class Link(asyncio.Protocol):
     def _deliver(self) -> None:
         """Handle what there is, or as much of it as others can wait for."""
         self._rest = None
-        before = len(self._received)
+        before, gathering, self._gathering = len(self._received), self._gathering, True
         try:
             while self._handle is not None and (message := self._next()) is not None:
                 self._handle(message)
@@ -176,6 +194,10 @@ class Link(asyncio.Protocol):
             self._handle = None
             _finish(self._ended, error)
             return
+        finally:
+            self._gathering = gathering
+            if not gathering:
+                self._write_gathered()
         self._pause(False)
         if self._lost.is_set():
             _finish(self._ended)
