@@ -2,16 +2,14 @@
 
 import contextlib
 import json
-import statistics
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 
 import psutil
 
-from benchmarks.api import Api, fill
+from benchmarks.api import fill
 from benchmarks.catalogue import HUBGATE
 from benchmarks.contenders import Contender, Running, Setup
 from benchmarks.load import first_answer
@@ -19,8 +17,6 @@ from benchmarks.processes import memory_bytes
 from benchmarks.traffic import Context, take_p99, take_wrk, wait_and_warm_up
 from benchmarks.wrk import Load
 
-AT_ONCE = (1, 50)
-BULK = 500
 LARGE_KEYS = (
     "routes-few",
     "routes-many",
@@ -83,49 +79,6 @@ def _keep_listing(started: Running) -> Iterator[None]:
         finally:
             stop.set()
         listing.result()
-
-
-def take_changes(context: Context, contender: Contender) -> None:
-    """Measure the median time of adding and removing routes, one and many at a time."""
-    with contender.start(context.site, Setup()) as started:
-        fill(started.api_port, context.site.target, 50)
-        for _ in range(context.scale.repeats):
-            for at_once in AT_ONCE:
-                for method, word in (("POST", "add"), ("DELETE", "remove")):
-                    times = _change(context, started, method, at_once)
-                    median = statistics.median(times) * 1000
-                    context.record.add(f"{word}-{at_once}", contender.name, median)
-
-
-def take_bulk(context: Context, contender: Contender) -> None:
-    """Measure how long it takes to add many routes by one call; each time the table is empty."""
-    wanted = {f"/user/{number}": context.site.target for number in range(BULK)}
-    with contender.start(context.site, Setup()) as started:
-        api = started.api()
-        for _ in range(context.scale.repeats):
-            api.replace({})
-            begun = time.perf_counter()
-            api.replace(wanted)
-            context.record.add("put-500", contender.name, (time.perf_counter() - begun) * 1000)
-
-
-def _change(context: Context, started: Running, method: str, at_once: int) -> list[float]:
-    """Make changes, `at_once` at a time on separate connections; return the seconds of each."""
-    target = context.site.target if method == "POST" else None
-    count = context.scale.changes
-    apis = [started.api() for _ in range(at_once)]
-
-    def change(api: Api, numbers: range) -> list[float]:
-        times = []
-        for number in numbers:
-            begun = time.perf_counter()
-            api.call(method, f"/user/{number}", target)
-            times.append(time.perf_counter() - begun)
-        return times
-
-    parts = [range(first, count, at_once) for first in range(at_once)]
-    with ThreadPoolExecutor(at_once) as threads:
-        return list(chain.from_iterable(threads.map(change, apis, parts)))
 
 
 def take_replacement(context: Context, contender: Contender) -> None:

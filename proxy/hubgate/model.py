@@ -137,8 +137,11 @@ class Route:
     def __reduce__(self) -> tuple[type["Route"], tuple[object, ...]]:
         # Workers are sent thousands of these without a source, so it costs nothing; and a worker
         # of an older release never receives a source that it does not know.
-        values = (self.key, self.target, self.data, self.options)
-        return Route, values if self.source is Source.API else (*values, self.source)
+        if self.source is not Source.API:
+            return Route, (self.key, self.target, self.data, self.options, self.source)
+        if self.options is NO_OPTIONS and not self.data:
+            return Route, (self.key, self.target)
+        return Route, (self.key, self.target, self.data, self.options)
 
 
 @dataclass(frozen=True, slots=True)

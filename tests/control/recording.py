@@ -40,7 +40,10 @@ class RecordingWorkers:
 
 
 class RecordingStore(MemoryStore):
-    """A memory store that notes every write; `gate` shut delays them, `failing` set fails them."""
+    """A memory store that notes every write; `gate` shut delays them, `failing` set fails them.
+
+    It has to be waited for, as one on a disk.
+    """
 
     def __init__(self, log: list[str] | None = None) -> None:
         super().__init__()
@@ -70,6 +73,10 @@ class RecordingStore(MemoryStore):
         await self._write(" and ".join(what for what, count in counts.items() if count))
         self.moments = active
         return await super().apply(put, delete, active)
+
+    def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
+        """None: it has to be waited for."""
+        return None
 
     def last_activity(self) -> Mapping[str, float]:
         """Return what a test says is known from an earlier life."""

@@ -246,3 +246,104 @@ def test_keys_are_deleted_before_routes_are_put() -> None:
     kinds = ["".join("d" * bool(part.delete) + "p" * bool(part.put))
              for part in parts(change(600, 600)) if isinstance(part, Change)]  # fmt: skip
     assert "".join(kinds) == "".join(sorted("".join(kinds)))
+
+
+async def test_messages_are_handled_as_they_arrive_until_the_end(pair: Pair) -> None:
+    here, there = pair
+    handled: list[Message] = []
+    delivering = spawn(there.deliver(handled.append), "deliver")
+    for number in range(100):
+        here.send(Ack(number))
+    here.send(change(600, 0))
+    here.send(Ack(100))
+    await here.flush()
+    await here.close()
+    await delivering
+    acknowledged = [each.revision for each in handled if isinstance(each, Ack)]
+    assert acknowledged == [*range(101)]
+    assert routes_put(handled) == table(600)
+    assert handled[-1] == Ack(100)
+
+
+def routes_put(messages: Iterable[Message]) -> tuple[Route, ...]:
+    return tuple(route for each in messages if isinstance(each, Change) for route in each.put)
+
+
+async def test_others_have_their_turn_between_the_parts_of_a_large_change(pair: Pair) -> None:
+    here, there = pair
+    here.send(change(4 * CHANGES_PER_FRAME, 0))
+    await here.flush()
+    turns, at = 0, list[int]()
+    delivering = spawn(there.deliver(lambda _: at.append(turns)), "deliver")
+    while len(at) < 4:
+        await asyncio.sleep(0)
+        turns += 1
+    assert len(set(at)) == 4
+    delivering.cancel()
+
+
+async def test_what_handling_raises_ends_the_delivery(pair: Pair) -> None:
+    here, there = pair
+
+    def handle(_: Message) -> None:
+        raise ValueError("unexpected")
+
+    here.send(Ack(1))
+    here.send(Ack(2))
+    with pytest.raises(ValueError, match="unexpected"):
+        await there.deliver(handle)
+    assert await there.receive() == Ack(2)
+
+
+async def test_nothing_is_lost_when_a_delivery_is_cancelled(pair: Pair) -> None:
+    here, there = pair
+    handled: list[Message] = []
+
+    def handle(message: Message) -> None:
+        handled.append(message)
+        delivering.cancel()
+
+    delivering = spawn(there.deliver(handle), "deliver")
+    here.send(change(8 * CHANGES_PER_FRAME, 0))
+    here.send(Ack(1))
+    await asyncio.wait({delivering})
+    assert len(handled) < 8
+    while not isinstance(message := await there.receive(), Ack):
+        handled.append(message)
+    assert routes_put(handled) == table(8 * CHANGES_PER_FRAME)
+
+
+async def test_what_is_sent_in_one_turn_is_written_twice_at_most(pair: Pair) -> None:
+    here, there = pair
+    writes = 0
+    write = here._transport.write
+
+    class Counting:
+        """The transport, which counts writes."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(here_transport, name)
+
+        def write(self, data: bytes) -> None:
+            nonlocal writes
+            writes += 1
+            write(data)
+
+    here_transport = here._transport
+    here._transport = Counting()  # type: ignore[assignment]
+    for number in range(50):
+        here.send(Ack(number))
+    assert writes == 1
+    assert [await there.receive() for _ in range(50)] == [Ack(number) for number in range(50)]
+    assert writes == 2
+    here._transport = here_transport
+
+
+async def test_a_large_change_does_not_overtake_small_ones_before_it(pair: Pair) -> None:
+    here, there = pair
+    for number in range(3):
+        here.send(Ack(number))
+    here.send(change(2 * CHANGES_PER_FRAME, 0))
+    here.send(Ack(3))
+    kinds = [type(await there.receive()) for _ in range(6)]
+    assert kinds == [Ack, Ack, Ack, Change, Change, Ack]

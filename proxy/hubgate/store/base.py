@@ -103,6 +103,12 @@ class RouteStore(Protocol):
         otherwise it raises TableChangedError.
         """
 
+    def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
+        """Make a change of a few routes as `apply` does, if there is nothing to wait for.
+
+        Otherwise nothing is changed, and None returned.
+        """
+
     async def served(self, written: Written) -> tuple[str, ...]:
         """Wait until all who share the store serve what was written; name those who do not yet.
 
@@ -184,6 +190,10 @@ class OwnedStore:
     ) -> Written:
         """Make one change, whole; see `RouteStore`."""
         raise NotImplementedError
+
+    def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
+        """None: a disk has to be waited for."""
+        return None
 
     async def put(self, route: Route) -> Written:
         """Store one route, as `apply` does."""

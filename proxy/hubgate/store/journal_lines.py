@@ -15,6 +15,8 @@ from hubgate.errors import StoreError
 from hubgate.model import Route
 from hubgate.store.records import decode, encode
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 HEADER = b"hubgate routes 1\n"
 
 
@@ -64,7 +66,7 @@ def read_journal(content: bytes) -> Kept:
 
 
 def _line(change: Mapping[str, Any]) -> bytes:
-    text = json.dumps(change, separators=(",", ":")).encode()
+    text = _encode(change).encode()
     return b"%08x %b\n" % (crc32(text), text)
 
 

@@ -43,6 +43,13 @@ class MemoryStore(OwnedStore):
                 await pace.turn()
         return Written(time.time())
 
+    def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
+        """Delete and put these; return when that was."""
+        for key in delete:
+            self._routes.pop(key, None)
+        self._routes.update((route.key, route) for route in put)
+        return Written(time.time())
+
     def last_activity(self) -> Mapping[str, float]:
         """Return nothing: what was stored before is gone."""
         return {}

@@ -88,6 +88,10 @@ class OwnFileStore(OwnedStore):
         """Make one change, on the disk when this returns; return when that was."""
         return await self._used.apply(put, delete, active)
 
+    def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
+        """Make a small change if routes are kept in memory."""
+        return self._used.apply_at_once(put, delete)
+
     def last_activity(self) -> Mapping[str, float]:
         """Return when each route was last active, as of `load()`."""
         return self._used.last_activity()

@@ -82,13 +82,25 @@ class RecoveryStore(MemoryStore):
     ) -> Written:
         """Delete and put these, in one step; it is in the file, whole, a moment later."""
         written = await super().apply(put, delete, active)
+        self._note(put, delete, written)
+        if self._writer is not None:
+            self._active.update(active)
+        return written
+
+    def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
+        """Delete and put these; it is in the file a moment later."""
+        written = super().apply_at_once(put, delete)
+        if written is not None:
+            self._note(put, delete, written)
+        return written
+
+    def _note(self, put: Sequence[Route], delete: Sequence[str], written: Written) -> None:
+        """Have a change written to the file."""
         if self._writer is not None:
             self._changed.update(dict.fromkeys(delete))
             self._changed.update((route.key, route) for route in put)
             self._active.update((route.key, written.moment) for route in put)
-            self._active.update(active)
             self._wake.set()
-        return written
 
     async def forget(self) -> None:
         """Remove the file, at a clean exit. From here on routes are in memory only."""

@@ -1,6 +1,5 @@
 """The worker process: it follows the link, holds a copy of the route table, and forwards."""
 
-import asyncio
 import gc
 import logging
 import os
@@ -75,11 +74,7 @@ async def _main(sock: socket.socket, index: int) -> None:
     link = await Link.open(sock)
     try:
         worker = await _start(link, index)
-        async for message in link:
-            worker.handle(message)
-            # The next part of a large change may be there already: requests have their turn first.
-            if isinstance(message, Change):
-                await asyncio.sleep(0)
+        await link.deliver(worker.handle)
     except LinkClosedError:
         pass
     except Exception:

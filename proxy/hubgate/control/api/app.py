@@ -17,8 +17,9 @@ from hubgate.control.api.table_json import NO_HEADERS, json_response, shown, tab
 from hubgate.control.api.watch import watch_page
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.live_table import LiveRoute
+from hubgate.control.routes.publishing import Workers
 from hubgate.control.routes.report_refresh import ReportRefresh
-from hubgate.control.routes.service import RouteService, Workers
+from hubgate.control.routes.service import RouteService
 from hubgate.control.web.auth import caller_of
 from hubgate.control.web.guard import Guard
 from hubgate.control.web.pages import Pages, by_method

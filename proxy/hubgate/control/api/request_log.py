@@ -22,13 +22,14 @@ def access_middleware(metrics: Metrics) -> Callable[..., Awaitable[web.StreamRes
     @web.middleware
     async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await _answer(request, handler)
-        if not response.get(UNCOUNTED):
+        noted = len(response) > 0  # most have none of these, which is slow to find out one by one
+        if not (noted and response.get(UNCOUNTED)):
             metrics.count(f"requests_api:{response.status}")
         if name := caller_of(request).name:
             metrics.count(f"hubgate_api_token_requests_total:{name}")
-        for name in response.get(MISSED, ()):
+        for name in response.get(MISSED, ()) if noted else ():
             metrics.count(f"hubgate_missing_replicas_total:{name}")
-        if not response.get(UNLOGGED):
+        if not (noted and response.get(UNLOGGED)):
             _log(request, response)
         if isinstance(response, web.HTTPException):
             raise response
@@ -63,6 +64,8 @@ def _log(request: web.Request, response: web.StreamResponse) -> None:
     level = logging.INFO if response.status < 400 or asked else logging.WARNING
     if response.status >= 500:
         level = logging.ERROR
+    if not log.isEnabledFor(level):
+        return
     # Without the query, as in CHP's lines.
     path = request.raw_path.partition("?")[0]
     name, reason = caller_of(request).name, response.get(REASON, "")

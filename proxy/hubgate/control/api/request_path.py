@@ -35,6 +35,8 @@ def split_target(target: str) -> ApiPath:
     if not path.startswith("/"):
         path = "/" + path.partition("://")[2].partition("/")[2]
     first: dict[str, str] = {}
+    if not query:
+        return ApiPath(path, first)
     for name, value in parse_qsl(query, keep_blank_values=True, errors="replace"):
         first.setdefault(name, value)
     return ApiPath(path, first)

@@ -12,7 +12,7 @@ from hubgate.control.api.dates import format_moment
 from hubgate.control.routes.live_table import LiveRoute
 from hubgate.model import Route, RouteData
 
-ROUTES_PER_SLICE = 250
+ROUTES_PER_SLICE = 400
 """Less than a millisecond of work between two turns of the event loop."""
 
 Wanted = Callable[[LiveRoute], bool]
@@ -23,6 +23,7 @@ NO_HEADERS: Mapping[str, str] = {}
 _ACTIVITY = '"last_activity"'
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_quoted = json.encoder.encode_basestring_ascii
 
 
 def shown(live: LiveRoute) -> dict[str, Any]:
@@ -49,9 +50,9 @@ async def table_response(
     response, before, held = None, b"{", b""
     try:
         while part := list(islice(routes, ROUTES_PER_SLICE)):
-            members = b",".join(
-                _member(live, called) for live in part if wanted is None or wanted(live)
-            )
+            if wanted is not None:
+                part = [live for live in part if wanted(live)]
+            members = ",".join([_member(live, called) for live in part]).encode()
             if held and members:
                 response = response or await _begun(request, headers)
                 await response.write(before + held)
@@ -77,7 +78,7 @@ async def _begun(request: web.Request, headers: Mapping[str, str]) -> web.Stream
 
 def stored_member(route: Route, called: Called = str) -> bytes:
     """Return a route as a member of the table, without its activity."""
-    return f"{_encode(called(route.key))}:{RouteData.of(route.data).text}".encode()
+    return f"{_quoted(called(route.key))}:{RouteData.of(route.data).text}".encode()
 
 
 def encoded(value: object) -> bytes:
@@ -85,11 +86,11 @@ def encoded(value: object) -> bytes:
     return _encode(value).encode()
 
 
-def _member(live: LiveRoute, called: Called) -> bytes:
+def _member(live: LiveRoute, called: Called) -> str:
     """Return a route as a member of the table; its data is already text."""
-    key, text = _encode(called(live.route.key)), RouteData.of(live.route.data).text
+    route, moment = live
+    data, key = route.data, _quoted(called(route.key))
+    text = data.text if isinstance(data, RouteData) else RouteData.of(data).text
     if _ACTIVITY in text:
-        text = _encode(shown(live))
-    else:
-        text = f'{text[:-1]},{_ACTIVITY}:"{format_moment(live.last_activity)}"}}'
-    return f"{key}:{text}".encode()
+        return f"{key}:{_encode(shown(live))}"
+    return f'{key}:{text[:-1]},{_ACTIVITY}:"{format_moment(moment)}"}}'

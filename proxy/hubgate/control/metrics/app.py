@@ -8,8 +8,9 @@ from aiohttp import web
 from hubgate.control.health import Health
 from hubgate.control.metrics.exposition import CONTENT_TYPE, Family, Samples
 from hubgate.control.metrics.totals import Metrics
+from hubgate.control.routes.publishing import Workers
 from hubgate.control.routes.report_refresh import ReportRefresh
-from hubgate.control.routes.service import RouteService, Workers
+from hubgate.control.routes.service import RouteService
 from hubgate.control.web.connection import prove
 from hubgate.control.web.guard import Guard
 from hubgate.control.web.pages import Pages

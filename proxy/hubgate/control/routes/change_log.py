@@ -72,7 +72,8 @@ class ChangeLog:
         self._kept = kept
         self._changes: deque[LoggedChange] = deque()
         self._size = 0
-        self._grown = asyncio.Event()
+        # Set at the next change; made by the first who waits for it.
+        self._grown: asyncio.Event | None = None
         self.begin(secrets.token_hex(8), 0)
 
     def __repr__(self) -> str:
@@ -121,8 +122,9 @@ class ChangeLog:
     async def wait(self, seen: Revision, seconds: float) -> None:
         """Wait, so many seconds at most, until `seen` is not the current one, or it is closed."""
         if not self.closed and seen == self._revision:
+            grown = self._grown = self._grown or asyncio.Event()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._grown.wait(), seconds)
+                await asyncio.wait_for(grown.wait(), seconds)
 
     def close(self) -> None:
         """Wake all that wait, for the last time."""
@@ -140,8 +142,9 @@ class ChangeLog:
         self._large = self._revision.number if by_size else 0
 
     def _wake(self) -> None:
-        self._grown.set()
-        self._grown = asyncio.Event()
+        if self._grown is not None:
+            self._grown.set()
+            self._grown = None
 
 
 @dataclass(frozen=True, slots=True)

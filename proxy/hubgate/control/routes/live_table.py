@@ -4,6 +4,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
+from typing import NamedTuple
 
 from hubgate.errors import RouteNotFoundError
 from hubgate.model import Route, RouteData, Source
@@ -17,8 +18,7 @@ PER_STEP = 250
 """Routes in one step of a large change: less than a millisecond."""
 
 
-@dataclass(frozen=True, slots=True)
-class LiveRoute:
+class LiveRoute(NamedTuple):
     """A route as it is served now; `last_activity` is in seconds since the epoch.
 
     The data of a file's route that was posted with the same target is what was posted: a hub looks
@@ -113,7 +113,8 @@ class LiveTable:
         self._correct(time.time())
         for route in self.snapshot():
             if (moment := self._activity.get(route.key)) is not None:
-                yield LiveRoute(self._shown(route), moment)
+                served = route if route.source is Source.API else self._shown(route)
+                yield LiveRoute(served, moment)
 
     def get(self, key: str) -> LiveRoute:
         """Return the route served under `key`; raises RouteNotFoundError."""

@@ -52,17 +52,24 @@ class LoggedTable:
 
         It is the store's `revision`, if that is shared.
         """
+        if len(put) + len(delete) <= PER_STEP:
+            return self.make_small(put, delete, revision)
         keys = [*delete, *(route.key for route in put)]
-        if len(keys) <= PER_STEP:
-            difference = self.live.change(Source.API, put, delete)
-            self.note(difference, keys, revision)
-            return difference
         pace = Pace()
         for step in self.live.changing(Source.API, put, delete):
             if step is not None:
                 difference = step
                 self.note(step, keys, revision)
             await pace.turn()
+        return difference
+
+    def make_small(
+        self, put: Sequence[Route], delete: Sequence[str], revision: int = 0
+    ) -> Difference:
+        """Make a change of a few routes, as `make` does, in one step."""
+        keys = [*delete, *(route.key for route in put)]
+        difference = self.live.change(Source.API, put, delete)
+        self.note(difference, keys, revision)
         return difference
 
     async def replace(
@@ -109,6 +116,10 @@ class LoggedTable:
     def _keep(self, keys: Sequence[str], number: int | None) -> None:
         if len(keys) > LARGEST:
             self.log.note_large(number)
+            return
+        if len(keys) == 1:
+            route = self.live.find(keys[0])
+            self.log.note(() if route is None else (route,), keys if route is None else (), number)
             return
         found = {key: self.live.find(key) for key in keys}
         put: Iterable[Route] = (route for route in found.values() if route is not None)

@@ -5,9 +5,7 @@ import logging
 import time
 from collections.abc import (
     Awaitable,
-    Callable,
     Collection,
-    Coroutine,
     Iterable,
     Iterator,
     Mapping,
@@ -15,18 +13,19 @@ from collections.abc import (
 )
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from hubgate.control.handover import HandedRoutes
 from hubgate.control.routes.bulk_changes import BulkChange, Plan
 from hubgate.control.routes.change_log import Revision, SeenTable
-from hubgate.control.routes.following import Follower, OwnWrites
+from hubgate.control.routes.following import Follower, OwnWrites, tell_of
 from hubgate.control.routes.live_table import Difference, LiveRoute
 from hubgate.control.routes.logged_table import LoggedTable
 from hubgate.control.routes.opening import stored_routes
+from hubgate.control.routes.publishing import Publisher, Workers
 from hubgate.control.routes.rows import file_table, refuse_delete, refuse_put, row
-from hubgate.control.routes.uncut import uncut
-from hubgate.errors import RouteNotFoundError, TableAheadError, TableChangedError
+from hubgate.control.routes.uncut import UncutChanges, uncut
+from hubgate.errors import RouteNotFoundError
 from hubgate.model import Route, Source
 from hubgate.routing.keys import clean_key
 from hubgate.routing.target import shown
@@ -42,12 +41,6 @@ T = TypeVar("T")
 
 _NOTHING = HandedRoutes()
 
-ATTEMPTS = 20
-"""Times a change of a shared table is planned again because somebody else was faster."""
-
-# Seconds to wait for what we have not seen of a shared table.
-_CATCH_UP = 0.5
-
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -56,16 +49,6 @@ class Done:
     change: BulkChange
     revision: Revision
     missing: Missing = ()
-
-
-class Workers(Protocol):
-    """What the control plane needs from the workers as a whole."""
-
-    def publish(self, put: Sequence[Route], delete: Sequence[str]) -> Awaitable[None]:
-        """Send one change to every live worker now; await the result until all have it."""
-
-    async def collect(self) -> None:
-        """Ask every live worker for its report; return when all are in (1 s at most)."""
 
 
 class RouteService:
@@ -77,14 +60,13 @@ class RouteService:
 
     def __init__(self, store: RouteStore, workers: Workers) -> None:
         self._store = store
-        self._workers = workers
+        self._publisher = Publisher(workers)
         self._writing = asyncio.Lock()
         self._table = LoggedTable(store.shared)
         self._live = self._table.live
+        self._uncut = UncutChanges(self._table.log)
         self._own = OwnWrites()
         self._follower = Follower(store, self._take)
-        # Changes sent to the workers that not all of them have acknowledged.
-        self._unacknowledged = 0
         # An older release's workers go on with its table at first; the others hear of ours later.
         self._begun, self._served = True, store.point
         # Of the latest changes, and the table's revision; who watches it reads it.
@@ -198,7 +180,11 @@ class RouteService:
         if the file has the route with another target or other options, or StoreError, after which
         nothing has changed here.
         """
-        return await uncut(self._in_step(partial(self._add, row(route, Source.API), expected)))
+        route = row(route, Source.API)
+        if (applied := self._add_at_once(route, expected)) is not None:
+            await applied
+            return ()
+        return await self._uncut.make(partial(self._add, route, expected))
 
     async def remove(self, path: str, expected: SeenTable | None = None) -> Missing:
         """Remove a route; no worker matches it any more when this returns.
@@ -209,7 +195,11 @@ class RouteService:
         RouteNotFoundError, TableChangedError, FileRouteError, or StoreError, after which nothing
         has changed.
         """
-        return await uncut(self._in_step(partial(self._remove, clean_key(path), expected)))
+        key = clean_key(path)
+        if (applied := self._remove_at_once(key, expected)) is not None:
+            await applied
+            return ()
+        return await self._uncut.make(partial(self._remove, key, expected))
 
     async def change(
         self, plan: Plan, expected: SeenTable | None = None, dry_run: bool = False
@@ -223,7 +213,7 @@ class RouteService:
             async with self._writing:
                 self._table.check(expected)
                 return Done(await plan(self._live), self.changes.revision)
-        return await uncut(self._in_step(partial(self._change, plan, expected)))
+        return await self._uncut.make(partial(self._change, plan, expected))
 
     async def replace_file_routes(self, routes: Iterable[Route]) -> None:
         """Replace the file's routes with `routes`; only the difference is published, as one change.
@@ -236,39 +226,84 @@ class RouteService:
         """Merge activity (key: epoch seconds): the latest wins, unknown keys are ignored."""
         self._store.note_activity(self._live.record(activity))
 
+    @property
+    def _idle(self) -> bool:
+        """Whether nobody else can be changing the table."""
+        return not (self._uncut.pending or self._writing.locked() or self._store.shared)
+
+    def _add_at_once(self, route: Route, expected: SeenTable | None) -> Awaitable[None] | None:
+        """Add a route in one step that nothing can cut, if nobody else is changing the table.
+
+        Await the result until all workers have it; None, and nothing has changed, where the store
+        has to be waited for.
+        """
+        if not self._idle:
+            return None
+        known = self._check_put(route, expected)
+        if known:
+            written = self._touched(route.key)
+        elif (now := self._store.apply_at_once((route,), ())) is not None:
+            written = now
+        else:
+            return None
+        return self._put(route, known, written)
+
     async def _add(self, route: Route, expected: SeenTable | None) -> Missing:
         async with self._writing:
-            self._table.check(expected)
-            refuse_put(self._live, route)
-            known = self._live.of(Source.API).get(route.key) == route
+            known = self._check_put(route, expected)
             if known and not self._store.shared:
                 written = self._touched(route.key)
             else:
                 written = await self._write([route], (), pinned=expected is not None)
-            difference = await self._table.make([route], (), written.revision)
-            # The stored moment, so that a route shows the same one after a restart.
-            self._live.touch(route.key, written.moment)
-            applied = self._publish(difference)
+            applied = self._put(route, known, written)
         # The next change may follow at once: workers apply changes in the order they were sent.
         await applied
+        return await self._store.served(written)
+
+    def _check_put(self, route: Route, expected: SeenTable | None) -> bool:
+        """Return whether the API has the route as it is; raises what forbids to put it."""
+        self._table.check(expected)
+        refuse_put(self._live, route)
+        return self._live.of(Source.API).get(route.key) == route
+
+    def _put(self, route: Route, known: bool, written: Written) -> Awaitable[None]:
+        """Serve a route that is stored; await the result until all workers have it."""
+        difference = self._table.make_small((route,), (), written.revision)
+        # The stored moment, so that a route shows the same one after a restart.
+        self._live.touch(route.key, written.moment)
         if route.key in self._live.of(Source.FILE):
             log.info("route added as routes.yaml has it: %r", route.key)
-        elif not known:
+        elif not known and log.isEnabledFor(logging.INFO):
             log.info("route added: %r -> %r", route.key, shown(route.target))
-        return await self._store.served(written)
+        return self._publisher.publish(difference)
+
+    def _remove_at_once(self, key: str, expected: SeenTable | None) -> Awaitable[None] | None:
+        """Remove a route in one step, as `_add_at_once` adds one."""
+        if not self._idle:
+            return None
+        self._check_delete(key, expected)
+        written = self._store.apply_at_once((), (key,))
+        return None if written is None else self._delete(key, written)
 
     async def _remove(self, key: str, expected: SeenTable | None) -> Missing:
         async with self._writing:
-            self._table.check(expected)
-            refuse_delete(self._live, key)
-            if key not in self._live.of(Source.API):
-                raise RouteNotFoundError(f"there is no route {key}")
+            self._check_delete(key, expected)
             written = await self._write((), [key], pinned=expected is not None)
-            applied = self._publish(await self._table.make((), [key], written.revision))
+            applied = self._delete(key, written)
         await applied
+        return await self._store.served(written)
+
+    def _check_delete(self, key: str, expected: SeenTable | None) -> None:
+        self._table.check(expected)
+        refuse_delete(self._live, key)
+        if key not in self._live.of(Source.API):
+            raise RouteNotFoundError(f"there is no route {key}")
+
+    def _delete(self, key: str, written: Written) -> Awaitable[None]:
+        difference = self._table.make_small((), (key,), written.revision)
         where = ", but still in routes.yaml" if key in self._live.of(Source.FILE) else ""
         log.info("route removed%s: %r", where, key)
-        return await self._store.served(written)
+        return self._publisher.publish(difference)
 
     async def _change(self, plan: Plan, expected: SeenTable | None) -> Done:
         async with self._writing:
@@ -281,7 +316,7 @@ class RouteService:
                 difference = await self._table.make(put, delete, written.revision)
                 await self._touch(change, written)
             revision = self.changes.revision
-            applied = self._publish(difference)
+            applied = self._publisher.publish(difference)
         await applied
         pace = Pace()
         for key, moment in change.active.items():
@@ -292,16 +327,6 @@ class RouteService:
         counts = [len(each) for each in (change.added, change.changed, change.delete)]
         log.info("routes changed at once: %d added, %d changed, %d removed", *counts)
         return Done(change, revision, await self._store.served(written))
-
-    async def _in_step(self, attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Make a change; once more when a shared table has got ahead of what we have seen of it."""
-        for _ in range(ATTEMPTS):
-            seen = self.changes.revision
-            try:
-                return await attempt()
-            except TableAheadError:
-                await self.changes.wait(seen, _CATCH_UP)
-        raise TableChangedError("others change the table all the time; try again")
 
     def _touched(self, key: str) -> Written:
         """Count a route that is there, and was posted once more, as active."""
@@ -321,7 +346,7 @@ class RouteService:
             difference = self._table.replace_file_routes(routes)
             if not difference:
                 return
-            applied = self._publish(difference)
+            applied = self._publisher.publish(difference)
         await applied
         put, delete = difference.put, difference.delete
         log.info("file routes: %d put, %d removed", len(put), len(delete))
@@ -354,7 +379,7 @@ class RouteService:
                 self._table.note(difference, keys, change.revision)
             self._live.record(change.active)
             point = self._store.point
-            applied = self._publish(difference)
+            applied = self._publisher.publish(difference)
         # Not awaited here: a worker that hangs would hold up the next change for all the others.
         spawn(self._taken(applied, difference, point), "change of others")
 
@@ -372,25 +397,4 @@ class RouteService:
     async def _taken(self, applied: Awaitable[None], difference: Difference, point: Point) -> None:
         await applied
         self._tell(point)
-        match difference:
-            case Difference((), ()):
-                pass
-            case Difference((route,), ()):
-                log.info("route added elsewhere: %r -> %r", route.key, shown(route.target))
-            case Difference((), (key,)):
-                log.info("route removed elsewhere: %r", key)
-            case Difference(put, delete):
-                log.info("routes changed elsewhere: %d put, %d removed", len(put), len(delete))
-
-    def _publish(self, difference: Difference) -> Awaitable[None]:
-        """Send a change to the workers; await the result until they have it, and all before it."""
-        if not difference and not self._unacknowledged:
-            return asyncio.sleep(0)
-        self._unacknowledged += 1
-        return self._acknowledged(self._workers.publish(difference.put, difference.delete))
-
-    async def _acknowledged(self, applied: Awaitable[None]) -> None:
-        try:
-            await applied
-        finally:
-            self._unacknowledged -= 1
+        tell_of(difference)

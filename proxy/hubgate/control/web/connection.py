@@ -21,7 +21,7 @@ SEND_TIMEOUT = 60.0
 """Seconds a client that reads nothing of its response gets, as on the public port."""
 
 # Requests of a client that are parsed before the current one is answered.
-_AHEAD = 1
+_AHEAD = 2
 
 _NEVER = float("inf")
 

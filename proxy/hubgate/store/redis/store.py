@@ -212,6 +212,10 @@ class RedisStore:
         live = frozenset(name.decode() for name in holders)
         return Written(moment / 1000, revision, bool(written), live)
 
+    def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
+        """None: Redis has to be waited for."""
+        return None
+
     async def served(self, written: Written) -> tuple[str, ...]:
         """Wait until every live replica serves what was written; return the names of the others.
 
