@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 
 from hubgate.errors import StoreError
 from hubgate.model import Route
-from hubgate.store.base import NO_MOMENTS, Written
+from hubgate.store.base import NO_MOMENTS, Expected, Written
 from hubgate.store.memory import MemoryStore
 
 Change = tuple[tuple[Route, ...], tuple[str, ...]]
@@ -66,7 +66,7 @@ class RecordingStore(MemoryStore):
         put: Sequence[Route],
         delete: Sequence[str],
         active: Mapping[str, float] = NO_MOMENTS,
-        expected: int | None = None,
+        expected: Expected | None = None,
     ) -> Written:
         """Make the change, or raise StoreError."""
         counts = {"put": len(put), "delete": len(delete)}

@@ -51,6 +51,18 @@ class StoreChange:
     moments: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The revision of a shared table that a change is meant for.
+
+    The `whole` table must be at it; otherwise only the routes of the change must not have been
+    changed later.
+    """
+
+    revision: int
+    whole: bool = True
+
+
 class RouteStore(Protocol):
     """Keeps the API's routes. Only the routes service calls it, one call at a time.
 
@@ -91,7 +103,7 @@ class RouteStore(Protocol):
         put: Sequence[Route],
         delete: Sequence[str],
         active: Mapping[str, float] = NO_MOMENTS,
-        expected: int | None = None,
+        expected: Expected | None = None,
     ) -> Written:
         """Make one change: delete these keys, then store these routes, replacing what is there.
 
@@ -99,8 +111,8 @@ class RouteStore(Protocol):
         route is not an error. A route that is put was last active at the moment returned, or
         earlier if `active` has its key (seconds since the epoch).
 
-        A shared store makes the change only while the table is at revision `expected`, if given;
-        otherwise it raises TableChangedError.
+        A shared store makes the change only while the table is as `expected`, if that is given;
+        otherwise it raises TableAheadError.
         """
 
     def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
@@ -186,7 +198,7 @@ class OwnedStore:
         put: Sequence[Route],
         delete: Sequence[str],
         active: Mapping[str, float] = NO_MOMENTS,
-        expected: int | None = None,
+        expected: Expected | None = None,
     ) -> Written:
         """Make one change, whole; see `RouteStore`."""
         raise NotImplementedError

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from hubgate.model import Route
-from hubgate.store.base import NO_MOMENTS, OwnedStore, Written
+from hubgate.store.base import NO_MOMENTS, Expected, OwnedStore, Written
 from hubgate.tasks import STRIDE, Pace
 
 
@@ -29,7 +29,7 @@ class MemoryStore(OwnedStore):
         put: Sequence[Route],
         delete: Sequence[str],
         active: Mapping[str, float] = NO_MOMENTS,
-        expected: int | None = None,
+        expected: Expected | None = None,
     ) -> Written:
         """Delete and put these; return when that was. Nobody reads the routes meanwhile."""
         pace = Pace()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hubgate.errors import StoreError
 from hubgate.model import Route
-from hubgate.store.base import NO_MOMENTS, OwnedStore, RouteStore, Written
+from hubgate.store.base import NO_MOMENTS, Expected, OwnedStore, RouteStore, Written
 from hubgate.store.memory import MemoryStore
 from hubgate.store.private_folder import PrivateFolder, private_file_error, private_folder_error
 from hubgate.store.sqlite import SqliteStore
@@ -83,7 +83,7 @@ class OwnFileStore(OwnedStore):
         put: Sequence[Route],
         delete: Sequence[str],
         active: Mapping[str, float] = NO_MOMENTS,
-        expected: int | None = None,
+        expected: Expected | None = None,
     ) -> Written:
         """Make one change, on the disk when this returns; return when that was."""
         return await self._used.apply(put, delete, active)

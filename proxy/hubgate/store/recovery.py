@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hubgate.model import Route
-from hubgate.store.base import NO_MOMENTS, Written
+from hubgate.store.base import NO_MOMENTS, Expected, Written
 from hubgate.store.journal import Journal
 from hubgate.store.memory import MemoryStore
 from hubgate.tasks import spawn
@@ -78,7 +78,7 @@ class RecoveryStore(MemoryStore):
         put: Sequence[Route],
         delete: Sequence[str],
         active: Mapping[str, float] = NO_MOMENTS,
-        expected: int | None = None,
+        expected: Expected | None = None,
     ) -> Written:
         """Delete and put these, in one step; it is in the file, whole, a moment later."""
         written = await super().apply(put, delete, active)

@@ -14,7 +14,7 @@ from typing import TypeVar
 from hubgate.current_folder import anchored
 from hubgate.errors import StoreError, StoreInUseError
 from hubgate.model import Route
-from hubgate.store.base import NO_MOMENTS, OwnedStore, Written
+from hubgate.store.base import NO_MOMENTS, Expected, OwnedStore, Written
 from hubgate.store.records import decode, encode
 from hubgate.store.sqlite_errors import damaged, store_error
 from hubgate.store.sqlite_file import exposure, file_identity, open_file
@@ -122,7 +122,7 @@ class SqliteStore(OwnedStore):
         put: Sequence[Route],
         delete: Sequence[str],
         active: Mapping[str, float] = NO_MOMENTS,
-        expected: int | None = None,
+        expected: Expected | None = None,
     ) -> Written:
         """Delete and put these in one transaction, on the disk when this returns."""
         return Written(await self._write(lambda: self._apply(put, delete, active)))

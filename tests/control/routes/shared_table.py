@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from hubgate.errors import StoreError, TableAheadError
 from hubgate.model import Route
-from hubgate.store.base import NO_MOMENTS, Point, StoreChange, Written
+from hubgate.store.base import NO_MOMENTS, Expected, Point, StoreChange, Written
 
 
 class SharedTable:
@@ -16,6 +16,14 @@ class SharedTable:
         self.routes: dict[str, Route] = {}
         self.log: list[StoreChange] = []
         self.grown = asyncio.Condition()
+
+    def is_ahead(self, expected: Expected, keys: Sequence[str]) -> bool:
+        """Return whether the table, or a route with one of these keys, has changed since."""
+        since = self.log[expected.revision :]
+        if expected.whole or any(change.whole for change in since):
+            return bool(since)
+        put = {route.key for change in since for route in change.put}
+        return not put.union(*(change.delete for change in since)).isdisjoint(keys)
 
     async def write(self, put: tuple[Route, ...], delete: tuple[str, ...]) -> int:
         """Make a change; return its revision."""
@@ -79,12 +87,12 @@ class SharedStore:
         put: Sequence[Route],
         delete: Sequence[str],
         active: Mapping[str, float] = NO_MOMENTS,
-        expected: int | None = None,
+        expected: Expected | None = None,
     ) -> Written:
         """Write, and answer when the gates let it."""
         self.reached.set()
         await self.sent.wait()
-        if expected is not None and expected != len(self.table.log):
+        if expected is not None and self.table.is_ahead(expected, [*delete, *(r.key for r in put)]):
             raise TableAheadError("it has changed")
         known = [self.table.routes.get(route.key) == route for route in put]
         if put and all(known) and not delete:

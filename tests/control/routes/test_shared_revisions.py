@@ -101,23 +101,35 @@ async def test_a_change_that_comes_early_is_told_in_its_turn(replicas: Pair) -> 
     assert [*map(keys, here.service.changes.after(begun))] == [(["/a"], []), (["/b"], [])]
 
 
-async def test_a_plan_is_made_again_for_what_others_have_changed(replicas: Pair) -> None:
+async def test_a_plan_is_made_again_for_a_route_that_others_have_changed(replicas: Pair) -> None:
+    here, there = replicas
+    await here.service.add(row(Route("/a", TARGET, {"target": TARGET, "theirs": 1}), Source.API))
+    await there.reaches(1)
+    here.store.delivered.clear()
+    await there.service.add(row(Route("/a", TARGET, {"target": TARGET, "theirs": 2}), Source.API))
+    plans: list[Any] = []
+    wanted = merge_patch({"/a": {"ours": 1}}, make)
+
+    async def plan(table: LiveTable) -> BulkChange:
+        plans.append(table.of(Source.API)["/a"].data["theirs"])
+        return await wanted(table)
+
+    patching = spawn(here.service.change(plan), "patch")
+    await until(lambda: plans)
+    here.store.delivered.set()
+    await patching
+    assert plans == [1, 2]
+    assert here.store.table.routes["/a"].data == {"target": TARGET, "theirs": 2, "ours": 1}
+
+
+async def test_a_plan_stands_when_others_change_other_routes(replicas: Pair) -> None:
     here, there = replicas
     here.store.delivered.clear()
     await there.service.add(route("/theirs"))
-    plans: list[set[str]] = []
     wanted = whole_table({"/ours": make("/ours", {"target": TARGET})}, False, lambda _: True)
-
-    async def plan(table: LiveTable) -> BulkChange:
-        plans.append({*table.of(Source.API)})
-        return await wanted(table)
-
-    replacing = spawn(here.service.change(plan), "replace")
-    await until(lambda: plans)
+    assert (await here.service.change(wanted)).change.added == ["/ours"]
     here.store.delivered.set()
-    assert (await replacing).change.delete == ["/theirs"]
-    assert plans == [set(), {"/theirs"}]
-    assert {*here.store.table.routes} == {"/ours"}
+    assert {*here.store.table.routes} == {"/ours", "/theirs"}  # as if it were added after that
 
 
 async def test_a_change_for_the_table_that_was_seen_is_refused_after_others(replicas: Pair) -> None:

@@ -8,11 +8,12 @@ import pytest
 from hubgate.errors import StoreError, StoreUnavailableError, TableChangedError
 from hubgate.model import RedisLogin, ReplicaOptions, Route, RouteOptions
 from hubgate.redis_address import parse_redis
+from hubgate.store.base import Expected
 from hubgate.store.redis.store import RedisStore
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.conftest import Start
-from tests.store.redis.following import route
+from tests.store.redis.following import PATIENCE, route
 
 pytestmark = pytest.mark.processes
 
@@ -79,9 +80,49 @@ async def test_a_change_at_a_revision_that_is_over_changes_nothing(follow: Start
     one = await follow("a").start()
     await one.put("/a")
     with pytest.raises(TableChangedError, match="is at revision 1 now"):
-        await one.store.apply([route("/b")], [], expected=0)
-    await one.store.apply([route("/b")], [], expected=1)
+        await one.store.apply([route("/b")], [], expected=Expected(0))
+    await one.store.apply([route("/b")], [], expected=Expected(1))
     await one.has("/a", "/b")
+
+
+async def test_a_change_of_routes_that_were_changed_since_changes_nothing(follow: Start) -> None:
+    one = await follow("a").start()
+    await one.put("/a", "/b")
+    await one.put("/c")
+    await one.store.apply([route("/a", "http://x")], [], expected=Expected(1, whole=False))
+    for put, delete in (([route("/a"), route("/d")], []), ([route("/d")], ["/c"])):
+        with pytest.raises(TableChangedError):
+            await one.store.apply(put, delete, expected=Expected(1, whole=False))
+    await one.store.apply([route("/d")], ["/b"], expected=Expected(1, whole=False))
+    await one.has("/a", "/c", "/d")
+
+
+async def test_leases_that_lapsed_while_redis_took_no_writes_go_on(
+    follow: Start, server: RedisServer
+) -> None:
+    one, other = [await follow(name, lease=1.0).start() for name in "ab"]
+    for _ in range(3):
+        assert server.ask("CLIENT PAUSE 1500 WRITE").startswith(b"+OK")
+        await until(lambda: not one.store.members.live, PATIENCE)
+        written = await one.put(f"/{time.monotonic()}")
+        assert written.holders == {"a", "b"}
+        assert await one.store.served(written) == ()
+    await other.has(*one.table)
+
+
+async def test_only_one_change_waits_for_a_redis_that_takes_no_writes(
+    follow: Start, server: RedisServer
+) -> None:
+    one = await follow("a").start()
+    assert server.ask("CLIENT PAUSE 4000 WRITE").startswith(b"+OK")
+    begun = time.monotonic()
+    for _ in range(10):
+        with pytest.raises(StoreUnavailableError):
+            await one.store.put(route("/a"))
+    assert time.monotonic() - begun < 3.5  # one second, not ten
+    assert one.store.write_obstacle == "away"
+    await one.put("/b")
+    await until(lambda: one.store.write_obstacle is None, PATIENCE)
 
 
 # --- replicas ---

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from hubgate.control.routes.service import Missing
+from hubgate.control.routes.bulk_changes import Missing
 from hubgate.control.web.responses import REASON
 
 MISSING = "Hubgate-Missing-Replicas"

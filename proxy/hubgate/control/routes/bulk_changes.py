@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hubgate.control.routes.change_log import Revision
 from hubgate.control.routes.live_table import LiveTable
 from hubgate.control.routes.rows import is_hubs, refuse_delete, refuse_put
 from hubgate.errors import FileRouteError, OutOfScopeError, RouteError
@@ -52,6 +53,19 @@ class BulkChange:
             "removed": self.delete,
             "left": self.left,
         }
+
+
+Missing = tuple[str, ...]
+"""Names of replicas that do not serve a change yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A change of many routes, the revision that it made, and who does not serve it yet."""
+
+    change: BulkChange
+    revision: Revision
+    missing: Missing = ()
 
 
 Plan = Callable[[LiveTable], Awaitable[BulkChange]]

@@ -11,13 +11,12 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from hubgate.control.handover import HandedRoutes
-from hubgate.control.routes.bulk_changes import BulkChange, Plan
-from hubgate.control.routes.change_log import Revision, SeenTable
+from hubgate.control.routes.bulk_changes import BulkChange, Done, Missing, Plan
+from hubgate.control.routes.change_log import SeenTable
 from hubgate.control.routes.following import Follower, OwnWrites, tell_of
 from hubgate.control.routes.live_table import Difference, LiveRoute
 from hubgate.control.routes.logged_table import LoggedTable
@@ -29,26 +28,14 @@ from hubgate.errors import RouteNotFoundError
 from hubgate.model import Route, Source
 from hubgate.routing.keys import clean_key
 from hubgate.routing.target import shown
-from hubgate.store.base import NO_MOMENTS, Point, RouteStore, StoreChange, Written
+from hubgate.store.base import NO_MOMENTS, Expected, Point, RouteStore, StoreChange, Written
 from hubgate.tasks import STRIDE, Pace, spawn
 
 log = logging.getLogger("hubgate.routes")
 
-Missing = tuple[str, ...]
-"""Names of replicas that do not serve a change yet."""
-
 T = TypeVar("T")
 
 _NOTHING = HandedRoutes()
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A change of many routes, the revision that it made, and who does not serve it yet."""
-
-    change: BulkChange
-    revision: Revision
-    missing: Missing = ()
 
 
 class RouteService:
@@ -254,7 +241,8 @@ class RouteService:
             if known and not self._store.shared:
                 written = self._touched(route.key)
             else:
-                written = await self._write([route], (), pinned=expected is not None)
+                meant = None if expected is None else self._expected(whole=True)
+                written = await self._write([route], (), meant=meant)
             applied = self._put(route, known, written)
         # The next change may follow at once: workers apply changes in the order they were sent.
         await applied
@@ -288,7 +276,8 @@ class RouteService:
     async def _remove(self, key: str, expected: SeenTable | None) -> Missing:
         async with self._writing:
             self._check_delete(key, expected)
-            written = await self._write((), [key], pinned=expected is not None)
+            meant = None if expected is None else self._expected(whole=True)
+            written = await self._write((), [key], meant=meant)
             applied = self._delete(key, written)
         await applied
         return await self._store.served(written)
@@ -312,7 +301,9 @@ class RouteService:
             written, difference = None, Difference((), ())
             if change.put or change.delete:
                 put, delete = change.put, change.delete
-                written = await self._write(put, delete, change.moments, pinned=True)
+                # Planned for the routes as they are here, and for nothing that comes meanwhile.
+                meant = self._expected(whole=expected is not None)
+                written = await self._write(put, delete, change.moments, meant)
                 difference = await self._table.make(put, delete, written.revision)
                 await self._touch(change, written)
             revision = self.changes.revision
@@ -351,16 +342,19 @@ class RouteService:
         put, delete = difference.put, difference.delete
         log.info("file routes: %d put, %d removed", len(put), len(delete))
 
+    def _expected(self, whole: bool) -> Expected | None:
+        """Return what a change is meant for: a shared table, or its routes, as they are here."""
+        number = self.changes.revision.number
+        return Expected(number, whole) if self._store.shared else None
+
     async def _write(
         self,
         put: Sequence[Route],
         delete: Sequence[str],
         moments: Mapping[str, float] = NO_MOMENTS,
-        pinned: bool = False,
+        meant: Expected | None = None,
     ) -> Written:
-        """Store a change; a `pinned` one is meant for the table as it is here, and no other."""
-        at = self.changes.revision.number if pinned and self._store.shared else None
-        written = await self._store.apply(put, delete, moments, at)
+        written = await self._store.apply(put, delete, moments, meant)
         if written.revision:
             for key in (*delete, *(route.key for route in put)):
                 self._own.note(key, written.revision)

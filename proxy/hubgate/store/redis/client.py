@@ -43,8 +43,13 @@ _NO_RIGHT = ("user executing the script can't", "ACL failure in script")
 # Of which the number says more than what asyncio and redis-py make of it.
 _OF_SYSTEM = (OSError, ConnectionRefusedError, ConnectionResetError, socket.gaierror)
 
+
+def _script_text(name: str) -> str:
+    return files(__package__).joinpath("scripts", f"{name}.lua").read_text()
+
+
 _SCRIPTS = {
-    name: files(__package__).joinpath("scripts", f"{name}.lua").read_text()
+    name: _script_text("leases") + _script_text(name)
     for name in ("change", "begin", "claim", "renew", "active", "try")
 }
 

@@ -9,20 +9,14 @@ import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from hubgate.model import Route
-from hubgate.store.base import NO_MOMENTS
+from hubgate.store.base import Expected
 from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.held import Held
 from hubgate.store.redis.history import Meta, kept_up_to, point_of
-from hubgate.store.redis.keys import (
-    ENTRY_ROUTES,
-    LOG_ENTRIES,
-    TableKeys,
-    read_value,
-    route_text,
-)
+from hubgate.store.redis.keys import TableKeys, read_value
+from hubgate.store.redis.table_write import TableWrite
 
 log = logging.getLogger("hubgate.store")
 
@@ -106,12 +100,12 @@ class HandingIn:
             put = [route for route, _ in kept.values() if route is not None]
             delete = [key for key, (route, _) in kept.items() if route is None]
             origins = json.dumps([number, {key: revision for key, (_, revision) in kept.items()}])
-            answer = await self._client.script(
-                "change",
-                change_keys(self._keys, change_id),
-                change_args(meta.history, held.name, put, delete, (0, meta.revision), origins),
-                WRITING,
+            write = TableWrite(
+                *(change_id, meta.history, held.name, put, delete),
+                expected=Expected(meta.revision),
+                origins=origins,
             )
+            answer = await write.make(self._client, self._keys, WRITING)
             if answer[0] == b"stale":
                 return False
             if answer[0] == b"ok":
@@ -135,38 +129,3 @@ def _lacking(held: Held, meta: Meta) -> tuple[dict[str, tuple[Route | None, int]
         latest |= {route.key: (route, entry.revision) for route in entry.put}
         latest |= {key: (None, entry.revision) for key in entry.delete}
     return latest, limit if limit is not None else meta.lineage[-1].base
-
-
-def change_keys(keys: TableKeys, change_id: str) -> list[str]:
-    """Return the KEYS of `change.lua`."""
-    return [
-        *(keys.meta, keys.table, keys.log, keys.activity, keys.leases),
-        keys.change(change_id),
-    ]
-
-
-def change_args(
-    history: str,
-    writer: str,
-    put: Sequence[Route],
-    delete: Sequence[str],
-    known: tuple[int, int | None],
-    origins: str = "",
-    active: Mapping[str, float] = NO_MOMENTS,
-) -> list[Any]:
-    """Return the ARGV of `change.lua`.
-
-    `known` are the revision that the writer has seen, and the one that is required, if any;
-    `active` is as in `RouteStore.apply`.
-    """
-    seen, expected = known
-    rows = [
-        text for route in put for text in (route.key, route_text(route), active.get(route.key, ""))
-    ]
-    moments = json.dumps({key: round(at, 3) for key, at in active.items()}) if active else ""
-    wanted = "" if expected is None else str(expected)
-    return [
-        *(history, seen, wanted, writer, LOG_ENTRIES, ENTRY_ROUTES, origins, moments, len(put)),
-        *rows,
-        *delete,
-    ]

@@ -12,15 +12,15 @@ from typing import Any
 from hubgate.errors import StoreError, StoreUnavailableError, TableAheadError
 from hubgate.model import RedisLogin, ReplicaOptions, Route
 from hubgate.redis_address import RedisAddress
-from hubgate.store.base import NO_MOMENTS, Point, StoreChange, Written
+from hubgate.store.base import NO_MOMENTS, Expected, Point, StoreChange, Written
 from hubgate.store.redis.client import CALL, RedisClient, eviction
-from hubgate.store.redis.handing_in import change_args, change_keys
 from hubgate.store.redis.held import Held
 from hubgate.store.redis.history import Meta
 from hubgate.store.redis.keys import LogEntry, TableKeys, read_entry
 from hubgate.store.redis.membership import Membership
 from hubgate.store.redis.settling import POLL, Settling
 from hubgate.store.redis.table import compare, read_activity, read_table, told_up_to
+from hubgate.store.redis.table_write import TableWrite
 from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.store")
@@ -93,7 +93,9 @@ class RedisStore:
     @property
     def write_obstacle(self) -> str | None:
         """One word for what prevents a change now, None if nothing does."""
-        return None if self._state is RedisState.SETTLED else self._state.value
+        if self._state is not RedisState.SETTLED:
+            return str(self._state.value)
+        return "away" if self._membership.failing_for else None
 
     @property
     def point(self) -> Point:
@@ -178,22 +180,26 @@ class RedisStore:
         put: Sequence[Route],
         delete: Sequence[str],
         active: Mapping[str, float] = NO_MOMENTS,
-        expected: int | None = None,
+        expected: Expected | None = None,
     ) -> Written:
         """Make one change, whole or not at all; identical routes are not written again.
 
-        If `expected`, it is made only at that revision. Raises TableAheadError, and
+        Raises TableAheadError if the table, or a route, is not as `expected`, and
         StoreUnavailableError, after which it may have happened nevertheless.
         """
         if self._state is not RedisState.SETTLED:
             raise StoreUnavailableError(self._reason)
         (history, known), handed_in = self.point, self._held.handed_in
-        answer = await self._client.script(
-            "change",
-            change_keys(self._keys, uuid.uuid4().hex),
-            change_args(history, self._options.name, put, delete, (known, expected), active=active),
-            CALL + _EACH * (len(put) + len(delete)),
+        write = TableWrite(
+            *(uuid.uuid4().hex, history, self._options.name, put, delete),
+            *(known, expected, active, self._options.lease),
         )
+        try:
+            seconds = CALL + _EACH * (len(put) + len(delete))
+            answer = await write.make(self._client, self._keys, seconds)
+        except StoreUnavailableError as error:
+            self._go_away(str(error))  # those that come meanwhile need not wait as long
+            raise
         if answer[0] == b"stale":
             self._unsettle(_ANOTHER)
             raise StoreUnavailableError(self._reason)

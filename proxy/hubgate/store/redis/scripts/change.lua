@@ -3,8 +3,9 @@
 -- KEYS: meta, table, log, activity, leases, seen (of this change's id)
 -- ARGV: history, revision the writer knows, revision expected ("" for any), writer, entries the log
 -- keeps, most routes of an entry, where it comes from ("" unless it is handed in), when what is put
--- was active as JSON ("" if now), then how many to put, key, text and activity (s, "" for now) of
--- each, and keys to delete.
+-- was active as JSON ("" if now), the writer's lease (ms), the revision after which no route of the
+-- change may have been changed ("" for any), then how many to put, key, text and activity (s, "" for
+-- now) of each, and keys to delete.
 -- Returns {"ok", revision, moment (ms), whether anything was written, holders of leases...}, or
 -- {"stale"} if the table is of another history, or {"changed", revision}.
 local meta = redis.call('HMGET', KEYS[1], 'history', 'began', 'revision', 'count')
@@ -18,10 +19,12 @@ if tonumber(meta[3]) < tonumber(ARGV[2]) then
 end
 redis.call('HLEN', KEYS[4])
 redis.call('XLEN', KEYS[3])
+redis.call('ZSCORE', KEYS[5], ARGV[4])
 local time = redis.call('TIME')
 local revision, now = tonumber(meta[3]), time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function answer(at, written)
+    revive(KEYS[5], ARGV[4], tonumber(ARGV[9]), now)
     local live = redis.call('ZRANGEBYSCORE', KEYS[5], '(' .. now, '+inf')
     return {'ok', at, now, written, unpack(live)}
 end
@@ -35,21 +38,27 @@ if ARGV[3] ~= '' and tonumber(ARGV[3]) ~= revision then
 end
 
 -- What is there already is not written again: it waits for the revision that put it.
-local puts, deletes, known = {}, {}, 0
-local first = 10
-local last = first + 3 * tonumber(ARGV[9]) - 1
+local puts, deletes, known, latest = {}, {}, 0, tonumber(ARGV[10]) or math.huge
+local first = 12
+local last = first + 3 * tonumber(ARGV[11]) - 1
 for at = first, last, 3 do
     local old = redis.call('HGET', KEYS[2], ARGV[at])
     local mark = old and string.find(old, '\n', 1, true)
-    if mark and string.sub(old, mark + 1) == ARGV[at + 1] then
-        known = math.max(known, tonumber(string.sub(old, 1, mark - 1)))
+    local since = mark and tonumber(string.sub(old, 1, mark - 1)) or 0
+    if since > latest then
+        return {'changed', revision}
+    elseif mark and string.sub(old, mark + 1) == ARGV[at + 1] then
+        known = math.max(known, since)
     else
         table.insert(puts, at)
         count = count + (old and 0 or 1)
     end
 end
 for at = last + 1, #ARGV do
-    if redis.call('HEXISTS', KEYS[2], ARGV[at]) == 1 then
+    local old = redis.call('HGET', KEYS[2], ARGV[at])
+    if old and tonumber(string.match(old, '^%d+') or 0) > latest then
+        return {'changed', revision}
+    elseif old then
         table.insert(deletes, at)
         count = count - 1
     end

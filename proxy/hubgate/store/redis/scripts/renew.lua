@@ -17,6 +17,7 @@ if tonumber(ARGV[3]) == 0 then
     redis.call('ZREM', KEYS[3], ARGV[1])
     redis.call('HDEL', KEYS[4], ARGV[1])
 else
+    revive(KEYS[3], ARGV[1], tonumber(ARGV[3]), now)
     redis.call('ZADD', KEYS[3], now + tonumber(ARGV[3]), ARGV[1])
     if ARGV[4] ~= '' then
         redis.call('HSET', KEYS[4], ARGV[1], ARGV[4])
