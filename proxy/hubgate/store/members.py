@@ -49,6 +49,10 @@ class Members(Protocol):
         """Seconds after which the others no longer wait for a replica that is not heard of."""
 
     @property
+    def replaced(self) -> bool:
+        """Whether another replica has our name."""
+
+    @property
     def live(self) -> bool:
         """Whether we hold a lease, by our own clock."""
 

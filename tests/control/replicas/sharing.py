@@ -23,11 +23,11 @@ class Member:
         self.renewed_ago = self.failing_for = 0.0
         self.others: list[Replica] = []
         self.renewals = 0
-        self.comes_back = False
+        self.comes_back = self.replaced = False
 
     @property
     def live(self) -> bool:
-        return self.renewed_ago < self.lease * 0.9
+        return not self.replaced and self.renewed_ago < self.lease * 0.9
 
     def cut_off(self, seconds: float) -> None:
         """Have renewals fail since then, the last that worked being a third of a lease earlier."""

@@ -145,3 +145,12 @@ async def test_health_says_so() -> None:
     assert health.obstacle() == "lease"
     health.leased, health.degraded = lambda: None, lambda: True
     assert (health.obstacle(), health.word()) == (None, "degraded")
+
+
+async def test_one_whose_name_another_has_is_not_ready_whoever_answers() -> None:
+    us = Member("us")
+    async with watching(us) as watch:
+        us.replaced = True
+        assert (watch.obstacle(), watch.degraded) == ("name", False)
+        us.replaced = False
+        assert watch.obstacle() is None

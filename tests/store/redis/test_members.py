@@ -1,11 +1,15 @@
 """What replicas know of each other: from Redis, and from memory while it is away."""
 
+import asyncio
+import threading
+
 import pytest
 
+from hubgate.errors import StoreUnavailableError
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.conftest import Start
-from tests.store.redis.following import Following
+from tests.store.redis.following import PATIENCE, Following, route
 
 pytestmark = pytest.mark.processes
 
@@ -63,3 +67,43 @@ async def test_the_renewals_of_one_that_is_replaced_fail(follow: Start) -> None:
     assert not first.store.members.live
     await first.store.members.renew()
     assert not first.store.members.live
+
+
+async def test_one_that_is_replaced_takes_no_changes_until_it_has_its_name_again(
+    follow: Start,
+) -> None:
+    first, third = await follow("a", lease=0.6).start(), await follow("c", lease=0.6).start()
+    second = await follow("a", lease=0.6).start()
+    await until(lambda: first.store.members.replaced)
+    assert first.store.write_obstacle == "name"
+    with pytest.raises(StoreUnavailableError, match="another hubgate has the name 'a'"):
+        await first.store.put(route("/x"))
+    # What it has read does not count as what its successor serves.
+    await second.pause()
+    await third.put("/b")
+    await first.has("/b")
+    written = await third.store.put(route("/c"))
+    assert await third.store.served(written) == ("a",)
+    second.resume()
+    await second.close()
+    await until(lambda: not first.store.members.replaced)
+    assert first.store.members.live
+    await first.put("/d")
+    await third.has("/b", "/c", "/d")
+
+
+async def test_a_silent_name_server_costs_no_lease(follow: Start) -> None:
+    ended = threading.Event()
+    one = follow("a", lease=1.0)
+
+    def describe(secret: str, host: str) -> dict[str, object]:
+        ended.wait(PATIENCE)
+        return {"said": True}
+
+    one.store.members.describe(describe)
+    await one.start()
+    for _ in range(20):
+        await asyncio.sleep(0.1)
+        assert one.store.members.live
+    ended.set()
+    await until(lambda: one.store.members.replicas()[0].about.get("said"))

@@ -25,7 +25,7 @@ ANSWER_LIMIT = 1.0
 
 _MOST_ASKED = 50
 _LONGEST = 1024  # bytes of an answer
-_OBSTACLE = "lease"
+_OBSTACLE, _TAKEN = "lease", "name"
 # Part of a lease: renewals that were under way when a store stopped may have worked or not.
 _SLACK = 1 / 20
 
@@ -46,14 +46,19 @@ class LeaseWatch:
         return f"<LeaseWatch {self.obstacle() or ('degraded' if self.degraded else 'ok')}>"
 
     def obstacle(self) -> str | None:
-        """Return "lease" if others should be asked rather than us, None if we are as good."""
+        """Return "lease" if others should be asked rather than us, None if we are as good.
+
+        It is "name" if another replica has ours: nobody waits for what we serve.
+        """
+        if self._members is not None and self._members.replaced:
+            return _TAKEN
         alone = self._members is None or self._members.live
         return _OBSTACLE if not alone and self._others_hold else None
 
     @property
     def degraded(self) -> bool:
         """Whether we have no lease, and go on because nobody else is known to have one."""
-        return self._members is not None and not self._members.live and not self._others_hold
+        return not (self._members is None or self._members.live or self.obstacle())
 
     async def run(self) -> None:
         """Watch our lease, until cancelled."""
@@ -92,6 +97,8 @@ class LeaseWatch:
             log.error(
                 "not ready: the store is away for %r, and other replicas reach it", members.name
             )
+        elif now == _TAKEN:
+            log.error("not ready: another replica has the name %r", members.name)
         elif now is not None:
             log.warning(
                 "degraded, but ready: no replica that %r reaches has a lease in the store",

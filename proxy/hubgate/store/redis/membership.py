@@ -14,7 +14,7 @@ from hubgate.errors import StoreError
 from hubgate.model import ReplicaOptions
 from hubgate.store.base import Point
 from hubgate.store.members import Describe, Replica
-from hubgate.store.redis.client import RedisClient
+from hubgate.store.redis.client import CALL, RedisClient
 from hubgate.store.redis.history import Meta
 from hubgate.store.redis.keys import TableKeys
 from hubgate.store.redis.known_replicas import KnownReplicas
@@ -50,6 +50,8 @@ class Membership:
         self._keys = keys
         self._options = options
         self._describe: Describe = lambda secret, host: {}
+        self._describing: asyncio.Task[Mapping[str, Any]] | None = None
+        self._known_of_us: Mapping[str, Any] = {}
         self._instance = secrets.token_hex(8)
         self._secret = secrets.token_hex(16)
         self._renewed = -math.inf
@@ -90,6 +92,11 @@ class Membership:
         return self._options.lease
 
     @property
+    def replaced(self) -> bool:
+        """Whether another hubgate has our name, until its lease ends."""
+        return self._replaced
+
+    @property
     def live(self) -> bool:
         """Whether we hold a lease, by our own clock, which ends it earlier than Redis's."""
         return not self._replaced and self.renewed_ago < self._options.lease * 0.9
@@ -109,6 +116,14 @@ class Membership:
         """When Redis last told of the others, in seconds since the epoch."""
         return self._known.at
 
+    @property
+    def name_taken(self) -> str:
+        """The line for one that is replaced."""
+        return (
+            f"store: another hubgate has the name {self._options.name!r} now; give each its own"
+            " replicas.name"
+        )
+
     def describe(self, describe: Describe) -> None:
         """Tell the others what `describe` returns, from the next renewal on."""
         self._describe = describe
@@ -127,8 +142,7 @@ class Membership:
 
     async def renew(self) -> None:
         """Renew the lease now, and not only when it is time. Raises StoreError."""
-        if not self._replaced:
-            await self._renew(first=False)
+        await self._renew(first=False)
 
     def start(
         self,
@@ -159,7 +173,7 @@ class Membership:
         if self._replaced:
             return
         if leave:
-            await self._script(0, first=False)
+            await self._script(0, False, {})
         elif self._tasks:
             await self._tell({_UPGRADES: "1"})
 
@@ -204,7 +218,7 @@ class Membership:
     # --- tasks -------------------------------------------------------------------------------
 
     async def _renew_on(self) -> None:
-        while not self._replaced:
+        while True:
             await asyncio.sleep(self._options.lease / 3)
             try:
                 await self._renew(first=False)
@@ -212,20 +226,23 @@ class Membership:
                 continue  # who follows the table says so
 
     async def _renew(self, first: bool) -> None:
+        patience = CALL if first else min(CALL, self._options.lease / 10)
+        about = await self._description(patience)
         sent, point = boot_time(), self._point()
         try:
-            answer = await self._script(round(self._options.lease * 1000), first)
+            answer = await self._script(round(self._options.lease * 1000), first, about)
         except StoreError:
             self._fail(sent)
             raise
         if not answer[0]:
-            self._replaced = True
             self._fail(sent)
-            log.error(
-                "store: another hubgate has the name %r now; give each its own replicas.name",
-                self._options.name,
-            )
+            if not self._replaced:
+                log.error("%s", self.name_taken)
+            self._replaced = True
             return
+        if self._replaced:
+            log.info("store: no other hubgate has the name %r any more", self._options.name)
+        self._replaced = False
         self._renewed, self._failing_since = max(sent, self._renewed), None
         run, history, began, revision, whole, secret, now, leases, records = answer[1:10]
         self._secret = secret.decode()
@@ -237,15 +254,23 @@ class Membership:
         if self._failing_since is None and sent > self._renewed:
             self._failing_since = sent
 
-    async def _script(self, lease: int, first: bool) -> Any:
-        about: Mapping[str, Any] = {}
-        if lease:
-            about = await asyncio.to_thread(self._about)
+    async def _script(self, lease: int, first: bool, about: Mapping[str, Any]) -> Any:
         told = json.dumps({**about, "instance": self._instance, "lease": self._options.lease})
         keys = self._keys
         names = [keys.meta, keys.table, keys.leases, keys.replicas, keys.secret]
         args = [self._options.name, self._instance, lease, told, int(first), self._secret]
         return await self._client.script("renew", names, args)
+
+    async def _description(self, seconds: float) -> Mapping[str, Any]:
+        """Return what the others may know of us; an earlier one if a name server is silent."""
+        if self._describing is None:
+            self._describing = spawn(asyncio.to_thread(self._about), "description of a replica")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                self._known_of_us = await asyncio.shield(self._describing)
+        if self._describing.done():
+            self._describing = None
+        return self._known_of_us
 
     def _about(self) -> Mapping[str, Any]:
         return self._describe(self._secret, self._client.own_host())
@@ -256,6 +281,10 @@ class Membership:
             self._news.clear()
             history, revision = self._served
             if (history, revision) == self._told:
+                continue
+            if self._replaced:  # what is told under this name is about another
+                await asyncio.sleep(AGAIN)
+                self._news.set()
                 continue
             try:
                 await self._tell({})

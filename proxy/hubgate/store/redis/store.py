@@ -95,6 +95,8 @@ class RedisStore:
         """One word for what prevents a change now, None if nothing does."""
         if self._state is not RedisState.SETTLED:
             return str(self._state.value)
+        if self._membership.replaced:
+            return "name"
         return "away" if self._membership.failing_for else None
 
     @property
@@ -160,7 +162,7 @@ class RedisStore:
             if before is RedisState.SETTLED:
                 await self._write_activity()
             await self._membership.close(leave and before is not RedisState.NEW)
-        except StoreUnavailableError as error:
+        except StoreError as error:
             log.warning("%s", error)
         finally:
             await self._client.close()
@@ -189,6 +191,8 @@ class RedisStore:
         """
         if self._state is not RedisState.SETTLED:
             raise StoreUnavailableError(self._reason)
+        if self._membership.replaced:
+            raise StoreUnavailableError(self._membership.name_taken)
         (history, known), handed_in = self.point, self._held.handed_in
         write = TableWrite(
             *(uuid.uuid4().hex, history, self._options.name, put, delete),

@@ -3,7 +3,7 @@
 -- KEYS: meta, table, leases, replicas, secret
 -- ARGV: name, instance, milliseconds (0 to give it up), what others may know of it (JSON, "" for
 -- what is known already), whether this is the start of the instance, a secret if there is none yet
--- Returns {0} if a later instance has this name, else {1, run id, history, began, revision, whether
+-- Returns {0} if another instance holds the lease of this name, else {1, run id, history, began, revision, whether
 -- the table has as many routes as it must, the secret, now (ms), name and end of each lease, name
 -- and record of each replica}.
 local time = redis.call('TIME')
@@ -11,7 +11,10 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local known = redis.call('HGET', KEYS[4], ARGV[1])
 local instance = known and cjson.decode(known)['instance']
 if instance and instance ~= ARGV[2] and ARGV[5] ~= '1' then
-    return {0}
+    local ends = redis.call('ZSCORE', KEYS[3], ARGV[1])
+    if ends and tonumber(ends) > now then
+        return {0}
+    end
 end
 if tonumber(ARGV[3]) == 0 then
     redis.call('ZREM', KEYS[3], ARGV[1])
