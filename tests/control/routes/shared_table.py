@@ -95,7 +95,8 @@ class SharedStore:
         if expected is not None and self.table.is_ahead(expected, [*delete, *(r.key for r in put)]):
             raise TableAheadError("it has changed")
         known = [self.table.routes.get(route.key) == route for route in put]
-        if put and all(known) and not delete:
+        known += [key not in self.table.routes for key in delete]
+        if all(known):
             return Written(time.time(), len(self.table.log), changed=False)
         revision = await self.table.write(tuple(put), tuple(delete))
         await self.answered.wait()

@@ -11,7 +11,7 @@ from hubgate.control.routes.change_log import LoggedChange, MissedError, Revisio
 from hubgate.control.routes.live_table import LiveTable
 from hubgate.control.routes.rows import row
 from hubgate.control.routes.service import RouteService
-from hubgate.errors import TableChangedError
+from hubgate.errors import RouteNotFoundError, TableChangedError
 from hubgate.model import Route, Source
 from hubgate.tasks import spawn
 from tests.control.recording import RecordingStore, RecordingWorkers
@@ -215,3 +215,16 @@ async def test_what_is_loaded_whole_is_as_of_the_revision_there(replicas: Pair) 
     await until(lambda: here.revision.number >= 3)
     assert here.service.get("/a").route.target == OTHER
     await until(lambda: here.store.acknowledged[-1] == here.store.point)
+
+
+async def test_a_removal_of_what_is_not_known_yet_is_asked_of_the_store(replicas: Pair) -> None:
+    here, there = replicas
+    here.store.delivered.clear()
+    await there.service.add(route("/a"))
+    with pytest.raises(RouteNotFoundError):
+        await here.service.remove("/never")
+    await here.service.remove("/a")
+    here.store.delivered.set()
+    await until(lambda: not here.store.table.routes)
+    await here.reaches(2)
+    assert not [*here.service.all()]

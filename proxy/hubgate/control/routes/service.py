@@ -275,18 +275,23 @@ class RouteService:
 
     async def _remove(self, key: str, expected: SeenTable | None) -> Missing:
         async with self._writing:
-            self._check_delete(key, expected)
+            known = self._check_delete(key, expected)
             meant = None if expected is None else self._expected(whole=True)
             written = await self._write((), [key], meant=meant)
+            if not known and not written.changed:
+                raise RouteNotFoundError(f"there is no route {key}")
             applied = self._delete(key, written)
         await applied
         return await self._store.served(written)
 
-    def _check_delete(self, key: str, expected: SeenTable | None) -> None:
+    def _check_delete(self, key: str, expected: SeenTable | None) -> bool:
+        """Return whether we know the route; in a shared store it may be there nevertheless."""
         self._table.check(expected)
         refuse_delete(self._live, key)
-        if key not in self._live.of(Source.API):
+        known = key in self._live.of(Source.API)
+        if not known and not self._store.shared:
             raise RouteNotFoundError(f"there is no route {key}")
+        return known
 
     def _delete(self, key: str, written: Written) -> Awaitable[None]:
         difference = self._table.make_small((), (key,), written.revision)

@@ -145,6 +145,8 @@ class RedisStore:
         after = await self._settling.look()
         if meta.began != meta.run or after.run != meta.run or after.history != meta.history:
             raise StoreUnavailableError(f"store: {self._address} was started again meanwhile")
+        if not meta.whole or not after.whole:
+            raise StoreUnavailableError(f"store: {self._address} lacks routes; it is being settled")
         self._activity, self._active_from = activity, told
         self._held.begin(meta, revision, table)
         return list(table.values())
