@@ -37,12 +37,39 @@ if ARGV[3] ~= '' and tonumber(ARGV[3]) ~= revision then
     return {'changed', revision}
 end
 
+-- In slices: a call for each route would hold up Redis, and everybody's calls, for too long.
+local SLICE = 500
+local function old_values(from, to, step)
+    local names, values = {}, {}
+    local function ask()
+        for _, old in ipairs(redis.call('HMGET', KEYS[2], unpack(names))) do
+            table.insert(values, old)
+        end
+        names = {}
+    end
+    for at = from, to, step do
+        table.insert(names, ARGV[at])
+        if #names == SLICE then
+            ask()
+        end
+    end
+    if #names > 0 then
+        ask()
+    end
+    return values
+end
+local function in_slices(command, key, words)
+    for from = 1, #words, 2 * SLICE do
+        redis.call(command, key, unpack(words, from, math.min(from + 2 * SLICE - 1, #words)))
+    end
+end
+
 -- What is there already is not written again: it waits for the revision that put it.
 local puts, deletes, known, latest = {}, {}, 0, tonumber(ARGV[10]) or math.huge
 local first = 12
 local last = first + 3 * tonumber(ARGV[11]) - 1
-for at = first, last, 3 do
-    local old = redis.call('HGET', KEYS[2], ARGV[at])
+for number, old in ipairs(old_values(first, last, 3)) do
+    local at = first + 3 * (number - 1)
     local mark = old and string.find(old, '\n', 1, true)
     local since = mark and tonumber(string.sub(old, 1, mark - 1)) or 0
     if since > latest then
@@ -54,21 +81,23 @@ for at = first, last, 3 do
         count = count + (old and 0 or 1)
     end
 end
-for at = last + 1, #ARGV do
-    local old = redis.call('HGET', KEYS[2], ARGV[at])
+for number, old in ipairs(old_values(last + 1, #ARGV, 1)) do
     if old and tonumber(string.match(old, '^%d+') or 0) > latest then
         return {'changed', revision}
     elseif old then
-        table.insert(deletes, at)
+        table.insert(deletes, ARGV[last + number])
         count = count - 1
     end
 end
 
 -- From here on it writes.
+local moments = {}
 for at = first, last, 3 do
     local moment = math.min(tonumber(ARGV[at + 2]) or now / 1000, now / 1000)
-    redis.call('HSET', KEYS[4], ARGV[at], string.format('%.3f', moment))
+    table.insert(moments, ARGV[at])
+    table.insert(moments, string.format('%.3f', moment))
 end
+in_slices('HSET', KEYS[4], moments)
 if #puts + #deletes == 0 and ARGV[7] == '' then
     return answer(last > first and known or revision, 0)
 end
@@ -79,28 +108,27 @@ if ARGV[7] ~= '' then
     table.insert(entry, ARGV[7])
 end
 if whole then
-    local gone = {}
-    for _, at in ipairs(deletes) do
-        table.insert(gone, ARGV[at])
-    end
     table.insert(entry, 'a')
-    table.insert(entry, cjson.encode(gone))
+    table.insert(entry, cjson.encode(deletes))
 elseif ARGV[8] ~= '' then
     table.insert(entry, 'm')
     table.insert(entry, ARGV[8])
 end
+local rows = {}
 for _, at in ipairs(puts) do
-    redis.call('HSET', KEYS[2], ARGV[at], revision .. '\n' .. ARGV[at + 1])
+    table.insert(rows, ARGV[at])
+    table.insert(rows, revision .. '\n' .. ARGV[at + 1])
     if not whole then
         table.insert(entry, 'p' .. ARGV[at])
         table.insert(entry, ARGV[at + 1])
     end
 end
-for _, at in ipairs(deletes) do
-    redis.call('HDEL', KEYS[2], ARGV[at])
-    redis.call('HDEL', KEYS[4], ARGV[at])
-    if not whole then
-        table.insert(entry, 'd' .. ARGV[at])
+in_slices('HSET', KEYS[2], rows)
+in_slices('HDEL', KEYS[2], deletes)
+in_slices('HDEL', KEYS[4], deletes)
+if not whole then
+    for _, key in ipairs(deletes) do
+        table.insert(entry, 'd' .. key)
         table.insert(entry, '')
     end
 end
