@@ -8,7 +8,7 @@ import pytest
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.conftest import Start
-from tests.store.redis.following import restart, snapshot
+from tests.store.redis.following import PATIENCE, restart, route, snapshot
 
 pytestmark = pytest.mark.processes
 
@@ -141,3 +141,26 @@ async def test_all_restarted_at_once_have_what_redis_has(
     for each in again:
         await each.has("/a")
     assert shutil.which("redis-server") or shutil.which("valkey-server")
+
+
+async def test_activity_is_not_lost_with_what_redis_had(server: RedisServer, follow: Start) -> None:
+    one = await follow("a").start()
+    await one.store.apply([route("/old"), route("/new")], [], {"/old": 1000.0, "/new": 1000.0})
+    one.store.note_activity({"/new": 2000.0})
+    await one.has("/old", "/new")
+    restart(server, None)
+    await until(lambda: one.store.write_obstacle is None and server.table(), PATIENCE)
+    other = await follow("b").start()
+    assert other.store.last_activity() == {"/old": 1000.0, "/new": 2000.0}
+
+
+async def test_nor_with_older_data(server: RedisServer, follow: Start) -> None:
+    one = await follow("a").start()
+    await one.store.apply([route("/a")], [], {"/a": 1000.0})
+    await one.has("/a")
+    data = snapshot(server)
+    one.store.note_activity({"/a": 2000.0})
+    before = one.store.point[0]
+    restart(server, data)
+    await until(lambda: one.store.point[0] != before, PATIENCE)
+    assert one.store.last_activity() == {"/a": 2000.0}

@@ -103,6 +103,7 @@ class HandingIn:
             write = TableWrite(
                 *(change_id, meta.history, held.name, put, delete),
                 expected=Expected(meta.revision),
+                active={r.key: held.activity[r.key] for r in put if r.key in held.activity},
                 origins=origins,
             )
             answer = await write.make(self._client, self._keys, WRITING)

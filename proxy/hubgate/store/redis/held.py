@@ -1,6 +1,8 @@
 """What one hubgate holds of the shared table, to follow it and to give back what Redis loses."""
 
+import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hubgate.model import Route
@@ -16,7 +18,8 @@ class Held:
 
     `own` are our changes that Redis has acknowledged and that we have not read in its log yet;
     `recent` is what came last, for a Redis that has lost it. `handed_in` counts how often we began
-    to hand that in: what is acknowledged later is not part of it.
+    to hand that in: what is acknowledged later is not part of it. `activity` is when routes were
+    active, as far as is known, in seconds since the epoch.
     """
 
     name: str
@@ -27,6 +30,12 @@ class Held:
     own: dict[int, LogEntry] = field(default_factory=dict, repr=False)
     recent: deque[LogEntry] = field(default_factory=lambda: deque(maxlen=_REMEMBERED), repr=False)
     handed_in: int = 0
+    activity: dict[str, float] = field(default_factory=dict, repr=False)
+
+    def note(self, activity: Mapping[str, float]) -> None:
+        """Remember when routes were active: the latest counts."""
+        known = self.activity
+        known.update({key: at for key, at in activity.items() if at > known.get(key, 0.0)})
 
     @property
     def point(self) -> Point | None:
@@ -36,6 +45,10 @@ class Held:
     def take(self, entry: LogEntry) -> None:
         """Apply the next entry of the log."""
         patched(self.table, entry)
+        now = time.time()
+        self.activity.update((r.key, entry.moments.get(r.key, now)) for r in entry.put)
+        for key in entry.delete:
+            self.activity.pop(key, None)
         self.revision = entry.revision
         self.recent.append(entry)
         self.own.pop(entry.revision, None)

@@ -58,9 +58,9 @@ class TableKeys:
         """Return the key that remembers a change."""
         return self._name(f"change:{change_id}")
 
-    def taken(self, history: str) -> str:
-        """Return the key of a table that is about to begin a history."""
-        return self._name(f"table:{history}")
+    def taken(self, history: str) -> tuple[str, str]:
+        """Return the keys of a table that is about to begin a history, and of its activity."""
+        return self._name(f"table:{history}"), self._name(f"activity:{history}")
 
 
 def route_text(route: Route) -> str:

@@ -121,7 +121,10 @@ class Settling:
         history = next_history(number)
         if takes:
             parent, base, lineage = held.history, held.revision, held.lineage
-            await self._upload(held.table.values(), self._keys.taken(history), base)
+            table, activity = self._keys.taken(history)
+            await self._upload(held.table.values(), table, base)
+            moments = [(key, f"{at:.3f}") for key, at in held.activity.items() if key in held.table]
+            await self._upload_rows(moments, activity)
         else:
             parent, base, lineage = meta.history, meta.revision, meta.lineage
         keys = self._keys
@@ -130,7 +133,7 @@ class Settling:
             [
                 *(keys.meta, keys.table, keys.log, keys.activity, keys.claims),
                 # No empty name: an ACL would have to allow it.
-                *([keys.taken(history)] if takes else []),
+                *(keys.taken(history) if takes else ()),
             ],
             [
                 *(meta.history, str(meta.revision) if meta.history else "", meta.run, FORMAT),
@@ -149,6 +152,9 @@ class Settling:
 
     async def _upload(self, routes: Iterable[Route], name: str, revision: int) -> None:
         rows = [(route.key, f"{revision}\n{route_text(route)}") for route in routes]
+        await self._upload_rows(rows, name)
+
+    async def _upload_rows(self, rows: Sequence[tuple[str, str]], name: str) -> None:
         async with self._client.call() as redis:
             await redis.delete(name)
         for start in range(0, len(rows), _SLICE):

@@ -147,6 +147,11 @@ class RedisStore:
             raise StoreUnavailableError(f"store: {self._address} was started again meanwhile")
         if not meta.whole or not after.whole:
             raise StoreUnavailableError(f"store: {self._address} lacks routes; it is being settled")
+        if meta.history != self._held.history:  # it may have had older activity than we know
+            later = {k: at for k, at in self._held.activity.items() if at > activity.get(k, 0.0)}
+            self._active.update((key, at) for key, at in later.items() if key in table)
+            activity |= {key: at for key, at in later.items() if key in table}
+        self._held.activity = dict(activity)
         self._activity, self._active_from = activity, told
         self._held.begin(meta, revision, table)
         return list(table.values())
@@ -300,7 +305,9 @@ class RedisStore:
         self._active_from = at.decode()
         if fields.get(b"w", b"").decode() == self._options.name:
             return None
-        return StoreChange(0, active=json.loads(fields[b"a"]))
+        active = json.loads(fields[b"a"])
+        self._held.note(active)
+        return StoreChange(0, active=active)
 
     async def _fits(self) -> bool:
         """Compare the whole table with ours, unless it changes meanwhile."""
@@ -354,6 +361,7 @@ class RedisStore:
     def note_activity(self, activity: Mapping[str, float]) -> None:
         """Write it, and tell the others, in the next round, at most five seconds from now."""
         self._active.update(activity)
+        self._held.note(activity)
 
     async def _keep_on(self) -> None:
         while True:
