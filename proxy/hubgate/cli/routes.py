@@ -52,6 +52,12 @@ def add(
     before = api.find(path)
     api.put(path, route)
     click.echo(one_line(_outcome(path, route, before)))
+    _tell_missing(api)
+
+
+def _tell_missing(api: Api) -> None:
+    if api.missing:
+        click.echo(one_line(f"not served yet by {api.missing}; see `proxyctl replicas`"), err=True)
 
 
 def _outcome(path: str, route: dict[str, Any], before: dict[str, Any] | None) -> str:
@@ -73,6 +79,7 @@ def remove(api: Api, path: str) -> None:
     """Remove the route PATH; requests in progress finish."""
     api.delete(path)
     click.echo(one_line(f"removed {path}"))
+    _tell_missing(api)
 
 
 @click.command("list")

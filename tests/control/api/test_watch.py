@@ -5,12 +5,15 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hubgate.control.api import watch
 from hubgate.model import Route
+from hubgate.routing.scope import Scope
+from hubgate.settings.values import ApiToken
 from tests.control.serving import TARGET, Api, ask, serving
 
 BODY = {"target": TARGET}
@@ -198,6 +201,24 @@ async def test_there_is_a_limit_which_those_who_left_do_not_count_for(
                 async with watching(api) as again:
                     if again.status == 200:
                         break
+
+
+async def test_a_reload_that_gives_the_token_another_scope_is_followed() -> None:
+    def token(scope: str) -> list[ApiToken]:
+        return [ApiToken("hub", Path("hub.token"), "s3cret", Scope("", scope))]
+
+    async with serving(named=token("/a")) as api:
+        for key in ("/a/x", "/b/x"):
+            await api.service.add(Route(key, TARGET, dict(BODY)))
+        async with watching(api, fields={"Authorization": "token s3cret"}) as stream:
+            begun = await stream.event()
+            assert begun is not None
+            assert begun.data.keys() == {"/a/x"}
+            api.guard.replace(None, (), token("/b"))
+            await api.service.add(Route("/a/y", TARGET, dict(BODY)))
+            reset = await stream.event()
+            assert reset is not None
+            assert (reset.name, reset.data.keys()) == ("reset", {"/b/x"})
 
 
 async def test_it_needs_the_token_for_as_long_as_it_lasts() -> None:

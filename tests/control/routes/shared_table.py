@@ -36,6 +36,12 @@ class SharedTable:
             self.grown.notify_all()
         return revision
 
+    async def tell(self, change: StoreChange) -> None:
+        """Add to the log what is no change of the routes."""
+        self.log.append(change)
+        async with self.grown:
+            self.grown.notify_all()
+
 
 class SharedStore:
     """One service's way to the table, with gates where a network would take its time.

@@ -1,6 +1,7 @@
 """Revisions of a shared table: the same on every replica, and a plan is for one of them."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from hubgate.control.routes.rows import row
 from hubgate.control.routes.service import RouteService
 from hubgate.errors import RouteNotFoundError, TableChangedError
 from hubgate.model import Route, Source
+from hubgate.store.base import StoreChange
 from hubgate.tasks import spawn
 from tests.control.recording import RecordingStore, RecordingWorkers
 from tests.control.routes.shared_table import SharedStore, SharedTable
@@ -228,3 +230,12 @@ async def test_a_removal_of_what_is_not_known_yet_is_asked_of_the_store(replicas
     await until(lambda: not here.store.table.routes)
     await here.reaches(2)
     assert not [*here.service.all()]
+
+
+async def test_activity_by_a_clock_that_is_ahead_of_ours_counts_as_now(replicas: Pair) -> None:
+    here, _ = replicas
+    await here.service.add(route("/a"))
+    before = here.service.get("/a").last_activity
+    await here.store.table.tell(StoreChange(0, active={"/a": time.time() + 60}))
+    await until(lambda: here.service.get("/a").last_activity > before)
+    assert here.service.get("/a").last_activity <= time.time()

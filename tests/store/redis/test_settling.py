@@ -164,3 +164,17 @@ async def test_nor_with_older_data(server: RedisServer, follow: Start) -> None:
     restart(server, data)
     await until(lambda: one.store.point[0] != before, PATIENCE)
     assert one.store.last_activity() == {"/a": 2000.0}
+
+
+async def test_one_that_claims_most_and_is_gone_is_not_waited_for_for_ever(
+    server: RedisServer, follow: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubgate.store.redis.settling.WINNER_LIMIT", 0.5)
+    one = await follow("a").start()
+    await one.put("/a")
+    before = one.store.point[0]
+    restart(server, None)
+    while one.store.point[0] == before:
+        server.ask('HSET hubgate:claims ghost [99,1,"x"]')
+        await asyncio.sleep(0.02)
+    await one.has("/a")

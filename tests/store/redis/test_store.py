@@ -297,7 +297,8 @@ async def test_a_route_that_redis_has_otherwise_is_found_and_taken(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("hubgate.store.redis.store.WHOLE_INTERVAL", 0.2)
+    monkeypatch.setattr("hubgate.store.redis.whole_check.INTERVAL", 0.2)
+    monkeypatch.setattr("hubgate.store.redis.whole_check.BETWEEN_LOOKS", 0.1)
     one = await follow("a").start()
     await one.put("/a", "/b")
     await one.has("/a", "/b")
@@ -305,3 +306,31 @@ async def test_a_route_that_redis_has_otherwise_is_found_and_taken(
     server.ask("HINCRBY hubgate:meta count -1")
     await one.has("/b")
     assert "are not what its log says" in caplog.text
+
+
+async def test_a_gap_in_the_log_is_noticed(follow: Start, server: RedisServer) -> None:
+    one, other = await follow("a").start(), await follow("b").start()
+    await one.put("/a")
+    await other.has("/a")
+    await other.pause()
+    for key in ("/b", "/c"):
+        await one.put(key)
+    assert server.ask("XDEL hubgate:log 2-0") == b":1\r\n"
+    other.resume()
+    await other.has("/a", "/b", "/c")
+
+
+async def test_a_check_of_the_whole_table_does_not_mind_changes(
+    follow: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubgate.store.redis.whole_check.INTERVAL", 0.0)
+    monkeypatch.setattr("hubgate.store.redis.whole_check.BETWEEN_LOOKS", 0.05)
+    one, other = await follow("a").start(), await follow("b").start()
+    ends = time.monotonic() + 2
+    number = 0
+    while time.monotonic() < ends:
+        number += 1
+        await one.put(f"/{number % 50}")
+        await one.delete(f"/{(number + 25) % 50}")
+    await until(lambda: other.table == one.table)
+    assert not any(change.whole for each in (one, other) for change in each.changes)

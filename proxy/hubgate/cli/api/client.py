@@ -40,7 +40,8 @@ class Api:
     """Where the API is, and what to authenticate with.
 
     Without a `token`, `find_token` is asked for one before each request: an upgrade may make it.
-    `token_source` says in which variable or file the token was, for messages.
+    `token_source` says in which variable or file the token was, for messages. `missing` are the
+    replicas that the latest response said do not serve its change yet.
     """
 
     url: str
@@ -48,6 +49,7 @@ class Api:
     tls: ssl.SSLContext | None = None
     find_token: Callable[[], str | None] = field(default=lambda: None, repr=False)
     token_source: str = ""
+    missing: str = ""
 
     def get(self, key: str | None = None) -> dict[str, Any]:
         """Return one route's data, or the whole table. Raises click.ClickException."""
@@ -156,6 +158,7 @@ class Api:
             connection.request(method, urlsplit(self.url).path.rstrip("/") + path, body, headers)
             response = connection.getresponse()
             reply = response.read(LARGEST + 1)
+            self.missing = response.headers.get("Hubgate-Missing-Replicas", "")
             if len(reply) > LARGEST:
                 raise self.stranger(f"its response is larger than {LARGEST >> 20} MiB")
             return response.status, reply
@@ -219,7 +222,7 @@ class Api:
         if status == 404 and key is not None:
             return NoSuchRouteError(f"{key}: no such route; see `proxyctl list`")
         if status in (400, 409, 413):
-            return click.ClickException(f"{key}: {said or f'refused with {status}'}")
+            return click.ClickException(f"{key or self.url}: {said or f'refused with {status}'}")
         if status >= 500:
             return click.ClickException(f"{self.url}: failed: {said or status}; see its log")
         return self.stranger(f"it returned {status}")

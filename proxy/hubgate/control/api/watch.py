@@ -96,6 +96,10 @@ class Watcher:
                 return await self._end(_LEAVING)
             if await refused():
                 return await self._end(_REFUSED)
+            if caller_of(self._request).scope != self._scope:  # a reload gave it another
+                self._scope = caller_of(self._request).scope
+                await self._send_table("reset")
+                continue
             if self._seen == self._log.revision:
                 await self.response.write(b":\n\n")
                 continue

@@ -187,8 +187,11 @@ class LiveTable:
         return self.change(source, routes, [key for key in self._routes[source] if key not in kept])
 
     def touch(self, key: str, moment: float) -> None:
-        """Set the last activity of a served route to `moment`, whatever it was before."""
-        self._activity[key] = moment
+        """Set the last activity of a served route to `moment`, whatever it was before.
+
+        It may be from a store whose clock is ahead of ours: then it was just now.
+        """
+        self._activity[key] = moment = min(moment, time.time())
         self._latest = max(self._latest, moment)
 
     def touch_all(self, moments: Mapping[str, float]) -> None:

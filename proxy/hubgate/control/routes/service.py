@@ -376,7 +376,8 @@ class RouteService:
                 self._live.touch_all(newer.moments)
                 keys = [*change.delete, *(route.key for route in change.put)]
                 self._table.note(difference, keys, change.revision)
-            self._live.record(change.active)
+            now = time.time()  # the store's clock counts, not ours
+            self._live.record({key: min(at, now) for key, at in change.active.items()})
             point = self._store.point
             applied = self._publisher.publish(difference)
         # Not awaited here: a worker that hangs would hold up the next change for all the others.

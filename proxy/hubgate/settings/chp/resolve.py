@@ -263,7 +263,7 @@ def _store(options: ChpOptions) -> str:
     if address and ":" not in address and origin.startswith("--"):
         raise ConfigError(
             f"{origin}: {address!r} is a Node.js module, which hubgate cannot load;"
-            " write memory: or sqlite:FILE"
+            " write memory:, sqlite:FILE or redis://HOST"
         )
     if address and origin.startswith("--"):
         stated(check_store_flag, address, origin)

@@ -46,7 +46,7 @@ class Held:
         """Apply the next entry of the log."""
         patched(self.table, entry)
         now = time.time()
-        self.activity.update((r.key, entry.moments.get(r.key, now)) for r in entry.put)
+        self.note({route.key: entry.moments.get(route.key, now) for route in entry.put})
         for key in entry.delete:
             self.activity.pop(key, None)
         self.revision = entry.revision

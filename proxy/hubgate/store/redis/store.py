@@ -19,8 +19,9 @@ from hubgate.store.redis.history import Meta
 from hubgate.store.redis.keys import LogEntry, TableKeys, read_entry
 from hubgate.store.redis.membership import Membership
 from hubgate.store.redis.settling import POLL, Settling
-from hubgate.store.redis.table import compare, read_activity, read_table, told_up_to
+from hubgate.store.redis.table import read_activity, read_table, told_up_to
 from hubgate.store.redis.table_write import TableWrite
+from hubgate.store.redis.whole_check import WholeCheck
 from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.store")
@@ -29,7 +30,6 @@ log = logging.getLogger("hubgate.store")
 BLOCK = 0.5
 AGAIN = 0.25
 ACTIVITY_INTERVAL = 5.0
-WHOLE_INTERVAL = 30.0
 START_LIMIT = 15.0
 
 _SLICE = 1000
@@ -74,8 +74,9 @@ class RedisStore:
         self._activity: dict[str, float] = {}
         self._active: dict[str, float] = {}
         self._active_from = "0-0"
-        self._compare_at = time.monotonic() + WHOLE_INTERVAL
+        self._check = WholeCheck(self._client, self._keys, self._held)
         self._activity_writer: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"<RedisStore {self._address} {self._state.value}>"
@@ -134,6 +135,7 @@ class RedisStore:
         self._settled()
         self._membership.start(lambda: self.point, self._look)
         self._activity_writer = spawn(self._keep_on(), "activity of routes")
+        self._checking = spawn(self._check.run(), "check of the whole table")
 
     async def load(self) -> list[Route]:
         """Return every stored route."""
@@ -163,9 +165,10 @@ class RedisStore:
         before, self._state = self._state, RedisState.CLOSED
         self._reason = "it is closed"
         try:
-            if self._activity_writer is not None:
-                self._activity_writer.cancel()
-                await asyncio.wait({self._activity_writer})
+            for task in (self._activity_writer, self._checking):
+                if task is not None:
+                    task.cancel()
+                    await asyncio.wait({task})
             if before is RedisState.SETTLED:
                 await self._write_activity()
             await self._membership.close(leave and before is not RedisState.NEW)
@@ -200,7 +203,8 @@ class RedisStore:
             raise StoreUnavailableError(self._reason)
         if self._membership.replaced:
             raise StoreUnavailableError(self._membership.name_taken)
-        (history, known), handed_in = self.point, self._held.handed_in
+        handed_in = self._held.handed_in
+        history, known = self.point
         write = TableWrite(
             *(uuid.uuid4().hex, history, self._options.name, put, delete),
             *(known, expected, active, self._options.lease),
@@ -218,11 +222,16 @@ class RedisStore:
             raise TableAheadError(f"the table has changed, it is at revision {answer[1]} now")
         if handed_in != self._held.handed_in:
             raise StoreUnavailableError(f"store: {self._address} was settled meanwhile")
-        _, revision, moment, written, *holders = answer
+        return self._acknowledged(write, *answer[1:])
+
+    def _acknowledged(
+        self, write: TableWrite, revision: int, moment: int, written: int, *holders: bytes
+    ) -> Written:
+        put, delete = tuple(write.put), tuple(write.delete)
         if written and revision > self._held.revision:
-            name = self._options.name
-            entry = LogEntry(revision, name, tuple(put), tuple(delete), active, history=history)
-            self._held.own[revision] = entry
+            self._held.own[revision] = LogEntry(
+                revision, write.writer, put, delete, write.active, history=write.history
+            )
         if not written:
             # It is in no log: the others hear of it as of other activity.
             self.note_activity({route.key: moment / 1000 for route in put})
@@ -285,7 +294,8 @@ class RedisStore:
                         yield change
                     if self._state is not RedisState.SETTLED or (change and change.whole):
                         return
-            if time.monotonic() > self._compare_at and not await self._fits():
+            if self._check.failed:
+                self._check.failed = False
                 yield StoreChange(0, whole=True)
                 return
 
@@ -308,20 +318,6 @@ class RedisStore:
         active = json.loads(fields[b"a"])
         self._held.note(active)
         return StoreChange(0, active=active)
-
-    async def _fits(self) -> bool:
-        """Compare the whole table with ours, unless it changes meanwhile."""
-        if not (differing := await compare(self._client, self._keys, self._held)):
-            if differing is not None:
-                self._compare_at = time.monotonic() + WHOLE_INTERVAL
-            return True
-        self._compare_at = time.monotonic() + WHOLE_INTERVAL
-        log.error(
-            "store: %d routes in Redis are not what its log says, such as %r; they are taken",
-            len(differing),
-            differing[0],
-        )
-        return False
 
     def _look(self, point: Point, meta: Meta) -> None:
         """Notice by a renewal of our lease that Redis has another table than we follow.

@@ -5,9 +5,8 @@ from collections.abc import AsyncIterator
 from hubgate.errors import StoreError, StoreUnavailableError
 from hubgate.model import Route
 from hubgate.store.redis.client import RedisClient
-from hubgate.store.redis.held import Held
 from hubgate.store.redis.history import Meta
-from hubgate.store.redis.keys import TableKeys, patched, read_entry, read_value, route_text
+from hubgate.store.redis.keys import TableKeys, patched, read_entry, read_value
 
 _SLICE = 1000
 _TRIES = 20
@@ -23,7 +22,7 @@ async def read_table(
     revision = meta.revision
     for _ in range(_TRIES):
         table = {}
-        async for key, value in _values(client, keys.table):
+        async for key, value in members(client, keys.table):
             _, route = read_value(key, value)
             table[route.key] = route
         latest = await _replay(client, keys, revision, table)
@@ -53,7 +52,7 @@ async def _replay(
     return revision if entries or at == revision else None
 
 
-async def _values(client: RedisClient, name: str) -> AsyncIterator[tuple[bytes, bytes]]:
+async def members(client: RedisClient, name: str) -> AsyncIterator[tuple[bytes, bytes]]:
     """Yield the members of a hash; those that change meanwhile may be missing."""
     cursor = 0
     while True:
@@ -68,7 +67,7 @@ async def _values(client: RedisClient, name: str) -> AsyncIterator[tuple[bytes, 
 async def read_activity(client: RedisClient, keys: TableKeys) -> dict[str, float]:
     """Return when each route was last active, in seconds since the epoch. Raises StoreError."""
     try:
-        return {key.decode(): float(at) async for key, at in _values(client, keys.activity)}
+        return {key.decode(): float(at) async for key, at in members(client, keys.activity)}
     except ValueError as error:
         raise StoreError(f"store: an activity in Redis cannot be read: {error}") from None
 
@@ -81,18 +80,3 @@ async def told_up_to(client: RedisClient, keys: TableKeys) -> str:
     async with client.call() as redis:
         latest = await redis.xrevrange(keys.active, count=1)
     return latest[0][0].decode() if latest else "0-0"
-
-
-async def compare(client: RedisClient, keys: TableKeys, held: Held) -> list[str] | None:
-    """Return the keys whose routes differ from those held; None if the table changed meanwhile."""
-    at, differing = held.revision, set(held.table)
-    async for key, value in _values(client, keys.table):
-        name, text = key.decode(), value.partition(b"\n")[2]
-        route = held.table.get(name)
-        if route is not None and route_text(route).encode() == text:
-            differing.discard(name)
-        else:
-            differing.add(name)
-    async with client.call() as redis:
-        now = int(await redis.hget(keys.meta, "revision") or 0)
-    return sorted(differing) if now == at == held.revision else None
