@@ -6,6 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from hubgate.errors import StoreError
@@ -18,6 +19,8 @@ log = logging.getLogger("hubgate.store")
 
 # Seconds a read of the acknowledgements waits for one.
 BLOCK = 0.5
+# Seconds between two reads while nobody here waits for one.
+UNWANTED = 1.0
 AGAIN = 0.25
 
 _KEPT = 2000
@@ -48,6 +51,10 @@ class Membership:
         self._replaced = False
         self._revisions: dict[str, tuple[str, int]] = {}
         self._heard = asyncio.Event()
+        # How many changes wait for acknowledgements, and whether any does: who makes no changes
+        # need not hear of each.
+        self._waiting = 0
+        self._wanted = asyncio.Event()
         self._served: tuple[str, int] = ("", 0)
         self._told: tuple[str, int] = ("", 0)
         self._news = asyncio.Event()
@@ -98,13 +105,19 @@ class Membership:
     ) -> tuple[str, ...]:
         """Wait until these replicas serve the revision; return those that do not in time."""
         others = holders - {self._options.name}
+        self._waiting += 1
         try:
             async with asyncio.timeout(seconds):
                 while late := self._late(others, history, revision):
+                    self._wanted.set()
                     self._heard.clear()
                     await self._heard.wait()
         except TimeoutError:
             return tuple(sorted(late))
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._wanted.clear()
         return ()
 
     def _late(self, names: frozenset[str], history: str, revision: int) -> set[str]:
@@ -184,11 +197,12 @@ class Membership:
     async def _listen_on(self) -> None:
         last = b"0"
         while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), UNWANTED)
+            block = round(BLOCK * 1000) if self._wanted.is_set() else None
             try:
                 async with self._client.call(BLOCK + 1) as redis:
-                    found = await redis.xread(
-                        {self._keys.acknowledged: last}, block=round(BLOCK * 1000)
-                    )
+                    found = await redis.xread({self._keys.acknowledged: last}, block=block)
             except StoreError:
                 last = b"0"  # a Redis that comes back may have none of them, or older ones
                 await asyncio.sleep(AGAIN)
