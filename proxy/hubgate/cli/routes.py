@@ -57,7 +57,8 @@ def add(
 
 def _tell_missing(api: Api) -> None:
     if api.missing:
-        click.echo(one_line(f"not served yet by {api.missing}; see `proxyctl replicas`"), err=True)
+        names = ", ".join(api.missing)
+        click.echo(one_line(f"not served yet by {names}; see `proxyctl replicas`"), err=True)
 
 
 def _outcome(path: str, route: dict[str, Any], before: dict[str, Any] | None) -> str:

@@ -49,7 +49,7 @@ class Api:
     tls: ssl.SSLContext | None = None
     find_token: Callable[[], str | None] = field(default=lambda: None, repr=False)
     token_source: str = ""
-    missing: str = ""
+    missing: list[str] = field(default_factory=list)
 
     def get(self, key: str | None = None) -> dict[str, Any]:
         """Return one route's data, or the whole table. Raises click.ClickException."""
@@ -158,7 +158,7 @@ class Api:
             connection.request(method, urlsplit(self.url).path.rstrip("/") + path, body, headers)
             response = connection.getresponse()
             reply = response.read(LARGEST + 1)
-            self.missing = response.headers.get("Hubgate-Missing-Replicas", "")
+            self.missing[:] = response.headers.get_all("Hubgate-Missing-Replicas", [])
             if len(reply) > LARGEST:
                 raise self.stranger(f"its response is larger than {LARGEST >> 20} MiB")
             return response.status, reply

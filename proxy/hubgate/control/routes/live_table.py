@@ -111,10 +111,10 @@ class LiveTable:
     def all(self) -> Iterator[LiveRoute]:
         """Yield the current routes; one removed before its turn is skipped."""
         self._correct(time.time())
+        of_file = Source.FILE  # an enumeration takes its time for each look
         for route in self.snapshot():
             if (moment := self._activity.get(route.key)) is not None:
-                served = route if route.source is Source.API else self._shown(route)
-                yield LiveRoute(served, moment)
+                yield LiveRoute(self._shown(route) if route.source is of_file else route, moment)
 
     def get(self, key: str) -> LiveRoute:
         """Return the route served under `key`; raises RouteNotFoundError."""

@@ -24,6 +24,8 @@ log = logging.getLogger("hubgate.store")
 
 # Seconds a read of the acknowledgements waits for one.
 BLOCK = 0.5
+# Seconds between two reads while nobody here waits for one.
+UNWANTED = 1.0
 AGAIN = 0.25
 
 _KEPT = 2000
@@ -61,6 +63,10 @@ class Membership:
         self._revisions: dict[str, Point] = {}
         self._upgrading: dict[str, float] = {}  # until when each is waited for
         self._heard = asyncio.Event()
+        # How many changes wait for acknowledgements, and whether any does: who makes no changes
+        # need not hear of each.
+        self._waiting = 0
+        self._wanted = asyncio.Event()
         self._served: Point = ("", 0)
         self._told: Point = ("", 0)
         self._news = asyncio.Event()
@@ -196,15 +202,22 @@ class Membership:
         """
         others = holders - {self._options.name}
         ends = boot_time() + seconds
-        while late := self._late(others, history, revision):
-            more = [self._upgrading[name] for name in late & self._upgrading.keys() if seconds]
-            left = max([ends, *more]) - boot_time()
-            if left <= 0:
-                return tuple(sorted(late))
-            self._heard.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._heard.wait()
+        self._waiting += 1
+        try:
+            while late := self._late(others, history, revision):
+                more = [self._upgrading[name] for name in late & self._upgrading.keys() if seconds]
+                left = max([ends, *more]) - boot_time()
+                if left <= 0:
+                    return tuple(sorted(late))
+                self._wanted.set()
+                self._heard.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await self._heard.wait()
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._wanted.clear()
         return ()
 
     def _late(self, names: frozenset[str], history: str, revision: int) -> set[str]:
@@ -302,11 +315,12 @@ class Membership:
     async def _listen_on(self) -> None:
         last = b"0"
         while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), UNWANTED)
+            block = round(BLOCK * 1000) if self._wanted.is_set() else None
             try:
                 async with self._client.call(BLOCK + 1) as redis:
-                    found = await redis.xread(
-                        {self._keys.acknowledged: last}, block=round(BLOCK * 1000)
-                    )
+                    found = await redis.xread({self._keys.acknowledged: last}, block=block)
             except StoreError:
                 last = b"0"  # a Redis that comes back may have none of them, or older ones
                 await asyncio.sleep(AGAIN)
