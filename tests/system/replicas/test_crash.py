@@ -51,9 +51,12 @@ async def check(other: Replica, redis: RedisServer, writers: list[Writer]) -> No
     revision = redis.revision()
 
     async def has_read() -> bool:
+        reply = await other.ask("GET", "/api/replicas")
+        if reply.status != 200:
+            return False  # it has just been started
         (own,) = (
             each["revision"]
-            for each in json.loads((await other.ask("GET", "/api/replicas")).body)["replicas"]
+            for each in json.loads(reply.body)["replicas"]
             if each["name"] == other.name
         )
         return own is not None and own >= revision
