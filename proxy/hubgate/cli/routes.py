@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from hubgate.cli.api.client import Api
+from hubgate.cli.api.interruption import told_if_interrupted
 from hubgate.cli.api.options import with_api
 from hubgate.cli.table.routes_table import print_route, print_routes
 from hubgate.errors import ConfigError
@@ -50,7 +51,8 @@ def add(
     if headers:
         route["headers"] = dict(_header(text) for text in headers)
     before = api.find(path)
-    api.put(path, route)
+    with told_if_interrupted(lambda: f"{path} may have been added; see `proxyctl list`"):
+        api.put(path, route)
     click.echo(one_line(_outcome(path, route, before)))
 
 
@@ -71,7 +73,8 @@ def _outcome(path: str, route: dict[str, Any], before: dict[str, Any] | None) ->
 @with_api
 def remove(api: Api, path: str) -> None:
     """Remove the route PATH; requests in progress finish."""
-    api.delete(path)
+    with told_if_interrupted(lambda: f"{path} may have been removed; see `proxyctl list`"):
+        api.delete(path)
     click.echo(one_line(f"removed {path}"))
 
 
