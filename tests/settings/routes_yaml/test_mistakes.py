@@ -109,7 +109,7 @@ from tests.settings.reading import Read, lines_of
         ("timeouts: {drain: true}", "line 1: timeouts.drain: true is not a valid time;"),
         (
             "timeouts: {drain: 1e9}",
-            "line 1: timeouts.drain: 1e9 is not a valid time; write seconds above 0, up to 31536000",
+            "line 1: timeouts.drain: 1e9 is not a valid time; write seconds above 0, up to",
         ),
         *(
             (
