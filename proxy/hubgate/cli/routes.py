@@ -10,6 +10,7 @@ from hubgate.cli.api.client import Api
 from hubgate.cli.api.interruption import told_if_interrupted
 from hubgate.cli.api.options import with_api
 from hubgate.cli.table.routes_table import print_route, print_routes
+from hubgate.control.api.posted_route import DECODER
 from hubgate.errors import ConfigError
 from hubgate.logs import one_line
 from hubgate.settings.urls import check_header, check_target, route_key
@@ -108,7 +109,7 @@ def get(api: Api, path: str, as_json: bool) -> None:
 
 def _data(text: str | None) -> dict[str, Any]:
     try:
-        data = json.loads(text or "{}")
+        data = DECODER.decode(text or "{}")
     except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"is not JSON: {error}", param_hint="--data") from None
     if not isinstance(data, dict):
