@@ -93,6 +93,27 @@ def test_a_password_file_that_is_not_there(redis: RedisServer, tmp_path: Path) -
     )
 
 
+NOT_A_PASSWORD = [
+    ("\n", "it is empty"),
+    ("# of hub-a\ns3cret\n", "it has more than one line; keep that of the password"),
+]
+
+
+@pytest.mark.parametrize(("content", "wrong"), NOT_A_PASSWORD)
+def test_a_password_file_without_one(
+    redis: RedisServer, tmp_path: Path, content: str, wrong: str
+) -> None:
+    redis.ask("CONFIG SET requirepass s3cret")
+    file = tmp_path / "redis.password"
+    (tmp_path / "routes.yaml").write_text(
+        f"store: {redis.url}\nredis: {{password_file: {file.name}}}\n"
+    )
+    line = f"routes.yaml, line 1: store: the password for Redis is not in {file}: {wrong}"
+    for text, said in ((content, f"error: {line}\n"), (" s3cret\n\n", "")):
+        file.write_text(text)
+        assert run(PROXYCTL, "check", *PORTS, cwd=tmp_path, env=TOKEN).stderr == said
+
+
 @pytest.mark.parametrize(
     ("rules", "reason"),
     [
@@ -167,6 +188,14 @@ def test_sentinels(redis: RedisServer, tmp_path: Path) -> None:
         assert "its sentinels know no master 'nobody' that serves; check the name" in refused(
             f"{url}/nobody/0"
         )
+        for content, wrong in NOT_A_PASSWORD:
+            (tmp_path / "sentinel.password").write_text(content)
+            (tmp_path / "routes.yaml").write_text(
+                f"store: {url}/hub/0\nredis: {{sentinel_password_file: sentinel.password}}\n"
+            )
+            done = run(PROXYCTL, "check", *PORTS, cwd=tmp_path, env=TOKEN)
+            assert done.stderr.count("\n") == 1
+            assert f"{tmp_path}/sentinel.password: {wrong}" in done.stderr
         redis.kill()
         expected = "its sentinels know no master 'hub' that serves"
         assert eventually(lambda: expected in refused(f"{url}/hub/0"), 60)

@@ -81,20 +81,36 @@ def number_or_less(value: Any) -> float:
     return float(value)
 
 
+# Timers allow nothing longer.
+_YEAR = 31_536_000
+
+
 def check_seconds(value: Any) -> float:
     """Return a positive number of seconds. Raises ConfigError."""
     number = number_or_less(value)
-    # Timers allow nothing longer (a year), and a NaN compares false with everything.
-    if not 0 < number <= 31_536_000:
-        raise ConfigError(
-            f"{shown(value)} is not a valid time; write seconds above 0, such as 75 or 0.5"
-        )
+    if not 0 < number <= _YEAR:  # which a NaN is not, either
+        raise _no_time(value, f"above 0, up to {_YEAR} (a year), such as 75 or 0.5")
     return number
 
 
 def check_seconds_or_zero(value: Any) -> float:
     """Return a number of seconds that may be 0. Raises ConfigError."""
-    return 0.0 if number_or_less(value) == 0 else check_seconds(value)
+    number = number_or_less(value)
+    if not 0 <= number <= _YEAR:
+        raise _no_time(value, f"from 0 to {_YEAR} (a year), such as 5 or 0.5")
+    return number or 0.0  # not -0.0
+
+
+def seconds_within(value: Any, low: float, high: float) -> float:
+    """Return a number of seconds in that range. Raises ConfigError."""
+    number = number_or_less(value)
+    if not low <= number <= high:
+        raise _no_time(value, f"from {low:g} to {high:g}")
+    return number
+
+
+def _no_time(value: Any, range_: str) -> ConfigError:
+    return ConfigError(f"{shown(value)} is not a valid time; write seconds {range_}")
 
 
 def check_level(value: Any) -> str:

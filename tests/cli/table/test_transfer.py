@@ -92,6 +92,9 @@ def test_a_dry_run_shows_the_difference_and_changes_nothing(proxy: Proxy) -> Non
     assert lines == ["+ /b", "~ /a", "- /gone", left]
     assert ctl(proxy, "import", "--dry-run", file).splitlines() == ["+ /b", "~ /a", left]
     assert "~ /user/x" in ctl(proxy, "import", "--dry-run", "--hub", file)
+    same = write(proxy, {"/user/x": {"target": TARGET}})
+    assert ctl(proxy, "import", "--dry-run", same).splitlines() == [left, "nothing would change"]
+    assert ctl(proxy, "import", "--dry-run", write(proxy, {})) == "nothing would change\n"
     assert targets(proxy) == before
 
 

@@ -74,6 +74,40 @@ def test_a_member_is_limited_complete_or_not() -> None:
     assert read(longest.replace(b"x" * 100, b"x"), 65536)
 
 
+@pytest.mark.parametrize("end", [b'"}', b'",', b""])
+@pytest.mark.parametrize("name", [b'"a\\u0062"', b'"ab"'])
+def test_a_value_that_is_too_long_is_not_called_unfinished(name: bytes, end: bytes) -> None:
+    with pytest.raises(RouteError, match=r"('ab'|a member) has more than 1048576 characters"):
+        read(b"{" + name + b': "' + b"x" * 3 * LONGEST_MEMBER + end, 65536)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"[1, " * 10 + b"2" + b", 3" * LONGEST_MEMBER, b'"' + b"\\ud83d\\ude00" * LONGEST_MEMBER],
+)
+@pytest.mark.parametrize("size", [65536, 65537, 65543])
+def test_wherever_a_piece_ends(value: bytes, size: int) -> None:
+    with pytest.raises(RouteError, match=r"'ab' has more than 1048576 characters"):
+        read(b'{"ab": ' + value, size)
+
+
+def test_a_mistake_in_a_value_that_is_too_long_is_still_one() -> None:
+    with pytest.raises(RouteError, match="Expecting value"):
+        read(b'{"a": [nothing, "' + b"x" * 3 * LONGEST_MEMBER + b'"]}', 65536)
+
+
+def test_numbers_that_are_too_long_are_told_in_our_words() -> None:
+    for number, said in (
+        (b"1" * 5000, "has more than 4300 digits"),
+        (b"1" * 5000 + b".5", "large"),
+    ):
+        for size in (1000, 100_000):
+            with pytest.raises(RouteError, match=said) as raised:
+                read(b'{"a": [' + number + b"]}", size)
+            assert len(str(raised.value)) < 200
+    assert read(b'{"a": -' + b"1" * 4300 + b"}", 1000)
+
+
 def test_members_come_before_the_end() -> None:
     reader = ObjectReader()
     assert list(reader.feed(b'{"a": 1, "b": 2, "c": 3')) == [("a", 1), ("b", 2)]

@@ -107,7 +107,31 @@ from tests.settings.reading import Read, lines_of
         ("timeouts: {drain: .nan}", "line 1: timeouts.drain: .nan is not a valid time;"),
         ("timeouts: {drain: .inf}", "line 1: timeouts.drain: .inf is not a valid time;"),
         ("timeouts: {drain: true}", "line 1: timeouts.drain: true is not a valid time;"),
-        ("timeouts: {ready: -1}", "line 1: timeouts.ready: -1 is not a valid time;"),
+        (
+            "timeouts: {drain: 1e9}",
+            "line 1: timeouts.drain: 1e9 is not a valid time; write seconds above 0, up to",
+        ),
+        *(
+            (
+                f"timeouts: {{{name}: {value}}}",
+                f"line 1: timeouts.{name}: {value} is not a valid time;"
+                " write seconds from 0 to 31536000 (a year), such as 5 or 0.5",
+            )
+            for name in ("ready", "down", "drain_delay")
+            for value in ("-1", "40000000")
+        ),
+        *(
+            (
+                f"replicas: {{{name}: {value}}}",
+                f"line 1: replicas.{name}: {value} is not a valid time; write seconds {right}",
+            )
+            for name, right, *values in (
+                ("wait", "from 0 to 30", "-1", "30.1", "1000000000000"),
+                ("lease", "from 1 to 60", "0.05", "61", "'6s'"),
+                ("settle", "from 0.5 to 20", "0", "20.5", "1000000000"),
+            )
+            for value in values
+        ),
         (
             "limits: {connections: 0}",
             "line 1: limits.connections: 0 is not a valid count; write a whole",

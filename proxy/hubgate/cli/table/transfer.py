@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import click
 
 from hubgate.cli.api.client import Api
+from hubgate.cli.api.interruption import told_if_interrupted
 from hubgate.cli.api.options import with_api
 from hubgate.cli.table.differences import patch_to
 from hubgate.cli.table.whole_table import (
@@ -32,8 +33,12 @@ ATTEMPTS = 5
 
 LARGEST = 256 * 1024 * 1024
 
-_MARKS = {"added": "+", "changed": "~", "removed": "-", "left": "="}
+_CHANGES = {"added": "+", "changed": "~", "removed": "-"}
+_MARKS = {**_CHANGES, "left": "="}
 _LEFT = "left to their hub (--hub changes them)"
+
+_UNSTORED = "nothing was changed"
+_UNKNOWN = "the routes may have been stored, all or none; --dry-run shows what is still to do"
 
 Routes = dict[str, dict[str, Any]]
 
@@ -108,7 +113,7 @@ def import_routes(api: Api, file: str, replace: bool, hubs_too: bool, dry_run: b
     if dry_run:
         _show(done.get("keys"))
         return
-    counts = ", ".join(f"{done.get(what, 0)} {what}" for what in ("added", "changed", "removed"))
+    counts = ", ".join(f"{done.get(what, 0)} {what}" for what in _CHANGES)
     left = f"; {done['left']} {_LEFT}" if done.get("left") else ""
     click.echo(one_line(f"imported {file}: {counts}{left}"))
 
@@ -124,8 +129,9 @@ def _import(
         content, left = patch_to(table.routes, wanted, hubs_too)
     body = json.dumps(content, separators=(",", ":")).encode()
     query = [*(["hub"] if replace and hubs_too else ()), *(["dry_run"] if dry_run else ())]
-    with _sent(body) as pieces:
-        done = change_table(api, method, table.etag, pieces, len(body), query)
+    upload = _Upload(body)
+    with told_if_interrupted(lambda: _UNSTORED if dry_run else upload.outcome), _shown(upload):
+        done = change_table(api, method, table.etag, upload.pieces(), len(body), query)
     if left:
         done["left"] = len(left)
         if isinstance(keys := done.get("keys"), dict):
@@ -140,29 +146,59 @@ def _show(keys: object) -> None:
         for key in sorted(lists.get(what) or ()):
             note = f"  {_LEFT}" if what == "left" else ""
             click.echo(one_line(f"{mark} {key}{note}"))
+    if not any(lists.get(what) for what in _CHANGES):
+        click.echo("nothing would change")
+
+
+class _Upload:
+    """A body that is sent in pieces."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._begun = 0  # bytes that were sent, or are being sent
+        self.progress: Callable[[int], None] = lambda sent: None
+
+    def __repr__(self) -> str:
+        return f"<_Upload, {self._begun} of {self.size} bytes>"
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return len(self._body)
+
+    @property
+    def outcome(self) -> str:
+        """What became of the routes if no response is heard: a part of them is not stored."""
+        return _UNSTORED if self._begun < self.size else _UNKNOWN
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body; `progress` is told how many bytes were sent."""
+        for first in range(0, self.size, PIECE):
+            piece = self._body[first : first + PIECE]
+            self._begun = first + len(piece)
+            yield piece
+            self.progress(self._begun)
 
 
 @contextmanager
-def _sent(body: bytes) -> Iterator[Iterator[bytes]]:
-    """Yield a body in pieces; a person on a terminal sees how far it is."""
-    pieces = (body[first : first + PIECE] for first in range(0, len(body), PIECE))
-    if len(body) <= PIECE or sys.stderr is None or not sys.stderr.isatty():
-        yield pieces
+def _shown(upload: _Upload) -> Iterator[None]:
+    """Show a person on a terminal how far it is."""
+    if upload.size <= PIECE or sys.stderr is None or not sys.stderr.isatty():
+        yield
         return
     # Imported late: it takes a tenth of a second.
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("sending", total=len(body))
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("sending", total=upload.size)
 
-        def counted() -> Iterator[bytes]:
-            for piece in pieces:
-                yield piece
-                progress.advance(task, len(piece))
-            progress.update(task, description="storing")
+        def show(sent: int) -> None:
+            what = "sending" if sent < upload.size else "storing"
+            bar.update(task, completed=sent, description=what)
 
-        yield counted()
+        upload.progress = show
+        yield
 
 
 def _read(file: str) -> Routes:

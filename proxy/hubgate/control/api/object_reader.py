@@ -3,6 +3,7 @@
 import codecs
 import re
 from collections.abc import Iterator
+from json import JSONDecodeError
 from typing import Any
 
 from hubgate.control.api.posted_route import DECODER
@@ -10,6 +11,8 @@ from hubgate.errors import RouteError
 
 LONGEST_MEMBER = 1024 * 1024
 """Characters of one member: its name, its value and what is between them."""
+
+_LONGEST_TOKEN = 16  # characters; of "-Infinity", or an escaped surrogate pair
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 # Without anything that is escaped in it; the value has begun, so that it is all there.
@@ -64,7 +67,7 @@ class ObjectReader:
                     # pieces may be small.
                     self._try_at = 2 * (len(self._text) - self._at)
                     return
-                raise self._wrong(_reason(error)) from None
+                raise self._wrong(self._reason(error, final)) from None
             self._at, self._next, self._try_at = end, ",}", 0
             yield name, value
 
@@ -83,8 +86,27 @@ class ObjectReader:
         if (after := text[_past_space(text, end)]) not in ",}":  # a number may go on
             raise ValueError(f"{after!r} instead of , or }} after a value")
         if end - self._at > LONGEST_MEMBER:
-            raise ValueError(f"{name[:200]!r} has more than {LONGEST_MEMBER} characters")
+            raise ValueError(_too_long(name))
         return name, value, end
+
+    def _reason(self, error: Exception, final: bool) -> str:
+        if isinstance(error, RecursionError):
+            return "it nests too deeply"
+        if not final and self._is_unfinished(error):
+            usual = _USUAL_NAME.match(self._text, self._at)
+            return _too_long("" if usual is None else usual[1])
+        if isinstance(error, IndexError):
+            return "it ends too early"
+        return str(getattr(error, "msg", error))
+
+    def _is_unfinished(self, error: Exception) -> bool:
+        """Whether the text may be right as far as it is there."""
+        if isinstance(error, IndexError):
+            return True
+        if not isinstance(error, JSONDecodeError):
+            return False
+        at_end = error.pos >= len(self._text) - _LONGEST_TOKEN
+        return at_end or error.msg.startswith("Unterminated string")
 
     def _space_before_more(self) -> bool:
         self._at = _past_space(self._text, self._at)
@@ -100,11 +122,5 @@ def _past_space(text: str, at: int) -> int:
     return at if found is None else found.end()
 
 
-def _reason(error: Exception) -> str:
-    match error:
-        case RecursionError():
-            return "it nests too deeply"
-        case IndexError():
-            return "it ends too early"
-        case _:
-            return str(getattr(error, "msg", error))
+def _too_long(name: str) -> str:
+    return f"{repr(name[:200]) if name else 'a member'} has more than {LONGEST_MEMBER} characters"

@@ -14,6 +14,11 @@ from hubgate.settings.urls import check_header, check_target
 MAX_DEPTH = 64
 """How deep a route's data may nest: far beyond any real use, far below Python's recursion limit."""
 
+LONGEST_INTEGER = 4300
+"""Digits an integer may have; Python writes no more."""
+
+_SHOWN = 40  # characters of a number
+
 
 def posted_route(body: bytes, key: str, rules: ForwardRules, scope: Scope = EVERYTHING) -> Route:
     """Return the route that `body`, posted for `key` by a client with `scope`, describes.
@@ -101,11 +106,21 @@ def _no_constant(name: str) -> NoReturn:
 def _finite_float(digits: str) -> float:
     number = float(digits)
     if number in (float("inf"), float("-inf")):
-        raise ValueError(f"{digits} is too large a number")
+        shown = digits if len(digits) <= _SHOWN else f"{digits[:_SHOWN]}..."
+        raise ValueError(f"{shown} is too large a number")
     return number
 
 
-DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite_float)
+def _integer(digits: str) -> int:
+    # Python's own limit, and its words for programmers: a conversion takes quadratic time.
+    if len(digits.removeprefix("-")) > LONGEST_INTEGER:
+        raise ValueError(f"{digits[:_SHOWN]}... has more than {LONGEST_INTEGER} digits")
+    return int(digits)
+
+
+DECODER = json.JSONDecoder(
+    parse_constant=_no_constant, parse_float=_finite_float, parse_int=_integer
+)
 """Reads JSON, and nothing that is only almost JSON. Raises ValueError."""
 
 _decode = DECODER.decode

@@ -53,9 +53,21 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return plain(400, "the body could not be read")
     except web.HTTPException as error:
         return error
+    except OSError as error:
+        # What aiohttp gives whoever reads a body whose connection has ended.
+        if error is not request.content.exception():
+            return _failed(request)
+        log.info("%s", _harmless(f"{_called(request)} the client left in the middle of its body"))
+        response = plain(400)  # nobody receives it
+        response[UNCOUNTED] = response[UNLOGGED] = True
+        return response
     except Exception:
-        log.exception("%s failed", request.method)
-        return plain(500, "Internal Server Error")
+        return _failed(request)
+
+
+def _failed(request: web.Request) -> web.Response:
+    log.exception("%s failed", request.method)
+    return plain(500, "Internal Server Error")
 
 
 def _log(request: web.Request, response: web.StreamResponse) -> None:
@@ -66,13 +78,16 @@ def _log(request: web.Request, response: web.StreamResponse) -> None:
         level = logging.ERROR
     if not log.isEnabledFor(level):
         return
-    # Without the query, as in CHP's lines.
-    path = request.raw_path.partition("?")[0]
     name, reason = caller_of(request).name, response.get(REASON, "")
     if name:
         reason = f"by {name}: {reason}" if reason else f"by {name}"
-    line = f"{response.status} {request.method} {path} {reason}"
+    line = f"{response.status} {_called(request)} {reason}"
     log.log(level, "%s", _harmless(line))
+
+
+def _called(request: web.Request) -> str:
+    # Without the query, as in CHP's lines.
+    return f"{request.method} {request.raw_path.partition('?')[0]}"
 
 
 def _harmless(line: str) -> str:

@@ -20,6 +20,7 @@ from hubgate.settings.checks import (
     check_store,
     check_token_name,
     check_workers,
+    seconds_within,
     shown,
     whole_number,
 )
@@ -131,6 +132,13 @@ ProbeCount = Annotated[int, _checked(lambda value: whole_number(value, "count", 
 Workers = Annotated[int | str, _checked(check_workers)]
 Seconds = Annotated[float, _checked(check_seconds)]
 SecondsOrZero = Annotated[float, _checked(check_seconds_or_zero)]
+# A hub gives up after 30 s: by then a change is answered, and another table in Redis is settled.
+ReplicaWait = Annotated[float, _checked(lambda value: seconds_within(value, 0, 30))]
+# It is renewed each third of it, and one renewal may come late by a busy moment of ours or of
+# Redis. A change may wait as long for a hubgate that was killed in an upgrade.
+ReplicaLease = Annotated[float, _checked(lambda value: seconds_within(value, 1, 60))]
+# Whoever has lost Redis looks for it four times a second, and has to be heard before this ends.
+ReplicaSettle = Annotated[float, _checked(lambda value: seconds_within(value, 0.5, 20))]
 Switch = Annotated[bool, _checked(_switch)]
 LogLevel = Annotated[str, _checked(check_level)]
 Text = Annotated[str, _checked(_text)]

@@ -23,7 +23,10 @@ from hubgate.settings.routes_yaml.fields import (
     Networks,
     Port,
     ProbeCount,
+    ReplicaLease,
     ReplicaName,
+    ReplicaSettle,
+    ReplicaWait,
     ScopeText,
     Seconds,
     SecondsOrZero,
@@ -321,9 +324,9 @@ class ReplicasSection(Section):
 
     example: ClassVar[str] = "{name: proxy-1, wait: 1.0}"
     name: ReplicaName = ""
-    wait: SecondsOrZero = REPLICAS.wait
-    lease: Seconds = REPLICAS.lease
-    settle: Seconds = REPLICAS.settle
+    wait: ReplicaWait = REPLICAS.wait
+    lease: ReplicaLease = REPLICAS.lease
+    settle: ReplicaSettle = REPLICAS.settle
 
 
 class RouteEntrySection(Section):

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
@@ -25,6 +24,7 @@ from redis.exceptions import (
 )
 
 from hubgate.errors import StoreError, StoreRefusedError, StoreUnavailableError
+from hubgate.file_reading import read_file
 from hubgate.model import RedisLogin
 from hubgate.redis_address import RedisAddress
 
@@ -33,6 +33,8 @@ CALL = 1.0
 
 SENTINEL = 0.25
 """Seconds one sentinel may take, so that a call can ask others when some are gone."""
+
+_LONGEST_PASSWORD = 65536  # bytes
 
 _FULL = "it has no memory left; raise its maxmemory"
 _READ_ONLY = "it is a replica, and cannot be written to; name its master"
@@ -61,16 +63,8 @@ class Credentials(CredentialProvider):
         self._username, self._password, self._file = username, password, file
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        """Return what AUTH takes. Raises StoreRefusedError if the file cannot be read."""
-        password = self._password or ""
-        if self._file is not None:
-            try:
-                password = Path(self._file).read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = getattr(error, "strerror", None) or "it is not text"
-                raise StoreRefusedError(
-                    f"store: the password for Redis cannot be read: {self._file}: {reason}"
-                ) from None
+        """Return what AUTH takes. Raises StoreRefusedError if the file has no password."""
+        password = self._password or "" if self._file is None else _password_in(self._file)
         return (self._username, password) if self._username else (password,)
 
     async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
@@ -253,6 +247,21 @@ async def eviction(client: RedisClient) -> str | None:
 def _bare(error: str) -> str:
     """Return what Redis said, without the command of a pipeline around it."""
     return error.rpartition(" of pipeline caused error: ")[2].strip("(',)")
+
+
+def _password_in(file: str) -> str:
+    try:
+        password = read_file(file, _LONGEST_PASSWORD, once=False).decode().strip()
+    except OSError as error:
+        reason = f"cannot be read: {file}: {error.strerror or error}"
+    except UnicodeDecodeError:
+        reason = f"cannot be read: {file}: it is not text"
+    else:
+        if password and "\n" not in password:
+            return password
+        problem = "has more than one line; keep that of the password" if password else "is empty"
+        reason = f"is not in {file}: it {problem}"
+    raise StoreRefusedError(f"store: the password for Redis {reason}")
 
 
 def _login(username: str | None, password: str | None, file: str | None) -> dict[str, Any]:
