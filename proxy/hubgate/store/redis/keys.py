@@ -13,6 +13,9 @@ FORMAT = 1
 """Of what is stored; a release reads its own and the one before."""
 
 LOG_ENTRIES = 20_000
+LOG_BYTES = 10_000_000
+"""Of texts in the log, about 50,000 routes of a hub; only the latest change may be larger."""
+
 ENTRY_ROUTES = 500
 """A change of more routes is not in the log: who follows loads the table."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from hubgate.model import Route
 from hubgate.store.base import Expected
 from hubgate.store.redis.client import RedisClient
-from hubgate.store.redis.keys import ENTRY_ROUTES, LOG_ENTRIES, TableKeys, route_text
+from hubgate.store.redis.keys import ENTRY_ROUTES, LOG_BYTES, LOG_ENTRIES, TableKeys, route_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ class TableWrite:
         of_routes = expected.revision if expected and not expected.whole else ""
         return [
             *(self.history, self.known, of_table, self.writer, LOG_ENTRIES, ENTRY_ROUTES),
-            *(self.origins, moments, round(self.lease * 1000), of_routes, len(self.put)),
+            *(self.origins, moments, round(self.lease * 1000), of_routes, LOG_BYTES),
+            len(self.put),
             *rows,
             *self.delete,
         ]

@@ -23,6 +23,7 @@ if KEYS[6] then
     take(KEYS[7], KEYS[4])
 end
 redis.call('DEL', KEYS[3], KEYS[5])
+redis.call('HDEL', KEYS[1], 'weight', 'marks')
 redis.call('HSET', KEYS[1], 'format', ARGV[4], 'history', ARGV[5], 'began', run,
     'revision', ARGV[6], 'count', redis.call('HLEN', KEYS[2]), 'lineage', ARGV[7])
 return 1

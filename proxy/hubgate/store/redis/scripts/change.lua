@@ -4,11 +4,11 @@
 -- ARGV: history, revision the writer knows, revision expected ("" for any), writer, entries the log
 -- keeps, most routes of an entry, where it comes from ("" unless it is handed in), when what is put
 -- was active as JSON ("" if now), the writer's lease (ms), the revision after which no route of the
--- change may have been changed ("" for any), then how many to put, key, text and activity (s, "" for
--- now) of each, and keys to delete.
+-- change may have been changed ("" for any), the bytes the log keeps, then how many to put, key, text
+-- and activity (s, "" for now) of each, and keys to delete.
 -- Returns {"ok", revision, moment (ms), whether anything was written, holders of leases...}, or
 -- {"stale"} if the table is of another history, or {"changed", revision}.
-local meta = redis.call('HMGET', KEYS[1], 'history', 'began', 'revision', 'count')
+local meta = redis.call('HMGET', KEYS[1], 'history', 'began', 'revision', 'count', 'weight', 'marks')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local count = redis.call('HLEN', KEYS[2])
 if meta[1] ~= ARGV[1] or meta[2] ~= run or tonumber(meta[4]) ~= count then
@@ -66,8 +66,8 @@ end
 
 -- What is there already is not written again: it waits for the revision that put it.
 local puts, deletes, known, latest = {}, {}, 0, tonumber(ARGV[10]) or math.huge
-local first = 12
-local last = first + 3 * tonumber(ARGV[11]) - 1
+local first = 13
+local last = first + 3 * tonumber(ARGV[12]) - 1
 for number, old in ipairs(old_values(first, last, 3)) do
     local at = first + 3 * (number - 1)
     local mark = old and string.find(old, '\n', 1, true)
@@ -88,6 +88,33 @@ for number, old in ipairs(old_values(last + 1, #ARGV, 1)) do
         table.insert(deletes, ARGV[last + number])
         count = count - 1
     end
+end
+
+-- The log is cut by parts of equal bytes; `marks` are the revisions at which the latest parts ended,
+-- and `weight` the bytes since. Each revision is one entry.
+local PARTS = 50
+local weight, marks = tonumber(meta[5] or 0) or 0, {}
+for mark in string.gmatch(meta[6] or '', '%d+') do
+    table.insert(marks, tonumber(mark))
+end
+local function kept(entry)
+    for _, text in ipairs(entry) do
+        weight = weight + #text
+    end
+    local part = tonumber(ARGV[11]) / PARTS
+    if weight >= part then
+        -- An entry larger than all of the log leaves nothing before it, but is kept itself.
+        for _ = 1, math.min(math.floor(weight / part), PARTS) do
+            table.insert(marks, revision)
+        end
+        weight = math.floor(weight % part)
+        while #marks > PARTS + 1 do
+            table.remove(marks, 1)
+        end
+        redis.call('HSET', KEYS[1], 'marks', table.concat(marks, ' '))
+    end
+    local before = #marks > PARTS and marks[1] or 0
+    return math.max(1, math.min(tonumber(ARGV[5]), revision - before))
 end
 
 -- From here on it writes.
@@ -132,7 +159,7 @@ if not whole then
         table.insert(entry, '')
     end
 end
-redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], revision .. '-0', unpack(entry))
-redis.call('HSET', KEYS[1], 'revision', revision, 'count', count)
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', kept(entry), revision .. '-0', unpack(entry))
+redis.call('HSET', KEYS[1], 'revision', revision, 'count', count, 'weight', weight)
 redis.call('SET', KEYS[6], revision, 'EX', 300)
 return answer(revision, 1)
