@@ -26,6 +26,8 @@ async def test_each_knows_the_others_and_what_they_serve(follow: Start) -> None:
     await one.store.served(await one.put("/a"))
     members = other.store.members
     await members.renew()
+    # Who waits for nobody hears of what others serve a second later.
+    await until(lambda: members.replicas()[0].serving == one.store.point)
     first, second = members.replicas()
     assert (first.name, first.live, first.about["release"]) == ("a", True, "1")
     assert (second.name, second.live, second.about["release"]) == ("b", True, "2")
