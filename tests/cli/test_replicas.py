@@ -61,6 +61,8 @@ def test_those_that_are_alike(start: Start) -> None:
         ).returncode
         == 0
     )
+    # Who waits for nobody hears of what the others serve a second later.
+    assert eventually(lambda: [each["revision"] for each in seen(one).values()] == [1, 1])
     done = replicas(one, "--check")
     assert (done.returncode, done.stderr) == (0, "")
     rows = [line.split("\t") for line in done.stdout.splitlines()]

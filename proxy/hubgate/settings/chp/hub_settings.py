@@ -31,7 +31,7 @@ LEFT_OUT: dict[str, str] = {
     "listen.tls.key": "c.JupyterHub.ssl_key",
     **{f"api.{name}": f"{OWNER}.api_url" for name in ("host", "port", "socket")},
     "api.token_file": _TOKEN,
-    "api.tokens": f"{_TOKEN}: a proxy that the hub starts is this hub's alone",
+    "api.tokens": _TOKEN,  # a proxy that the hub starts is this hub's alone
     "api.open": _TOKEN,
     **{
         f"api.tls.{name}": "c.JupyterHub.internal_ssl"
