@@ -18,7 +18,7 @@ ARGS     ?=
 # Tests spend a third of their time waiting: three at once keep two cores busy.
 JOBS     ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 2) * 3 // 2)")
 # Folders whose tests run whole proxies, hubs and installations.
-WHOLE    := browser contract hostile hub packaging system
+WHOLE    := browser contract hostile hub packaging replicated system
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -51,7 +51,7 @@ venv: $(STAMP)
 
 # A hub moves here from the real CHP in one test; without it, that test is skipped, or fails in CI.
 parts:
-	@scripts/system-parts chromium wrk systemd npm
+	@scripts/system-parts chromium wrk systemd npm haproxy redis-server redis-sentinel iproute2
 	@[ -e $(CHP) ] || $(MAKE) --no-print-directory $(CHP) || echo "parts missing: configurable-http-proxy; see above" >&2
 
 # The stamp is older than pyproject.toml only when there is something to install.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from benchmarks import crowded, options, tables
+from benchmarks import changes, crowded, options, tables
 from benchmarks.catalogue import BEFORE, HUBGATE, ROWS, TRAFFIC
 from benchmarks.contenders import Contender, Site, contenders
 from benchmarks.machine import machine, versions
@@ -28,15 +28,22 @@ from hubgate.certificates.authority import make_authority, make_server
 
 @dataclass(frozen=True)
 class Scene:
-    """Rows measured together by `take(context, contender)`, for the contenders in `who` or all."""
+    """Rows measured together by `take(context, contender)`, for the contenders in `who` or all.
+
+    With `take_all(context, contenders)` the contenders run at the same time instead.
+    """
 
     keys: tuple[str, ...]
-    take: Callable[[Context, Contender], None]
+    take: Callable[[Context, Contender], None] | None = None
     who: tuple[str, ...] = ()
+    take_all: Callable[[Context, Sequence[Contender]], None] | None = None
 
 
 _OURS = (HUBGATE, BEFORE)
 _API = (*_OURS, "CHP")
+_CHANGES = tuple(
+    key for key in ROWS if key.removeprefix("cpu-").startswith(("add-", "remove-", "put-500"))
+)
 SCENES = (
     Scene(("plain", "metrics", "access-log"), options.take_plain_and_options, _OURS),
     Scene(("workers-1", "workers-2", "workers-4", "memory-worker"), options.take_workers,
@@ -46,7 +53,7 @@ SCENES = (
     Scene(("memory-tunnels", "memory-all"), crowded.take_tunnels),
     Scene(("p99-alone", "p99-crowd"), crowded.take_latency_beside, crowded.IN_LATENCY),
     Scene(("first-byte",), crowded.take_first_byte),
-    Scene(("add-1", "add-50", "remove-1", "remove-50"), tables.take_changes, _API),
+    Scene(_CHANGES, None, _API, changes.take_changes),
     Scene(("replaced",), tables.take_replacement, (HUBGATE,)),
     Scene(tables.LARGE_KEYS, tables.take_large_table, _API),
 )  # fmt: skip
@@ -131,10 +138,13 @@ def _measure(
 
 def _play(context: Context, scene: Scene, chosen: Sequence[Contender]) -> None:
     say(", ".join(scene.keys))
-    for contender in chosen:
-        if not scene.who or contender.name in scene.who:
-            with context.record.attempt(scene.keys, contender.name):
-                scene.take(context, contender)
+    wanted = [each for each in chosen if not scene.who or each.name in scene.who]
+    if scene.take_all is not None:
+        with context.record.attempt(scene.keys, HUBGATE):
+            scene.take_all(context, wanted)
+    for contender in wanted if scene.take is not None else ():
+        with context.record.attempt(scene.keys, contender.name):
+            scene.take(context, contender)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 TOKEN = "benchmark"
@@ -14,10 +15,18 @@ class Api:
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
 
+    def replace(self, routes: Mapping[str, str]) -> bytes:
+        """Replace the whole table by one PUT, with these targets by path; hubgate's API only."""
+        body = json.dumps({path: {"target": target} for path, target in routes.items()})
+        return self._send("PUT", "", body, {**_HEADERS, "If-Match": "*"})
+
     def call(self, method: str, path: str = "", target: str | None = None) -> bytes:
         """Call the API; raise RuntimeError if it refuses."""
         body = None if target is None else json.dumps({"target": target})
-        self._connection.request(method, f"/api/routes{path}", body, _HEADERS)
+        return self._send(method, path, body, _HEADERS)
+
+    def _send(self, method: str, path: str, body: str | None, fields: dict[str, str]) -> bytes:
+        self._connection.request(method, f"/api/routes{path}", body, fields)
         response = self._connection.getresponse()
         data = response.read()
         if response.status >= 300:

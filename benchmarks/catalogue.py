@@ -14,12 +14,14 @@ ORDER = (HUBGATE, BEFORE, "CHP", "Caddy", "nginx", "HAProxy")
 class Wanted:
     """The largest acceptable ratio of hubgate's figure to that of the contender `of`.
 
-    With `row`, the ratio is to hubgate's own figure in that row, which the page calls `of`.
+    With `row`, the ratio is to hubgate's own figure in that row, or that of `whose`, and the page
+    calls it `of`.
     """
 
     ratio: float
     of: str
     row: str = ""
+    whose: str = HUBGATE
 
 
 @dataclass(frozen=True)
@@ -85,13 +87,41 @@ TABLES = (
     Row("routes-few", "small GET, one route in the table", "µs"),
     Row("routes-many", "small GET, {routes:,} routes in the table", "µs"),
     Row("memory-route", "memory per route, {routes:,} routes", "bytes"),
-    Row("list", "listing {routes:,} routes", "ms"),
+    Row("list", "listing {routes:,} routes", "ms", _of(CHP=1)),
+    Row("cpu-list", "listing {routes:,} routes, CPU time", "ms"),
     Row("p99-table", "99th percentile of a small GET, {routes:,} routes", "ms"),
     Row("p99-list", "99th percentile of a small GET during listing", "ms"),
-    Row("add-1", "adding a route, 1 at a time", "ms"),
-    Row("add-50", "adding a route, 50 at a time", "ms"),
+    Row("p99-add", "99th percentile of a small GET while routes are added and removed", "ms"),
+    Row("add-1", "adding a route, 1 at a time", "ms", _of(CHP=2)),
+    Row("add-50", "adding a route, 50 at a time", "ms", _of(CHP=2)),
+    Row("add-python", "adding a route, 1 at a time, by Python's http.client", "ms", _of(CHP=2)),
+    Row("cpu-add-1", "adding a route, 1 at a time, CPU time", "µs"),
+    Row("cpu-add-50", "adding a route, 50 at a time, CPU time", "µs"),
     Row("remove-1", "removing a route, 1 at a time", "ms"),
     Row("remove-50", "removing a route, 50 at a time", "ms"),
+    *(
+        row
+        for key, where in (("w2", "2 workers"), ("sqlite", "SQLite"), ("redis", "Redis"),
+                           ("redis-3", "Redis, 3 replicas"))
+        for row in (
+            Row(f"add-1-{key}", f"adding a route, 1 at a time: {where}", "ms",
+                (Wanted(12, "CHP in memory", "add-1", "CHP"),) if key == "redis-3" else ()),
+            Row(f"add-50-{key}", f"adding a route, 50 at a time: {where}", "ms"),
+            Row(f"cpu-add-1-{key}", f"adding a route, 1 at a time, CPU time: {where}", "µs"),
+            Row(f"cpu-add-50-{key}", f"adding a route, 50 at a time, CPU time: {where}", "µs"),
+            Row(f"remove-1-{key}", f"removing a route, 1 at a time: {where}", "ms"),
+            Row(f"remove-50-{key}", f"removing a route, 50 at a time: {where}", "ms"),
+        )
+    ),
+    Row("put-500", "adding 500 routes by one PUT", "ms", (Wanted(10, "adding one", "add-1"),)),
+    Row("put-500-w2", "adding 500 routes by one PUT: 2 workers", "ms",
+        (Wanted(10, "adding one", "add-1-w2"),)),
+    Row("put-500-sqlite", "adding 500 routes by one PUT: SQLite", "ms",
+        (Wanted(10, "adding one", "add-1-sqlite"),)),
+    Row("put-500-redis", "adding 500 routes by one PUT: Redis", "ms",
+        (Wanted(10, "adding one", "add-1-redis"),)),
+    Row("put-500-redis-3", "adding 500 routes by one PUT: Redis, 3 replicas", "ms",
+        (Wanted(10, "adding one", "add-1-redis-3"),)),
     Row("replaced", "from SIGKILL of the worker to the first response", "ms"),
     Row("replaced-many", "from SIGKILL of the worker to the first response, {routes:,} routes",
         "ms"),

@@ -91,7 +91,7 @@ def fraction(ratio: float) -> str:
 def ratio_to(own: float, row: Row, wanted: Wanted, middle: Medians) -> float | None:
     """Return the ratio of hubgate's figure to the one it is compared with, or None without one."""
     if wanted.row:
-        other = middle.get(wanted.row, {}).get(HUBGATE)
+        other = middle.get(wanted.row, {}).get(wanted.whose)
     else:
         other = middle.get(row.key, {}).get(wanted.of)
     return own / other if other else None

@@ -2,31 +2,31 @@
 
 import contextlib
 import json
-import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 
 import psutil
 
 from benchmarks.api import Api, fill
 from benchmarks.catalogue import HUBGATE
 from benchmarks.contenders import Contender, Running, Setup
+from benchmarks.cpu import Meter
 from benchmarks.load import first_answer
 from benchmarks.processes import memory_bytes
 from benchmarks.traffic import Context, take_p99, take_wrk, wait_and_warm_up
 from benchmarks.wrk import Load
 
-AT_ONCE = (1, 50)
 LARGE_KEYS = (
     "routes-few",
     "routes-many",
     "memory-route",
     "list",
+    "cpu-list",
     "p99-table",
     "p99-list",
+    "p99-add",
     "replaced-many",
 )
 
@@ -46,7 +46,7 @@ def take_large_table(context: Context, contender: Contender) -> None:
         many = Load(f"/user/somebody-{routes // 2}/small")
         for _ in range(context.scale.repeats):
             take_wrk(context, "routes-many", contender.name, started, many)
-        with record.attempt(["list", "p99-table", "p99-list"], contender.name):
+        with record.attempt(LARGE_KEYS[3:-1], contender.name):
             _take_lists(context, contender.name, started)
         if contender.name == HUBGATE:
             _take_replacement(context, "replaced-many", started)
@@ -55,64 +55,42 @@ def take_large_table(context: Context, contender: Contender) -> None:
 def _take_lists(context: Context, name: str, started: Running) -> None:
     api = started.api()
     for _ in range(context.scale.repeats):
-        begun = time.perf_counter()
+        meter, begun = Meter(started.process), time.perf_counter()
         text = api.call("GET")
         context.record.add("list", name, (time.perf_counter() - begun) * 1000)
+        context.record.add("cpu-list", name, meter.used * 1000)
         if len(json.loads(text)) < context.scale.routes:
             raise RuntimeError("routes are missing from the list")
     for _ in range(context.scale.repeats):
         take_p99(context, "p99-table", name, started)
-        with _keep_listing(started):
+        with _keep_on(lambda api: api.call("GET"), started):
             take_p99(context, "p99-list", name, started)
+        with _keep_on(lambda api: _change(api, context.site.target), started):
+            take_p99(context, "p99-add", name, started)
+
+
+def _change(api: Api, target: str) -> None:
+    api.call("POST", "/user/somebody-else", target)
+    api.call("DELETE", "/user/somebody-else")
 
 
 @contextlib.contextmanager
-def _keep_listing(started: Running) -> Iterator[None]:
+def _keep_on(work: Callable[[Api], object], started: Running) -> Iterator[None]:
+    """Do `work` with the API again and again, meanwhile."""
     stop = threading.Event()
 
     def keep_on() -> None:
         api = started.api()
         while not stop.is_set():
-            api.call("GET")
+            work(api)
 
     with ThreadPoolExecutor(1) as pool:
-        listing = pool.submit(keep_on)
+        working = pool.submit(keep_on)
         try:
             yield
         finally:
             stop.set()
-        listing.result()
-
-
-def take_changes(context: Context, contender: Contender) -> None:
-    """Measure the median time of adding and removing routes, one and many at a time."""
-    with contender.start(context.site, Setup()) as started:
-        fill(started.api_port, context.site.target, 50)
-        for _ in range(context.scale.repeats):
-            for at_once in AT_ONCE:
-                for method, word in (("POST", "add"), ("DELETE", "remove")):
-                    times = _change(context, started, method, at_once)
-                    median = statistics.median(times) * 1000
-                    context.record.add(f"{word}-{at_once}", contender.name, median)
-
-
-def _change(context: Context, started: Running, method: str, at_once: int) -> list[float]:
-    """Make changes, `at_once` at a time on separate connections; return the seconds of each."""
-    target = context.site.target if method == "POST" else None
-    count = context.scale.changes
-    apis = [started.api() for _ in range(at_once)]
-
-    def change(api: Api, numbers: range) -> list[float]:
-        times = []
-        for number in numbers:
-            begun = time.perf_counter()
-            api.call(method, f"/user/{number}", target)
-            times.append(time.perf_counter() - begun)
-        return times
-
-    parts = [range(first, count, at_once) for first in range(at_once)]
-    with ThreadPoolExecutor(at_once) as threads:
-        return list(chain.from_iterable(threads.map(change, apis, parts)))
+        working.result()
 
 
 def take_replacement(context: Context, contender: Contender) -> None:

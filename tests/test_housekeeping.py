@@ -12,7 +12,7 @@ PACKAGE = ROOT / "proxy" / "hubgate"
 FILE_LINES = 400
 FUNCTION_LINES = 40
 FILES_IN_A_FOLDER = 16
-TRACKED_FILES = 900  # far beyond the code: data has come in as files of its own
+TRACKED_FILES = 1000  # far beyond the code: data has come in as files of its own
 SLOW = {"processes", "real_time"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc"}
 

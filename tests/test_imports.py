@@ -12,8 +12,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "proxy" / "hubgate"
 
 VALUES = {
-    *("errors", "model", "route_data", "tasks", "logs", "output", "process_name", "bounded"),
-    *("current_folder", "file_reading", "folders"),
+    *("errors", "model", "tasks", "logs", "output", "process_name", "bounded"),
+    *("current_folder", "file_reading", "folders", "redis_address"),
 }
 LOW = VALUES | {"transport", "routing", "certificates"}
 # What each part of the package may import besides itself.
@@ -26,11 +26,11 @@ PARTS: dict[str, set[str]] = {
     "file_reading": set(),
     "folders": set(),
     "model": set(),
-    "route_data": set(),
     "tasks": set(),
     "logs": {"output"},
     "output": set(),
     "process_name": set(),
+    "redis_address": {"errors"},
     "transport": VALUES,
     "routing": VALUES,
     "certificates": VALUES | {"transport"},
@@ -67,15 +67,19 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "notify": set(),
         "file_watch": set(),
         "pidfile": set(),
+        "replica_name": set(),
         "running_file": set(),
         "listening": {"handover"},
         "workers": {"handover"},
         "routes": {"handover"},
         "bootstrap": {"handover", "listening", "workers"},
-        "startup_log": {"listening", "routes"},
+        "startup_log": {"health", "listening", "routes"},
         "start_checks": {"listening", "pidfile"},
         "web": {"listening"},
-        "metrics": {"routes", "web"},
+        "health": {"notify", "web"},
+        "metrics": {"health", "routes", "web"},
+        "replicas": {"api", "health", "listening", "metrics", "routes", "web"},
+        "port_endpoint": {"listening", "metrics", "web"},
         "worker_reports": {"metrics", "routes"},
         "upgrade": {"handover", "workers"},
         "reload": {"file_watch", "notify", "routes", "web", "workers"},
@@ -83,10 +87,14 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "supervisor": {
             *("startup_log", "api", "bootstrap", "file_watch", "handover", "listening"),
             *(
+                "health",
                 "metrics",
                 "notify",
                 "pidfile",
+                "port_endpoint",
                 "reload",
+                "replica_name",
+                "replicas",
                 "worker_reports",
                 "routes",
                 "running_file",

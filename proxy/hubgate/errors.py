@@ -36,6 +36,10 @@ class StoreUnavailableError(StoreError):
     status = 503
 
 
+class StoreRefusedError(StoreUnavailableError):
+    """The store refuses us, or we it: a password, a right or a certificate is wrong."""
+
+
 class StoreInUseError(StoreUnavailableError):
     """Another process is using the store."""
 
@@ -67,6 +71,28 @@ class RouteNotFoundError(RouteError):
     """There is no route for that path."""
 
     status = 404
+
+
+class OutOfScopeError(RouteError):
+    """The route, or what is asked for, is not in the scope of the token that was sent."""
+
+    status = 403
+
+
+class TableChangedError(RouteError):
+    """The table is not, or no longer, the one that a change was meant for."""
+
+    status = 412
+
+
+class TableAheadError(TableChangedError):
+    """A shared table has changes that we have not seen yet."""
+
+
+class TableTooLargeError(RouteError):
+    """A table, or a change of it, has more bytes than are read."""
+
+    status = 413
 
 
 class FileRouteError(RouteError):

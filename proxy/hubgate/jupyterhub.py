@@ -183,7 +183,8 @@ class HubgateProxy(ConfigurableHTTPProxy):
         try:
             await super().add_route(routespec, target, data)  # type: ignore[no-untyped-call]
         except ClientResponseError as error:
-            if error.status == HTTPStatus.CONFLICT and self._hub_starts() and data.get("hub"):
+            refused = error.status in (HTTPStatus.CONFLICT, HTTPStatus.FORBIDDEN)
+            if refused and self._hub_starts() and data.get("hub"):
                 raise SystemExit(1) from error
             raise
 

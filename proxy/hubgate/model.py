@@ -1,9 +1,12 @@
 """Values that cross a boundary between parts: frozen, without behaviour beyond their own fields."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -75,6 +78,47 @@ class Source(Enum):
     API = "api"
 
 
+class RouteData(Mapping[str, Any]):
+    """A JSON object with at least one member, parsed again on each access.
+
+    `text` is ASCII, without white space around it. It takes less memory than a dict, which
+    would hold its own keys for each route.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "RouteData":
+        """Return `data`, which must be JSON-serializable and not empty, as text."""
+        return data if isinstance(data, RouteData) else cls(_encode(data))
+
+    def __getitem__(self, name: str) -> Any:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, RouteData):
+            return other.text == self.text or self._read() == other._read()
+        return isinstance(other, Mapping) and self._read() == dict(other)
+
+    __hash__ = None  # type: ignore[assignment]  # like a dict
+
+    def __repr__(self) -> str:
+        return f"RouteData({self.text!r})"
+
+    def _read(self) -> dict[str, Any]:
+        data: dict[str, Any] = json.loads(self.text)
+        return data
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One row of the route table.
@@ -93,8 +137,11 @@ class Route:
     def __reduce__(self) -> tuple[type["Route"], tuple[object, ...]]:
         # Workers are sent thousands of these without a source, so it costs nothing; and a worker
         # of an older release never receives a source that it does not know.
-        values = (self.key, self.target, self.data, self.options)
-        return Route, values if self.source is Source.API else (*values, self.source)
+        if self.source is not Source.API:
+            return Route, (self.key, self.target, self.data, self.options, self.source)
+        if self.options is NO_OPTIONS and not self.data:
+            return Route, (self.key, self.target)
+        return Route, (self.key, self.target, self.data, self.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +179,9 @@ class Timeouts:
     `ready`: how long a refused connection is retried for a safe request or an upgrade;
     `down`: how long requests to a target that refused are answered without trying it again;
     `upstream_idle` and `upstream_age`: how long a kept-alive connection to a target may be idle,
-    and live; `upgrade`: how long the previous release's workers run on for what is open in them.
+    and live; `drain_delay`: from being told to stop, when we are no longer ready, to closing the
+    public ports; `upgrade`: how long the previous release's workers run on for what is open in
+    them.
     """
 
     head: float = 10.0
@@ -148,6 +197,7 @@ class Timeouts:
     upstream_idle: float = 60.0
     upstream_age: float = 3600.0
     upgrade: float = 3600.0
+    drain_delay: float = 0.0
     # A little more than the 5 s after which resolv.conf, by default, has a lookup try again.
     lookup: float = 6.0
 
@@ -220,6 +270,35 @@ class WorkerConfig:
     access_log: AccessLogConfig | None = None
     tcp_keepalive: TcpKeepalive = TcpKeepalive()
     log_format: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaOptions:
+    """How several hubgates share a table; times in seconds.
+
+    `name` is this one's among them ("": made of host and API). A change waits at most `wait` for
+    the others; a replica that is not heard of counts as gone after `lease`; when Redis comes back
+    with another table, all that hold one have `settle` to say so.
+    """
+
+    name: str = ""
+    wait: float = 1.0
+    lease: float = 6.0
+    settle: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class RedisLogin:
+    """What authenticates at Redis; files are read at each connection, so that they may change.
+
+    A password itself comes from the environment. `ca` is for `rediss:`, by default the system's.
+    """
+
+    password: str | None = field(default=None, repr=False)
+    password_file: str | None = None
+    sentinel_password: str | None = field(default=None, repr=False)
+    sentinel_password_file: str | None = None
+    ca: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

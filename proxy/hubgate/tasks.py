@@ -1,8 +1,11 @@
 """The one way to start a background task, logging its failure; and turns of the event loop."""
 
 import asyncio
+import gc
 import logging
-from collections.abc import Coroutine
+import time
+from collections.abc import Coroutine, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 log = logging.getLogger("hubgate")
@@ -10,6 +13,15 @@ log = logging.getLogger("hubgate")
 # From `accept` to `connection_made` takes one turn in uvloop and two in asyncio; from a signal to
 # its handler, two and three.
 _TURNS_TO_ARRIVE = 4
+
+# Seconds
+_LONGEST_TURN = 0.0005
+
+STRIDE = 16
+"""Steps of some microseconds that need no look at the clock between them."""
+
+# One for each block of no_collections.
+_making: list[None] = []
 
 _running: set[asyncio.Task[Any]] = set()
 
@@ -34,6 +46,46 @@ async def settle_arrivals() -> None:
     """
     for _ in range(_TURNS_TO_ARRIVE):
         await asyncio.sleep(0)
+
+
+class Pace:
+    """Cuts long work into turns of the event loop: await `turn` often, between any two steps.
+
+    Some of the work is freeing many objects: that is what `empty` is for.
+    """
+
+    def __init__(self) -> None:
+        self._begun = time.perf_counter()
+
+    async def turn(self) -> None:
+        """Let others have their turn, if ours has lasted half a millisecond."""
+        if time.perf_counter() - self._begun > _LONGEST_TURN:
+            await asyncio.sleep(0)
+            self._begun = time.perf_counter()
+
+    async def empty(self, items: MutableMapping[Any, Any]) -> None:
+        """Remove all items, step by step."""
+        while items:
+            items.popitem()
+            await self.turn()
+
+
+@contextmanager
+def no_collections() -> Iterator[None]:
+    """Let Python look for no garbage while 100,000 objects are made that will stay.
+
+    It would look at all of them again and again, and nothing else could run meanwhile. They are
+    not looked at later, either.
+    """
+    _making.append(None)
+    gc.disable()
+    try:
+        yield
+    finally:
+        _making.pop()
+        if not _making:
+            gc.freeze()
+            gc.enable()
 
 
 def _finished(task: asyncio.Task[Any]) -> None:

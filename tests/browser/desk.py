@@ -1,7 +1,7 @@
 """One person's browser window with JupyterLab in it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from playwright.async_api import Locator, Page, WebSocket, expect
@@ -33,13 +33,13 @@ class Desk:
         await self.page.keyboard.press("Shift+Enter")
         await expect(self.output).to_have_text(repr(notebook.GREETING))
 
-    async def save_notebook(self) -> None:
-        """Put the notebook in place through the contents API, with the browser's cookies."""
+    async def save_notebook(self, cells: Sequence[str] = (notebook.CODE,)) -> None:
+        """Put a notebook in place through the contents API, with the browser's cookies."""
         cookies = await self.page.context.cookies(self.base)
         xsrf = [cookie["value"] for cookie in cookies if cookie["name"] == "_xsrf"]
         answer = await self.page.context.request.put(
             f"{self.base}api/contents/{notebook.NAME}",
-            data=notebook.document(),
+            data=notebook.document(cells),
             headers={"Content-Type": "application/json", "X-XSRFToken": xsrf[0]},
         )
         assert answer.status in (200, 201), await answer.text()

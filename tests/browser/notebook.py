@@ -1,6 +1,7 @@
 """The notebook the tests work with: ipywidgets' interact on a text box."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 NAME = "hello.ipynb"
@@ -15,19 +16,22 @@ def greet(text):
 """
 
 
-def document() -> str:
-    """Return the notebook as the contents API takes it."""
-    cell: dict[str, Any] = {
-        "cell_type": "code",
-        "id": "greet",
-        "metadata": {},
-        "source": CODE,
-        "outputs": [],
-        "execution_count": None,
-    }
+def document(cells: Sequence[str] = (CODE,)) -> str:
+    """Return a notebook with these cells as the contents API takes it."""
+    written = [
+        {
+            "cell_type": "code",
+            "id": f"cell-{number}",
+            "metadata": {},
+            "source": code,
+            "outputs": [],
+            "execution_count": None,
+        }
+        for number, code in enumerate(cells)
+    ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    content = {
-        "cells": [cell],
+    content: dict[str, Any] = {
+        "cells": written,
         "metadata": {"kernelspec": kernel},
         "nbformat": 4,
         "nbformat_minor": 5,

@@ -70,9 +70,13 @@ def refused(
         ("--storage-backend chp-redis", "--storage-backend: 'chp-redis' is a Node.js module,"),
         (
             "--storage-backend x:y",
-            "--storage-backend: 'x:y' is not a store; write memory: or sqlite:",
+            "--storage-backend: 'x:y' is not a store; write memory:, sqlite:",
         ),
-        ("--storage-backend redis://h", "--storage-backend: 'redis://h': Redis is not supported"),
+        (
+            "--storage-backend redis://:hush@h",
+            "--storage-backend: the password in it can be read in the list of processes;",
+        ),
+        ("--storage-backend redis://h/x", "--storage-backend: the Redis address is wrong"),
         (
             "--workers none",
             "--workers: 'none' is not a valid number of workers; write 1 to 256, or auto",

@@ -1,6 +1,7 @@
 """`proxyctl serve` and `check`, and the commands that talk to a running hubgate, for real."""
 
 import json
+import os
 import re
 import urllib.error
 import urllib.request
@@ -238,12 +239,14 @@ def test_check_says_what_would_happen(
         """
 listen: {port: 443, redirect_port: 80, tls: {cert: hub.pem, key: hub-key.pem}}
 metrics: {port: 9}
+health: {port: 10}
 workers: 2
 routes: {/a: "http://b"}
 """
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HUBGATE_TOKEN", "s3cret")
+    own = Path(os.environ["XDG_STATE_HOME"], "hubgate", "api-8001.routes.db")
     code, said, complaint = call("check")
     assert (code, complaint) == (0, "")
     assert said == (
@@ -251,7 +254,8 @@ routes: {/a: "http://b"}
         "redirect http://*:80 to https on port 443\n"
         "api      http://127.0.0.1:8001, guarded\n"
         "metrics  http://127.0.0.1:9\n"
-        "store    memory:\n"
+        "health   http://127.0.0.1:10\n"
+        f"store    sqlite:{own}, as nobody named another\n"
         "routes   1 in the file\n"
         "         /a -> http://b\n"
     )

@@ -57,11 +57,24 @@ def test_one_route_is_found_by_its_exact_path_only(proxy: RunningProxy, path: st
     assert proxy.call("GET", f"/api/routes{path}").status == 404
 
 
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "OPTIONS", "HEAD"])
-@pytest.mark.parametrize("path", ["", "/", "/a"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *((method, path) for method in ("OPTIONS", "HEAD") for path in ("", "/", "/a")),
+        *(("PUT", "/a"), ("PATCH", "/a")),
+    ],
+)
 def test_another_method_is_405(proxy: RunningProxy, method: str, path: str) -> None:
     proxy.add("/a", DEAD)
     assert proxy.call(method, f"/api/routes{path}").status == 405
+
+
+@better("it has no call for many routes")
+@pytest.mark.parametrize("path", ["", "/"])
+def test_many_routes_are_changed_by_one_call(proxy: RunningProxy, path: str) -> None:
+    patch = json.dumps({"/a": {"target": DEAD}, "/b": {"target": DEAD}}).encode()
+    assert proxy.call("PATCH", f"/api/routes{path}", patch).status == 200
+    assert set(json.loads(proxy.call("GET", "/api/routes").body)) >= {"/a", "/b"}
 
 
 @pytest.mark.parametrize("path", ["/x", "/api", "/api/", "/api/routesx", "/api/users", "/metrics"])

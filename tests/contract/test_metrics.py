@@ -187,7 +187,7 @@ def test_a_failed_upgrade_counts_by_its_status(metrics: Metrics, path: str, stat
         ("GET", "/api/routes/nobody", 404),
         ("GET", "/nowhere", 404),
         ("DELETE", "/api/routes/nobody", 404),
-        ("PUT", "/api/routes", 405),
+        ("PUT", "/api/routes/a", 405),
         ("POST", "/api/routes/a", 400),
     ],
 )

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 
 from hubgate.errors import StoreError
 from hubgate.model import Route
-from hubgate.store.base import Written
+from hubgate.store.base import NO_MOMENTS, Expected, Written
 from hubgate.store.memory import MemoryStore
 
 Change = tuple[tuple[Route, ...], tuple[str, ...]]
@@ -40,7 +40,10 @@ class RecordingWorkers:
 
 
 class RecordingStore(MemoryStore):
-    """A memory store that notes every write; `gate` shut delays them, `failing` set fails them."""
+    """A memory store that notes every write; `gate` shut delays them, `failing` set fails them.
+
+    It has to be waited for, as one on a disk.
+    """
 
     def __init__(self, log: list[str] | None = None) -> None:
         super().__init__()
@@ -48,19 +51,32 @@ class RecordingStore(MemoryStore):
         self.failing: StoreError | None = None
         self.known: dict[str, float] = {}
         self.noted: list[dict[str, float]] = []
+        self.moments: Mapping[str, float] = NO_MOMENTS
         self.reached = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def put(self, route: Route) -> Written:
-        """Store, or raise StoreError."""
-        await self._write("put")
-        return await super().put(route)
+    @property
+    def write_obstacle(self) -> str | None:
+        """One word while writes fail."""
+        return "store" if self.failing else None
 
-    async def delete(self, key: str) -> Written:
-        """Delete, or raise StoreError."""
-        await self._write("delete")
-        return await super().delete(key)
+    async def apply(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+        expected: Expected | None = None,
+    ) -> Written:
+        """Make the change, or raise StoreError."""
+        counts = {"put": len(put), "delete": len(delete)}
+        await self._write(" and ".join(what for what, count in counts.items() if count))
+        self.moments = active
+        return await super().apply(put, delete, active)
+
+    def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
+        """None: it has to be waited for."""
+        return None
 
     def last_activity(self) -> Mapping[str, float]:
         """Return what a test says is known from an earlier life."""

@@ -5,14 +5,18 @@ import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from aiohttp import web
 
 from hubgate.control.api.app import build_api
 from hubgate.control.api.operations import add_operations
+from hubgate.control.health import Health, add_health
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.reload import Outcome
+from hubgate.control.replicas.replicas_page import replicas_page
+from hubgate.control.replicas.replication import Replication
 from hubgate.control.routes.service import RouteService
 from hubgate.control.upgrade.rehearsal import NewRelease
 from hubgate.control.upgrade.upgrader import Upgrader
@@ -23,6 +27,7 @@ from hubgate.control.web.protocol import hide_software
 from hubgate.errors import UpgradeError
 from hubgate.model import ForwardRules, Route, WorkerConfig
 from hubgate.settings import Settings
+from hubgate.settings.values import ApiToken
 from tests.control.recording import RecordingStore, RecordingWorkers
 
 PATIENCE = 30.0
@@ -52,6 +57,7 @@ class Api:
     store: RecordingStore
     metrics: Metrics
     guard: Guard
+    health: Health
 
     async def ask(
         self, method: str, target: str, body: Any = None, token: str | None = None
@@ -82,17 +88,24 @@ async def serving(
     rules: ForwardRules | None = None,
     fixed: Iterable[Route] = (),
     hosts: Iterable[str] = (),
+    named: Iterable[ApiToken] = (),
 ) -> AsyncIterator[Api]:
     """Run the API over recording workers and a recording store."""
     workers, store, metrics = RecordingWorkers(), RecordingStore(), Metrics()
     service = RouteService(store, workers)
     await service.open(fixed, ())
     settings = Settings(api_token=token, worker=WorkerConfig(rules=rules or ForwardRules()))
-    guard = Guard(token, HostNames(hosts))
+    guard = Guard(token, HostNames(hosts), named=named)
     app = build_api(service, settings, workers, metrics, guard)
-    add_operations(Pages(app, guard), Upgrader(_rehearse, 0), _reload)
+    health = Health(serves=True)
+    health.writing = lambda: service.write_obstacle
+    add_health(app, health)
+    nowhere: Any = SimpleNamespace(public=(), api=(), health=())
+    replicas = replicas_page(Replication("alone", None, health, settings, nowhere), service)
+    add_operations(Pages(app, guard), Upgrader(_rehearse, 0), _reload, replicas)
     async with serve(app) as port:
-        yield Api(port, service, workers, store, metrics, guard)
+        yield Api(port, service, workers, store, metrics, guard, health)
+        service.changes.close()  # whoever watches is told to leave
     await service.close()
 
 

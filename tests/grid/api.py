@@ -12,6 +12,22 @@ ROUTES = {
 }
 
 
+EVENTS = """\
+:
+
+id: a.1
+event: table
+data: {
+data: "/a": {"target": "http://127.0.0.1:9"}
+data: }
+
+id: a.2
+event: change
+data: {"put": {"/zoë→": {"target": "http://127.0.0.1:9"}}, "delete": ["/a"]}
+
+"""
+
+
 class AgreeingHandler(BaseHTTPRequestHandler):
     """Says yes. After an upgrade was asked for, it has been done."""
 
@@ -25,6 +41,8 @@ class AgreeingHandler(BaseHTTPRequestHandler):
             self._answer(200, {"version": "2", "generation": 1, "state": "serving"})
         elif self.path == "/api/routes":
             self._answer(200, ROUTES)
+        elif self.path == "/api/watch":
+            self._answer(200, EVENTS.encode(), "text/event-stream; charset=utf-8")
         else:
             self._answer(200, ROUTES["/a"])
 
@@ -37,13 +55,25 @@ class AgreeingHandler(BaseHTTPRequestHandler):
         else:
             self._answer(201, {})
 
-    def do_DELETE(self) -> None:
-        self._answer(204, None)
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._answer(200, {"added": 1, "changed": 0, "removed": 0, "left": 0})
 
-    def _answer(self, status: int, content: object) -> None:
-        body = b"" if content is None else json.dumps(content, ensure_ascii=False).encode()
+    do_PATCH = do_PUT
+
+    def do_DELETE(self) -> None:
+        self._answer(204, b"")
+
+    def _answer(self, status: int, content: object, kind: str = "application/json") -> None:
+        body = (
+            content
+            if isinstance(content, bytes)
+            else json.dumps(content, ensure_ascii=False).encode()
+        )
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Type", kind)
+        self.send_header("ETag", '"a.1"')
         self.end_headers()
         self.wfile.write(body)
 

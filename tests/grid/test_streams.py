@@ -1,6 +1,7 @@
 """Every command with a standard stream that is closed, full, or has no reader."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,11 @@ SAYING = {
     "init": (*PROXYCTL, "init"),
     "add": (*PROXYCTL, "add", "/a", "http://127.0.0.1:9"),
     "remove": (*PROXYCTL, "remove", "/a"),
+    "export": (*PROXYCTL, "export"),
+    "import": (*PROXYCTL, "import", "routes.json"),
+    "replace": (*PROXYCTL, "import", "--replace", "routes.json"),
+    "watch": (*PROXYCTL, "watch", "--once"),
+    "watch json": (*PROXYCTL, "watch", "--once", "--json"),
     "reload": (*PROXYCTL, "reload"),
     "upgrade": (*PROXYCTL, "upgrade"),
     "certs": (*PROXYCTL, "certs"),
@@ -42,11 +48,18 @@ FAILING = {
     "no API": ((*PROXYCTL, "list", "--api-url", "http://127.0.0.1:1"), 1),
     "usage": ((*PROXYCTL, "bogus"), 2),
     "no file": ((*PROXYCTL, "check", "none.yaml"), 1),
+    "no routes": ((*PROXYCTL, "import", "none.json"), 1),
+    "watch nothing": ((*PROXYCTL, "watch", "--api-url", "http://127.0.0.1:1"), 1),
     "serve": ((*PROXYCTL, "serve", "--workers", "none"), 1),
     "drop-in": ((*DROP_IN, "--bogus"), 1),
     "make run": ((*DEMO, "--port", "99999"), 2),
     "worker": (WORKER, 1),
 }
+
+
+def fill(folder: Path) -> None:
+    """Put routes there to be imported."""
+    (folder / "routes.json").write_text('{"/b": {"target": "http://127.0.0.1:9"}}')
 
 
 def cells() -> Iterator[Cell]:

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from email.message import Message
 from email.parser import Parser
@@ -148,3 +149,12 @@ def test_no_key_and_no_build_is_in_the_source_distribution(copied: Path, tmp_pat
     assert not [
         name for name in names if name.suffix in KEYS or name.parts[0] in ("build", "state")
     ]
+
+
+def test_every_file_of_the_package_is_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["hubgate"]
+    package = ROOT / "proxy" / "hubgate"
+    taken = {path for pattern in ["**/*.py", *patterns] for path in package.glob(pattern)}
+    there = {each for each in package.rglob("*") if each.is_file() and each.suffix != ".pyc"}
+    assert there - taken == set()

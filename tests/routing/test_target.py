@@ -1,9 +1,11 @@
 """What a route may name as its target."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hubgate.errors import RouteError
-from hubgate.routing.target import Peer, hide_password, parse_target, same_target
+from hubgate.routing.target import Peer, hide_password, is_usual, parse_target, same_target
 
 
 @pytest.mark.parametrize(
@@ -209,3 +211,34 @@ def test_one_target_in_two_spellings(one: str, other: str) -> None:
 )
 def test_two_targets(other: str) -> None:
     assert not same_target("http://h:1", other)
+
+
+@given(
+    st.from_regex(
+        r"\A(https?|ftp)://([0-9]{1,3}(\.[0-9]{1,3}){2,4}|[a-z0-9-]{1,5}(\.[a-z0-9-]{1,3}){0,3})"
+        r":[0-9]{1,6}/?\Z",
+        fullmatch=True,
+    )
+)
+def test_a_usual_target_is_one(url: str) -> None:
+    if is_usual(url):
+        assert parse_target(url).url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "usual"),
+    [
+        ("http://127.0.0.1:8888", True),
+        ("https://jupyter-alice.hub:8888/", True),
+        ("http://127.0.0.1", False),
+        ("http://127.0.0.256:80", False),
+        ("http://127.0.0.1:0", False),
+        ("http://127.0.0.1:70000", False),
+        ("http://user@h:80", False),
+        ("http://h:80/path", False),
+        ("http://h:80\n", False),
+        ("http+unix://%2Fa", False),
+    ],
+)
+def test_what_a_usual_target_is(url: str, usual: bool) -> None:
+    assert is_usual(url) == usual

@@ -70,6 +70,14 @@ def test_an_empty_segment_between_slashes_is_a_segment() -> None:
     assert trie.match("/a/b") is None
 
 
+def test_what_keys_begin_with() -> None:
+    trie: Trie[str] = Trie()
+    trie["/a/b"] = "1"
+    assert (trie.begins("a"), trie.begins("b")) == (True, False)
+    trie.discard("/a/b")
+    assert not trie.begins("a")
+
+
 def test_a_value_is_replaced() -> None:
     trie = trie_of("/a")
     trie["/a/"] = "new"

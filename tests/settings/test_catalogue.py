@@ -92,6 +92,7 @@ def test_what_listens() -> None:
         ("redirect", "--redirect-port", "redirect"),
         ("api", "--api-port", "api"),
         ("metrics", "--metrics-port", "metrics"),
+        ("health", "--health-port", "health"),
     ]
 
 

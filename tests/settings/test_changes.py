@@ -143,6 +143,7 @@ def test_what_another_release_cannot_change() -> None:
         ("redirect", "listen.redirect_port"),
         ("api", "api"),
         ("metrics", "metrics"),
+        ("health", "health"),
         ("store", "store"),
         ("recovery_file", "the recovery file"),
         ("pid_file", "pid_file"),

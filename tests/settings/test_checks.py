@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from hubgate.errors import ConfigError
-from hubgate.settings.checks import check_host_names, check_seconds, folder_mistake, stated
+from hubgate.settings.checks import (
+    check_host_names,
+    check_seconds,
+    check_seconds_or_zero,
+    folder_mistake,
+    stated,
+)
 
 
 def test_a_mistake_says_where_it_was_given() -> None:
@@ -13,8 +19,14 @@ def test_a_mistake_says_where_it_was_given() -> None:
     with pytest.raises(ConfigError) as raised:
         stated(check_seconds, "soon", "--drain-timeout")
     assert raised.value.lines == (
-        "--drain-timeout: 'soon' is not a valid time; write seconds above 0, such as 75 or 0.5",
+        "--drain-timeout: 'soon' is not a valid time;"
+        " write seconds above 0, up to 31536000 (a year), such as 75 or 0.5",
     )
+
+
+@pytest.mark.parametrize("value", [0, "0", -0.0, 0.5, 31_536_000])
+def test_some_times_may_be_none(value: object) -> None:
+    assert str(check_seconds_or_zero(value)) == str(abs(float(str(value))))
 
 
 def test_a_folder_has_to_be_there(tmp_path: Path) -> None:

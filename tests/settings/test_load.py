@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hubgate.errors import ConfigError
 from hubgate.model import (
     Address,
     ClientTLS,
@@ -27,7 +28,7 @@ from tests.settings.reading import Read, lines_of
 
 
 def test_without_anything_the_defaults_hold() -> None:
-    assert load(None, {}, {}) == Settings(worker=load(None, {}, {}).worker)
+    assert load(None, {}, {}) == Settings(worker=load(None, {}, {}).worker, own_store=True)
     rules = load(None, {}, {}).worker.rules
     assert rules == ForwardRules(native_routes=True, trusted_peers=PRIVATE_NETWORKS)
 
@@ -38,6 +39,7 @@ listen: {host: [127.0.0.1, "::1"], port: 8443, redirect_port: 8080, redirect_to:
                min_version: 1.3}}
 api: {socket: api.sock, token_file: secret}
 metrics: {port: 9000}
+health: {host: "*", port: 9001}
 workers: 3
 store: sqlite:state/routes.db
 log_level: debug
@@ -90,7 +92,9 @@ def test_a_whole_file_becomes_settings(read: Read, tmp_path: Path) -> None:
     assert settings.api == (Address(path=str(tmp_path / "api.sock")),)
     assert settings.api_token == "abc"
     assert settings.metrics == (Address("127.0.0.1", 9000),)
+    assert settings.health == (Address("", 9001),)
     assert settings.workers == 3
+    assert not settings.own_store
     assert settings.store == f"sqlite:{tmp_path}/state/routes.db"
     assert settings.log_level == settings.worker.log_level == "debug"
     assert settings.log_format == settings.worker.log_format == "json"
@@ -109,8 +113,9 @@ def test_a_whole_file_becomes_settings(read: Read, tmp_path: Path) -> None:
 
 
 def test_zero_is_a_time_where_it_turns_something_off(read: Read) -> None:
-    times = read("timeouts: {ready: 0, down: 0}").worker.timeouts
-    assert (times.ready, times.down) == (0, 0)
+    times = read("timeouts: {ready: 0, down: 0, drain_delay: 0}").worker.timeouts
+    assert (times.ready, times.down, times.drain_delay) == (0, 0, 0)
+    assert read("timeouts: {drain_delay: 2.5}").worker.timeouts.drain_delay == 2.5
 
 
 def test_the_file_can_set_all_there_is() -> None:
@@ -330,3 +335,22 @@ def test_names_of_the_api_are_a_list_or_a_text(read: Read, tmp_path: Path) -> No
     assert read("api: {hosts: [a]}", api_hosts="b").api_hosts == ("b",)
     (line,) = lines_of(lambda: read("api: {hosts: 7}"), tmp_path)
     assert line.startswith("routes.yaml, line 1: api.hosts: 7 is not a list of host names")
+
+
+def test_a_health_section_needs_a_place(read: Read) -> None:
+    with pytest.raises(ConfigError, match=r"health: has no port and no socket; write \{port: 8003"):
+        read("health: {host: 127.0.0.1}")
+    settings = read("health: {port: 9}", {"HUBGATE_HEALTH_HOST": "10.0.0.1"})
+    assert settings.health == (Address("10.0.0.1", 9),)
+    assert read("health: {port: 9}", {"HUBGATE_HEALTH_SOCKET": "/h"}).health == (
+        Address(path="/h"),
+    )
+
+
+def test_a_store_is_hubgates_own_only_if_nobody_names_one(read: Read) -> None:
+    for text in ("", "store:", "store: null"):
+        settings = read(text)
+        assert (settings.store, settings.own_store) == ("memory:", True)
+    for text, environ in (("store: 'memory:'", {}), ("", {"HUBGATE_STORE": "memory:"})):
+        settings = read(text, environ)
+        assert (settings.store, settings.own_store) == ("memory:", False)

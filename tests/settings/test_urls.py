@@ -149,6 +149,8 @@ def test_password_in_a_target_is_refused_and_not_repeated(url: str) -> None:
         ("127.0.0.1/x", "127.0.0.1/x"),
         ("[::1]/x", "[::1]/x"),
         ("[0:0::1]/x", "[::1]/x"),
+        (".Hub.example.org/", ".hub.example.org/"),
+        (".hub.example.org/a/", ".hub.example.org/a"),
     ],
 )
 def test_route_key_has_one_spelling(text: str, key: str) -> None:
@@ -181,6 +183,12 @@ def test_route_key_has_one_spelling(text: str, key: str) -> None:
         ("/%ff", "'%ff' is not UTF-8 once percent-decoded"),
         ("/a%00b", "'/a%00b' contains a control character"),
         ("[::g]/", "'[::g]/' has a bad IPv6 address; write [::1]/"),
+        (
+            ".well-known/x",
+            "'.well-known/x' does not start with a slash; write /.well-known/x",
+        ),
+        (".[::1]/", "'.[::1]/': an address has no subdomains; drop the dot in front"),
+        (".10.0.0.1/", "'.10.0.0.1/': an address has no subdomains; drop the dot in front"),
         (
             "*.example.org/",
             "'*.example.org/': '*.example.org' is not a host;"

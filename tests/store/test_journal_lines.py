@@ -15,6 +15,7 @@ from hubgate.store.journal_lines import (
     delete_line,
     put_line,
     read_journal,
+    together,
 )
 
 KEYS = st.sampled_from(["/", "/user/alice", "/user/bob@lab", "/\u00fc\ud800\n", "hub.example.org/"])
@@ -29,6 +30,9 @@ ROUTES = st.builds(
     st.lists(st.tuples(st.text(), st.text()), max_size=2),
 )
 CHANGES = st.lists(ROUTES | KEYS | st.dictionaries(KEYS, st.floats(0, 2e9), max_size=3), max_size=8)
+
+
+A, B, C = (Route(key, "http://h", {"target": "http://h"}) for key in ("/a", "/b", "/c"))
 
 
 def line(change: Route | str | dict[str, float]) -> bytes:
@@ -95,3 +99,22 @@ def test_the_damaged_line_is_named() -> None:
     content = HEADER + delete_line("/a") + b"0\n" + delete_line("/b")
     with pytest.raises(StoreError, match="line 3 is damaged"):
         read_journal(content)
+
+
+def test_what_belongs_together_is_read_whole_or_not_at_all() -> None:
+    before, first, second = (put_line(route) for route in (A, B, C))
+    content = HEADER + before + together([first, delete_line(A.key), second])
+    begun = len(HEADER + before)
+    assert set(read_journal(content).routes) == {B.key, C.key}
+    for end in range(begun, len(content)):
+        assert set(read_journal(content[:end]).routes) == {A.key}
+
+
+def test_after_what_belongs_together_others_may_follow() -> None:
+    content = HEADER + together([put_line(A), put_line(B)]) + put_line(C)
+    assert set(read_journal(content).routes) == {A.key, B.key, C.key}
+
+
+def test_one_line_needs_no_other() -> None:
+    assert together([put_line(A)]) == put_line(A)
+    assert together([]) == b""

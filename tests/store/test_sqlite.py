@@ -12,6 +12,7 @@ import pytest
 
 from hubgate.errors import StoreError, StoreUnavailableError
 from hubgate.model import Route, RouteOptions
+from hubgate.store import sqlite
 from hubgate.store.sqlite import SqliteStore
 from hubgate.tasks import spawn
 from tests.control.waiting import until
@@ -154,8 +155,25 @@ async def test_a_disk_that_takes_no_more_is_one_line_and_passes(path: Path) -> N
                 with pytest.raises(StoreUnavailableError, match=r"^store: .*routes\.db cannot"):
                     await change
         assert await store.load() == [route("/kept")]
+        assert store.write_obstacle == "store"
         await store.put(route("/later"))
+        assert store.write_obstacle is None
     assert set(await contents(path)) == {"/kept", "/later"}
+
+
+async def test_a_disk_that_takes_more_again_is_noticed_without_a_change(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "RETRY", 0.05)
+    async with opened(path) as store:
+        await store.load()
+        await store.put(route("/kept"))
+        with no_file_grows_beyond(journal_size(path)):
+            with pytest.raises(StoreUnavailableError):
+                await store.put(route("/new"))
+            await asyncio.sleep(0.2)
+            assert store.write_obstacle == "store"
+        await until(lambda: store.write_obstacle is None)
 
 
 @pytest.mark.parametrize("replaced", [False, True])

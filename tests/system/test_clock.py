@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.clock import ProcessClock
 from tests.contract.polling import eventually
 from tests.contract.target import Target
 from tests.system.served import Served, serving
@@ -22,36 +23,16 @@ from tests.system.served import Served, serving
 pytestmark = pytest.mark.processes
 
 DAY = 86400.0
-CUSTOMIZE = """
-import time
-from pathlib import Path
-
-_real, _ahead = time.time, Path({path!r})
-time.time = lambda: _real() + float(_ahead.read_text())
-"""
-
-
-class ProcessClock:
-    """The time of day in processes that are started while it exists."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._file = folder / "ahead"
-        self.put(0.0)
-        (folder / "sitecustomize.py").write_text(CUSTOMIZE.format(path=str(self._file)))
-        monkeypatch.setenv("PYTHONPATH", str(folder))
-
-    def put(self, ahead: float) -> None:
-        """Set it to so many seconds ahead of the machine's."""
-        new = self._file.with_suffix(".new")
-        new.write_text(str(ahead))
-        new.replace(self._file)
 
 
 @pytest.fixture
 def clock(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> ProcessClock:
-    return ProcessClock(tmp_path_factory.mktemp("clock"), monkeypatch)
+    clock = ProcessClock(tmp_path_factory.mktemp("clock"))
+    for name, value in clock.environment.items():
+        monkeypatch.setenv(name, value)
+    return clock
 
 
 def get(port: int, path: str, token: str = "") -> bytes:

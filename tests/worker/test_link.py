@@ -10,8 +10,16 @@ import pytest
 from hubgate.model import Report, Route, RouteOptions, ServerTLS, Source, WorkerConfig
 from hubgate.tasks import spawn
 from hubgate.worker import link as link_module
-from hubgate.worker.link import ROUTES_PER_FRAME, Link, LinkClosedError, encode, parts
+from hubgate.worker.link import (
+    CHANGES_PER_FRAME,
+    ROUTES_PER_FRAME,
+    Link,
+    LinkClosedError,
+    encode,
+    parts,
+)
 from hubgate.worker.messages import (
+    PART,
     Ack,
     Change,
     Collect,
@@ -58,6 +66,7 @@ async def test_messages_arrive_whole_and_in_order(pair: Pair) -> None:
     ]
     for message in sent:
         here.send(message)
+    sent[2] = Change(4, (forwarding(route),), ("/gone",))
     assert [await there.receive() for _ in sent] == sent
 
 
@@ -213,3 +222,128 @@ async def test_a_peer_that_does_not_read_keeps_nobody(monkeypatch: pytest.Monkey
         with pytest.raises(LinkClosedError, match="does not read"):
             await link.hand_over()
         await link.close()
+
+
+def change(put: int, delete: int) -> Change:
+    return Change(7, table(put), tuple(f"/gone/{number}" for number in range(delete)))
+
+
+@pytest.mark.parametrize(
+    ("put", "delete"), [(0, 0), (1, 1), (250, 0), (251, 0), (0, 251), (200, 100), (1000, 1001)]
+)
+def test_a_change_is_cut_up_without_loss_and_only_its_end_is_acknowledged(
+    put: int, delete: int
+) -> None:
+    whole = change(put, delete)
+    cut = [part for part in parts(whole) if isinstance(part, Change)]
+    assert tuple(route for part in cut for route in part.put) == whole.put
+    assert tuple(key for part in cut for key in part.delete) == whole.delete
+    assert [part.revision for part in cut] == [*[PART] * (len(cut) - 1), 7]
+    assert all(len(part.put) + len(part.delete) <= CHANGES_PER_FRAME for part in cut)
+
+
+def test_keys_are_deleted_before_routes_are_put() -> None:
+    kinds = ["".join("d" * bool(part.delete) + "p" * bool(part.put))
+             for part in parts(change(600, 600)) if isinstance(part, Change)]  # fmt: skip
+    assert "".join(kinds) == "".join(sorted("".join(kinds)))
+
+
+async def test_messages_are_handled_as_they_arrive_until_the_end(pair: Pair) -> None:
+    here, there = pair
+    handled: list[Message] = []
+    delivering = spawn(there.deliver(handled.append), "deliver")
+    for number in range(100):
+        here.send(Ack(number))
+    here.send(change(600, 0))
+    here.send(Ack(100))
+    await here.flush()
+    await here.close()
+    await delivering
+    acknowledged = [each.revision for each in handled if isinstance(each, Ack)]
+    assert acknowledged == [*range(101)]
+    assert routes_put(handled) == table(600)
+    assert handled[-1] == Ack(100)
+
+
+def routes_put(messages: Iterable[Message]) -> tuple[Route, ...]:
+    return tuple(route for each in messages if isinstance(each, Change) for route in each.put)
+
+
+async def test_others_have_their_turn_between_the_parts_of_a_large_change(pair: Pair) -> None:
+    here, there = pair
+    here.send(change(4 * CHANGES_PER_FRAME, 0))
+    await here.flush()
+    turns, at = 0, list[int]()
+    delivering = spawn(there.deliver(lambda _: at.append(turns)), "deliver")
+    while len(at) < 4:
+        await asyncio.sleep(0)
+        turns += 1
+    assert len(set(at)) == 4
+    delivering.cancel()
+
+
+async def test_what_handling_raises_ends_the_delivery(pair: Pair) -> None:
+    here, there = pair
+
+    def handle(_: Message) -> None:
+        raise ValueError("unexpected")
+
+    here.send(Ack(1))
+    here.send(Ack(2))
+    with pytest.raises(ValueError, match="unexpected"):
+        await there.deliver(handle)
+    assert await there.receive() == Ack(2)
+
+
+async def test_nothing_is_lost_when_a_delivery_is_cancelled(pair: Pair) -> None:
+    here, there = pair
+    handled: list[Message] = []
+
+    def handle(message: Message) -> None:
+        handled.append(message)
+        delivering.cancel()
+
+    delivering = spawn(there.deliver(handle), "deliver")
+    here.send(change(8 * CHANGES_PER_FRAME, 0))
+    here.send(Ack(1))
+    await asyncio.wait({delivering})
+    assert len(handled) < 8
+    while not isinstance(message := await there.receive(), Ack):
+        handled.append(message)
+    assert routes_put(handled) == table(8 * CHANGES_PER_FRAME)
+
+
+async def test_what_is_sent_in_one_turn_is_written_twice_at_most(pair: Pair) -> None:
+    here, there = pair
+    writes = 0
+    write = here._transport.write
+
+    class Counting:
+        """The transport, which counts writes."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(here_transport, name)
+
+        def write(self, data: bytes) -> None:
+            nonlocal writes
+            writes += 1
+            write(data)
+
+    here_transport = here._transport
+    here._transport = Counting()  # type: ignore[assignment]
+    for number in range(50):
+        here.send(Ack(number))
+    assert writes == 1
+    assert [await there.receive() for _ in range(50)] == [Ack(number) for number in range(50)]
+    assert writes == 2
+    here._transport = here_transport
+
+
+async def test_a_large_change_does_not_overtake_small_ones_before_it(pair: Pair) -> None:
+    here, there = pair
+    for number in range(3):
+        here.send(Ack(number))
+    here.send(change(2 * CHANGES_PER_FRAME, 0))
+    here.send(Ack(3))
+    kinds = [type(await there.receive()) for _ in range(6)]
+    assert kinds == [Ack, Ack, Ack, Change, Change, Ack]

@@ -102,7 +102,7 @@ _TEXT: tuple[tuple[str, str, str], ...] = (
     (
         "--storage-backend",
         "STORE",
-        "Where routes live: memory: (default), or sqlite:FILE to keep them.",
+        "Where routes live: memory: (default), sqlite:FILE to keep them, or redis://HOST.",
     ),
 )
 

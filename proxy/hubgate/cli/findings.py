@@ -8,6 +8,7 @@ from hubgate.certificates.checks import certificate_dates
 from hubgate.settings import Settings
 from hubgate.settings.exposure import exposure_warnings
 from hubgate.settings.files import tls_sides
+from hubgate.settings.recovery_path import no_own_store
 from hubgate.settings.variables import service_links, unknown_variables
 
 log = logging.getLogger("hubgate")
@@ -24,8 +25,10 @@ class Findings:
 
 def start_warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     """Return a line for all that is allowed and probably not meant."""
+    without_file = no_own_store(settings, environ)
     return [
         *unknown_variables(environ),
+        *([without_file] if without_file else []),
         *exposure_warnings(settings),
         *certificate_dates(tls_sides(settings)),
     ]

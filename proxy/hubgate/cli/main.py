@@ -28,8 +28,11 @@ def load() -> "click.Group":
     from hubgate.cli.certs import certs
     from hubgate.cli.init import init
     from hubgate.cli.operations import reload, upgrade
+    from hubgate.cli.replicas import replicas
     from hubgate.cli.routes import add, get, list_routes, remove
     from hubgate.cli.serve import check, serve
+    from hubgate.cli.table.transfer import export_routes, import_routes
+    from hubgate.cli.table.watch import watch
 
     @click.group(
         NAME, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
@@ -43,6 +46,7 @@ def load() -> "click.Group":
         if context.invoked_subcommand is None:
             click.echo(context.get_help())
 
-    for subcommand in (init, serve, check, reload, upgrade, certs, add, remove, get, list_routes):
+    of_routes = (add, remove, get, list_routes, export_routes, import_routes, watch)
+    for subcommand in (init, serve, check, reload, upgrade, replicas, certs, *of_routes):
         command.add_command(subcommand)
     return command

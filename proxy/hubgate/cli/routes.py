@@ -7,8 +7,10 @@ from typing import Any
 import click
 
 from hubgate.cli.api.client import Api
+from hubgate.cli.api.interruption import told_if_interrupted
 from hubgate.cli.api.options import with_api
-from hubgate.cli.routes_table import print_route, print_routes
+from hubgate.cli.table.routes_table import print_route, print_routes
+from hubgate.control.api.posted_route import DECODER
 from hubgate.errors import ConfigError
 from hubgate.logs import one_line
 from hubgate.settings.urls import check_header, check_target, route_key
@@ -50,8 +52,16 @@ def add(
     if headers:
         route["headers"] = dict(_header(text) for text in headers)
     before = api.find(path)
-    api.put(path, route)
+    with told_if_interrupted(lambda: f"{path} may have been added; see `proxyctl list`"):
+        api.put(path, route)
     click.echo(one_line(_outcome(path, route, before)))
+    _tell_missing(api)
+
+
+def _tell_missing(api: Api) -> None:
+    if api.missing:
+        names = ", ".join(api.missing)
+        click.echo(one_line(f"not served yet by {names}; see `proxyctl replicas`"), err=True)
 
 
 def _outcome(path: str, route: dict[str, Any], before: dict[str, Any] | None) -> str:
@@ -71,8 +81,10 @@ def _outcome(path: str, route: dict[str, Any], before: dict[str, Any] | None) ->
 @with_api
 def remove(api: Api, path: str) -> None:
     """Remove the route PATH; requests in progress finish."""
-    api.delete(path)
+    with told_if_interrupted(lambda: f"{path} may have been removed; see `proxyctl list`"):
+        api.delete(path)
     click.echo(one_line(f"removed {path}"))
+    _tell_missing(api)
 
 
 @click.command("list")
@@ -105,7 +117,7 @@ def get(api: Api, path: str, as_json: bool) -> None:
 
 def _data(text: str | None) -> dict[str, Any]:
     try:
-        data = json.loads(text or "{}")
+        data = DECODER.decode(text or "{}")
     except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"is not JSON: {error}", param_hint="--data") from None
     if not isinstance(data, dict):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from hubgate.model import Address
 from hubgate.settings import Settings
 from hubgate.settings.catalogue import FLAGS
 from hubgate.settings.load import MoreMistakes, load
+from hubgate.settings.recovery_path import with_own_store
 from hubgate.settings.setting import Kind, Where
 from hubgate.settings.token import own_token_file
 from hubgate.settings.variables import unknown_variables
@@ -120,7 +121,7 @@ def _checked(file: Path | None, options: dict[str, Any]) -> Findings:
     warnings: list[str] = []
 
     def more(settings: Settings, where: Where) -> list[str]:
-        mistakes, warnings[:] = _start_findings(settings, where)
+        mistakes, warnings[:] = _start_findings(settings, where, begins=False)
         return mistakes
 
     try:
@@ -131,9 +132,11 @@ def _checked(file: Path | None, options: dict[str, Any]) -> Findings:
     return Findings(settings, (), tuple(warnings))
 
 
-def _start_findings(settings: Settings, where: Where) -> tuple[list[str], list[str]]:
+def _start_findings(
+    settings: Settings, where: Where, begins: bool = True
+) -> tuple[list[str], list[str]]:
     """Return what would end a start, the token that is still to be made included, and warnings."""
-    mistakes, warnings = start_findings(settings, where)
+    mistakes, warnings = start_findings(settings, where, begins)
     if not settings.api:  # a mistake: nothing can be said of its token
         settings = replace(settings, api_token="")
     try:
@@ -154,7 +157,12 @@ def _reader(
     more: MoreMistakes = lambda settings, where: (),
 ) -> Callable[[], Settings]:
     flags = {"--" + name.replace("_", "-"): value for name, value in options.items()}
-    return lambda: load(chosen(), flags, os.environ, more)
+
+    def read() -> Settings:
+        whole = partial(with_own_store, environ=os.environ)
+        return whole(load(chosen(), flags, os.environ, lambda *read: more(whole(read[0]), read[1])))
+
+    return read
 
 
 def _default_file() -> Path | None:

@@ -22,11 +22,16 @@ def summary(settings: Settings) -> Iterator[str]:
     yield f"api      {_places(settings.api, 'https' if settings.api_tls else 'http')}, {guard}"
     if settings.api_token_file:
         yield f"token    {settings.api_token_file}"
+    for each in settings.api_tokens:
+        yield f"token    {each.file} of {each.name}, for {each.scope}"
     if settings.metrics:
         yield f"metrics  {_places(settings.metrics, 'http')}"
+    if settings.health:
+        yield f"health   {_places(settings.health, 'http')}"
     if log := settings.worker.access_log:
         yield f"requests {log.path}, as {log.format}"
-    yield f"store    {hide_password(settings.store)}"
+    own = settings.own_store and settings.store != "memory:"
+    yield f"store    {hide_password(settings.store)}{', as nobody named another' if own else ''}"
     if settings.config_file is None and not settings.file_routes:
         yield "routes   those of the API; no file was read"
     else:

@@ -133,7 +133,7 @@ class Reloader:
         renewed = certificates != self._certificates
         await asyncio.to_thread(_check_tls, wanted)
         await self._parts.service.replace_file_routes(wanted.file_routes)
-        self._parts.guard.replace(wanted.api_token, names_of(wanted))
+        self._parts.guard.replace(wanted.api_token, names_of(wanted), wanted.api_tokens)
         # An access log is reopened even if nothing has changed: log rotation asks for it this way.
         if renewed or wanted.worker != self._running.worker or wanted.worker.access_log:
             await self._parts.pool.configure(wanted.worker)

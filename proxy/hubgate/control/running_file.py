@@ -60,8 +60,9 @@ _EVERYWHERE = {"": ("127.0.0.1", "::1"), "0.0.0.0": ("127.0.0.1",), "::": ("::1"
 class RunningRecord:
     """A running hubgate: its process, the URLs of its API, and what proves who speaks there.
 
-    `token` is None if the API needs none; `certificate` is the API's own, PEM, None without TLS.
-    `network` names the network namespace in which its ports are, "" if there is no such thing.
+    `token` is one for everything, None if the API needs none or has none such; `certificate` is the
+    API's own, PEM, None without TLS. `network` names the network namespace in which its ports are,
+    "" if there is no such thing.
     """
 
     pid: int
@@ -116,10 +117,8 @@ class RunningFile:
 
     def _write_record(self, settings: Settings) -> None:
         pid = os.getpid()
-        certificate = _certificate(settings.api_tls)
-        record = RunningRecord(
-            pid, started(pid) or "", self._urls, settings.api_token, certificate, network()
-        )
+        certificate, token = _certificate(settings.api_tls), settings.token_for_everything
+        record = RunningRecord(pid, started(pid) or "", self._urls, token, certificate, network())
         try:
             self._write(record)
         except OSError as error:

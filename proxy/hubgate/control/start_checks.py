@@ -9,7 +9,12 @@ from hubgate.control.listening.descriptors import check_descriptor_limit, raise_
 from hubgate.control.listening.sockets import NoSuchHostError, check_address
 from hubgate.control.listening.unix_sockets import check_socket
 from hubgate.control.pidfile import check_pid_file
-from hubgate.errors import ConfigError, HubgateError
+from hubgate.errors import (
+    ConfigError,
+    HubgateError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 from hubgate.model import Address
 from hubgate.settings import Settings
 from hubgate.settings.catalogue import LISTENERS
@@ -18,10 +23,13 @@ from hubgate.settings.clashes import place_of
 from hubgate.settings.setting import Where, dotted
 
 
-def start_findings(settings: Settings, where: Where = dotted) -> tuple[list[str], list[str]]:
+def start_findings(
+    settings: Settings, where: Where = dotted, begins: bool = True
+) -> tuple[list[str], list[str]]:
     """Return what would end a start with these settings, and what it would warn of, as lines.
 
-    `where` says where a setting was given.
+    `where` says where a setting was given. If the start `begins` now, it is to wait itself for a
+    shared store that cannot be reached: that does not end it yet.
     """
     mistakes: list[str] = []
     warnings: list[str] = []
@@ -32,8 +40,11 @@ def start_findings(settings: Settings, where: Where = dotted) -> tuple[list[str]
         from hubgate.store.trial import try_store  # takes long to load
 
         try:
-            warnings.extend(try_store(settings.store))
+            warnings.extend(try_store(settings.store, settings.own_store, settings.redis))
         except HubgateError as error:
+            passes = isinstance(error, StoreUnavailableError) and settings.store.startswith("redis")
+            if begins and passes and not isinstance(error, StoreRefusedError):
+                return
             said = str(error).removeprefix("store: ")
             raise ConfigError(f"{where(('store',))}: {said}") from None
 

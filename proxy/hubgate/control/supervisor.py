@@ -5,10 +5,9 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-
-from aiohttp import web
+from functools import partial
 
 from hubgate import __version__
 from hubgate.control import notify
@@ -17,17 +16,21 @@ from hubgate.control.api.operations import add_operations
 from hubgate.control.bootstrap import Bootstrap
 from hubgate.control.file_watch import versions
 from hubgate.control.handover import Handover
+from hubgate.control.health import Health, add_health, build_health_app, serve_on
 from hubgate.control.listening.listeners import Listeners
-from hubgate.control.listening.sockets import Listener
 from hubgate.control.metrics.app import build_metrics_app
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.pidfile import PidFile
+from hubgate.control.port_endpoint import build_endpoint
 from hubgate.control.reload import Parts, Reloader
+from hubgate.control.replica_name import named_replica
+from hubgate.control.replicas.replicas_page import replicas_page
+from hubgate.control.replicas.replication import Replication
 from hubgate.control.routes.service import RouteService
 from hubgate.control.running_file import REFRESHED, RunningFile
 from hubgate.control.startup_log import announce
 from hubgate.control.upgrade import signals
-from hubgate.control.upgrade.rehearsal import NewRelease, rehearse
+from hubgate.control.upgrade.rehearsal import rehearse
 from hubgate.control.upgrade.upgrader import Upgrader
 from hubgate.control.web.endpoint import CLOSE_LIMIT, Endpoint
 from hubgate.control.web.guard import Guard
@@ -36,15 +39,12 @@ from hubgate.control.web.pages import Pages
 from hubgate.control.worker_reports import WorkerReports
 from hubgate.control.workers.pool import WorkerPool
 from hubgate.errors import HubgateError
-from hubgate.model import ServerTLS
 from hubgate.settings import Settings
 from hubgate.settings.files import watched_files
 from hubgate.store import open_store
 from hubgate.store.base import RouteStore
 from hubgate.store.recovery import RecoveryStore
 from hubgate.tasks import spawn
-from hubgate.transport.admission import Admission, PortLimits
-from hubgate.transport.descriptors import control_share, files_allowed, files_open
 from hubgate.worker.lifeline import SUPERVISOR_SIGNALS
 from hubgate.worker.messages import LINK_VERSION
 
@@ -77,12 +77,22 @@ class Supervisor:
         self._bootstrap = bootstrap
         # A file may change while it is read, or while hubgate starts.
         self._known = versions(watched_files(settings), read_since)
-        self._guard = Guard(settings.api_token, HostNames(names_of(settings)))
+        hosts = HostNames(names_of(settings))
+        self._guard = Guard(settings.api_token, hosts, named=settings.api_tokens)
         self._metrics = Metrics(received.counters if received else None)
         self._running_file = RunningFile(os.environ)
         self._reloader: Reloader | None = None
-        self._upgrader = Upgrader(self._rehearse, received.generation if received else 0)
-        self._store: RouteStore = open_store(settings.store, settings.recovery_file)
+        generation = received.generation if received else 0
+        self._upgrader = Upgrader(lambda: rehearse(self.settings), generation)
+        self._health = Health(serves=received is not None)
+        self._health_port: list[Endpoint] = []
+        replica = named_replica(settings)
+        self._store: RouteStore = open_store(
+            settings.store, settings.recovery_file, settings.own_store, settings.redis, replica
+        )
+        self._replication = Replication(
+            replica.name, self._store.members, self._health, settings, bootstrap.listeners
+        )
         self._main: asyncio.Task[int] | None = None
         self._stop = asyncio.Event()
         self._serving = False
@@ -130,29 +140,45 @@ class Supervisor:
         listeners = self._bootstrap.listeners
         stack.callback(listeners.close)
         pool = WorkerPool(self._settings.worker, self._bootstrap.sockets, self._bootstrap.spawned)
+        await self._open_health(listeners, pool, stack)
         service = await self._open_service(pool, stack)
         endpoints = self._build_endpoints(listeners, service, pool)
         stack.push_async_callback(pool.stop)
         await self._start_workers(pool, service)
+        self._health.serve()
         for endpoint in endpoints:
             stack.push_async_callback(endpoint.close)
             await endpoint.start()
         stack.callback(self._running_file.remove)
         api = [listener.address for listener in listeners.api]
         await asyncio.to_thread(self._running_file.begin, self._settings, api)
-        announce(self._settings, listeners, service)
+        announce(self._settings, listeners, service, self._store)
         stack.enter_context(PidFile(self._settings.pid_file))
         notify.ready()
         await self._serve(pool)
         if self._stop.is_set():
             self._running_file.remove()  # at once: a successor may have the port while we drain
-            notify.stopping()
             await self._drain(listeners, endpoints, pool, service)
         else:
             notify.reloading()
             self.handover = await self._hand_over(listeners, endpoints, pool, service)
             # Nothing may be undone: it all belongs to the successor now.
             stack.pop_all()
+
+    async def _open_health(
+        self, listeners: Listeners, pool: WorkerPool, stack: AsyncExitStack
+    ) -> None:
+        """Answer on the port of the health pages, if there is one, from the start on."""
+        self._health.serving = lambda: pool.lacking
+        if listeners.health:
+            app = build_health_app(self._health)
+            self._replication.add_page(app)
+            endpoint = build_endpoint(
+                self._settings, self._metrics, "health", app, listeners.health
+            )
+            stack.push_async_callback(endpoint.close)
+            await endpoint.start()
+            self._health_port = [endpoint]
 
     async def _open_service(self, pool: WorkerPool, stack: AsyncExitStack) -> RouteService:
         service = RouteService(self._store, pool)
@@ -183,6 +209,7 @@ class Supervisor:
         put, delete = received.routes.changes_to(service.snapshot())
         if put or delete:
             await pool.publish(put, delete)
+        service.begun()
 
     async def _retire_old_workers(self, pool: WorkerPool) -> None:
         """Once the new workers serve, make the older release's stop accepting connections."""
@@ -202,37 +229,29 @@ class Supervisor:
         self, listeners: Listeners, service: RouteService, pool: WorkerPool
     ) -> list[Endpoint]:
         settings = self._settings
+        self._health.writing = lambda: service.write_obstacle
         api = build_api(service, settings, pool, self._metrics, self._guard)
-        endpoints = [self._endpoint("API", api, listeners.api, settings.api_tls)]
+        add_health(api, self._health)
+        self._replication.add_page(api)
+        build = partial(build_endpoint, settings, self._metrics)
+        endpoints = [build("API", api, listeners.api, settings.api_tls)]
         if listeners.metrics:
-            metrics = build_metrics_app(service, pool, self._metrics, self._guard.without_token())
-            endpoints.append(self._endpoint("metrics", metrics, listeners.metrics))
+            guard = self._guard.without_token()
+            samples = self._replication.samples
+            metrics = build_metrics_app(service, pool, self._metrics, guard, self._health, samples)
+            endpoints.append(build("metrics", metrics, listeners.metrics))
         read = self._read or (lambda: settings)
-        parts = Parts(service, pool, endpoints, self._guard, self._running_file.update)
+        every = [*endpoints, *self._health_port]
+        parts = Parts(service, pool, every, self._guard, self._tell)
         self._reloader = Reloader(settings, read, parts, self._known)
         reload = self._reloader.reload if watched_files(settings) else None
-        add_operations(Pages(api, self._guard), self._upgrader, reload)
+        replicas = replicas_page(self._replication, service)
+        add_operations(Pages(api, self._guard), self._upgrader, reload, replicas)
         return endpoints
 
-    def _endpoint(
-        self,
-        port: str,
-        app: web.Application,
-        listeners: Sequence[Listener],
-        tls: ServerTLS | None = None,
-    ) -> Endpoint:
-        def refused(name: str) -> None:
-            self._metrics.count(f"hubgate_connections_refused_total:{name.lower()}")
-
-        def cleartext(name: str) -> None:
-            self._metrics.count(f"hubgate_cleartext_connections_total:{name.lower()}")
-
-        clock = asyncio.get_running_loop().time
-        admission = Admission(port, PortLimits(), clock, refused, cleartext)
-        files = control_share(files_allowed(), files_open(), self._settings.workers)
-        endpoint = Endpoint(app, listeners, tls, admission, files)
-        endpoint.apply(self._settings.worker)
-        return endpoint
+    def _tell(self, settings: Settings) -> None:
+        self._running_file.update(settings)
+        self._replication.update(settings)
 
     async def _serve(self, pool: WorkerPool) -> None:
         """Wait for a stop or an upgrade, reloading meanwhile. Raises the pool's failure."""
@@ -245,13 +264,16 @@ class Supervisor:
         agreed = spawn(self._upgrader.agreed.wait(), "upgrade")
         retiring = spawn(self._retire_old_workers(pool), "retire old workers")
         refreshing = spawn(self._refresh_running_file(), "running file")
+        watching = spawn(self._replication.watch(), "lease watch")
         failure = pool.failure
         try:
             await asyncio.wait({stopped, agreed, failure}, return_when=asyncio.FIRST_COMPLETED)
+            if self._stop.is_set():
+                await serve_on(pool.config.timeouts.drain_delay, failure)
             if failure.done():
                 failure.result()
         finally:
-            for task in (stopped, agreed, retiring, following, refreshing):
+            for task in (stopped, agreed, retiring, following, refreshing, watching):
                 task.cancel()
             await asyncio.wait({following})
             # While we still hold the API's port: its next owner may use the same file.
@@ -283,7 +305,9 @@ class Supervisor:
         try:
             # A store that cannot be closed must not cut any request short.
             ended = await asyncio.gather(
-                pool.drain(limit), _close_api(endpoints, service, limit), return_exceptions=True
+                pool.drain(limit),
+                _close_api([*endpoints, *self._health_port], service, limit),
+                return_exceptions=True,
             )
             for error in filter(None, ended):
                 raise error
@@ -300,15 +324,18 @@ class Supervisor:
         """Finish the API's requests, and let go of everything without closing it."""
         assert self._reloader is not None
         sockets = listeners.hand_over()
+        service.changes.close()
         # In this order: one of the API's requests may be a reload.
         await asyncio.gather(*(endpoint.suspend() for endpoint in endpoints))
         await self._reloader.finish()
+        # Last: who asks meanwhile would have to wait for the next release.
+        await asyncio.gather(*(endpoint.suspend() for endpoint in self._health_port))
         # A change that handed-over workers did not receive must not be in the table either.
         await service.stop_following()
         workers = tuple(await pool.hand_over())
         routes = service.hand_over()
         try:
-            await service.close()
+            await service.close(leave=False)
         except HubgateError as error:
             log.error("%s", error)
         listeners.leave()
@@ -326,9 +353,6 @@ class Supervisor:
             counters=dict(self._metrics.totals),
         )
 
-    async def _rehearse(self) -> NewRelease:
-        return await rehearse(self.settings)
-
     # --- signals ---
 
     def _handle_signals(self) -> None:
@@ -344,9 +368,11 @@ class Supervisor:
         signals.release_signals()
 
     def _on_stop(self, number: signal.Signals) -> None:
-        # A successor has connections from the start, which it must not cut.
-        if (self._serving or self._received is not None) and not self._stop.is_set():
+        # Once we were ready, or an older release's workers are, connections must not be cut.
+        if self._health.begun and not self._stop.is_set():
             log.warning("%s received", number.name)
+            self._health.drain()
+            self._upgrader.end()
             self._stop.set()
         elif self._cut_short_by is None and self._main is not None:
             log.warning("%s received: exiting at once", number.name)
@@ -367,6 +393,7 @@ class Supervisor:
 
 async def _close_api(endpoints: list[Endpoint], service: RouteService, limit: float) -> None:
     """Finish open requests within `limit` seconds, accept no more, and close the store."""
+    service.changes.close()
     limit = min(limit, 2 * CLOSE_LIMIT)
     await asyncio.gather(*(endpoint.close(limit) for endpoint in endpoints))
     await service.close()

@@ -1,11 +1,24 @@
-"""A route's key: a path, or in native mode a host and a path; one spelling for each route."""
+"""A route's key: a path, or in native mode a host and a path; one spelling for each route.
+
+A host with a dot in front, `.hub.example.org`, is that host and all its subdomains, as nginx's
+`server_name` has it.
+"""
 
 import re
 from ipaddress import IPv6Address
 
 from hubgate.errors import RouteError
 
+SUBDOMAINS = "."
+"""In front of a key's host: its subdomains are meant as well."""
+
+_USUAL = re.compile(r"(/[A-Za-z0-9_~@-][A-Za-z0-9_~@.-]*)+", re.ASCII)
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
+
+
+def is_usual(key: str) -> bool:
+    """Return whether `key` is a path as nearly all are: clean, and without anything unusual."""
+    return _USUAL.fullmatch(key) is not None
 
 
 def clean_path(path: str) -> str:
@@ -25,7 +38,7 @@ def clean_host(host: str) -> str:
     Raises RouteError for anything that is not a host, such as a host with a port.
     """
     cleaned = host.lower().removesuffix(".")
-    if _NAME.fullmatch(cleaned):
+    if _NAME.fullmatch(cleaned.removeprefix(SUBDOMAINS)):
         return cleaned
     try:
         if cleaned.startswith("[") and cleaned.endswith("]"):

@@ -6,12 +6,13 @@ from functools import lru_cache
 
 from hubgate.errors import RouteError
 from hubgate.model import NO_OPTIONS, ForwardRules, Headers, Route
-from hubgate.routing.keys import clean_path
+from hubgate.routing.keys import SUBDOMAINS, clean_path
 from hubgate.routing.paths import match_path
 from hubgate.routing.target import Target, parse_target
 from hubgate.routing.trie import Trie
 
-# No name is longer (RFC 1035, section 2.3.4), and nothing longer is worth remembering.
+# No name is longer (RFC 1035, section 2.3.4), and nothing longer is worth remembering, or looking
+# for the domains that it is in.
 _LONGEST_NAME = 255
 
 
@@ -68,7 +69,8 @@ _Place = RouteEntry | Route | str
 class RouteTable:
     """Current routes, matched by host and path; they change only in whole, ordered steps.
 
-    `version` grows with each change.
+    A request's own host comes before the domains it is in, the smallest first, and these before
+    routes for any host. `version` grows with each change.
     """
 
     def __init__(self, rules: ForwardRules) -> None:
@@ -76,19 +78,22 @@ class RouteTable:
         self._native = rules.native_routes
         self._paths: Trie[_Place] = Trie()
         self._hosts: Trie[_Place] = Trie()
+        # By the host without the dot in front.
+        self._domains: Trie[_Place] = Trie()
         self._entries: dict[str, RouteEntry] = {}
         self._by_host = rules.host_routing
+        self._by_domain = False
         self.version = 0
 
     def __len__(self) -> int:
-        return len(self._paths) + len(self._hosts)
+        return len(self._paths) + len(self._hosts) + len(self._domains)
 
     def replace(self, routes: Iterable[Route], targets: dict[str, str] | None = None) -> None:
         """Replace everything with `routes`, and routes without options to `targets`, by key.
 
         `targets` is emptied on the way: freeing a large dict later would not return its memory.
         """
-        self._paths, self._hosts, self._entries = Trie(), Trie(), {}
+        self._paths, self._hosts, self._domains, self._entries = Trie(), Trie(), Trie(), {}
         while targets:
             key, target = targets.popitem()
             places, path = self._place(key)
@@ -112,7 +117,8 @@ class RouteTable:
             places[path] = route.target if bare else route
             if (old := self._entries.get(route.key)) is not None:
                 self._enter(places, path).activity = old.activity
-        self._by_host = self._host_routing or len(self._hosts) > 0
+        self._by_domain = len(self._domains) > 0
+        self._by_host = self._host_routing or self._by_domain or len(self._hosts) > 0
 
     def match(self, host: str, target: str) -> RouteEntry | None:
         """Return the most specific route for a request, or None.
@@ -137,10 +143,27 @@ class RouteTable:
                 return found
             if found is not None:
                 return self._first_match(self._hosts, hosted)
+            if self._by_domain and (entry := self._match_domain(name, path)) is not None:
+                return entry
         if self._host_routing:
             path = "/"
         found = self._paths.match(path)
         return found if type(found) is RouteEntry else self._first_match(self._paths, path)
+
+    def _match_domain(self, name: str, path: str) -> RouteEntry | None:
+        """Return the route of the smallest domain with one for `path` that `name` is in."""
+        if len(name) > _LONGEST_NAME:
+            return None  # a host made of dots must not cost a lookup for each
+        while name:
+            if self._domains.begins(name):
+                hosted = f"/{name}/{path.lstrip('/')}"
+                found = self._domains.match(hosted)
+                if type(found) is RouteEntry:
+                    return found
+                if found is not None:
+                    return self._first_match(self._domains, hosted)
+            name = name.partition(".")[2]
+        return None
 
     def take_activity(self) -> Mapping[str, float]:
         """Return {key: epoch seconds} of the routes active since the last call.
@@ -164,12 +187,14 @@ class RouteTable:
         found = places.get(path)
         assert found is not None and not isinstance(found, RouteEntry)  # noqa: PT018
         route = Route(path, found) if isinstance(found, str) else found
-        segments = len([part for part in path.split("/") if part]) - (places is self._hosts)
+        segments = len([part for part in path.split("/") if part]) - (places is not self._paths)
         entry = places[path] = self._entries[route.key] = RouteEntry(route, segments)
         return entry
 
     def _place(self, key: str) -> tuple[Trie[_Place], str]:
-        """Return where a key lives: among the hosts (lower-cased) or the paths of any host."""
+        """Return where a key lives: among the domains, hosts (lower-cased) or paths of any host."""
+        if self._native and key.startswith(SUBDOMAINS):
+            return self._domains, clean_path(key.removeprefix(SUBDOMAINS))
         hosted = self._host_routing or (self._native and not key.startswith("/"))
         if hosted and (bare := key.lstrip("/")):
             host, slash, path = bare.partition("/")

@@ -28,6 +28,13 @@ _LONGEST_SHOWN = 200
 _LABEL = re.compile(r"[a-z0-9_!$&'()*+,;=~-]{1,63}")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PORT = re.compile(r":[0-9]*$")
+_BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_WORD = r"[a-z](?:[a-z0-9-]{0,40}[a-z0-9])?"
+_ORDINARY = re.compile(
+    rf"https?://(?:{_BYTE}(?:\.{_BYTE}){{3}}|{_WORD}(?:\.{_WORD}){{0,4}})"
+    r":(?:[1-9]\d{0,3}|[1-5]\d{4})/?",
+    re.ASCII,
+)
 # sun_path of struct sockaddr_un, less its final NUL.
 _LONGEST_SOCKET = 107 if sys.platform == "linux" else 103
 
@@ -60,6 +67,14 @@ class Target:
     path: bytes
     authority: bytes
     query: bytes = b""
+
+
+def is_usual(url: str) -> bool:
+    """Return whether `url` is a target as nearly all are, an address or a name and a port.
+
+    Those need no further checks, which take longer than everything else about adding a route.
+    """
+    return _ORDINARY.fullmatch(url) is not None
 
 
 def parse_target(url: str) -> Target:

@@ -53,6 +53,10 @@ class Trie(Generic[T]):
             found = found.get(part)
         return cast(T, found.get(_OWN) if type(found) is dict else found)
 
+    def begins(self, segment: str) -> bool:
+        """Say whether any key has `segment` first."""
+        return segment in self._root
+
     def discard(self, path: str) -> None:
         """Remove the value at exactly `path`, if there is one."""
         trail, parts = [self._root], _segments(path)

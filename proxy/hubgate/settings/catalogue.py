@@ -117,6 +117,7 @@ _API = (
         RELOAD,
         Flag("--token-file", "FILE", "File with the API's token.", PATH),
     ),
+    Setting("api.tokens", "api_tokens"),
     Setting(
         "api.open",
         "api_open",
@@ -160,6 +161,27 @@ _METRICS = (
     ),
 )
 
+_HEALTH = (
+    Setting(
+        "health.host",
+        "health",
+        RESTART,
+        Flag("--health-host", "HOST", "Address of the health pages (127.0.0.1)."),
+    ),
+    Setting(
+        "health.port",
+        "health",
+        RESTART,
+        Flag("--health-port", "PORT", "Port of the health pages (the API's).", TEXT, "health"),
+    ),
+    Setting(
+        "health.socket",
+        "health",
+        RESTART,
+        Flag("--health-socket", "PATH", "Unix socket of the health pages.", PATH),
+    ),
+)
+
 _PROCESS = (
     Setting(
         "workers",
@@ -171,14 +193,37 @@ _PROCESS = (
         "store",
         "store",
         RESTART,
-        Flag("--store", "STORE", "memory: (default) or sqlite:FILE.", Kind.STORE),
+        Flag(
+            "--store",
+            "STORE",
+            "memory:, sqlite:FILE or redis://HOST (a file of its own).",
+            Kind.STORE,
+        ),
     ),
+    Setting("", "own_store", TakesEffect.AT_START, NotInFile("the store of its own")),
+    Setting(
+        "", "redis.password", UPGRADE, NotInFile("redis.password", ("HUBGATE_REDIS_PASSWORD",))
+    ),
+    Setting(
+        "",
+        "redis.sentinel_password",
+        UPGRADE,
+        NotInFile("redis.sentinel_password", ("HUBGATE_REDIS_SENTINEL_PASSWORD",)),
+    ),
+    *_alike("redis", "redis", "password_file sentinel_password_file ca", UPGRADE),
+    *_alike("replicas", "replicas", "name wait lease settle", UPGRADE),
     Setting("", "recovery_file", RESTART, NotInFile("the recovery file", ("HUBGATE_RECOVERY",))),
     Setting(
         "timeouts.drain",
         "worker.timeouts.drain",
         RELOAD,
         Flag("--drain-timeout", "SECONDS", "Time to finish requests at exit (10)."),
+    ),
+    Setting(
+        "timeouts.drain_delay",
+        "worker.timeouts.drain_delay",
+        RELOAD,
+        Flag("--drain-delay", "SECONDS", "Time from not ready to closed ports at exit (0)."),
     ),
     Setting(
         "pid_file",
@@ -254,7 +299,10 @@ _ROUTES = (
 )
 
 # In the order of --help.
-SETTINGS: tuple[Setting, ...] = (*_LISTEN, *_API, *_METRICS, *_PROCESS, *_TRAFFIC, *_ROUTES)
+SETTINGS: tuple[Setting, ...] = (
+    *(*_LISTEN, *_API, *_METRICS, *_HEALTH),
+    *(*_PROCESS, *_TRAFFIC, *_ROUTES),
+)
 
 FLAGS: dict[Flag, Setting] = {
     setting.given: setting for setting in SETTINGS if isinstance(setting.given, Flag)

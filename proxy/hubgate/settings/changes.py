@@ -55,16 +55,18 @@ def changed(old: Settings, new: Settings) -> Iterator[str]:
 def taken_over(running: Settings, fresh: Settings) -> Settings:
     """Return `running` with what a reload takes over from `fresh`.
 
-    An API that has a token never loses it.
+    An API that has a token never loses it, unless there is another.
     """
     taken: Settings = _taken_over(running, fresh, "")
-    if fresh.api_token is not None:
+    if fresh.api_token is not None or fresh.api_tokens:
         return taken
+    has_token = running.api_token is not None or running.api_tokens
     return dataclasses.replace(
         taken,
         api_token=running.api_token,
         api_token_file=running.api_token_file,
-        api_open=taken.api_open if running.api_token is None else running.api_open,
+        api_tokens=running.api_tokens,
+        api_open=running.api_open if has_token else taken.api_open,
     )
 
 

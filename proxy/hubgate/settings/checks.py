@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from hubgate.errors import ConfigError
+from hubgate.redis_address import SCHEMES as REDIS_SCHEMES
+from hubgate.redis_address import parse_redis
+from hubgate.routing.keys import SUBDOMAINS
 from hubgate.routing.target import hide_password
-from hubgate.settings.urls import check_host
+from hubgate.settings.urls import check_host, route_key
 
 T = TypeVar("T")
 
@@ -78,15 +81,36 @@ def number_or_less(value: Any) -> float:
     return float(value)
 
 
+# Timers allow nothing longer.
+_YEAR = 31_536_000
+
+
 def check_seconds(value: Any) -> float:
     """Return a positive number of seconds. Raises ConfigError."""
     number = number_or_less(value)
-    # Timers allow nothing longer (a year), and a NaN compares false with everything.
-    if not 0 < number <= 31_536_000:
-        raise ConfigError(
-            f"{shown(value)} is not a valid time; write seconds above 0, such as 75 or 0.5"
-        )
+    if not 0 < number <= _YEAR:  # which a NaN is not, either
+        raise _no_time(value, f"above 0, up to {_YEAR} (a year), such as 75 or 0.5")
     return number
+
+
+def check_seconds_or_zero(value: Any) -> float:
+    """Return a number of seconds that may be 0. Raises ConfigError."""
+    number = number_or_less(value)
+    if not 0 <= number <= _YEAR:
+        raise _no_time(value, f"from 0 to {_YEAR} (a year), such as 5 or 0.5")
+    return number or 0.0  # not -0.0
+
+
+def seconds_within(value: Any, low: float, high: float) -> float:
+    """Return a number of seconds in that range. Raises ConfigError."""
+    number = number_or_less(value)
+    if not low <= number <= high:
+        raise _no_time(value, f"from {low:g} to {high:g}")
+    return number
+
+
+def _no_time(value: Any, range_: str) -> ConfigError:
+    return ConfigError(f"{shown(value)} is not a valid time; write seconds {range_}")
 
 
 def check_level(value: Any) -> str:
@@ -128,8 +152,9 @@ def _check_host_name(name: Any) -> str:
     return check_host(name.strip()).lower()
 
 
+_REPLICA = re.compile(r"[\w.:/@-]{0,200}", re.ASCII)
 _SQLITE = "sqlite:state/routes.db"
-_STORES = f"memory: or {_SQLITE}"
+_STORES = f"memory:, {_SQLITE} or redis://HOST:6379"
 
 
 def check_store(value: Any) -> str:
@@ -137,8 +162,9 @@ def check_store(value: Any) -> str:
     text = value if isinstance(value, str) else ""
     scheme, _, rest = text.partition(":")
     named = shown(hide_password(text) if text else value)
-    if scheme in ("redis", "rediss", "redis+unix"):
-        raise ConfigError(f"{named}: Redis is not supported yet; write {_STORES} instead")
+    if scheme.lower() in REDIS_SCHEMES:
+        parse_redis(text)
+        return text
     if scheme == "sqlite" and rest.startswith(("//", ":")):
         raise ConfigError(f"{named}: the file comes right after sqlite: as in {_SQLITE}")
     if text == "memory:" or (scheme == "sqlite" and rest and "\0" not in rest):
@@ -146,9 +172,50 @@ def check_store(value: Any) -> str:
     raise ConfigError(f"{named} is not a store; write {_STORES}")
 
 
+def check_store_flag(address: str) -> str:
+    """Return the address of a store that stands in a command line; everybody here can read it.
+
+    Raises ConfigError if a password is in it.
+    """
+    if hide_password(address) != address and ":" in address.rpartition("@")[0].partition("://")[2]:
+        raise ConfigError(
+            "the password in it can be read in the list of processes; put it into HUBGATE_STORE"
+            " with the address, into HUBGATE_REDIS_PASSWORD, or a file: redis.password_file"
+        )
+    return address
+
+
+def check_replica_name(value: Any) -> str:
+    """Return the name of a replica; "" is made of host and API. Raises ConfigError."""
+    if not isinstance(value, str) or not _REPLICA.fullmatch(value):
+        raise ConfigError(f"{shown(value)} is not a replica's name; write a word such as proxy-1")
+    return value
+
+
 def folder_mistake(path: str | Path) -> str | None:
     """Return why `path` cannot hold files, None if it is a folder."""
     return None if Path(path).is_dir() else f"{path}: no such folder; create it or give another"
+
+
+_TOKEN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def check_token_name(value: Any) -> str:
+    """Return the name of a token, which stands in logs and metrics. Raises ConfigError."""
+    if not isinstance(value, str) or not _TOKEN_NAME.fullmatch(value):
+        raise ConfigError(
+            f"{shown(value)} is not a name; write one word of letters, digits, dots and dashes,"
+            " such as hub-a"
+        )
+    return value
+
+
+def check_scope(text: str) -> str:
+    """Return a token's scope, HOST/, HOST/PATH or /PATH, spelled as a key. Raises ConfigError."""
+    key = route_key(text)
+    if key.startswith(SUBDOMAINS):
+        raise ConfigError(f"{text!r} has a dot in front; a host's scope has its subdomains anyway")
+    return key
 
 
 def check_workers(value: Any) -> int | str:

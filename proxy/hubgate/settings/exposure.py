@@ -6,6 +6,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 from hubgate.model import Address
+from hubgate.settings.files import token_files
 from hubgate.settings.setting import Where, dotted
 from hubgate.settings.values import Settings
 
@@ -52,24 +53,27 @@ def exposure_warnings(settings: Settings) -> list[str]:
             f" Anyone who reaches {open_to} can change the routes; set a token." if open_to else ""
         )
         lines.append(f"REST API is not authenticated.{who}")
-    if settings.api_tls is None and settings.api_token and (open_to := _public(settings.api)):
+    has_token = settings.api_token or settings.api_tokens
+    if settings.api_tls is None and has_token and (open_to := _public(settings.api)):
         lines.append(f"The API's token crosses the network unencrypted: no TLS on {open_to}.")
     return [*lines, *token_file_warnings(settings)]
 
 
 def token_file_warnings(settings: Settings) -> list[str]:
-    """Return a line if anyone on this machine can read the token."""
-    file = settings.api_token_file
-    with suppress(OSError):  # removed since it was read
-        if file is not None and file.stat().st_mode & stat.S_IROTH:
-            return [f"{file}: anyone on this machine can read the token; chmod 600 {file}"]
-    return []
+    """Return a line for each token that anyone on this machine can read."""
+    lines = []
+    for file in token_files(settings):
+        with suppress(OSError):  # removed since it was read
+            if file.stat().st_mode & stat.S_IROTH:
+                text = f"{file}: anyone on this machine can read the token; chmod 600 {file}"
+                lines.append(text)
+    return lines
 
 
 def is_guarded(settings: Settings) -> bool:
     """Return whether the API requires a token or a verified client certificate."""
     tls = settings.api_tls
-    return settings.api_token is not None or (
+    return bool(settings.api_token is not None or settings.api_tokens) or (
         tls is not None and tls.request_cert and tls.reject_unauthorized
     )
 

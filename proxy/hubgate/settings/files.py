@@ -8,8 +8,14 @@ from hubgate.settings.values import Settings
 
 def watched_files(settings: Settings) -> list[Path]:
     """Return the files that the settings are read from, certificates among them."""
-    own = (settings.config_file, settings.api_token_file)
+    own = (settings.config_file, *token_files(settings))
     return [path for path in own if path is not None] + certificate_files(settings)
+
+
+def token_files(settings: Settings) -> list[Path]:
+    """Return every file that a token of the API was read from."""
+    own = [settings.api_token_file] if settings.api_token_file else []
+    return [*own, *(each.file for each in settings.api_tokens)]
 
 
 def certificate_files(settings: Settings) -> list[Path]:

@@ -8,22 +8,16 @@ from hubgate.current_folder import anchored, current_folder
 from hubgate.errors import ConfigError
 from hubgate.settings.access_log import OFF, anchor_log, check_log_path
 from hubgate.settings.catalogue import FLAGS
-from hubgate.settings.checks import anchor_store, stated
+from hubgate.settings.checks import anchor_store, check_store_flag, stated
 from hubgate.settings.setting import Flag, Kind, Place
 
 _YES, OFF_WORDS = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
+_PLACES = ("listen", "api", "metrics", "health")
 # A setting from a higher layer voids its alternatives in lower layers.
 _EXCLUDES: dict[Place, tuple[Place, ...]] = {
-    **{
-        (section, name): ((section, "socket"),)
-        for section in ("listen", "api", "metrics")
-        for name in ("host", "port")
-    },
-    **{
-        (section, "socket"): ((section, "host"), (section, "port"))
-        for section in ("listen", "api", "metrics")
-    },
-    ("api", "open"): (("api", "token_file"),),
+    **{(section, name): ((section, "socket"),) for section in _PLACES for name in ("host", "port")},
+    **{(section, "socket"): ((section, "host"), (section, "port")) for section in _PLACES},
+    ("api", "open"): (("api", "token_file"), ("api", "tokens")),
     ("api", "token_file"): (("api", "open"),),
     ("listen", "no_ssl"): (("listen", "tls"),),
     ("listen", "tls", "cert"): (("listen", "no_ssl"),),
@@ -83,7 +77,10 @@ def _read(kind: Kind, origin: str, value: Any) -> Any:
         return anchored(value)
     if kind is Kind.OUTPUT:
         return anchor_log(stated(check_log_path, value, origin), current_folder())
-    return anchor_store(value, current_folder()) if kind is Kind.STORE else value
+    if kind is Kind.STORE:
+        store: str = stated(check_store_flag, value, origin) if origin.startswith("--") else value
+        return anchor_store(store, current_folder())
+    return value
 
 
 def _put(data: dict[str, Any], place: Place, value: Any) -> None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from hubgate.certificates.checks import client_mistakes, server_mistakes
 from hubgate.errors import ConfigError
 from hubgate.model import Route
+from hubgate.routing.keys import SUBDOMAINS
 from hubgate.settings.access_log import access_log_mistake
 from hubgate.settings.catalogue import variables_of
 from hubgate.settings.checks import folder_mistake, stated
@@ -22,6 +23,7 @@ from hubgate.settings.routes_yaml.document import Document, read_document
 from hubgate.settings.routes_yaml.mistakes import Provenance, describe, without_mistakes
 from hubgate.settings.routes_yaml.resolve import file_route, resolve
 from hubgate.settings.routes_yaml.schema import APISection, File
+from hubgate.settings.routes_yaml.tokens import read_tokens
 from hubgate.settings.setting import Where
 from hubgate.settings.token import token_from_environment, token_from_file
 from hubgate.settings.urls import route_key
@@ -53,7 +55,7 @@ def load(
         settings = resolve(file, _routes(file, source), path, environ)
         lines += _file_mistakes(settings, source)
         try:
-            settings = _with_token(settings, file.api, source, environ)
+            settings = _with_tokens(settings, file, source, environ)
         except ConfigError as error:
             lines += error.lines
             wrong.add("api")
@@ -73,7 +75,12 @@ def _without(settings: Settings, wrong: Collection[str]) -> Settings:
 
     Without its certificate or token, an address would look like one more of them.
     """
-    addresses = {"listen": ("listen", "redirect"), "api": ("api",), "metrics": ("metrics",)}
+    addresses = {
+        "listen": ("listen", "redirect"),
+        "api": ("api",),
+        "metrics": ("metrics",),
+        "health": ("health",),
+    }
     without: dict[str, Any] = {name: () for section in wrong for name in addresses.get(section, ())}
     return replace(settings, **without)
 
@@ -116,6 +123,8 @@ def _route_keys(
         except ConfigError as error:
             lines.append(f"{where}: {error}")
             continue
+        if host_routing and key.startswith(SUBDOMAINS):
+            lines.append(f"{where}: no subdomains go with forward.host_routing; drop one of them")
         if host_routing and not key.startswith("/"):
             # With CHP's host routing, the host is the first path segment.
             key = "/" + key.rstrip("/")
@@ -147,6 +156,15 @@ def _file_mistakes(settings: Settings, source: Provenance) -> list[str]:
 
 def _tls_place(source: Provenance, section: str, name: str) -> str:
     return source.where((section, "tls", name) if name else (section, "tls"))
+
+
+def _with_tokens(
+    settings: Settings, file: File, source: Provenance, environ: Mapping[str, str]
+) -> Settings:
+    settings = _with_token(settings, file.api, source, environ)
+    folder = settings.config_file.parent if settings.config_file else Path()
+    tokens = read_tokens(file, folder, source, settings.api_token)
+    return replace(settings, api_tokens=tokens)
 
 
 def _with_token(

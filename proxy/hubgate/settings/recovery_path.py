@@ -1,5 +1,9 @@
-"""Which file keeps the API's routes in case the proxy is killed."""
+"""Which file keeps the API's routes where nobody named a store: the drop-in's, and `serve`'s.
 
+The drop-in's is for the case that it is killed. `proxyctl serve` keeps routes in its own.
+"""
+
+import dataclasses
 import hashlib
 import hmac
 import os
@@ -39,6 +43,41 @@ def no_recovery(settings: Settings, environ: Mapping[str, str]) -> str | None:
     return (
         "HOME: this user has no home folder for the recovery file; routes will not survive a"
         " crash: set XDG_STATE_HOME to a folder for this user only"
+    )
+
+
+def own_path(environ: Mapping[str, str], api: Address, ending: str) -> Path | None:
+    """Return a file that hubgate makes for the API at `api`, None for a user without a home.
+
+    It depends on the port alone: `proxyctl` finds it whether it was told `localhost` or
+    `127.0.0.1`.
+    """
+    home = state_home(environ)
+    name = str(api.port)
+    if api.path is not None:
+        name = hashlib.sha256(os.fsencode(absolute(api))).hexdigest()[:16]
+    return None if home is None else home / FOLDER / f"api-{name}.{ending}"
+
+
+def with_own_store(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Return `settings` with a file for the routes of `proxyctl serve` if nobody named a store.
+
+    For a user without a home, and at a port that the kernel chooses, routes stay in memory.
+    """
+    if not settings.own_store or not settings.api or not _can_be_found(settings.api[:1]):
+        return settings
+    path = own_path(environ, settings.api[0], "routes.db")
+    return settings if path is None else dataclasses.replace(settings, store=f"sqlite:{path}")
+
+
+def no_own_store(settings: Settings, environ: Mapping[str, str]) -> str | None:
+    """Return a line if routes are in memory only because their folder is not known, else None."""
+    wanted = settings.own_store and _can_be_found(settings.api[:1])
+    if not wanted or state_home(environ) is not None:
+        return None
+    return (
+        "HOME: this user has no home folder for a file of routes; they are kept in memory, and lost"
+        " when hubgate ends: set XDG_STATE_HOME to a folder for this user only, or name a store"
     )
 
 

@@ -1,7 +1,6 @@
 """The API's token, from the environment or a file; no message contains it."""
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from hubgate.errors import ConfigError
 from hubgate.file_reading import read_file
 from hubgate.model import Address
 from hubgate.settings.catalogue import variables_of
-from hubgate.settings.recovery_path import FOLDER, absolute, state_home
+from hubgate.settings.recovery_path import own_path
 from hubgate.settings.values import Settings
 
 _VARIABLES = variables_of("api_token")
@@ -54,11 +53,7 @@ def own_token_path(environ: Mapping[str, str], api: Address) -> Path | None:
     `api` is any address of the API: those with one port have one token, so that `proxyctl` finds it
     whether it was told `localhost` or `127.0.0.1`.
     """
-    home = state_home(environ)
-    name = str(api.port)
-    if api.path is not None:
-        name = hashlib.sha256(os.fsencode(absolute(api))).hexdigest()[:16]
-    return None if home is None else home / FOLDER / f"api-{name}.token"
+    return own_path(environ, api, "token")
 
 
 def own_token_file(settings: Settings, environ: Mapping[str, str]) -> Path | None:

@@ -4,11 +4,13 @@ Everything here raises ConfigError with the reason and what would be right; the 
 """
 
 import re
+from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from hubgate.errors import ConfigError, RouteError
-from hubgate.routing.target import BLANKS, hide_password, parse_target
+from hubgate.routing.keys import SUBDOMAINS
+from hubgate.routing.target import BLANKS, hide_password, is_usual, parse_target
 
 _UNIX_SCHEMES = ("http+unix", "unix+http")
 _SCHEMES = ("http", "https", *_UNIX_SCHEMES)
@@ -27,6 +29,8 @@ def check_target(url: str) -> str:
 
     Blanks around it are dropped.
     """
+    if is_usual(url):
+        return url
     url = url.strip(BLANKS)
     shown = repr(hide_password(url))
     if "@" in url.rpartition("://")[2].partition("/")[0]:
@@ -147,7 +151,8 @@ def check_host(host: str) -> str:
 def route_key(text: str) -> str:
     """Return the key of the route that `text`, `/path` or `host/path`, names.
 
-    Percent-decoded, the host in lower case, without a trailing slash (except `/` itself).
+    Percent-decoded, the host in lower case, without a trailing slash (except `/` itself). With a
+    dot in front of the host, the key is for its subdomains as well.
     """
     for mark in "?#":
         if mark in text:
@@ -155,7 +160,12 @@ def route_key(text: str) -> str:
     host, slash, path = text.partition("/")
     if host and not slash:
         raise ConfigError(f"{text!r} has no path; write /{text} for a path, {text}/ for a host")
-    return (_route_host(text, host) if host else "") + _route_path(text, path)
+    name = host.removeprefix(SUBDOMAINS)
+    if host and name == host:
+        host = _route_host(text, host)
+    elif host:
+        host = SUBDOMAINS + _domain(text, name)
+    return host + _route_path(text, path)
 
 
 def _route_host(text: str, host: str) -> str:
@@ -172,9 +182,18 @@ def _route_host(text: str, host: str) -> str:
         check_host(host)
     except ConfigError as error:
         raise ConfigError(f"{text!r}: {error}") from None
-    if text.rstrip("/") != host and "." not in host and host != "localhost":
+    if text.strip("./") != host and "." not in host and host != "localhost":
         # A forgotten slash is far likelier than a host without a domain.
         raise ConfigError(f"{text!r} does not start with a slash; write /{text}")
+    return host
+
+
+def _domain(text: str, name: str) -> str:
+    """Return the name of a host whose subdomains are meant as well."""
+    host = _route_host(text, name)
+    with suppress(ValueError):
+        ip_address(host.strip("[]"))
+        raise ConfigError(f"{text!r}: an address has no subdomains; drop the dot in front")
     return host
 
 

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
-from hubgate.settings.catalogue import OTHER_VARIABLES, SETTINGS
+from hubgate.model import RedisLogin
+from hubgate.settings.catalogue import OTHER_VARIABLES, SETTINGS, variables_of
 
 PREFIX = "HUBGATE_"
 
@@ -64,3 +65,12 @@ def _is_link(name: str, value: str) -> bool:
 
 def _service(name: str) -> str:
     return name.removesuffix("_PORT").lower().replace("_", "-")
+
+
+def redis_login(environ: Mapping[str, str]) -> RedisLogin:
+    """Return what the environment says of the login, without any file."""
+    password, sentinels = (
+        environ.get(variables_of(f"redis.{name}")[0]) or None
+        for name in ("password", "sentinel_password")
+    )
+    return RedisLogin(password=password, sentinel_password=sentinels)

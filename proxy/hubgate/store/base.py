@@ -1,10 +1,20 @@
 """What the routes service requires of a route store."""
 
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from hubgate.model import Route
+from hubgate.store.members import Members
+
+NO_MOMENTS: Mapping[str, float] = {}
+
+Point = tuple[str, int]
+"""A history of a shared table, and a revision in it.
+
+Revisions say something only within a history: another one begins when the store has come back with
+other data.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,11 +22,14 @@ class Written:
     """A stored change: its moment, in seconds since the epoch, and its revision.
 
     Revisions number all changes of a shared store, ours and others', from 1, in the order in
-    which the store took them. In a store that only we write to, all are 0.
+    which the store took them. In a store that only we write to, all are 0. `holders` are the names
+    of the replicas that shared the table at that moment.
     """
 
     moment: float
     revision: int = 0
+    changed: bool = True
+    holders: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +38,29 @@ class StoreChange:
 
     `whole`: anything may have changed, and only `load()` returns the current state. With none
     of these it only means that everything up to `revision` has been delivered.
+
+    `active` is when routes were active, in seconds since the epoch; `moments` is what it is set to
+    for routes that are put, where that is not the moment of the change.
     """
 
     revision: int
     put: tuple[Route, ...] = ()
     delete: tuple[str, ...] = ()
     whole: bool = False
+    active: Mapping[str, float] = field(default_factory=dict)
+    moments: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The revision of a shared table that a change is meant for.
+
+    The `whole` table must be at it; otherwise only the routes of the change must not have been
+    changed later.
+    """
+
+    revision: int
+    whole: bool = True
 
 
 class RouteStore(Protocol):
@@ -44,6 +74,21 @@ class RouteStore(Protocol):
     def shared(self) -> bool:
         """Whether others write to it too; if so, its content takes precedence over our copy."""
 
+    @property
+    def point(self) -> Point:
+        """The point of a shared table as loaded or yielded last; ("", 0) if nobody shares it."""
+
+    @property
+    def members(self) -> Members | None:
+        """Our lease among those who share the store, and the others; None if nobody shares it."""
+
+    @property
+    def write_obstacle(self) -> str | None:
+        """One word for why changes cannot be stored now, as far as known; None if they can.
+
+        It is what `/_hubgate/ready?writes` says, so a store that has one tries again by itself.
+        """
+
     async def open(self) -> None:
         """Connect and prepare; called once, before anything else."""
 
@@ -53,26 +98,49 @@ class RouteStore(Protocol):
         Called after `open()`, and again whenever a change is `whole`.
         """
 
-    async def put(self, route: Route) -> Written:
-        """Store `route`, replacing one with the same key; durable when this returns.
+    async def apply(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+        expected: Expected | None = None,
+    ) -> Written:
+        """Make one change: delete these keys, then store these routes, replacing what is there.
 
-        The moment it returns counts as activity.
+        All of it or nothing, durable when this returns, and no key is in both. Deleting a missing
+        route is not an error. A route that is put was last active at the moment returned, or
+        earlier if `active` has its key (seconds since the epoch).
+
+        A shared store makes the change only while the table is as `expected`, if that is given;
+        otherwise it raises TableAheadError.
         """
 
-    async def delete(self, key: str) -> Written:
-        """Delete the route with that key; a missing one is not an error."""
+    def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
+        """Make a change of a few routes as `apply` does, if there is nothing to wait for.
+
+        Otherwise nothing is changed, and None returned.
+        """
+
+    async def served(self, written: Written) -> tuple[str, ...]:
+        """Wait until all who share the store serve what was written; name those who do not yet.
+
+        Called once our own workers do. It waits for a bounded time, and never raises.
+        """
+
+    def serves(self, point: Point) -> None:
+        """Tell those who share the store that our workers have all changes up to this point."""
 
     def changes(self) -> AsyncGenerator[StoreChange, None]:
-        """Yield others' changes since the latest `load()`, for as long as the store is open.
+        """Yield the changes since the latest `load()`, for as long as the store is open.
 
         Guarantees:
 
-        - Every change by others that `load()` did not include is yielded, once, in the order of
-          revisions. Nothing that `load()` included is yielded.
-        - Our own `put` and `delete` calls that returned are not yielded. A call that failed may
-          have changed the table anyway; then its change is yielded, like any other.
-        - A change may be yielded at any time, before or after the return of a `put` or `delete`
-          that the store took later: the revisions show which was first.
+        - Every change that `load()` did not include is yielded, once, in the order of revisions.
+          Nothing that `load()` included is yielded.
+        - Our own calls are yielded like any others: a call that failed may have changed the table
+          anyway.
+        - A change may be yielded at any time, before or after the return of an `apply` that the
+          store took later: the revisions show which was first.
         - A lost connection is reestablished here, without limit, and no change is missed. If one
           may have been missed, or revisions start over, the next change yielded is `whole`.
 
@@ -94,20 +162,65 @@ class RouteStore(Protocol):
         ignored.
         """
 
-    async def close(self) -> None:
+    async def close(self, leave: bool = True) -> None:
         """Close everything; only another `close()`, which does nothing, may follow.
 
-        It is also called for a store that could not be opened.
+        It is also called for a store that could not be opened. Without `leave`, a newer release
+        goes on in our place.
         """
 
 
 class OwnedStore:
-    """The common part of stores that belong to one process."""
+    """The common part of stores that belong to one process: `apply` is what they have to add."""
 
     @property
     def shared(self) -> bool:
         """False: no other process writes to it."""
         return False
+
+    @property
+    def point(self) -> Point:
+        """No history: all changes are ours."""
+        return "", 0
+
+    @property
+    def members(self) -> Members | None:
+        """None: nobody shares it."""
+        return None
+
+    @property
+    def write_obstacle(self) -> str | None:
+        """None: nothing is known to prevent a change."""
+        return None
+
+    async def apply(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+        expected: Expected | None = None,
+    ) -> Written:
+        """Make one change, whole; see `RouteStore`."""
+        raise NotImplementedError
+
+    def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
+        """None: a disk has to be waited for."""
+        return None
+
+    async def put(self, route: Route) -> Written:
+        """Store one route, as `apply` does."""
+        return await self.apply((route,), ())
+
+    async def delete(self, key: str) -> Written:
+        """Delete one route, as `apply` does."""
+        return await self.apply((), (key,))
+
+    async def served(self, written: Written) -> tuple[str, ...]:
+        """Nobody else has to."""
+        return ()
+
+    def serves(self, point: Point) -> None:
+        """There is nobody to tell."""
 
     async def changes(self) -> AsyncGenerator[StoreChange, None]:
         """There are none: it ends at once."""

@@ -22,6 +22,7 @@ from hubgate.store.journal_lines import (
     delete_line,
     put_line,
     read_journal,
+    together,
 )
 from hubgate.store.private_folder import Identity, PrivateFolder, identity
 
@@ -85,7 +86,7 @@ class Journal:
     def write(
         self, put: Iterable[Route], delete: Iterable[str], activity: Mapping[str, float]
     ) -> None:
-        """Write changes. This resets the file's age, even with no changes.
+        """Write changes, which are read as a whole. This resets the file's age, even with none.
 
         Raises OSError when that fails; the next call then writes everything.
         """
@@ -168,9 +169,8 @@ class Journal:
                 lines.append(delete_line(key))
         known = {key: moment for key, moment in activity.items() if key in self._puts}
         self._activity.update(known)
-        if known:
-            lines.append(activity_line(known))
-        return b"".join(lines)
+        # Not worth losing routes for, if it is cut off.
+        return together(lines) + (activity_line(known) if known else b"")
 
     def _write_first(self, folder: PrivateFolder) -> None:
         try:

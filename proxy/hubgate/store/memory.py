@@ -1,10 +1,11 @@
 """Routes in this process's memory only: gone when it ends, as with CHP."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hubgate.model import Route
-from hubgate.store.base import OwnedStore, Written
+from hubgate.store.base import NO_MOMENTS, Expected, OwnedStore, Written
+from hubgate.tasks import STRIDE, Pace
 
 
 class MemoryStore(OwnedStore):
@@ -23,14 +24,30 @@ class MemoryStore(OwnedStore):
         """Return every route stored since this object was created."""
         return list(self._routes.values())
 
-    async def put(self, route: Route) -> Written:
-        """Store `route`, replacing one with the same key; return when that was."""
-        self._routes[route.key] = route
+    async def apply(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+        expected: Expected | None = None,
+    ) -> Written:
+        """Delete and put these; return when that was. Nobody reads the routes meanwhile."""
+        pace = Pace()
+        for number, key in enumerate(delete):
+            self._routes.pop(key, None)
+            if not number % STRIDE:
+                await pace.turn()
+        for number, route in enumerate(put):
+            self._routes[route.key] = route
+            if not number % STRIDE:
+                await pace.turn()
         return Written(time.time())
 
-    async def delete(self, key: str) -> Written:
-        """Delete the route with that key; a missing one is not an error."""
-        self._routes.pop(key, None)
+    def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
+        """Delete and put these; return when that was."""
+        for key in delete:
+            self._routes.pop(key, None)
+        self._routes.update((route.key, route) for route in put)
         return Written(time.time())
 
     def last_activity(self) -> Mapping[str, float]:
@@ -40,6 +57,6 @@ class MemoryStore(OwnedStore):
     def note_activity(self, activity: Mapping[str, float]) -> None:
         """Nothing to record."""
 
-    async def close(self) -> None:
+    async def close(self, leave: bool = True) -> None:
         """Forget everything."""
         self._routes.clear()

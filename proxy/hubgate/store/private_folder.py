@@ -135,6 +135,17 @@ def private_folder_error(path: Path) -> OSError | None:
     return None
 
 
+def private_file_error(path: Path) -> OSError | None:
+    """Return why the file at `path` may be another user's, None if it is ours or not there."""
+    try:
+        _require_private(os.lstat(path))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error
+    return None
+
+
 def narrowed_later(path: Path) -> str | None:
     """Return what `PrivateFolder(path)` would warn of; None if nothing."""
     with suppress(OSError):

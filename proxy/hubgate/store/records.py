@@ -2,8 +2,7 @@
 
 import json
 
-from hubgate.model import NO_OPTIONS, Route, RouteOptions
-from hubgate.route_data import RouteData
+from hubgate.model import NO_OPTIONS, Route, RouteData, RouteOptions
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 

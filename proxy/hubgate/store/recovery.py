@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from hubgate.model import Route
-from hubgate.store.base import Written
+from hubgate.store.base import NO_MOMENTS, Expected, Written
 from hubgate.store.journal import Journal
 from hubgate.store.memory import MemoryStore
 from hubgate.tasks import spawn
@@ -73,20 +73,34 @@ class RecoveryStore(MemoryStore):
         if self._writer is not None:
             self._active.update(activity)
 
-    async def put(self, route: Route) -> Written:
-        """Store `route`, replacing one with the same key; it is in the file a moment later.
-
-        Returns when it was stored.
-        """
-        written = await super().put(route)
-        self._change(route.key, route, written.moment)
+    async def apply(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+        expected: Expected | None = None,
+    ) -> Written:
+        """Delete and put these, in one step; it is in the file, whole, a moment later."""
+        written = await super().apply(put, delete, active)
+        self._note(put, delete, written)
+        if self._writer is not None:
+            self._active.update(active)
         return written
 
-    async def delete(self, key: str) -> Written:
-        """Delete the route with that key; a missing one is not an error."""
-        written = await super().delete(key)
-        self._change(key, None)
+    def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
+        """Delete and put these; it is in the file a moment later."""
+        written = super().apply_at_once(put, delete)
+        if written is not None:
+            self._note(put, delete, written)
         return written
+
+    def _note(self, put: Sequence[Route], delete: Sequence[str], written: Written) -> None:
+        """Have a change written to the file."""
+        if self._writer is not None:
+            self._changed.update(dict.fromkeys(delete))
+            self._changed.update((route.key, route) for route in put)
+            self._active.update((route.key, written.moment) for route in put)
+            self._wake.set()
 
     async def forget(self) -> None:
         """Remove the file, at a clean exit. From here on routes are in memory only."""
@@ -94,18 +108,11 @@ class RecoveryStore(MemoryStore):
         with suppress(OSError):
             await asyncio.to_thread(self._journal.remove)
 
-    async def close(self) -> None:
+    async def close(self, leave: bool = True) -> None:
         """Write what is still unwritten; the file stays unless `forget` was called first."""
         await self._end_writing()
         self._journal.close()
         await super().close()
-
-    def _change(self, key: str, route: Route | None, moment: float | None = None) -> None:
-        if self._writer is not None:
-            self._changed[key] = route
-            if moment is not None:
-                self._active[key] = moment
-            self._wake.set()
 
     async def _end_writing(self) -> None:
         writer, self._writer = self._writer, None

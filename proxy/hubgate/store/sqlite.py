@@ -4,8 +4,9 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import TypeVar
@@ -13,10 +14,11 @@ from typing import TypeVar
 from hubgate.current_folder import anchored
 from hubgate.errors import StoreError, StoreInUseError
 from hubgate.model import Route
-from hubgate.store.base import OwnedStore, Written
+from hubgate.store.base import NO_MOMENTS, Expected, OwnedStore, Written
 from hubgate.store.records import decode, encode
 from hubgate.store.sqlite_errors import damaged, store_error
 from hubgate.store.sqlite_file import exposure, file_identity, open_file
+from hubgate.store.unseen import HUB_MARK, LeftOut, note_seen, seconds_unseen
 from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.store")
@@ -25,6 +27,8 @@ log = logging.getLogger("hubgate.store")
 LOCK_TIMEOUT = 5.0
 BETWEEN_TRIES = 0.1
 ACTIVITY_INTERVAL = 60.0
+# After a write that failed, until one succeeds.
+RETRY = 5.0
 
 T = TypeVar("T")
 
@@ -42,12 +46,26 @@ class SqliteStore(OwnedStore):
     """Keeps routes in the file at `path`, which is locked from `open()` to `close()`.
 
     SQLite runs in its own thread: a disk may be slow. A change is on the disk when the call
-    returns; the last activity of routes is written once a minute. So after a crash routes look
-    idle for at most a minute longer than they were, and to an idle culler a restart does not
-    look like activity on every route.
+    returns; the last activity of routes is written once a minute, and that the file is in use. So
+    after a crash routes look idle for at most a minute longer than they were, and to an idle
+    culler a restart does not look like activity on every route.
+
+    A file that nobody has used for more than `hub_routes_last` seconds is loaded without routes of
+    a hub, which are also removed from it; None keeps them.
     """
 
-    def __init__(self, path: str, activity_interval: float = ACTIVITY_INTERVAL) -> None:
+    def __init__(
+        self,
+        path: str,
+        activity_interval: float = ACTIVITY_INTERVAL,
+        hub_routes_last: float | None = None,
+    ) -> None:
+        self.left_out = LeftOut()
+        self._hub_routes_last = hub_routes_last
+        # Keys that were left out and are still in the file; only the thread uses it.
+        self._unseen: set[str] = set()
+        self._loaded = False
+        self._failing = asyncio.Event()
         self._path = Path(anchored(path))
         self._activity_interval = activity_interval
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="route store")
@@ -86,19 +104,28 @@ class SqliteStore(OwnedStore):
             log.warning("%s", line)
         self._activity_writer = spawn(self._keep_on(), "activity of routes")
 
+    @property
+    def write_obstacle(self) -> str | None:
+        """The word `store` after a write that failed, as on a full disk, until one succeeds."""
+        return "store" if self._failing.is_set() else None
+
     async def load(self) -> list[Route]:
-        """Return every stored route."""
+        """Return every stored route but a hub's that were unseen for too long."""
         routes, self._known_activity = await self._run(self._load)
+        if self._hub_routes_last is not None:
+            # Before a hub adds its routes again: they must not look unseen after a crash.
+            await self._keep_activity()
         return routes
 
-    async def put(self, route: Route) -> Written:
-        """Store `route`, on the disk when this returns; return when that was."""
-        return Written(await self._run(lambda: self._put(route)))
-
-    async def delete(self, key: str) -> Written:
-        """Delete the route with that key; that is on the disk when this returns."""
-        await self._run(lambda: self._change("DELETE FROM routes WHERE key = ?", (key,)))
-        return Written(time.time())
+    async def apply(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+        expected: Expected | None = None,
+    ) -> Written:
+        """Delete and put these in one transaction, on the disk when this returns."""
+        return Written(await self._write(lambda: self._apply(put, delete, active)))
 
     def last_activity(self) -> Mapping[str, float]:
         """Return when each route was last active, as of `load()`; adding it counts.
@@ -112,7 +139,7 @@ class SqliteStore(OwnedStore):
         """Write it in the next round, at most a minute from now."""
         self._new_activity.update(activity)
 
-    async def close(self) -> None:
+    async def close(self, leave: bool = True) -> None:
         """Write the last activity and release the file."""
         if self._state is SQLiteState.CLOSED:
             return
@@ -125,19 +152,32 @@ class SqliteStore(OwnedStore):
 
     async def _keep_on(self) -> None:
         while True:
-            await asyncio.sleep(self._activity_interval)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._failing.wait(), self._activity_interval)
+            if self._failing.is_set():
+                await asyncio.sleep(RETRY)
             await self._keep_activity()
 
     async def _keep_activity(self) -> None:
         """Write new activity; what cannot be written is kept for the next time."""
         activity, self._new_activity = self._new_activity, {}
-        if not activity:
-            return
+        failed_before = self._failing.is_set()
         try:
-            await self._run(lambda: self._write_activity(activity))
+            await self._write(lambda: self._write_activity(activity))
         except StoreError as error:
             self._new_activity = {**activity, **self._new_activity}
-            log.warning("the last activity of routes is not saved: %s", error)
+            if not failed_before:
+                log.warning("the last activity of routes is not saved: %s", error)
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        """Run `work`, and note whether changes can be stored."""
+        try:
+            done = await self._run(work)
+        except StoreError:
+            self._failing.set()
+            raise
+        self._failing.clear()
+        return done
 
     async def _run(self, work: Callable[[], T]) -> T:
         try:
@@ -158,13 +198,28 @@ class SqliteStore(OwnedStore):
         self._identity = file_identity(self._path)
 
     def _load(self) -> tuple[list[Route], dict[str, float]]:
+        unseen = self._left_out_since()
         query = "SELECT key, data, options, CAST(last_activity AS REAL) FROM routes"
         routes, activity = [], {}
         # Row by row: reading all rows at once would leave memory too fragmented to reuse.
         for key, data, options, moment in self._opened.execute(query):
-            routes.append(self._decoded(key, data, options))
+            route = self._decoded(key, data, options)
+            if unseen and HUB_MARK in route.data:
+                self._unseen.add(key)
+                continue
+            routes.append(route)
             activity[key] = moment
+        self.left_out = LeftOut(len(self._unseen), unseen.seconds if unseen else None)
+        self._loaded = True
         return routes, activity
+
+    def _left_out_since(self) -> LeftOut | None:
+        """Return for how long the file was unseen if that is too long for a hub's routes."""
+        if self._hub_routes_last is None:
+            return None
+        seconds = seconds_unseen(self._opened, time.time())
+        recent = seconds is not None and seconds <= self._hub_routes_last
+        return None if recent else LeftOut(seconds=seconds)
 
     def _decoded(self, key: str, data: str, options: str) -> Route:
         try:
@@ -172,16 +227,19 @@ class SqliteStore(OwnedStore):
         except ValueError as error:
             raise damaged(self._path, f"route {key!r}: {error}") from None
 
-    def _put(self, route: Route) -> float:
+    def _apply(
+        self, put: Sequence[Route], delete: Sequence[str], active: Mapping[str, float]
+    ) -> float:
         moment = time.time()
-        row = (route.key, *encode(route), moment)
-        self._change("REPLACE INTO routes VALUES (?, ?, ?, ?)", row)
-        return moment
-
-    def _change(self, statement: str, values: tuple[object, ...]) -> None:
-        # A single statement is its own transaction: committed when this returns, or undone.
+        rows = ((each.key, *encode(each), active.get(each.key, moment)) for each in put)
         self._check_place()
-        self._opened.execute(statement, values)
+        # Committed at its end, with one sync for all of it, or undone.
+        with self._opened as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("DELETE FROM routes WHERE key = ?", ((key,) for key in delete))
+            connection.executemany("REPLACE INTO routes VALUES (?, ?, ?, ?)", rows)
+        self._unseen.difference_update(route.key for route in put)
+        return moment
 
     def _write_activity(self, activity: dict[str, float]) -> None:
         self._check_place()
@@ -191,6 +249,11 @@ class SqliteStore(OwnedStore):
         with self._opened as connection:
             connection.execute("BEGIN")
             connection.executemany(update, [(now, at, key) for key, at in activity.items()])
+            remove = "DELETE FROM routes WHERE key = ?"
+            connection.executemany(remove, [(key,) for key in self._unseen])
+            if self._loaded:  # else nobody serves what is in it
+                note_seen(connection, now)
+        self._unseen.clear()
 
     def _check_place(self) -> None:
         """Refuse to write to a file that no longer has its name: a restart would not find it."""

@@ -13,6 +13,10 @@ from pathlib import Path
 from hubgate.current_folder import anchored
 from hubgate.errors import StoreError, StoreUnavailableError
 from hubgate.folders import creation_error, folder_error
+from hubgate.model import RedisLogin
+from hubgate.redis_address import SCHEMES, parse_redis
+from hubgate.store import more_packages
+from hubgate.store.own_file import line_about, own_file_error
 from hubgate.store.sqlite import SqliteStore
 from hubgate.store.sqlite_errors import in_use, no_file, read_only
 from hubgate.store.sqlite_file import BESIDE, NOT_REGULAR, exposure
@@ -21,15 +25,40 @@ from hubgate.store.sqlite_file import BESIDE, NOT_REGULAR, exposure
 # https://www.sqlite.org/src/file/src/os.h (PENDING_BYTE, SHARED_FIRST, SHARED_SIZE).
 _SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
 
+_NO_LOGIN = RedisLogin()
 
-def try_store(address: str) -> list[str]:
+
+def try_store(address: str, own: bool = False, login: RedisLogin = _NO_LOGIN) -> list[str]:
     """Return a line for what a start with this store would warn of; nothing is created or changed.
 
     That another process uses it is such a line, too: a start waits for the end of that process.
-    Raises StoreError for what would end a start.
+    With `own`, nobody has named the store, and a start would use memory instead. `login` is for
+    Redis. Raises StoreError for what would end a start, and ConfigError for missing packages.
     """
     scheme, _, path = address.partition(":")
-    return _try_file(Path(anchored(path))) if scheme == "sqlite" else []
+    if scheme in SCHEMES:
+        return _try_redis(address, login)
+    if scheme != "sqlite":
+        return []
+    file = Path(anchored(path))
+    return _try_own_file(file) if own else _try_file(file)
+
+
+def _try_redis(address: str, login: RedisLogin) -> list[str]:
+    try:
+        from hubgate.store.redis.trial import try_redis
+    except ImportError as error:
+        raise more_packages(address, error) from None
+    return asyncio.run(try_redis(parse_redis(address), login))
+
+
+def _try_own_file(path: Path) -> list[str]:
+    if (mistake := own_file_error(path)) is not None:
+        return [line_about(mistake)]
+    try:
+        return _try_file(path)
+    except StoreError as error:
+        return [line_about(error)]
 
 
 def _try_file(path: Path) -> list[str]:

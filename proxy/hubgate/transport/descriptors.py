@@ -52,9 +52,9 @@ def worker_share(allowed: int, wanted: int | None) -> WorkerShare:
     return WorkerShare(public, beside, beside)
 
 
-def control_share(allowed: int, used: int, workers: int) -> int:
-    """Return how many connections each of the supervisor's ports, API and metrics, may have.
+def control_share(allowed: int, used: int, workers: int, ports: int = 2) -> int:
+    """Return how many connections each of the supervisor's ports may have: API, metrics, health.
 
     `used` counts the files it has open before it accepts any.
     """
-    return max((allowed - used - _OWN_USE - workers * _PER_WORKER) // 2, _FEWEST)
+    return max((allowed - used - _OWN_USE - workers * _PER_WORKER) // ports, _FEWEST)

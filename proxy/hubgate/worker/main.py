@@ -74,8 +74,7 @@ async def _main(sock: socket.socket, index: int) -> None:
     link = await Link.open(sock)
     try:
         worker = await _start(link, index)
-        async for message in link:
-            worker.handle(message)
+        await link.deliver(worker.handle)
     except LinkClosedError:
         pass
     except Exception:

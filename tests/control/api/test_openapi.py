@@ -9,10 +9,12 @@ from typing import Any, cast
 import hypothesis
 import pytest
 import schemathesis
+from schemathesis.specs.openapi.checks import missing_required_header, negative_data_rejection
 
 from hubgate.control.api.app import build_api
 from hubgate.control.api.openapi import description
 from hubgate.control.api.operations import add_operations
+from hubgate.control.health import Health, add_health
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.service import RouteService
 from hubgate.control.upgrade.upgrader import Upgrader
@@ -26,23 +28,34 @@ from tests.control.serving import serving
 def drop_in_description() -> dict[str, Any]:
     """Return the description without the one parameter that the drop-in refuses.
 
-    Which strings are targets, a schema cannot say: these are.
+    Which strings are targets, keys, or the table's tag, a schema cannot say: these are.
     """
     described: dict[str, Any] = json.loads(description())
     described["components"]["parameters"]["host"]["name"] = "unknown-and-ignored"
     target = described["components"]["schemas"]["Route"]["properties"]["target"]
     target["enum"] = [target["example"], "https://hub.example.org/base?x", " http://[::1]:1 "]
+    described["components"]["parameters"]["ifMatch"]["schema"] = {"enum": ["*"]}
+    described["paths"]["/api/routes"]["put"]["parameters"][0]["schema"] = {"enum": ["*"]}
+    given = described["components"]["schemas"]["GivenRoute"]["allOf"][1]
+    given["properties"]["last_activity"] = {"enum": ["2024-01-31T12:00:00.000Z", None]}
+    for method in ("put", "patch"):
+        for content in described["paths"]["/api/routes"][method]["requestBody"]["content"].values():
+            entry = content["schema"].pop("additionalProperties")
+            content["schema"]["properties"] = {key: entry for key in ("/", "/a", "/b/c d")}
+            content["schema"]["additionalProperties"] = False
     return described
 
 
-schema = schemathesis.openapi.from_dict(drop_in_description())
+# A watch has no end: test_watch.py has it.
+schema = schemathesis.openapi.from_dict(drop_in_description()).exclude(path="/api/watch")
 
 
 async def test_every_page_is_described() -> None:
     workers, metrics, guard = RecordingWorkers(), Metrics(), Guard(None)
     service = RouteService(RecordingStore(), workers)
     app = build_api(service, Settings(), workers, metrics, guard)
-    add_operations(Pages(app, guard), Upgrader(cast(Any, None), 0), cast(Any, print))
+    add_health(app, Health())
+    add_operations(Pages(app, guard), Upgrader(cast(Any, None), 0), *cast(Any, (print, print)))
     pages = {resource.canonical for resource in app.router.resources()}
     # The description itself, the page for people, and every other path: that is the routes.
     assert (
@@ -81,4 +94,9 @@ def base_url() -> Iterator[str]:
     suppress_health_check=list(hypothesis.HealthCheck),
 )
 def test_the_api_answers_as_described(case: schemathesis.Case, base_url: str) -> None:
-    case.call_and_validate(base_url=base_url)
+    # Without If-Match, PUT is answered with 428, which this check does not know. What is no route
+    # by itself may be a patch of one that is there, as an earlier case may have left it.
+    unknown = [missing_required_header]
+    if case.method == "PATCH":
+        unknown.append(negative_data_rejection)
+    case.call_and_validate(base_url=base_url, excluded_checks=unknown)

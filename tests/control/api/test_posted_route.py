@@ -41,6 +41,13 @@ def test_everything_json_has_is_kept() -> None:
     assert read_data(json.dumps(data).encode()) == data
 
 
+@pytest.mark.parametrize("number", ["1" * 5000, "-" + "1" * 5000, "1" * 5000 + ".0"])
+def test_a_number_is_limited_in_our_words(number: str) -> None:
+    with pytest.raises(RouteError, match=r"not valid JSON: -?1+\.\.\. (has more|is too)") as raised:
+        read_data(b'{"target": "http://127.0.0.1:1", "x": ' + number.encode() + b"}")
+    assert len(str(raised.value)) < 200
+
+
 def test_a_repeated_key_has_its_last_value() -> None:
     assert read_data(b'{"target": "a", "target": "b"}') == {"target": "b"}
 

@@ -1,5 +1,6 @@
 """The API's log: a line for every response, which nobody can forge."""
 
+import asyncio
 import logging
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from hubgate.errors import StoreError
 from hubgate.model import Route
 from tests.control.serving import TARGET, serving
+from tests.control.waiting import until
 
 BODY = {"target": TARGET}
 
@@ -77,3 +79,32 @@ async def test_a_fault_of_ours_is_a_500_that_tells_nothing(
         answer = await api.ask("GET", "/api/routes/a")
     assert (answer.status, answer.body) == (500, b"Internal Server Error")
     assert "inner workings" in caplog.text
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+@pytest.mark.parametrize("framing", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("reset", [False, True])
+async def test_a_client_that_leaves_in_its_body_is_nobody_s_fault(
+    caplog: pytest.LogCaptureFixture, method: str, framing: str, reset: bool
+) -> None:
+    caplog.set_level(logging.INFO)
+    path = "/api/routes/a" if method == "POST" else "/api/routes"
+    head = f"{method} {path}?x HTTP/1.1\r\nHost: localhost\r\nIf-Match: *\r\n{framing}\r\n"
+    async with serving() as api:
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        writer.write(head.encode() + b"Expect: 100-continue\r\n\r\n")
+        assert b" 100 " in await reader.readuntil(b"\r\n\r\n")
+        writer.write(b'64\r\n{"/a": {"target": ')
+        if reset:
+            writer.transport.abort()
+        else:
+            writer.close()
+        await until(lambda: lines(caplog))
+        await api.ask("GET", "/api/routes/nobody")  # what else there would be is there by then
+        counted = [name for name in api.metrics.totals if name.startswith("requests_api:")]
+    assert lines(caplog) == [
+        ("INFO", f"{method} {path} the client left in the middle of its body"),
+        ("INFO", "404 GET /api/routes/nobody"),
+    ]
+    assert "Traceback" not in caplog.text
+    assert counted == ["requests_api:404"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from hubgate.control.health import Health
 from hubgate.control.metrics.app import build_metrics_app
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.service import RouteService
@@ -14,6 +15,8 @@ from hubgate.control.web.host_names import HostNames
 from hubgate.model import Report, Route
 from tests.control.recording import RecordingStore, RecordingWorkers
 from tests.control.serving import TARGET, ask, serve, serving
+
+READY = Health(serves=True)
 
 CHP_COUNTERS = ("api_route_get", "api_route_add", "api_route_delete", "requests_ws", "requests_web")
 
@@ -126,7 +129,7 @@ async def test_the_metrics_port_answers_nothing_but_metrics() -> None:
     service = RouteService(RecordingStore(), workers)
     await service.open([], [])
     await service.add(Route("/a", TARGET))
-    async with serve(build_metrics_app(service, workers, Metrics(), Guard(None))) as port:
+    async with serve(build_metrics_app(service, workers, Metrics(), Guard(None), READY)) as port:
         answer = await ask(port, "GET", "/metrics")
         assert answer.status == 200
         assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -150,7 +153,7 @@ async def test_a_web_page_reads_no_metrics(caplog: pytest.LogCaptureFixture) -> 
     service = RouteService(RecordingStore(), workers)
     await service.open([], [])
     guard = Guard("s3cret", HostNames(["metrics.example.org"])).without_token()
-    async with serve(build_metrics_app(service, workers, Metrics(), guard)) as port:
+    async with serve(build_metrics_app(service, workers, Metrics(), guard, READY)) as port:
 
         async def status(**fields: str) -> int:
             return (await ask(port, "GET", "/metrics", None, fields)).status

@@ -2,20 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
-from hubgate.errors import StoreError
+from hubgate.errors import StoreError, TableAheadError
 from hubgate.model import Route
-from hubgate.store.base import StoreChange, Written
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One change of the log, and who is not to be told of it."""
-
-    change: StoreChange
-    writer: "SharedStore | None"
+from hubgate.store.base import NO_MOMENTS, Expected, Point, StoreChange, Written
 
 
 class SharedTable:
@@ -23,21 +14,33 @@ class SharedTable:
 
     def __init__(self) -> None:
         self.routes: dict[str, Route] = {}
-        self.log: list[Entry] = []
+        self.log: list[StoreChange] = []
         self.grown = asyncio.Condition()
 
-    async def write(
-        self, writer: "SharedStore | None", put: tuple[Route, ...], delete: tuple[str, ...]
-    ) -> int:
+    def is_ahead(self, expected: Expected, keys: Sequence[str]) -> bool:
+        """Return whether the table, or a route with one of these keys, has changed since."""
+        since = self.log[expected.revision :]
+        if expected.whole or any(change.whole for change in since):
+            return bool(since)
+        put = {route.key for change in since for route in change.put}
+        return not put.union(*(change.delete for change in since)).isdisjoint(keys)
+
+    async def write(self, put: tuple[Route, ...], delete: tuple[str, ...]) -> int:
         """Make a change; return its revision."""
         for key in delete:
             self.routes.pop(key, None)
         self.routes |= {route.key: route for route in put}
-        self.log.append(Entry(StoreChange(len(self.log) + 1, put, delete), writer))
+        self.log.append(StoreChange(len(self.log) + 1, put, delete))
         revision = len(self.log)
         async with self.grown:
             self.grown.notify_all()
         return revision
+
+    async def tell(self, change: StoreChange) -> None:
+        """Add to the log what is no change of the routes."""
+        self.log.append(change)
+        async with self.grown:
+            self.grown.notify_all()
 
 
 class SharedStore:
@@ -48,6 +51,7 @@ class SharedStore:
     """
 
     shared = True
+    members = None
 
     def __init__(self, table: SharedTable) -> None:
         self.table = table
@@ -60,7 +64,18 @@ class SharedStore:
             gate.set()
         self.reached = asyncio.Event()
         self.following = False
+        self.acknowledged: list[Point] = []
         self._at = 0
+
+    @property
+    def point(self) -> Point:
+        """How far the log was read; there is one history."""
+        return "1-shared", self._at
+
+    @property
+    def write_obstacle(self) -> str | None:
+        """None: it always takes changes."""
+        return None
 
     async def open(self) -> None:
         """Nothing to connect to."""
@@ -73,25 +88,30 @@ class SharedStore:
         self._at = len(self.table.log)
         return list(self.table.routes.values())
 
-    async def put(self, route: Route) -> Written:
+    async def apply(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+        expected: Expected | None = None,
+    ) -> Written:
         """Write, and answer when the gates let it."""
-        return await self._write((route,), ())
-
-    async def delete(self, key: str) -> Written:
-        """Write, and answer when the gates let it."""
-        return await self._write((), (key,))
-
-    async def _write(self, put: tuple[Route, ...], delete: tuple[str, ...]) -> Written:
         self.reached.set()
         await self.sent.wait()
-        revision = await self.table.write(None if self.losing else self, put, delete)
+        if expected is not None and self.table.is_ahead(expected, [*delete, *(r.key for r in put)]):
+            raise TableAheadError("it has changed")
+        known = [self.table.routes.get(route.key) == route for route in put]
+        known += [key not in self.table.routes for key in delete]
+        if all(known):
+            return Written(time.time(), len(self.table.log), changed=False)
+        revision = await self.table.write(tuple(put), tuple(delete))
         await self.answered.wait()
         if self.losing:
             raise StoreError("the answer is lost")
         return Written(time.time(), revision)
 
     async def changes(self) -> AsyncGenerator[StoreChange, None]:
-        """Yield the log of others from the latest load on; of our own only how far it is."""
+        """Yield the log from the latest load on."""
         self.following = True
         try:
             while True:
@@ -99,10 +119,8 @@ class SharedStore:
                     raise self.failures.pop()
                 if self._at < len(self.table.log):
                     await self.delivered.wait()
-                    entry = self.table.log[self._at]
                     self._at += 1
-                    own = entry.writer is self
-                    yield StoreChange(entry.change.revision) if own else entry.change
+                    yield self.table.log[self._at - 1]
                     continue
                 async with self.table.grown:
                     await self.table.grown.wait_for(self._has_news)
@@ -115,7 +133,7 @@ class SharedStore:
     async def skip(self) -> None:
         """Lose sight of what is in the log by now, as after a lost connection."""
         self._at = len(self.table.log)
-        self.table.log.append(Entry(StoreChange(len(self.table.log) + 1, whole=True), None))
+        self.table.log.append(StoreChange(len(self.table.log) + 1, whole=True))
         await self.wake()
 
     async def fail(self, *errors: Exception) -> None:
@@ -135,7 +153,15 @@ class SharedStore:
     def note_activity(self, activity: Mapping[str, float]) -> None:
         """Nothing to keep it for."""
 
-    async def close(self) -> None:
+    async def served(self, written: Written) -> tuple[str, ...]:
+        """Nobody is waited for."""
+        return ()
+
+    def serves(self, point: Point) -> None:
+        """Note it."""
+        self.acknowledged.append(point)
+
+    async def close(self, leave: bool = True) -> None:
         """Note it; nobody may still follow."""
         assert not self.following
         self.closed = True

@@ -338,9 +338,9 @@ async def test_foreign_changes_are_in_the_log(
     caplog.set_level(logging.INFO, "hubgate.routes")
     here, _ = sides
     routes = tuple(Route(key, target) for key, target in targets.items())
-    await here.store.table.write(None, routes, ())
+    await here.store.table.write(routes, ())
     await until(lambda: line in caplog.text)
-    await here.store.table.write(None, (), ("/a",))
+    await here.store.table.write((), ("/a",))
     await until(lambda: "route removed elsewhere: '/a'" in caplog.text)
     assert "hush" not in caplog.text
 

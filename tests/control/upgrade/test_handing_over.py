@@ -1,6 +1,7 @@
 """A supervisor that hands over while its API is asked for something."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -22,6 +23,7 @@ from tests.control.serving import PATIENCE
 from tests.control.waiting import until
 
 SETTINGS = Settings(store="memory:")
+NOTHING_OPEN = cast(Bootstrap, SimpleNamespace(listeners=None))
 
 
 class NoListeners:
@@ -56,7 +58,7 @@ async def hold_no_signals() -> None:
 
 async def test_a_reload_that_comes_meanwhile_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "hold_signals", hold_no_signals)
-    supervisor = Supervisor(SETTINGS, lambda: SETTINGS, cast(Bootstrap, None), 0.0)
+    supervisor = Supervisor(SETTINGS, lambda: SETTINGS, NOTHING_OPEN, 0.0)
     service = RouteService(RecordingStore(), RecordingWorkers())
     await service.open((), ())
     pool = cast(WorkerPool, NoWorkers())
@@ -84,7 +86,7 @@ async def test_workers_are_given_away_only_when_no_change_of_others_can_come(
             assert not store.following
             return []
 
-    supervisor = Supervisor(SETTINGS, lambda: SETTINGS, cast(Bootstrap, None), 0.0)
+    supervisor = Supervisor(SETTINGS, lambda: SETTINGS, NOTHING_OPEN, 0.0)
     pool = cast(WorkerPool, Workers())
     parts = Parts(service, pool, (), Guard(None))
     supervisor._reloader = Reloader(SETTINGS, lambda: SETTINGS, parts, {})

@@ -44,6 +44,26 @@ async def test_one_upgrade_at_a_time() -> None:
     assert upgrader.agreed.is_set()
 
 
+async def test_none_begins_once_hubgate_is_told_to_stop() -> None:
+    gate = asyncio.Event()
+
+    async def rehearse() -> NewRelease:
+        await gate.wait()
+        return NEW
+
+    upgrader = Upgrader(rehearse, 0)
+    upgrader.settled()
+    under_way = spawn(upgrader.prepare(), "under way")
+    await asyncio.sleep(0)
+    upgrader.end()
+    upgrader.settled()
+    gate.set()
+    for attempt in (under_way, upgrader.prepare()):
+        with pytest.raises(UpgradeUnderWayError, match="hubgate is ending"):
+            await attempt
+    assert not upgrader.agreed.is_set()
+
+
 async def test_after_a_failed_rehearsal_another_may_come() -> None:
     async def rehearse() -> NewRelease:
         raise UpgradeError("it is broken")

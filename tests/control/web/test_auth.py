@@ -3,10 +3,13 @@
 import asyncio
 import hmac
 import logging
+from pathlib import Path
 
 import pytest
 
-from hubgate.control.web.auth import TokenCheck
+from hubgate.control.web.auth import ANYBODY, Caller, TokenCheck
+from hubgate.routing.scope import EVERYTHING, Scope
+from hubgate.settings.values import ApiToken
 from tests.control.serving import TARGET, ask, read_answer, serving
 
 TOKEN = "s3cret-Token+/="
@@ -17,7 +20,7 @@ TOKEN = "s3cret-Token+/="
     [f"token {TOKEN}", f"Bearer {TOKEN}", f"bearer  {TOKEN}", f"TOKEN {TOKEN} "],
 )
 def test_the_token_opens(header: str) -> None:
-    assert TokenCheck(TOKEN).refusal(header) is None
+    assert TokenCheck(TOKEN).check(header) == ANYBODY
 
 
 @pytest.mark.parametrize(
@@ -38,15 +41,16 @@ def test_the_token_opens(header: str) -> None:
     ],
 )
 def test_nothing_else_opens_and_the_reason_does_not_repeat_it(header: str | None) -> None:
-    reason = TokenCheck(TOKEN).refusal(header)
+    reason = TokenCheck(TOKEN).check(header)
     assert reason
+    assert isinstance(reason, str)
     assert TOKEN not in reason
 
 
 @pytest.mark.parametrize("token", [None, ""])
 @pytest.mark.parametrize("header", [None, "", "token x", "rubbish"])
 def test_without_a_token_set_everybody_may_pass(token: str | None, header: str | None) -> None:
-    assert TokenCheck(token).refusal(header) is None
+    assert TokenCheck(token).check(header) == ANYBODY
 
 
 def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,12 +61,25 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
         return False
 
     monkeypatch.setattr(hmac, "compare_digest", noting)
-    assert TokenCheck(TOKEN).refusal("token wrong") == "a wrong token"
-    assert compared == [(b"wrong", TOKEN.encode())]
+    named = [ApiToken("a", Path("a.token"), "first")]
+    assert TokenCheck(TOKEN, named).check("token wrong") == "a wrong token"
+    assert compared == [(b"wrong", b"first"), (b"wrong", TOKEN.encode())]
 
 
 def test_a_guard_does_not_show_its_token() -> None:
-    assert TOKEN not in repr(TokenCheck(TOKEN)) + repr(vars(TokenCheck(None)))
+    named = [ApiToken("a", Path("a.token"), TOKEN)]
+    assert TOKEN not in repr(TokenCheck(TOKEN)) + repr(vars(TokenCheck(None))) + repr(named)
+
+
+def test_each_token_has_its_own_name_and_scope() -> None:
+    scope = Scope("", "/a")
+    check = TokenCheck(TOKEN, [ApiToken("hub-a", Path("a"), "first", scope)])
+    assert check.check("token first") == Caller("hub-a", scope)
+    assert check.check(f"token {TOKEN}") == ANYBODY
+    check.replace(None, [ApiToken("hub-b", Path("b"), "second")])
+    assert check.check("token second") == Caller("hub-b", EVERYTHING)
+    assert check.needed
+    assert {check.check(f"token {each}") for each in ("first", TOKEN)} == {"a wrong token"}
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT", "HEAD"])

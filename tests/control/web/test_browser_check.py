@@ -133,7 +133,7 @@ async def test_configured_names_pass_and_follow_a_reload() -> None:
     async with serving(hosts=["proxy.example.org"]) as api:
         fields = {"Host": "proxy.example.org:8001"}
         assert (await ask(api.port, "GET", "/api/routes", None, fields)).status == 200
-        api.guard.replace(None, ["other.example.org"])
+        api.guard.replace(None, ["other.example.org"], ())
         assert (await ask(api.port, "GET", "/api/routes", None, fields)).status == 403
 
 

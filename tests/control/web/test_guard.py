@@ -64,7 +64,7 @@ async def test_a_right_token_and_an_open_page_never_wait() -> None:
 
 async def test_another_token_counts_on_every_page_from_the_next_request_on() -> None:
     async with serving(token=TOKEN) as api:
-        api.guard.replace("another", ())
+        api.guard.replace("another", (), ())
         for page in PAGES:
             assert (await api.ask("GET", page, token=TOKEN)).status == 403
             assert (await api.ask("GET", page, token="another")).status != 403

@@ -346,12 +346,25 @@ async def test_replacement_that_fails_is_tried_again(
     python = sys.executable
     monkeypatch.setattr(sys, "executable", "/bin/false")
     monkeypatch.setattr(workers_module, "FIRST_PAUSE", 0.01)
+    assert running.pool.lacking is None
     first = running.pids[0]
     os.kill(first, signal.SIGKILL)
     await until(lambda: len(running.ledger.forgotten) > workers_module.ATTEMPTS_AT_START + 1)
+    assert running.pool.lacking == "worker"
     monkeypatch.setattr(sys, "executable", python)
     await until(lambda: running.complete)
     assert await running.status("/a") == 404
+    assert running.pool.lacking is None
+
+
+async def test_a_worker_that_is_being_replaced_is_not_missing(begin: Begin) -> None:
+    running = await begin(workers=2)
+    os.kill(running.pids[0], signal.SIGKILL)
+    lacking: set[str | None] = set()
+    while len(running.ledger.forgotten) < 1 or not running.complete:
+        lacking.add(running.pool.lacking)
+        await asyncio.sleep(0.001)
+    assert lacking == {None}
 
 
 async def test_replacing_workers_leaks_no_descriptor(begin: Begin) -> None:

@@ -66,7 +66,7 @@ def start(index: int) -> Child:
 
 
 def closing_link(worker: WorkerProcess) -> bool:
-    return worker._link._writer.transport.is_closing()
+    return worker._link._transport.is_closing()
 
 
 @pytest.mark.parametrize("number", [None, signal.SIGKILL])

@@ -42,6 +42,13 @@ def test_every_setting_is_a_trait_or_the_hubs_otherwise() -> None:
 
 # One value for each trait that the drop-in does not read from a variable of its own.
 VALUES: dict[str, Any] = {
+    "redis_ca": "redis-ca.pem",
+    "redis_password_file": "redis.password",
+    "redis_sentinel_password_file": "sentinel.password",
+    "replicas_name": "proxy-1",
+    "replicas_wait": 0.5,
+    "replicas_lease": 10.0,
+    "replicas_settle": 3.0,
     "redirect_port": 8080,
     "redirect_to": 443,
     "listen_tls_min_version": "1.3",
@@ -52,6 +59,10 @@ VALUES: dict[str, Any] = {
     "metrics_host": "127.0.0.2",
     "metrics_port": 9100,
     "metrics_socket": "m.sock",
+    "health_host": "127.0.0.2",
+    "health_port": 9101,
+    "health_socket": "h.sock",
+    "drain_delay": 3,
     "upstream_tls_ca": "ca.pem",
     "upstream_tls_cert": "cert.pem",
     "upstream_tls_key": "key.pem",
@@ -77,6 +88,7 @@ TOGETHER = {
     "redirect_to": ["redirect_port"],
     "listen_tls_client_certificates": ["listen_tls_ca"],
     "metrics_host": ["metrics_port"],
+    "health_host": ["health_port"],
     "upstream_tls_cert": ["upstream_tls_key"],
     "upstream_tls_key": ["upstream_tls_cert"],
 }

@@ -109,7 +109,11 @@ def test_a_token_file(drop: Drop, tmp_path: Path) -> None:
         ("METRICS_PORT", "65536", "'65536' is not a valid port; write a whole number, 0 to 65535"),
         ("HOST", "1.2.3", "'1.2.3' is not an IPv4 address; write four numbers, each 0 to 255"),
         ("LOG_LEVEL", "loud", "'loud' is not a valid value; write 'debug', 'info', 'warn' or"),
-        ("STORE", "files", "'files' is not a store; write memory: or sqlite:state/routes.db"),
+        (
+            "STORE",
+            "files",
+            "'files' is not a store; write memory:, sqlite:state/routes.db or redis://HOST:6379",
+        ),
         ("TLS_CERT", "/none", "/none: no such file;"),
         ("PORT", "65535", "65535 leaves no port after it for the API; give --api-port"),
         ("API_PORT", "8000", "localhost:8000 is taken by --port; give one of them"),
@@ -139,3 +143,32 @@ def test_what_it_says_of_others(drop: Drop) -> None:
         "HUBGATE_PROT is not a setting and has no effect; did you mean HUBGATE_PORT?",
     ]
     assert drop.log.count("info: HUBGATE_PORT is ignored: tcp://10.0.0.1:8000 is what ") == 1
+
+
+def test_the_health_pages_have_a_port_of_their_own_by_variable(drop: Drop) -> None:
+    assert drop.run().health == ()
+    assert drop.run(HUBGATE_HEALTH_HOST="10.0.0.1").health == ()
+    assert drop.run(HUBGATE_HEALTH_PORT="9").health == (Address("127.0.0.1", 9),)
+    everywhere = {"HUBGATE_HEALTH_PORT": "9", "HUBGATE_HEALTH_HOST": "*"}
+    assert drop.run(**everywhere).health == (Address("", 9),)
+    assert drop.run(HUBGATE_HEALTH_SOCKET="/h").health == (Address(path="/h"),)
+
+
+@pytest.mark.parametrize(
+    ("environ", "line"),
+    [
+        ({"PORT": "x"}, r"HUBGATE_HEALTH_PORT: 'x' is not a valid port; .*"),
+        ({"PORT": "9", "HOST": "a b"}, r"HUBGATE_HEALTH_HOST: .*"),
+        ({"PORT": "9", "SOCKET": "/h"}, r"HUBGATE_HEALTH_SOCKET cannot be used with a host or .*"),
+        ({"PORT": "8001"}, r"HUBGATE_HEALTH_PORT: 127\.0\.0\.1:8001 is taken by --api-port; .*"),
+    ],
+)
+def test_a_mistake_in_it_is_one_line(drop: Drop, environ: dict[str, str], line: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{line}$"):
+        drop.run(**{f"HUBGATE_HEALTH_{name}": value for name, value in environ.items()})
+
+
+def test_a_delay_that_is_none_is_one_line(drop: Drop) -> None:
+    with pytest.raises(ConfigError, match=r"^HUBGATE_DRAIN_DELAY: '-1' is not a valid time; .*"):
+        drop.run(HUBGATE_DRAIN_DELAY="-1")
+    assert drop.run(HUBGATE_DRAIN_DELAY="0").worker.timeouts.drain_delay == 0

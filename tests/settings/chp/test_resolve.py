@@ -106,8 +106,11 @@ def test_times_are_milliseconds_and_zero_is_none(drop: Drop) -> None:
     settings = drop.run(
         *["--timeout", "1500", "--proxy-timeout", "2500", "--keep-alive-timeout", "5000"],
         HUBGATE_DRAIN_TIMEOUT="3",
+        HUBGATE_DRAIN_DELAY="0.5",
     )
-    assert settings.worker.timeouts == Timeouts(request=1.5, response=2.5, keep_alive=5, drain=3)
+    assert settings.worker.timeouts == Timeouts(
+        request=1.5, response=2.5, keep_alive=5, drain=3, drain_delay=0.5
+    )
     zeros = drop.run(*["--timeout", "0", "--proxy-timeout", "0", "--keep-alive-timeout", "0"])
     assert zeros.worker.timeouts == Timeouts()
 

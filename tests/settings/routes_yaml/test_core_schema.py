@@ -164,5 +164,5 @@ def test_numbers_leave_the_file_as_plain_numbers(read: Read) -> None:
 @pytest.mark.parametrize("value", ["1_000", "infinity", "nan", "٣", "1e9999"])
 def test_flags_and_variables_take_no_other_numbers(read: Read, tmp_path: Path, value: str) -> None:
     (line,) = lines_of(lambda: read("", {"HUBGATE_DRAIN_TIMEOUT": value}), tmp_path)
-    assert line.endswith("write seconds above 0, such as 75 or 0.5")
+    assert line.endswith("write seconds above 0, up to 31536000 (a year), such as 75 or 0.5")
     assert read("", {"HUBGATE_DRAIN_TIMEOUT": " 2.50 "}).worker.timeouts.drain == 2.5

@@ -43,6 +43,15 @@ def test_nothing_is_no_settings(text: str) -> None:
             "a: b: c\n",
             "f, line 1: a colon does not belong here; put a value that contains one in quotes",
         ),
+        *(
+            (text, f'f, line {line}: a value ends with a colon; put it in quotes: "memory:"')
+            for line, text in (
+                (1, "store: memory:"),
+                (2, "a: 1\nstore:  memory:  # gone\nb: 2\n"),
+                (1, "{store: memory:, a: 1}"),
+                (1, "{store: memory:}\n"),
+            )
+        ),
         ("a: @b\n", "f, line 1: a value cannot begin with '@'; put it in quotes"),
         (
             "a: 1\n  b: 2\n c: 3",

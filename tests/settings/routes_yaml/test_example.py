@@ -33,7 +33,8 @@ def test_what_the_example_comments_out_is_right_too() -> None:
     text = "\n".join(line for line in lines if ":" in line and not _is_prose(line))
     file = File.model_validate(parse_document(text, "example").data)
     assert file.listen.tls is not None
-    assert len(file.routes) == 5
+    assert len(file.routes) == 6
+    assert [each.name for each in file.api.tokens] == ["hub-a", "hub-b", "admin"]
 
 
 def _is_prose(line: str) -> bool:

@@ -69,12 +69,12 @@ from tests.settings.reading import Read, lines_of
         ("workers: 0", "line 1: workers: 0 is not a valid number of workers;"),
         (
             "store: mysql://x",
-            "line 1: store: 'mysql://x' is not a store; write memory: or sqlite:state/routes.db",
+            "line 1: store: 'mysql://x' is not a store; write memory:, sqlite:state/routes.db or redis://HOST:6379",
         ),
         (
-            "store: 'redis://:secret@h:6379/0'",
-            "line 1: store: 'redis://...@h:6379/0': Redis is not supported yet;"
-            " write memory: or sqlite:state/routes.db instead",
+            "store: 'redis://:secret@h:port/0'",
+            "line 1: store: the Redis address is wrong: a port is a number, 1 to 65535; write"
+            " redis://HOST:6379/0?prefix=hubgate",
         ),
         (
             "store: sqlite:///state/routes.db",
@@ -84,11 +84,11 @@ from tests.settings.reading import Read, lines_of
         ("store: 'sqlite::memory:'", "line 1: store: 'sqlite::memory:': the file comes right"),
         (
             "store: 'sqlite:'",
-            "line 1: store: 'sqlite:' is not a store; write memory: or sqlite:sta",
+            "line 1: store: 'sqlite:' is not a store; write memory:, sqlite:sta",
         ),
         (
             'store: "sqlite:a\\0b"',
-            "line 1: store: 'sqlite:a\\x00b' is not a store; write memory: or",
+            "line 1: store: 'sqlite:a\\x00b' is not a store; write memory:, ",
         ),
         (
             "log_level: loud",
@@ -107,7 +107,31 @@ from tests.settings.reading import Read, lines_of
         ("timeouts: {drain: .nan}", "line 1: timeouts.drain: .nan is not a valid time;"),
         ("timeouts: {drain: .inf}", "line 1: timeouts.drain: .inf is not a valid time;"),
         ("timeouts: {drain: true}", "line 1: timeouts.drain: true is not a valid time;"),
-        ("timeouts: {ready: -1}", "line 1: timeouts.ready: -1 is not a valid time;"),
+        (
+            "timeouts: {drain: 1e9}",
+            "line 1: timeouts.drain: 1e9 is not a valid time; write seconds above 0, up to",
+        ),
+        *(
+            (
+                f"timeouts: {{{name}: {value}}}",
+                f"line 1: timeouts.{name}: {value} is not a valid time;"
+                " write seconds from 0 to 31536000 (a year), such as 5 or 0.5",
+            )
+            for name in ("ready", "down", "drain_delay")
+            for value in ("-1", "40000000")
+        ),
+        *(
+            (
+                f"replicas: {{{name}: {value}}}",
+                f"line 1: replicas.{name}: {value} is not a valid time; write seconds {right}",
+            )
+            for name, right, *values in (
+                ("wait", "from 0 to 30", "-1", "30.1", "1000000000000"),
+                ("lease", "from 1 to 60", "0.05", "61", "'6s'"),
+                ("settle", "from 0.5 to 20", "0", "20.5", "1000000000"),
+            )
+            for value in values
+        ),
         (
             "limits: {connections: 0}",
             "line 1: limits.connections: 0 is not a valid count; write a whole",

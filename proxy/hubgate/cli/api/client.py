@@ -5,10 +5,10 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
@@ -40,7 +40,8 @@ class Api:
     """Where the API is, and what to authenticate with.
 
     Without a `token`, `find_token` is asked for one before each request: an upgrade may make it.
-    `token_source` says in which variable or file the token was, for messages.
+    `token_source` says in which variable or file the token was, for messages. `missing` are the
+    replicas that the latest response said do not serve its change yet.
     """
 
     url: str
@@ -48,6 +49,7 @@ class Api:
     tls: ssl.SSLContext | None = None
     find_token: Callable[[], str | None] = field(default=lambda: None, repr=False)
     token_source: str = ""
+    missing: list[str] = field(default_factory=list)
 
     def get(self, key: str | None = None) -> dict[str, Any]:
         """Return one route's data, or the whole table. Raises click.ClickException."""
@@ -74,7 +76,7 @@ class Api:
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
-            raise self._stranger("its response is not a JSON object")
+            raise self.stranger("its response is not a JSON object")
         return found
 
     def put(self, key: str, data: dict[str, Any]) -> None:
@@ -94,6 +96,34 @@ class Api:
         if status == 403:
             raise self._refusal(status, None, reply)
         return status, reply
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        path: str,
+        body: Iterable[bytes] | None = None,
+        fields: Mapping[str, str] | None = None,
+    ) -> Iterator[HTTPResponse]:
+        """Send a request about many routes; yield the response, which is read as it comes.
+
+        Raises click.ClickException for what is not there, or no such API, while the block reads
+        the response as well; and for 403.
+        """
+        connection = self._connection(TIMEOUT)
+        try:
+            headers = {**self._headers(), **(fields or {})}
+            place = urlsplit(self.url).path.rstrip("/") + path
+            with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered by then
+                connection.request(method, place, body, headers)
+            response = connection.getresponse()
+            if response.status == 403:
+                raise self._refusal(403, None, response.read(LARGEST))
+            yield response
+        except (OSError, HTTPException) as error:
+            raise self._failed(error) from None
+        finally:
+            connection.close()
 
     def _call(self, method: str, key: str | None, body: bytes | None) -> bytes:
         headers = self._headers()
@@ -128,16 +158,12 @@ class Api:
             connection.request(method, urlsplit(self.url).path.rstrip("/") + path, body, headers)
             response = connection.getresponse()
             reply = response.read(LARGEST + 1)
+            self.missing[:] = response.headers.get_all("Hubgate-Missing-Replicas", [])
             if len(reply) > LARGEST:
-                raise self._stranger(f"its response is larger than {LARGEST >> 20} MiB")
+                raise self.stranger(f"its response is larger than {LARGEST >> 20} MiB")
             return response.status, reply
-        except ssl.SSLCertVerificationError as error:
-            raise click.ClickException(
-                f"{self.url}: its certificate is not trusted ({error.verify_message});"
-                " give its CA with --ca"
-            ) from None
         except (OSError, HTTPException) as error:
-            raise self._unreachable(TimeoutError() if over.is_set() else error) from None
+            raise self._failed(TimeoutError() if over.is_set() else error) from None
         finally:
             cut.cancel()
             connection.close()
@@ -151,7 +177,12 @@ class Api:
             return HTTPSConnection(host, parts.port, timeout=timeout, context=self.tls)
         return HTTPConnection(host, parts.port, timeout=timeout)
 
-    def _unreachable(self, error: Exception) -> click.ClickException:
+    def _failed(self, error: Exception) -> click.ClickException:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return click.ClickException(
+                f"{self.url}: its certificate is not trusted ({error.verify_message});"
+                " give its CA with --ca"
+            )
         if isinstance(error, TimeoutError):
             return click.ClickException(f"{self.url}: no answer within {TIMEOUT:g} s; try again")
         if isinstance(error, ssl.SSLError) and "CERTIFICATE_REQUIRED" in (error.reason or ""):
@@ -160,14 +191,15 @@ class Api:
             )
         if isinstance(error, (HTTPException, ssl.SSLError, ConnectionResetError)):
             if self.url.startswith("https:"):
-                return self._stranger("it ends the connection; does it need --cert and --key?")
-            return self._stranger("it does not respond like one; https for http?")
+                return self.stranger("it ends the connection; does it need --cert and --key?")
+            return self.stranger("it does not respond like one; https for http?")
         reason = getattr(error, "strerror", None) or str(error)
         return AbsentError(
             f"{self.url}: no API there ({reason}); start `proxyctl serve`, or give --api-url"
         )
 
-    def _stranger(self, what: str) -> click.ClickException:
+    def stranger(self, what: str) -> click.ClickException:
+        """Return the error for what does not answer as a route API would."""
         return click.ClickException(f"{self.url}: is not a route API: {what} (check --api-url)")
 
     def _refusal(self, status: int, key: str | None, answer: bytes) -> click.ClickException:
@@ -190,10 +222,10 @@ class Api:
         if status == 404 and key is not None:
             return NoSuchRouteError(f"{key}: no such route; see `proxyctl list`")
         if status in (400, 409, 413):
-            return click.ClickException(f"{key}: {said or f'refused with {status}'}")
+            return click.ClickException(f"{key or self.url}: {said or f'refused with {status}'}")
         if status >= 500:
             return click.ClickException(f"{self.url}: failed: {said or status}; see its log")
-        return self._stranger(f"it returned {status}")
+        return self.stranger(f"it returned {status}")
 
 
 def _cut(connection: HTTPConnection, over: threading.Event) -> None:

@@ -45,7 +45,7 @@ _OPTIONS = (
 )
 
 
-def with_api(command: Callable[..., None]) -> Callable[..., None]:
+def with_api(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the API's options to a command, and pass the API they name as its first argument."""
 
     @functools.wraps(command)
@@ -56,12 +56,13 @@ def with_api(command: Callable[..., None]) -> Callable[..., None]:
         cert: str | None,
         key: str | None,
         **rest: Any,
-    ) -> None:
+    ) -> Any:
         token, source = _token(token_file)
         url, found = _named(api_url, token) if api_url else _unnamed(source)
         tls = _tls(found, ClientTLS(cert, key, ca)) if url.startswith("https:") else None
         find_token = partial(_found_token, url, found)
-        command(Api(url, token, tls, find_token, source or _found_source(url, found)), **rest)
+        source = source or _found_source(url, found)
+        return command(Api(url, token, tls, find_token, source), **rest)
 
     for option in reversed(_OPTIONS):
         connected = option(connected)

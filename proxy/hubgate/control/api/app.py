@@ -5,21 +5,27 @@ from importlib.resources import files
 
 from aiohttp import web
 
+from hubgate.control.api.bulk import BulkApi
 from hubgate.control.api.dates import milliseconds, parse_moment
 from hubgate.control.api.openapi import description
 from hubgate.control.api.posted_route import posted_route
+from hubgate.control.api.preconditions import etag, expected_tables
 from hubgate.control.api.request_log import access_middleware
 from hubgate.control.api.request_path import ApiPath, decode_route, split_target
-from hubgate.control.api.table_json import json_response, shown, table_response
+from hubgate.control.api.served import served
+from hubgate.control.api.table_json import NO_HEADERS, json_response, shown, table_response
+from hubgate.control.api.watch import watch_page
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.routes.live_table import LiveRoute
+from hubgate.control.routes.publishing import Workers
 from hubgate.control.routes.report_refresh import ReportRefresh
-from hubgate.control.routes.service import RouteService, Workers
+from hubgate.control.routes.service import RouteService
+from hubgate.control.web.auth import caller_of
 from hubgate.control.web.guard import Guard
 from hubgate.control.web.pages import Pages, by_method
 from hubgate.control.web.protocol import handler_args
 from hubgate.control.web.responses import Handler, not_allowed, plain
-from hubgate.errors import RouteError
+from hubgate.errors import OutOfScopeError, RouteError, RouteNotFoundError
 from hubgate.model import ForwardRules
 from hubgate.routing.keys import clean_host, join_key, split_key
 from hubgate.settings import Settings
@@ -45,21 +51,26 @@ class RoutesApi:
         self._methods: dict[
             str, Callable[[web.Request, ApiPath, str], Awaitable[web.StreamResponse]]
         ] = {"GET": self._get, "POST": self._post, "DELETE": self._delete}
+        bulk = BulkApi(service, rules, metrics)
+        self._of_table = {"PUT": bulk.put, "PATCH": bulk.patch}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Handle any request that no other page takes."""
         path = split_target(request.raw_path)
         if path.route is None:
             return plain(404, "Not Found")
+        whole = path.route in ("", "/")
+        if whole and (change := self._of_table.get(request.method)) is not None:
+            return await change(request, path)
         method = self._methods.get(request.method)
         if method is None:
-            return not_allowed(*self._methods)
+            return not_allowed(*self._methods, *(self._of_table if whole else ()))
         return await method(request, path, path.route)
 
     async def _get(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
         if route in ("", "/"):
             return await self._get_table(request, path)
-        key = self._key(path, route)
+        key = self._sought(request, path, route)
         await self._reports.refresh()
         return json_response(shown(self._service.get(key)))
 
@@ -72,28 +83,38 @@ class RoutesApi:
         await self._reports.refresh()
         self._metrics.count("api_route_get")
 
+        scope = caller_of(request).scope
+
         def wanted(live: LiveRoute) -> bool:
             idle = limit is None or milliseconds(live.last_activity) < limit
-            return idle and (not host or split_key(live.route.key)[0] == host)
+            key = live.route.key
+            return idle and scope.sees(key) and (not host or split_key(key)[0] == host)
 
-        every = limit is None and not host
-        return await table_response(request, self._service.all(), None if every else wanted)
+        # Whoever names a host is shown it.
+        called = str if host or scope.is_everything else scope.outward
+        whole = limit is None and not host
+        # Taken in one step with the first routes.
+        headers = {"ETag": etag(self._service.changes.revision)} if whole else NO_HEADERS
+        every = None if whole and scope.is_everything else wanted
+        return await table_response(request, self._service.all(), every, called, headers)
 
     async def _post(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
-        key = self._key(path, route)
+        scope, expected = caller_of(request).scope, expected_tables(request)
+        key = scope.inward(self._key(path, route))
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return plain(413, f"the body is larger than {MAX_BODY} bytes")
-        await self._service.add(posted_route(body, key, self._rules))
+        posted = posted_route(body, key, self._rules, scope)
+        missing = await self._service.add(posted, expected)
         self._metrics.count("api_route_add")
-        return plain(201)
+        return served(plain(201), missing)
 
-    async def _delete(self, _: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
-        key = self._key(path, route)
+    async def _delete(self, request: web.Request, path: ApiPath, route: str) -> web.StreamResponse:
+        key = self._sought(request, path, route)
         self._metrics.count("api_route_delete")
-        await self._service.remove(key)
-        return plain(204)
+        missing = await self._service.remove(key, expected_tables(request))
+        return served(plain(204), missing)
 
     def _host(self, path: ApiPath) -> str:
         host = path.query.get("host", "")
@@ -104,6 +125,14 @@ class RoutesApi:
 
     def _key(self, path: ApiPath, route: str) -> str:
         return join_key(self._host(path), decode_route(route))
+
+    def _sought(self, request: web.Request, path: ApiPath, route: str) -> str:
+        """Return the key of a stored route. What is another token's is not there."""
+        key = self._key(path, route)
+        try:
+            return caller_of(request).scope.inward(key)
+        except OutOfScopeError:
+            raise RouteNotFoundError(f"there is no route {key}") from None
 
 
 def build_api(
@@ -128,6 +157,7 @@ def build_api(
     pages = Pages(app, guard)
     pages.add_open("/", _fixed_page(_landing_page(), "text/html"))
     pages.add_open("/api/openapi.json", _fixed_page(description(), "application/json"))
+    pages.add("/api/watch", watch_page(service, guard))
     # (?s) so that a path with %0A is the API's too.
     pages.add("/{rest:(?s:.*)}", api.handle)
     return app

@@ -13,11 +13,17 @@ from hubgate.control.web.responses import REASON, UNLOGGED, Handler, plain
 Reload = Callable[[], Awaitable[Outcome]]
 
 
-def add_operations(pages: Pages, upgrader: Upgrader, reload: Reload | None) -> None:
-    """Add the pages here to the API's; without files to read again there is nothing to reload."""
+def add_operations(
+    pages: Pages, upgrader: Upgrader, reload: Reload | None, replicas: Handler
+) -> None:
+    """Add the pages here to the API's, and that of the `replicas`.
+
+    Without files to read again there is nothing to reload.
+    """
     if reload is not None:
-        pages.add("/api/reload", reload_page(reload))
-    pages.add("/api/upgrade", upgrade_page(upgrader))
+        pages.add_operation("/api/reload", reload_page(reload))
+    pages.add_operation("/api/upgrade", upgrade_page(upgrader))
+    pages.add_operation("/api/replicas", replicas)
 
 
 def reload_page(reload: Reload) -> Handler:

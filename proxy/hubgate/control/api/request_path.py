@@ -35,6 +35,8 @@ def split_target(target: str) -> ApiPath:
     if not path.startswith("/"):
         path = "/" + path.partition("://")[2].partition("/")[2]
     first: dict[str, str] = {}
+    if not query:
+        return ApiPath(path, first)
     for name, value in parse_qsl(query, keep_blank_values=True, errors="replace"):
         first.setdefault(name, value)
     return ApiPath(path, first)
@@ -52,6 +54,11 @@ def decode_route(path: str) -> str:
         decoded = unquote_to_bytes(path.encode("utf-8", "surrogateescape")).decode("utf-8")
     except UnicodeDecodeError:
         raise RouteError("the path is not UTF-8 once percent-decoded") from None
-    if {".", ".."}.intersection(decoded.split("/")):
-        raise RouteError("the path has a . or .. segment, which no request can match")
+    check_segments(decoded)
     return decoded
+
+
+def check_segments(path: str) -> None:
+    """Raise RouteError if a route with this path, percent-decoded, could never be reached."""
+    if {".", ".."}.intersection(path.split("/")):
+        raise RouteError("the path has a . or .. segment, which no request can match")

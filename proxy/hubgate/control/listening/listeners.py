@@ -37,6 +37,7 @@ class Listeners:
             self.redirect = self._for_workers(settings.redirect, LISTENERS["redirect"].name)
             self.api = self._own(settings.api, LISTENERS["api"].name)
             self.metrics = self._own(settings.metrics, LISTENERS["metrics"].name)
+            self.health = self._own(settings.health, LISTENERS["health"].name)
         except BaseException:
             self.close()
             raise

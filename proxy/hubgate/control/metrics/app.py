@@ -1,13 +1,16 @@
 """The application of the metrics port: /metrics and nothing else."""
 
 import logging
+from collections.abc import Callable
 
 from aiohttp import web
 
-from hubgate.control.metrics.exposition import CONTENT_TYPE
+from hubgate.control.health import Health
+from hubgate.control.metrics.exposition import CONTENT_TYPE, Family, Samples
 from hubgate.control.metrics.totals import Metrics
+from hubgate.control.routes.publishing import Workers
 from hubgate.control.routes.report_refresh import ReportRefresh
-from hubgate.control.routes.service import RouteService, Workers
+from hubgate.control.routes.service import RouteService
 from hubgate.control.web.connection import prove
 from hubgate.control.web.guard import Guard
 from hubgate.control.web.pages import Pages
@@ -18,9 +21,17 @@ log = logging.getLogger("hubgate.metrics")
 
 
 def build_metrics_app(
-    service: RouteService, workers: Workers, metrics: Metrics, guard: Guard
+    service: RouteService,
+    workers: Workers,
+    metrics: Metrics,
+    guard: Guard,
+    health: Health,
+    replication: Callable[[], list[tuple[Family, Samples]]] = list,
 ) -> web.Application:
-    """Return the application for the metrics port; any other path or method is a 404."""
+    """Return the application for the metrics port; any other path or method is a 404.
+
+    `replication` returns the metrics of a shared store.
+    """
     reports = ReportRefresh(workers)
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -28,7 +39,7 @@ def build_metrics_app(
             return plain(404, "Not Found")
         prove(request)
         await reports.refresh()
-        text = metrics.render(len(service))
+        text = metrics.render(len(service), health.obstacle() is None, replication())
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     app = web.Application(middlewares=[_log_refusals], handler_args=handler_args())

@@ -1,7 +1,7 @@
 """The metrics: CHP's under CHP's names, and hubgate's own beside them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -26,10 +26,22 @@ SUMMED = (
         "hubgate_access_log_dropped_total", "counter", "Access log lines that could not be written"
     ),
     Family(
+        "hubgate_api_token_requests_total",
+        "counter",
+        "Requests to the API with a token that has a name",
+        "token",
+    ),
+    Family(
         "hubgate_cut_off_total",
         "counter",
         "Requests and tunnels that did not end in the time that a stop leaves them",
         "kind",
+    ),
+    Family(
+        "hubgate_missing_replicas_total",
+        "counter",
+        "Changes of routes that were answered before this replica served them",
+        "replica",
     ),
     Family(
         "hubgate_connections_refused_total",
@@ -46,6 +58,7 @@ SUMMED = (
 )
 
 ROUTES = Family("hubgate_routes", "gauge", "Routes served now")
+READY = Family("hubgate_ready", "gauge", "1 if new connections should come, 0 while it drains")
 WORKERS = Family("hubgate_workers", "gauge", "Workers serving now")
 CONNECTIONS = Family("hubgate_connections", "gauge", "Open client connections, by worker")
 TUNNELS = Family("hubgate_tunnels", "gauge", "Open tunnels (websockets), by worker")
@@ -96,11 +109,21 @@ class Metrics:
         """Drop a worker that has ended: its counters stay in the sums, its connections do not."""
         self._latest.pop(worker, None)
 
-    def render(self, routes: int) -> bytes:
-        """Return everything as Prometheus text; `routes` is the current number of routes."""
+    def render(
+        self,
+        routes: int,
+        ready: bool = True,
+        replication: Iterable[tuple[Family, Samples]] = (),
+    ) -> bytes:
+        """Return everything as Prometheus text; `routes` is the current number of routes.
+
+        `ready` is what the health page says, `replication` what there is of a shared store.
+        """
         families: list[tuple[Family, Samples]] = [
             *((family, self._samples(family)) for family in SUMMED),
             (ROUTES, {("", ()): routes}),
+            (READY, {("", ()): int(ready)}),
+            *replication,
             (WORKERS, {("", ()): len(self._latest)}),
             (CONNECTIONS, self._by_worker("connections")),
             (TUNNELS, self._by_worker("tunnels")),

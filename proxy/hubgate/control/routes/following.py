@@ -6,13 +6,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
+from hubgate.control.routes.live_table import Difference
 from hubgate.errors import HubgateError
+from hubgate.routing.target import shown
 from hubgate.store.base import RouteStore, StoreChange
 from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.routes")
 
-AGAIN = 5.0
+AGAIN = 1.0
 """Seconds between attempts to follow a store that failed."""
 
 
@@ -92,3 +94,16 @@ class Follower:
         async with aclosing(self._store.changes()) as changes:
             async for change in changes:
                 await self._take(change)
+
+
+def tell_of(difference: Difference) -> None:
+    """Log what others have changed."""
+    match difference:
+        case Difference((), ()):
+            pass
+        case Difference((route,), ()):
+            log.info("route added elsewhere: %r -> %r", route.key, shown(route.target))
+        case Difference((), (key,)):
+            log.info("route removed elsewhere: %r", key)
+        case Difference(put, delete):
+            log.info("routes changed elsewhere: %d put, %d removed", len(put), len(delete))

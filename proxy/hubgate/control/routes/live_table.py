@@ -2,21 +2,23 @@
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from typing import NamedTuple
 
 from hubgate.errors import RouteNotFoundError
-from hubgate.model import Route, Source
-from hubgate.route_data import RouteData
+from hubgate.model import Route, RouteData, Source
 from hubgate.routing.target import same_target
 
 # A report may be this many seconds ahead of the clock here and is still believed. Two processes
 # have the same clock, unless it is put back between the two looks at it.
 _AHEAD = 1.0
 
+PER_STEP = 250
+"""Routes in one step of a large change: less than a millisecond."""
 
-@dataclass(frozen=True, slots=True)
-class LiveRoute:
+
+class LiveRoute(NamedTuple):
     """A route as it is served now; `last_activity` is in seconds since the epoch.
 
     The data of a file's route that was posted with the same target is what was posted: a hub looks
@@ -29,13 +31,30 @@ class LiveRoute:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How a change affects the routes served: those to put, the keys to delete."""
+    """How a change affects the routes served: those to put, the keys to delete.
+
+    `reshown` are the keys of routes that are served as before, and shown otherwise.
+    """
 
     put: tuple[Route, ...]
     delete: tuple[str, ...]
+    reshown: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.put or self.delete)
+
+
+@dataclass
+class _Effects:
+    """How the changes looked at so far affect the routes served; `moment` is when they began."""
+
+    put: list[Route] = field(default_factory=list)
+    delete: list[str] = field(default_factory=list)
+    reshown: list[str] = field(default_factory=list)
+    moment: float = field(default_factory=lambda: time.time())
+
+    def difference(self) -> Difference:
+        return Difference(tuple(self.put), tuple(self.delete), tuple(self.reshown))
 
 
 class LiveTable:
@@ -92,24 +111,33 @@ class LiveTable:
     def all(self) -> Iterator[LiveRoute]:
         """Yield the current routes; one removed before its turn is skipped."""
         self._correct(time.time())
+        of_file = Source.FILE  # an enumeration takes its time for each look
         for route in self.snapshot():
             if (moment := self._activity.get(route.key)) is not None:
-                yield LiveRoute(self._shown(route), moment)
+                yield LiveRoute(self._shown(route) if route.source is of_file else route, moment)
 
     def get(self, key: str) -> LiveRoute:
         """Return the route served under `key`; raises RouteNotFoundError."""
-        route = self._served(key)
-        if route is None:
+        if (route := self.find(key)) is None:
             raise RouteNotFoundError(f"there is no route {key}")
         self._correct(time.time())
-        return LiveRoute(self._shown(route), self._activity[key])
+        return LiveRoute(route, self._activity[key])
+
+    def shown(self) -> Iterator[Route]:
+        """Return the current routes as they are shown; later changes do not affect it."""
+        doubled = self._routes[Source.FILE].keys() & self._routes[Source.API].keys()
+        posted = {key: self._shown(self._routes[Source.FILE][key]) for key in doubled}
+        return (posted.get(route.key, route) for route in self.snapshot())
+
+    def find(self, key: str) -> Route | None:
+        """Return the route served under `key`, as it is shown; None if there is none."""
+        route = self._served(key)
+        return None if route is None else self._shown(route)
 
     def posted(self, key: str) -> Route | None:
         """Return the API's route that is the file's too, with the same target; None if none is."""
         of_file, of_api = (self._routes[each].get(key) for each in (Source.FILE, Source.API))
-        if of_file is None or of_api is None or not same_target(of_file.target, of_api.target):
-            return None
-        return of_api
+        return of_api if of_file is not None and _is_same(of_file, of_api) else None
 
     def change(self, source: Source, put: Iterable[Route], delete: Iterable[str]) -> Difference:
         """Delete and put routes of `source`; return how the routes served change.
@@ -117,14 +145,41 @@ class LiveTable:
         A newly served route counts as active now, unless one with its key was served before.
         Deleting unknown keys is allowed.
         """
-        routes = self._routes[source]
+        routes, effects = self._routes[source], _Effects()
         fresh = {route.key: route for route in put}
-        gone = [key for key in delete if key not in fresh and key in routes]
-        before = {key: self._served(key) for key in (*fresh, *gone)}
-        routes.update(fresh)
-        for key in gone:
-            del routes[key]
-        return self._differing(before)
+        for key, route in fresh.items():
+            self._change_one(source, key, route, routes, effects)
+        for key in delete:
+            if key not in fresh:
+                self._change_one(source, key, None, routes, effects)
+        for key in effects.delete:
+            del self._activity[key]
+        self._latest = max(self._latest, effects.moment)
+        return effects.difference()
+
+    def changing(
+        self, source: Source, put: Iterable[Route], delete: Iterable[str]
+    ) -> Iterator[Difference | None]:
+        """Make a change as `change` does, in steps of less than a millisecond; no key is in both.
+
+        The step in which it takes effect, as a whole, yields the difference; after it there is only
+        tidying up. Nothing but `record` may change the table meanwhile.
+        """
+        routes, effects = dict(self._routes[source]), _Effects()
+        changes = chain(((key, None) for key in delete), ((route.key, route) for route in put))
+        while step := [*islice(changes, PER_STEP)]:
+            for key, route in step:
+                self._change_one(source, key, route, routes, effects)
+            yield None
+        before, self._routes[source] = self._routes[source], routes
+        self._latest = max(self._latest, effects.moment)
+        yield effects.difference()
+        gone = iter(effects.delete)
+        while keys := [*islice(gone, PER_STEP)]:
+            for key in keys:
+                del self._activity[key]
+                del before[key]  # all at once would take as long as a step must not
+            yield None
 
     def replace(self, source: Source, routes: Collection[Route]) -> Difference:
         """Replace all routes of `source` with `routes`; return how the routes served change."""
@@ -132,9 +187,18 @@ class LiveTable:
         return self.change(source, routes, [key for key in self._routes[source] if key not in kept])
 
     def touch(self, key: str, moment: float) -> None:
-        """Set the last activity of a served route to `moment`, whatever it was before."""
-        self._activity[key] = moment
+        """Set the last activity of a served route to `moment`, whatever it was before.
+
+        It may be from a store whose clock is ahead of ours: then it was just now.
+        """
+        self._activity[key] = moment = min(moment, time.time())
         self._latest = max(self._latest, moment)
+
+    def touch_all(self, moments: Mapping[str, float]) -> None:
+        """Set the last activity of served routes, by key; those not served are ignored."""
+        for key, moment in moments.items():
+            if key in self._activity:
+                self.touch(key, moment)
 
     def record(self, activity: Mapping[str, float]) -> dict[str, float]:
         """Merge `activity`: the latest wins, unknown keys are ignored; return what has changed.
@@ -160,11 +224,9 @@ class LiveTable:
             self._corrected.update(late)
 
     def _shown(self, route: Route) -> Route:
-        if route.source is not Source.FILE or (posted := self.posted(route.key)) is None:
+        if route.source is not Source.FILE:
             return route
-        # With the target as posted: a hub that reads another spelling posts its own every time.
-        own = {name: value for name, value in route.data.items() if name != "target"}
-        return replace(route, data=RouteData.of({**posted.data, **own}))
+        return _shown(route, self._routes[Source.API].get(route.key))
 
     def _served(self, key: str) -> Route | None:
         for routes in self._routes.values():
@@ -172,17 +234,44 @@ class LiveTable:
                 return route
         return None
 
-    def _differing(self, before: Mapping[str, Route | None]) -> Difference:
-        put, delete, now = [], [], time.time()
-        self._latest = max(self._latest, now)
-        for key, old in before.items():
-            new = self._served(key)
-            if new == old:
-                continue
-            if new is None:
-                del self._activity[key]
-                delete.append(key)
-            else:
-                self._activity.setdefault(key, now)
-                put.append(new)
-        return Difference(tuple(put), tuple(delete))
+    def _change_one(
+        self,
+        source: Source,
+        key: str,
+        new: Route | None,
+        routes: dict[str, Route],
+        effects: _Effects,
+    ) -> None:
+        """Make one change to `routes`, those of `source`, whether they are served yet or not."""
+        before = after = None
+        for each, held in self._routes.items():
+            there = held.get(key)
+            before = before or there
+            after = after or (new if each is source else there)
+        was = self._routes[source].get(key)
+        if new is not None:
+            routes[key] = new
+        else:
+            routes.pop(key, None)
+        if after is None:
+            if before is not None:
+                effects.delete.append(key)
+        elif after != before:
+            self._activity.setdefault(key, effects.moment)
+            effects.put.append(after)
+        elif source is Source.API and after.source is Source.FILE:
+            shown = (_shown(after, of_api) for of_api in (was, new))
+            effects.reshown += [key] if next(shown) != next(shown) else []
+
+
+def _is_same(of_file: Route, of_api: Route | None) -> bool:
+    return of_api is not None and same_target(of_file.target, of_api.target)
+
+
+def _shown(of_file: Route, of_api: Route | None) -> Route:
+    """Return a route of the file as it is shown, where the API has `of_api` under its key."""
+    if of_api is None or not _is_same(of_file, of_api):
+        return of_file
+    # With the target as posted: a hub that reads another spelling posts its own every time.
+    own = {name: value for name, value in of_file.data.items() if name != "target"}
+    return replace(of_file, data=RouteData.of({**of_api.data, **own}))

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from typing import Any
 
-from hubgate.control.routes.service import Workers
+from hubgate.control.routes.publishing import Workers
 from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.api")

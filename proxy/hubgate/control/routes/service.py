@@ -2,39 +2,40 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+import time
+from collections.abc import (
+    Awaitable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from functools import partial
+from typing import TypeVar
 
 from hubgate.control.handover import HandedRoutes
-from hubgate.control.routes.following import Follower, OwnWrites
-from hubgate.control.routes.live_table import Difference, LiveRoute, LiveTable
-from hubgate.errors import (
-    ConfigError,
-    FileRouteError,
-    HubgateError,
-    RouteError,
-    RouteNotFoundError,
-)
-from hubgate.model import NO_OPTIONS, Route, Source
-from hubgate.route_data import RouteData
+from hubgate.control.routes.bulk_changes import BulkChange, Done, Missing, Plan
+from hubgate.control.routes.change_log import SeenTable
+from hubgate.control.routes.following import Follower, OwnWrites, tell_of
+from hubgate.control.routes.live_table import Difference, LiveRoute
+from hubgate.control.routes.logged_table import LoggedTable
+from hubgate.control.routes.opening import stored_routes
+from hubgate.control.routes.publishing import Publisher, Workers
+from hubgate.control.routes.rows import file_table, refuse_delete, refuse_put, row
+from hubgate.control.routes.uncut import UncutChanges, uncut
+from hubgate.errors import RouteNotFoundError
+from hubgate.model import Route, Source
 from hubgate.routing.keys import clean_key
-from hubgate.routing.target import same_target, shown
-from hubgate.store.base import RouteStore, StoreChange, Written
-from hubgate.tasks import spawn
+from hubgate.routing.target import shown
+from hubgate.store.base import NO_MOMENTS, Expected, Point, RouteStore, StoreChange, Written
+from hubgate.tasks import STRIDE, Pace, spawn
 
 log = logging.getLogger("hubgate.routes")
 
+T = TypeVar("T")
+
 _NOTHING = HandedRoutes()
-
-
-class Workers(Protocol):
-    """What the control plane needs from the workers as a whole."""
-
-    def publish(self, put: Sequence[Route], delete: Sequence[str]) -> Awaitable[None]:
-        """Send one change to every live worker now; await the result until all have it."""
-
-    async def collect(self) -> None:
-        """Ask every live worker for its report; return when all are in (1 s at most)."""
 
 
 class RouteService:
@@ -46,17 +47,28 @@ class RouteService:
 
     def __init__(self, store: RouteStore, workers: Workers) -> None:
         self._store = store
-        self._workers = workers
+        self._publisher = Publisher(workers)
         self._writing = asyncio.Lock()
-        self._table = LiveTable()
+        self._table = LoggedTable(store.shared)
+        self._live = self._table.live
+        self._uncut = UncutChanges(self._table.log)
         self._own = OwnWrites()
         self._follower = Follower(store, self._take)
+        # An older release's workers go on with its table at first; the others hear of ours later.
+        self._begun, self._served = True, store.point
+        # Of the latest changes, and the table's revision; who watches it reads it.
+        self.changes = self._table.log
 
     def __repr__(self) -> str:
         return f"<RouteService {self._table}>"
 
     def __len__(self) -> int:
-        return len(self._table)
+        return len(self._live)
+
+    def counts(self) -> tuple[int, int, int]:
+        """Return how many routes routes.yaml has, how many the store, and how many both have."""
+        of_file, of_api = (self._live.of(each) for each in (Source.FILE, Source.API))
+        return len(of_file), len(of_api), len(of_file.keys() & of_api.keys())
 
     async def open(
         self,
@@ -71,23 +83,39 @@ class RouteService:
         are no workers yet. From now on others' changes in the store are served too. Raises
         StoreError and ConfigError.
         """
-        await self._store.open()
-        stored = {route.key: route for route in await self._store.load()}
-        for route in () if self._store.shared else handed.stored:
-            if stored.get(route.key) != route:
-                await self._store.put(route)
-                stored[route.key] = route
-        of_file = _file_table(file_routes)
+        before = None if handed is _NOTHING else handed.stored
+        stored = {route.key: route for route in await stored_routes(self._store, before)}
+        wanted = [
+            route
+            for route in (() if self._store.shared else handed.stored)
+            if stored.get(route.key) != route
+        ]
+        of_file = file_table(file_routes)
         for route in initial:
-            row = _row(route, Source.API)
-            if row.key in of_file:
-                log.warning("route %r on the command line is overridden by routes.yaml", row.key)
-                continue
-            await self._put(row)
-            stored[row.key] = row
+            found = row(route, Source.API)
+            if found.key in of_file:
+                log.warning("route %r on the command line is overridden by routes.yaml", found.key)
+            else:
+                wanted.append(found)
+        if wanted:
+            await self._write(wanted, ())
+        stored.update((route.key, route) for route in wanted)
         known = {**self._store.last_activity(), **handed.activity}
-        self._table.begin({Source.FILE: of_file, Source.API: stored}, known)
+        point = self._store.point
+        self._table.begin({Source.FILE: of_file, Source.API: stored}, known, point)
+        self._begun = handed is _NOTHING  # workers that start have the table of that moment
+        self._tell(point)
         self._follower.start()
+
+    def begun(self) -> None:
+        """Every worker, those of an older release too, has what was loaded from the store."""
+        self._begun = True
+        self._tell(self._served)
+
+    @property
+    def write_obstacle(self) -> str | None:
+        """One word for why changes cannot be stored now, as far as known; None if they can."""
+        return self._store.write_obstacle
 
     async def stop_following(self) -> None:
         """Stop following others' changes; the next process to load the store sees them."""
@@ -95,184 +123,278 @@ class RouteService:
 
     def hand_over(self) -> HandedRoutes:
         """Return all routes and their activity, for a newer release."""
-        table = self._table
-        stored, of_file = (tuple(table.of(each).values()) for each in (Source.API, Source.FILE))
-        return HandedRoutes(stored, of_file, dict(table.activity))
+        of_api, of_file = (tuple(self._live.of(at).values()) for at in (Source.API, Source.FILE))
+        return HandedRoutes(of_api, of_file, dict(self._live.activity))
 
-    async def close(self) -> None:
+    async def close(self, leave: bool = True) -> None:
         """Wait for a change in progress, then close the store; routes can still be read.
 
-        Calling it again does nothing. Raises StoreError.
+        Without `leave`, a newer release shares it in our place. Calling it again does nothing.
+        Raises StoreError.
         """
         await self._follower.stop()
         async with self._writing:
-            await self._store.close()
+            await self._store.close(leave)
 
     def snapshot(self) -> tuple[Route, ...]:
         """Return every route served now, including all changes published so far."""
-        return self._table.snapshot()
+        return self._live.snapshot()
 
     def all(self) -> Iterator[LiveRoute]:
         """Yield the current routes, each with its latest activity.
 
-        The iteration may span many turns of the event loop; a route removed meanwhile is
-        skipped.
+        It may span many turns of the event loop; a route removed meanwhile is skipped.
         """
-        return self._table.all()
+        return self._live.all()
+
+    def shown(self) -> Iterator[Route]:
+        """Yield the routes of the current revision; later changes do not show in it."""
+        return self._live.shown()
+
+    def stored(self, key: str) -> Route | None:
+        """Return the API's route with that key, which may be shadowed by one of the file."""
+        return self._live.of(Source.API).get(key)
 
     def get(self, path: str) -> LiveRoute:
         """Return the route with that key; raises RouteNotFoundError, RouteError for a bad key."""
-        return self._table.get(clean_key(path))
+        return self._live.get(clean_key(path))
 
-    async def add(self, route: Route) -> None:
+    async def add(self, route: Route, expected: SeenTable | None = None) -> Missing:
         """Add or replace an API route; it is stored and in every worker when this returns.
 
-        Adding counts as activity. Raises RouteError for a bad key, FileRouteError if the file has
-        it with another target or other options, or StoreError, after which nothing has changed.
+        Returns the names of replicas that do not serve it yet. Adding counts as activity. Raises
+        RouteError for a bad key, TableChangedError if the table is not `expected`, FileRouteError
+        if the file has the route with another target or other options, or StoreError, after which
+        nothing has changed here.
         """
-        await _uncut(self._add(_row(route, Source.API)))
+        route = row(route, Source.API)
+        if (applied := self._add_at_once(route, expected)) is not None:
+            await applied
+            return ()
+        return await self._uncut.make(partial(self._add, route, expected))
 
-    async def remove(self, path: str) -> None:
+    async def remove(self, path: str, expected: SeenTable | None = None) -> Missing:
         """Remove a route; no worker matches it any more when this returns.
 
+        Returns the names of replicas that may still match it.
+
         If the file has the same route, that one stays: only what was posted is taken back. Raises
-        RouteNotFoundError, FileRouteError, or StoreError, after which nothing has changed.
+        RouteNotFoundError, TableChangedError, FileRouteError, or StoreError, after which nothing
+        has changed.
         """
-        await _uncut(self._remove(clean_key(path)))
+        key = clean_key(path)
+        if (applied := self._remove_at_once(key, expected)) is not None:
+            await applied
+            return ()
+        return await self._uncut.make(partial(self._remove, key, expected))
+
+    async def change(
+        self, plan: Plan, expected: SeenTable | None = None, dry_run: bool = False
+    ) -> Done:
+        """Change many routes as `plan` has it: as one revision, all or nothing.
+
+        They are stored, and in every worker, when this returns; a `dry_run` only plans. Raises
+        TableChangedError, what `plan` raises, or StoreError: then nothing has changed here.
+        """
+        if dry_run:
+            async with self._writing:
+                self._table.check(expected)
+                return Done(await plan(self._live), self.changes.revision)
+        return await self._uncut.make(partial(self._change, plan, expected))
 
     async def replace_file_routes(self, routes: Iterable[Route]) -> None:
         """Replace the file's routes with `routes`; only the difference is published, as one change.
 
         A stored route is served again once the file has none with its key. Raises ConfigError.
         """
-        await _uncut(self._replace_file_routes(_file_table(routes).values()))
+        await uncut(self._replace_file_routes(file_table(routes).values()))
 
     def record(self, activity: Mapping[str, float]) -> None:
         """Merge activity (key: epoch seconds): the latest wins, unknown keys are ignored."""
-        self._store.note_activity(self._table.record(activity))
+        self._store.note_activity(self._live.record(activity))
 
-    async def _add(self, route: Route) -> None:
+    @property
+    def _idle(self) -> bool:
+        """Whether nobody else can be changing the table."""
+        return not (self._uncut.pending or self._writing.locked() or self._store.shared)
+
+    def _add_at_once(self, route: Route, expected: SeenTable | None) -> Awaitable[None] | None:
+        """Add a route in one step that nothing can cut, if nobody else is changing the table.
+
+        Await the result until all workers have it; None, and nothing has changed, where the store
+        has to be waited for.
+        """
+        if not self._idle:
+            return None
+        known = self._check_put(route, expected)
+        if known:
+            written = self._touched(route.key)
+        elif (now := self._store.apply_at_once((route,), ())) is not None:
+            written = now
+        else:
+            return None
+        return self._put(route, known, written)
+
+    async def _add(self, route: Route, expected: SeenTable | None) -> Missing:
         async with self._writing:
-            self._refuse_conflict(route)
-            written = await self._put(route)
-            self._table.change(Source.API, [route], ())
-            # The stored moment, so that a route shows the same one after a restart.
-            self._table.touch(route.key, written.moment)
-            if route.key in self._table.of(Source.FILE):
-                log.info("route added as routes.yaml has it: %r", route.key)
-                return
-            applied = self._workers.publish([route], ())
+            known = self._check_put(route, expected)
+            if known and not self._store.shared:
+                written = self._touched(route.key)
+            else:
+                meant = None if expected is None else self._expected(whole=True)
+                written = await self._write([route], (), meant=meant)
+            applied = self._put(route, known, written)
         # The next change may follow at once: workers apply changes in the order they were sent.
         await applied
-        log.info("route added: %r -> %r", route.key, shown(route.target))
+        return await self._store.served(written)
 
-    async def _remove(self, key: str) -> None:
+    def _check_put(self, route: Route, expected: SeenTable | None) -> bool:
+        """Return whether the API has the route as it is; raises what forbids to put it."""
+        self._table.check(expected)
+        refuse_put(self._live, route)
+        return self._live.of(Source.API).get(route.key) == route
+
+    def _put(self, route: Route, known: bool, written: Written) -> Awaitable[None]:
+        """Serve a route that is stored; await the result until all workers have it."""
+        difference = self._table.make_small((route,), (), written.revision)
+        # The stored moment, so that a route shows the same one after a restart.
+        self._live.touch(route.key, written.moment)
+        if route.key in self._live.of(Source.FILE):
+            log.info("route added as routes.yaml has it: %r", route.key)
+        elif not known and log.isEnabledFor(logging.INFO):
+            log.info("route added: %r -> %r", route.key, shown(route.target))
+        return self._publisher.publish(difference)
+
+    def _remove_at_once(self, key: str, expected: SeenTable | None) -> Awaitable[None] | None:
+        """Remove a route in one step, as `_add_at_once` adds one."""
+        if not self._idle:
+            return None
+        self._check_delete(key, expected)
+        written = self._store.apply_at_once((), (key,))
+        return None if written is None else self._delete(key, written)
+
+    async def _remove(self, key: str, expected: SeenTable | None) -> Missing:
         async with self._writing:
-            of_file = self._table.of(Source.FILE).get(key)
-            if of_file is not None and self._table.posted(key) is None:
-                raise FileRouteError(f"route {key} is set in routes.yaml: change it there")
-            if key not in self._table.of(Source.API):
+            known = self._check_delete(key, expected)
+            meant = None if expected is None else self._expected(whole=True)
+            written = await self._write((), [key], meant=meant)
+            if not known and not written.changed:
                 raise RouteNotFoundError(f"there is no route {key}")
-            written = await self._store.delete(key)
-            self._own.note(key, written.revision)
-            difference = self._table.change(Source.API, (), [key])
-            if of_file is not None:
-                log.info("route removed, but still in routes.yaml: %r", key)
-                return
-            applied = self._workers.publish(difference.put, difference.delete)
+            applied = self._delete(key, written)
         await applied
-        log.info("route removed: %r", key)
+        return await self._store.served(written)
+
+    def _check_delete(self, key: str, expected: SeenTable | None) -> bool:
+        """Return whether we know the route; in a shared store it may be there nevertheless."""
+        self._table.check(expected)
+        refuse_delete(self._live, key)
+        known = key in self._live.of(Source.API)
+        if not known and not self._store.shared:
+            raise RouteNotFoundError(f"there is no route {key}")
+        return known
+
+    def _delete(self, key: str, written: Written) -> Awaitable[None]:
+        difference = self._table.make_small((), (key,), written.revision)
+        where = ", but still in routes.yaml" if key in self._live.of(Source.FILE) else ""
+        log.info("route removed%s: %r", where, key)
+        return self._publisher.publish(difference)
+
+    async def _change(self, plan: Plan, expected: SeenTable | None) -> Done:
+        async with self._writing:
+            self._table.check(expected)
+            change = await plan(self._live)
+            written, difference = None, Difference((), ())
+            if change.put or change.delete:
+                put, delete = change.put, change.delete
+                # Planned for the routes as they are here, and for nothing that comes meanwhile.
+                meant = self._expected(whole=expected is not None)
+                written = await self._write(put, delete, change.moments, meant)
+                difference = await self._table.make(put, delete, written.revision)
+                await self._touch(change, written)
+            revision = self.changes.revision
+            applied = self._publisher.publish(difference)
+        await applied
+        pace = Pace()
+        for key, moment in change.active.items():
+            self.record({key: moment})
+            await pace.turn()
+        if written is None:
+            return Done(change, revision)
+        counts = [len(each) for each in (change.added, change.changed, change.delete)]
+        log.info("routes changed at once: %d added, %d changed, %d removed", *counts)
+        return Done(change, revision, await self._store.served(written))
+
+    def _touched(self, key: str) -> Written:
+        """Count a route that is there, and was posted once more, as active."""
+        moment = time.time()
+        self._store.note_activity({key: moment})
+        return Written(moment, changed=False)
+
+    async def _touch(self, change: BulkChange, written: Written) -> None:
+        pace = Pace()
+        for number, route in enumerate(change.put):
+            self._live.touch(route.key, change.moments.get(route.key, written.moment))
+            if not number % STRIDE:
+                await pace.turn()
 
     async def _replace_file_routes(self, routes: Collection[Route]) -> None:
         async with self._writing:
-            difference = self._table.replace(Source.FILE, routes)
+            difference = self._table.replace_file_routes(routes)
             if not difference:
                 return
-            applied = self._workers.publish(difference.put, difference.delete)
+            applied = self._publisher.publish(difference)
         await applied
         put, delete = difference.put, difference.delete
         log.info("file routes: %d put, %d removed", len(put), len(delete))
 
-    async def _put(self, route: Route) -> Written:
-        written = await self._store.put(route)
-        self._own.note(route.key, written.revision)
+    def _expected(self, whole: bool) -> Expected | None:
+        """Return what a change is meant for: a shared table, or its routes, as they are here."""
+        number = self.changes.revision.number
+        return Expected(number, whole) if self._store.shared else None
+
+    async def _write(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        moments: Mapping[str, float] = NO_MOMENTS,
+        meant: Expected | None = None,
+    ) -> Written:
+        written = await self._store.apply(put, delete, moments, meant)
+        if written.revision:
+            for key in (*delete, *(route.key for route in put)):
+                self._own.note(key, written.revision)
         return written
 
     async def _take(self, change: StoreChange) -> None:
-        """Apply a change made by others; it is in the store already."""
+        """Apply a change made by others, or one of ours; it is in the store already."""
         async with self._writing:
             if change.whole:
-                routes = await self._store.load()
-                self._own.forget()
-                difference = self._table.replace(Source.API, routes)
+                difference = await self._reload()
             else:
-                change = self._own.newer(change)
-                difference = self._table.change(Source.API, change.put, change.delete)
-            if not difference:
-                return
-            applied = self._workers.publish(difference.put, difference.delete)
+                newer = self._own.newer(change)
+                difference = self._live.change(Source.API, newer.put, newer.delete)
+                self._live.touch_all(newer.moments)
+                keys = [*change.delete, *(route.key for route in change.put)]
+                self._table.note(difference, keys, change.revision)
+            now = time.time()  # the store's clock counts, not ours
+            self._live.record({key: min(at, now) for key, at in change.active.items()})
+            point = self._store.point
+            applied = self._publisher.publish(difference)
         # Not awaited here: a worker that hangs would hold up the next change for all the others.
-        spawn(_taken(applied, difference), "change of others")
+        spawn(self._taken(applied, difference, point), "change of others")
 
-    def _refuse_conflict(self, route: Route) -> None:
-        of_file = self._table.of(Source.FILE).get(route.key)
-        if of_file is None:
-            return
-        if not same_target(of_file.target, route.target):
-            raise FileRouteError(
-                f"route {route.key} is set in routes.yaml with the target"
-                f" {shown(of_file.target)}, not {shown(route.target)}: change it there"
-            )
-        if route.options not in (NO_OPTIONS, of_file.options):
-            raise FileRouteError(
-                f"route {route.key} is set in routes.yaml with other options: change it there"
-            )
+    def _tell(self, point: Point) -> None:
+        """Acknowledge a point of a shared table: all workers have it."""
+        self._served = point
+        if self._begun:
+            self._store.serves(point)
 
+    async def _reload(self) -> Difference:
+        routes = await self._store.load()
+        self._own.forget()
+        return await self._table.replace(routes, self._store.last_activity(), self._store.point)
 
-def _file_table(routes: Iterable[Route]) -> dict[str, Route]:
-    table: dict[str, Route] = {}
-    for route in routes:
-        try:
-            row = _row(route, Source.FILE)
-        except RouteError as error:
-            raise ConfigError(f"routes: {route.key}: {error}") from None
-        if row.key in table:
-            raise ConfigError(f"routes: {route.key} is there twice: keep one")
-        table[row.key] = row
-    return table
-
-
-def _row(route: Route, source: Source) -> Route:
-    """Return `route` as the table stores it: its data has the target, and most share options."""
-    data = RouteData.of({**route.data, "target": route.target})
-    options = NO_OPTIONS if route.options == NO_OPTIONS else route.options
-    return Route(clean_key(route.key), route.target, data, options, source)
-
-
-async def _taken(applied: Awaitable[None], difference: Difference) -> None:
-    await applied
-    match difference:
-        case Difference((route,), ()):
-            log.info("route added elsewhere: %r -> %r", route.key, shown(route.target))
-        case Difference((), (key,)):
-            log.info("route removed elsewhere: %r", key)
-        case Difference(put, delete):
-            log.info("routes changed elsewhere: %d put, %d removed", len(put), len(delete))
-
-
-async def _uncut(change: Coroutine[Any, Any, None]) -> None:
-    """Run a change to completion even if the caller is cancelled halfway.
-
-    A route that is in the store but never reached the workers would appear at the next restart.
-    """
-    error = await asyncio.shield(spawn(_outcome(change), "route change"))
-    if error is not None:
-        raise error
-
-
-async def _outcome(change: Coroutine[Any, Any, None]) -> HubgateError | None:
-    try:
-        await change
-    except HubgateError as error:
-        return error
-    return None
+    async def _taken(self, applied: Awaitable[None], difference: Difference, point: Point) -> None:
+        await applied
+        self._tell(point)
+        tell_of(difference)

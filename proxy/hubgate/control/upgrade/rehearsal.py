@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO
 
 from hubgate import __version__
@@ -24,8 +24,12 @@ from hubgate.control.upgrade.memory_file import memory_file
 from hubgate.control.upgrade.succession import REHEARSAL, restart_command
 from hubgate.control.workers.pool import NoReports, WorkerPool
 from hubgate.errors import UpgradeError
+from hubgate.redis_address import SCHEMES
 from hubgate.settings import Settings
 from hubgate.settings.changes import PINNED
+
+# Pinned settings that earlier releases of this version of the handover do not know.
+_LATER = frozenset(("health",))
 
 LIMIT = 90.0
 INTERVAL = 0.02
@@ -60,7 +64,8 @@ async def rehearse(running: Settings) -> NewRelease:
             f"{found['release']} cannot take over from {__version__}: restart hubgate instead"
         )
     pinned = _pinned(running)
-    differing = [name for name, value in found["pinned"].items() if pinned.get(name) != value]
+    wanted = {**_pinned(Settings()), **found["pinned"]}
+    differing = [name for name, value in wanted.items() if pinned.get(name) != value]
     if differing:
         raise UpgradeError(f"changed, and needs a restart: {', '.join(differing)}")
     return NewRelease(found["release"], found["pinned"])
@@ -69,8 +74,9 @@ async def rehearse(running: Settings) -> NewRelease:
 async def answer(settings: Settings, fd: int) -> None:
     """Try what can be tried unnoticed, then write what `rehearse` waits for.
 
-    Raises ConfigError and WorkerError for whatever would go wrong.
+    Raises ConfigError, StoreError and WorkerError for whatever would go wrong.
     """
+    await asyncio.to_thread(_try_shared_store, settings)
     if settings.api_tls is not None:
         server_context(settings.api_tls)
     pool = WorkerPool(settings.worker, [()])
@@ -81,10 +87,18 @@ async def answer(settings: Settings, fd: int) -> None:
     found = {
         "release": __version__,
         "handover": handover.VERSION,
-        "pinned": _pinned(settings),
+        "pinned": _answered(settings),
     }
     with os.fdopen(fd, "w") as file:
         json.dump(found, file)
+
+
+def _try_shared_store(settings: Settings) -> None:
+    """Try a store that is not locked by the running release."""
+    if settings.store.partition(":")[0] in SCHEMES:
+        from hubgate.store.trial import try_store  # takes long to load
+
+        try_store(settings.store, login=settings.redis)
 
 
 async def _run(output: IO[bytes], error_output: IO[bytes]) -> int:
@@ -137,8 +151,24 @@ def _signal_name(number: int) -> str:
 
 
 def _pinned(settings: Settings) -> dict[str, str]:
-    """Return hashes of the settings that cannot change: a store's address may have a password."""
+    """Return hashes of the settings that cannot change: a store's address may have a password.
+
+    A store that nobody named is memory: here, as it was for earlier releases, whose routes go into
+    the new store.
+    """
+    if settings.own_store:
+        settings = replace(settings, store=Settings().store)
     return {
         name: hashlib.sha256(repr(getattr(settings, field)).encode()).hexdigest()
         for field, name in PINNED.items()
+    }
+
+
+def _answered(settings: Settings) -> dict[str, str]:
+    """Return those hashes without defaults of `_LATER`: an earlier release has no such setting."""
+    defaults = _pinned(Settings())
+    return {
+        name: value
+        for name, value in _pinned(settings).items()
+        if name not in _LATER or value != defaults[name]
     }

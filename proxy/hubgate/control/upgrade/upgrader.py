@@ -17,12 +17,14 @@ class UpgradeState(Enum):
     """SETTLING (after an upgrade, until the old workers accept nothing) → SERVING; then
 
     SERVING → REHEARSING → SERVING, if something is wrong, or → AGREED, which ends this release.
+    Whatever it is, → ENDING when hubgate is told to stop.
     """
 
     SETTLING = "settling"
     SERVING = "serving"
     REHEARSING = "rehearsing"
     AGREED = "agreed"
+    ENDING = "ending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,12 @@ class Upgrader:
 
     def settled(self) -> None:
         """Allow the next upgrade: all workers are of this release now."""
-        self._state = UpgradeState.SERVING
+        if self._state is UpgradeState.SETTLING:
+            self._state = UpgradeState.SERVING
+
+    def end(self) -> None:
+        """Allow no upgrade any more: hubgate was told to stop."""
+        self._state = UpgradeState.ENDING
 
     async def prepare(self) -> NewRelease:
         """Rehearse; when this returns, `agreed` is set and this release begins to end.
@@ -69,7 +76,10 @@ class Upgrader:
             log.error("not upgraded, everything stays as it was: %s", error)
             raise
         finally:
-            self._state = UpgradeState.SERVING
+            ended = self._state is not UpgradeState.REHEARSING
+            self._state = UpgradeState.ENDING if ended else UpgradeState.SERVING
+        if ended:
+            raise UpgradeUnderWayError("not now: hubgate is ending")
         self._state = UpgradeState.AGREED
         self.agreed.set()
         log.info("upgrading from %s to %s", __version__, new.release)

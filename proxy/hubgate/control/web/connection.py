@@ -20,8 +20,9 @@ from hubgate.transport.flow import WRITE_BUFFER
 SEND_TIMEOUT = 60.0
 """Seconds a client that reads nothing of its response gets, as on the public port."""
 
-# Requests of a client that are parsed before the current one is answered.
-_AHEAD = 1
+# Requests of a client that are parsed before the current one is answered. With one, aiohttp would
+# stop and resume reading for each: two system calls.
+_AHEAD = 2
 
 _NEVER = float("inf")
 

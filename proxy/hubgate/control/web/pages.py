@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from hubgate.control.web.auth import caller_of
 from hubgate.control.web.connection import prove
 from hubgate.control.web.guard import Guard
 from hubgate.control.web.responses import Handler, not_allowed
+from hubgate.errors import OutOfScopeError
 
 
 class Pages:
@@ -30,6 +32,19 @@ class Pages:
             return await page(request)
 
         self._app.router.add_route("*", path, guarded)
+
+    def add_operation(self, path: str, page: Handler) -> None:
+        """Serve `path` as `add` does, with 403 to a token that is for a part of the routes only."""
+
+        async def unscoped(request: web.Request) -> web.StreamResponse:
+            scope = caller_of(request).scope
+            if not scope.is_everything:
+                raise OutOfScopeError(
+                    f"this needs a token without a scope; the scope of this one is {scope}"
+                )
+            return await page(request)
+
+        self.add(path, unscoped)
 
     def add_open(self, path: str, page: Handler) -> None:
         """Serve every method on `path` with `page`, to any client but other sites' web pages."""

@@ -16,6 +16,9 @@ RETRY_AFTER = "1"
 UNLOGGED = web.ResponseKey("unlogged", bool)
 """True for a response that is not logged."""
 
+UNCOUNTED = web.ResponseKey("uncounted", bool)
+"""True for a response that the metrics do not count."""
+
 
 def plain(status: int, text: str = "") -> web.Response:
     """Return a response whose body is one line of text, or empty."""

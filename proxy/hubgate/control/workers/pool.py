@@ -14,7 +14,7 @@ from hubgate.errors import WorkerError
 from hubgate.model import Report, Route, WorkerConfig
 from hubgate.tasks import spawn
 from hubgate.worker.link import LinkClosedError
-from hubgate.worker.messages import Change, InheritedSocket, forwarding
+from hubgate.worker.messages import Change, InheritedSocket
 
 log = logging.getLogger("hubgate.supervisor")
 
@@ -68,6 +68,8 @@ class WorkerPool:
         self._adopted: dict[int, WorkerProcess] = {}
         self._followers: dict[int, asyncio.Task[None]] = {}
         self._in_step = True
+        # Places whose worker could not be replaced: connections wait on their sockets.
+        self._vacant: set[int] = set()
         self._missing = set(range(len(sockets)))
         self._complete = asyncio.Event()
         self._ending = asyncio.Event()
@@ -138,6 +140,14 @@ class WorkerPool:
         """The number of the latest change."""
         return self._revision
 
+    @property
+    def lacking(self) -> str | None:
+        """One word for what is missing from the pool, None while every place is served.
+
+        A worker that is being replaced is not missing: its connections wait for half a second.
+        """
+        return "worker" if self._vacant else None
+
     async def hand_over(self) -> list[HandedWorker]:
         """Hand all workers over to a newer release; none is left in the pool.
 
@@ -175,7 +185,7 @@ class WorkerPool:
         A worker that starts later gets them with its table; one that dies is not waited for.
         """
         self._revision += 1
-        change = Change(self._revision, tuple(map(forwarding, put)), tuple(delete))
+        change = Change(self._revision, tuple(put), tuple(delete))
         # Adopted ones too: they may still get a request on a kept-alive connection.
         adopted = self._adopted.values() if self._in_step else ()
         return _all_done([each.change(change) for each in [*self._live(), *adopted]])
@@ -228,6 +238,7 @@ class WorkerPool:
         """Count the worker as ready."""
         log.debug("worker %d (pid %d) is ready", worker.index, worker.pid)
         self._missing.discard(worker.index)
+        self._vacant.discard(worker.index)
         if not self._missing:
             self._complete.set()
 
@@ -257,6 +268,7 @@ class WorkerPool:
                 self.replaced += 1
                 continue
             failed += 1
+            self._vacant |= {index} if self._complete.is_set() else set()
             log.error("worker %d did not start: %s", index, end)
             if not self._replaceable and failed == ATTEMPTS_AT_START:
                 raise WorkerError(f"worker {index} cannot be started: {end}")

@@ -208,9 +208,7 @@ class WorkerProcess:
 
     async def run(self) -> None:
         """Follow the worker until it has ended and is reaped."""
-        async for message in self._link:
-            self._silent_ticks = 0
-            self._handle(message)
+        await self._link.deliver(self._handle)
         await self._link.close()
         await self._reap()
         self.state = WorkerState.GONE
@@ -227,6 +225,7 @@ class WorkerProcess:
             await asyncio.sleep(REAP_INTERVAL)
 
     def _handle(self, message: Message) -> None:
+        self._silent_ticks = 0
         match message:
             case Ack(revision):
                 self._resolve(Ack, revision)

@@ -31,6 +31,7 @@ LEFT_OUT: dict[str, str] = {
     "listen.tls.key": "c.JupyterHub.ssl_key",
     **{f"api.{name}": f"{OWNER}.api_url" for name in ("host", "port", "socket")},
     "api.token_file": _TOKEN,
+    "api.tokens": _TOKEN,  # a proxy that the hub starts is this hub's alone
     "api.open": _TOKEN,
     **{
         f"api.tls.{name}": "c.JupyterHub.internal_ssl"
@@ -41,6 +42,7 @@ LEFT_OUT: dict[str, str] = {
     "log_level": f"{OWNER}.log_level",
     "forward.host_routing": "c.JupyterHub.subdomain_host",
     "routes": f"{OWNER}.extra_routes",
+    "own_store": "nothing: routes are in memory, and in a recovery file",
     "recovery_file": f"{OWNER}.recovery",
     "worker.access_log.required": "nothing: a start needs its access log",
     "api_token": _TOKEN,
@@ -48,6 +50,8 @@ LEFT_OUT: dict[str, str] = {
     "worker.tls.max_version": "nothing: TLS 1.3 is never left out",
     "api_tls.passphrase": "nothing: the hub's own keys have none",
     "api_tls.max_version": "nothing: TLS 1.3 is never left out",
+    "redis.password": "HUBGATE_REDIS_PASSWORD in the hub's environment",
+    "redis.sentinel_password": "HUBGATE_REDIS_SENTINEL_PASSWORD in the hub's environment",
     "config_file": "nothing: there is no file",
     "initial_routes": "nothing: the hub posts its routes itself",
 }

@@ -40,6 +40,10 @@ ONLY_VARIABLES = {
     "--api-hosts": "more names of the API's and metrics' host",
     "--log-format": "how log lines are written: text or json (text)",
     "--drain-timeout": "seconds to finish requests at exit (10)",
+    "--drain-delay": "seconds from not ready to closed ports at exit (0)",
+    "--health-host": "address of the health pages (127.0.0.1)",
+    "--health-port": "port of the health pages (the API's)",
+    "--health-socket": "unix socket of the health pages",
 }
 # ... and these say how the drop-in is anyway: open without a token, and without TLS public.
 ALREADY_SO = ("--api-open", "--no-ssl")

@@ -27,10 +27,13 @@ from hubgate.settings.checks import (
     check_level,
     check_listen_host,
     check_seconds,
+    check_seconds_or_zero,
     check_store,
+    check_store_flag,
     check_workers,
     folder_mistake,
     stated,
+    whole_number,
     worker_count,
 )
 from hubgate.settings.chp.options import TOKENS, ChpOptions
@@ -40,6 +43,7 @@ from hubgate.settings.layers import OFF_WORDS
 from hubgate.settings.recovery_path import no_recovery, recovery_path
 from hubgate.settings.token import token_from_environment, token_from_file
 from hubgate.settings.urls import check_chp_target, check_header, check_socket_path
+from hubgate.settings.variables import redis_login
 
 
 def build(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -48,8 +52,7 @@ def build(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     environ = options.environ
     _check_conflicts(options)
     level, log_format = log_level(options), _log_format(environ)
-    api, store = (_api(options),), _store(options)
-    token, token_file = _token(environ)
+    api, store, (token, token_file) = (_api(options),), _store(options), _token(environ)
     worker = WorkerConfig(
         rules=_rules(options),
         timeouts=_timeouts(options, environ),
@@ -69,8 +72,10 @@ def build(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         api_token_file=token_file,
         api_hosts=_api_hosts(environ),
         metrics=_metrics(options),
+        health=_health(environ),
         store=store,
         recovery_file=recovery_path(environ, token, api) if store == "memory:" else None,
+        redis=redis_login(environ),
         workers=_workers(options),
         worker=worker,
         initial_routes=_default_route(options),
@@ -161,6 +166,20 @@ def _metrics(options: ChpOptions) -> tuple[Address, ...]:
     return (Address(_host(options, "metrics_ip", ""), options["metrics_port"]),)
 
 
+def _health(environ: Mapping[str, str]) -> tuple[Address, ...]:
+    """Return where the health pages are besides the API's port; only variables say so."""
+    at_host, at_port, at_socket = variables_of("health")
+    host, port, socket = (environ.get(name) for name in (at_host, at_port, at_socket))
+    if socket and (host or port):
+        raise ConfigError(f"{at_socket} cannot be used with a host or port; drop one")
+    if socket:
+        return (Address(path=stated(check_socket_path, socket, at_socket)),)
+    if not port:
+        return ()
+    number = stated(lambda text: whole_number(text, "port", 0, 65535), port, at_port)
+    return (Address(stated(check_listen_host, host or "127.0.0.1", at_host), number),)
+
+
 def _socket(options: ChpOptions, name: str) -> Address:
     return Address(path=stated(check_socket_path, options[name], options.origin(name)))
 
@@ -220,12 +239,15 @@ def _custom_headers(texts: tuple[str, ...]) -> Headers:
 def _timeouts(options: ChpOptions, environ: Mapping[str, str]) -> Timeouts:
     variable = variables_of("worker.timeouts.drain")[0]
     drain = environ.get(variable)
+    delay_variable = variables_of("worker.timeouts.drain_delay")[0]
+    delay = environ.get(delay_variable)
     # CHP treats 0 as not given.
     return Timeouts(
         keep_alive=(options["keep_alive_timeout"] or 0) / 1000 or Timeouts().keep_alive,
         request=(options["timeout"] or 0) / 1000 or None,
         response=(options["proxy_timeout"] or 0) / 1000 or None,
         drain=stated(check_seconds, drain, variable) if drain else Timeouts().drain,
+        drain_delay=stated(check_seconds_or_zero, delay, delay_variable) if delay else 0.0,
     )
 
 
@@ -241,8 +263,10 @@ def _store(options: ChpOptions) -> str:
     if address and ":" not in address and origin.startswith("--"):
         raise ConfigError(
             f"{origin}: {address!r} is a Node.js module, which hubgate cannot load;"
-            " write memory: or sqlite:FILE"
+            " write memory:, sqlite:FILE or redis://HOST"
         )
+    if address and origin.startswith("--"):
+        stated(check_store_flag, address, origin)
     return anchor_store(stated(check_store, address or "memory:", origin), current_folder())
 
 

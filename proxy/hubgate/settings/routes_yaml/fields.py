@@ -13,10 +13,14 @@ from hubgate.settings.checks import (
     check_host_names,
     check_level,
     check_listen_host,
+    check_replica_name,
+    check_scope,
     check_seconds,
+    check_seconds_or_zero,
     check_store,
+    check_token_name,
     check_workers,
-    number_or_less,
+    seconds_within,
     shown,
     whole_number,
 )
@@ -44,10 +48,6 @@ def _checked(check: Callable[[Any], Any]) -> BeforeValidator:
             raise ValueError(*error.lines) from None
 
     return BeforeValidator(validate)
-
-
-def _seconds_or_zero(value: Any) -> float:
-    return 0.0 if number_or_less(value) == 0 else check_seconds(value)
 
 
 def _text(value: Any) -> str:
@@ -119,6 +119,8 @@ def _header(item: tuple[Any, Any]) -> tuple[str, str]:
     return check_header(str(name), str(text))
 
 
+TokenName = Annotated[str, _checked(check_token_name)]
+ScopeText = Annotated[str, _checked(lambda value: check_scope(_text(value)))]
 Port = Annotated[int, _checked(lambda value: whole_number(value, "port", 0, 65535))]
 HeadBytes = Annotated[int, _checked(lambda v: whole_number(v, "size in bytes", 1024, 1 << 24))]
 ByteCount = Annotated[int, _checked(lambda value: whole_number(value, "size in bytes", 1, 1 << 50))]
@@ -129,7 +131,14 @@ WholeSeconds = Annotated[int, _checked(lambda value: whole_number(value, "time",
 ProbeCount = Annotated[int, _checked(lambda value: whole_number(value, "count", 1, 127))]
 Workers = Annotated[int | str, _checked(check_workers)]
 Seconds = Annotated[float, _checked(check_seconds)]
-SecondsOrZero = Annotated[float, _checked(_seconds_or_zero)]
+SecondsOrZero = Annotated[float, _checked(check_seconds_or_zero)]
+# A hub gives up after 30 s: by then a change is answered, and another table in Redis is settled.
+ReplicaWait = Annotated[float, _checked(lambda value: seconds_within(value, 0, 30))]
+# It is renewed each third of it, and one renewal may come late by a busy moment of ours or of
+# Redis. A change may wait as long for a hubgate that was killed in an upgrade.
+ReplicaLease = Annotated[float, _checked(lambda value: seconds_within(value, 1, 60))]
+# Whoever has lost Redis looks for it four times a second, and has to be heard before this ends.
+ReplicaSettle = Annotated[float, _checked(lambda value: seconds_within(value, 0.5, 20))]
 Switch = Annotated[bool, _checked(_switch)]
 LogLevel = Annotated[str, _checked(check_level)]
 Text = Annotated[str, _checked(_text)]
@@ -140,5 +149,6 @@ Hosts = Annotated[tuple[str, ...], _checked(_hosts)]
 HostNameList = Annotated[tuple[str, ...], _checked(check_host_names)]
 TargetURL = Annotated[str, _checked(lambda value: check_target(_text(value)))]
 Store = Annotated[str, _checked(check_store)]
+ReplicaName = Annotated[str, _checked(check_replica_name)]
 Networks = Annotated[tuple[str, ...] | None, _checked(_trusted_peers)]
 HeaderPairs = Annotated[tuple[tuple[str, str], ...], _checked(check_headers)]

@@ -122,6 +122,8 @@ def _reason(finding: ErrorDetails, place: Place) -> str:
         return _missing(place)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"is {_kind(value)}, not a mapping; write {_section(place).example}"
+    if kind == "tuple_type":
+        return f"is {_kind(value)}, not a list; write [{_section(place).example}]"
     if kind == "literal_error":
         return f"{shown(value)} is not a valid value; write {finding['ctx']['expected']}"
     return f"{shown(value)}: {finding['msg']}"
@@ -147,10 +149,12 @@ def _section(place: Place) -> type[Section]:
     for name in place:
         if model is File and name == "routes":
             return RouteEntrySection if len(place) > 1 else File
-        described = model.model_fields.get(str(name))
+        if isinstance(name, int):
+            continue  # of a list, whose items have that model
+        described = model.model_fields.get(name)
         if described is None:
             break
-        # The annotation is the model itself, or `Model | None`.
+        # The annotation is the model itself, `Model | None` or `tuple[Model, ...]`.
         for kind in (described.annotation, *get_args(described.annotation)):
             if isinstance(kind, type) and issubclass(kind, Section):
                 model = kind
@@ -158,5 +162,11 @@ def _section(place: Place) -> type[Section]:
 
 
 def _kind(value: object) -> str:
-    names = {list: "a list", str: "text", bool: "true or false", type(None): "empty"}
+    names = {
+        list: "a list",
+        dict: "a mapping",
+        str: "text",
+        bool: "true or false",
+        type(None): "empty",
+    }
     return names.get(type(value), "a single value")

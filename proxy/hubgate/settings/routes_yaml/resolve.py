@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from hubgate.current_folder import current_folder
@@ -11,6 +12,8 @@ from hubgate.model import (
     ClientTLS,
     ForwardRules,
     Limits,
+    RedisLogin,
+    ReplicaOptions,
     Route,
     RouteOptions,
     ServerTLS,
@@ -24,6 +27,7 @@ from hubgate.settings.catalogue import variables_of
 from hubgate.settings.checks import anchor_store, worker_count
 from hubgate.settings.routes_yaml import schema
 from hubgate.settings.values import Settings
+from hubgate.settings.variables import redis_login
 
 LOOPBACK = ("127.0.0.1",)
 EVERYWHERE = ("",)
@@ -49,7 +53,11 @@ def resolve(
         api_hosts=file.api.hosts,
         api_tls=_server_tls(file.api.tls, folder, api_secret),
         metrics=_addresses(file.metrics, sockets, LOOPBACK, 0) if file.metrics else (),
-        store=anchor_store(file.store, folder),
+        health=_addresses(file.health, sockets, LOOPBACK, 0) if file.health else (),
+        store=anchor_store(file.store, folder) if file.store else "memory:",
+        own_store=file.store is None,
+        redis=_redis(file.redis, folder, environ),
+        replicas=ReplicaOptions(**file.replicas.model_dump()),
         workers=worker_count(file.workers),
         worker=_worker(file, folder, secret),
         file_routes=routes,
@@ -90,6 +98,11 @@ def _addresses(
         return (Address(path=os.path.join(folder, place.socket)),)
     number = port if place.port is None else place.port
     return tuple(Address(host, number) for host in place.host or hosts)
+
+
+def _redis(redis: schema.RedisSection, folder: str, environ: Mapping[str, str]) -> RedisLogin:
+    files = {name: _at(folder, path) for name, path in redis.model_dump().items()}
+    return replace(redis_login(environ), **files)
 
 
 def _worker(file: schema.File, folder: str, passphrase: str | None) -> WorkerConfig:

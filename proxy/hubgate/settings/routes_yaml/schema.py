@@ -4,7 +4,9 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from hubgate.model import Limits, TcpKeepalive, Timeouts
+from hubgate.model import Limits, ReplicaOptions, TcpKeepalive, Timeouts
+from hubgate.routing.keys import split_key
+from hubgate.routing.scope import EVERYTHING, Scope
 from hubgate.settings.checks import LogFormat, MainLogFormat, Scheme
 from hubgate.settings.routes_yaml.fields import (
     PRIVATE_NETWORKS,
@@ -21,6 +23,11 @@ from hubgate.settings.routes_yaml.fields import (
     Networks,
     Port,
     ProbeCount,
+    ReplicaLease,
+    ReplicaName,
+    ReplicaSettle,
+    ReplicaWait,
+    ScopeText,
     Seconds,
     SecondsOrZero,
     SocketPath,
@@ -28,6 +35,7 @@ from hubgate.settings.routes_yaml.fields import (
     Switch,
     TargetURL,
     Text,
+    TokenName,
     WholeSeconds,
     Workers,
 )
@@ -39,7 +47,7 @@ Version = Annotated[
 ]
 
 
-TIMES, SIZES, PROBES = Timeouts(), Limits(), TcpKeepalive()
+TIMES, SIZES, PROBES, REPLICAS = Timeouts(), Limits(), TcpKeepalive(), ReplicaOptions()
 
 
 class ClashError(ValueError):
@@ -124,11 +132,38 @@ class ListenSection(PlaceSection):
         return self
 
 
+class TokenSection(Section):
+    """One of several tokens of the API; without a scope it is for everything."""
+
+    example: ClassVar[str] = "{name: hub-a, file: a.token, scope: hub-a.example.org/}"
+    name: TokenName
+    file: FilePath
+    scope: ScopeText | None = None
+    host_routing: Switch = False
+
+    @model_validator(mode="after")
+    def _has_hosts(self) -> "TokenSection":
+        if self.host_routing and not self.what.host:
+            raise ClashError(
+                "host_routing needs a scope with the hub's host, such as hub-a.example.org/",
+                "host_routing",
+            )
+        return self
+
+    @property
+    def what(self) -> Scope:
+        """The scope itself."""
+        if self.scope is None:
+            return EVERYTHING
+        return Scope(*split_key(self.scope), self.host_routing)
+
+
 class APISection(PlaceSection):
     """The REST API that changes routes."""
 
     example: ClassVar[str] = "{port: 8001}"
     token_file: FilePath | None = None
+    tokens: tuple[TokenSection, ...] = ()
     open: Switch = False
     hosts: HostNameList = ()
     tls: TLSSection | None = None
@@ -137,6 +172,8 @@ class APISection(PlaceSection):
     def _one_way_in(self) -> "APISection":
         if self.open and self.token_file is not None:
             raise ClashError("has both open and a token_file; keep one", "open", "token_file")
+        if self.open and self.tokens:
+            raise ClashError("has both open and tokens; keep one", "open", "tokens")
         return self
 
 
@@ -149,6 +186,18 @@ class MetricsSection(PlaceSection):
     def _has_place(self) -> "MetricsSection":
         if self.port is None and self.socket is None:
             raise ValueError("has no port and no socket; write {port: 8002}, or drop metrics")
+        return self
+
+
+class HealthSection(PlaceSection):
+    """The pages for a balancer's checks, on a port of their own beside the API's."""
+
+    example: ClassVar[str] = "{port: 8003}"
+
+    @model_validator(mode="after")
+    def _has_place(self) -> "HealthSection":
+        if self.port is None and self.socket is None:
+            raise ValueError("has no port and no socket; write {port: 8003}, or drop health")
         return self
 
 
@@ -167,6 +216,7 @@ class TimesSection(Section):
     response: Seconds | None = TIMES.response
     total: Seconds | None = TIMES.total
     drain: Seconds = TIMES.drain
+    drain_delay: SecondsOrZero = TIMES.drain_delay
     upstream_idle: Seconds = TIMES.upstream_idle
     upstream_age: Seconds = TIMES.upstream_age
     upgrade: Seconds = TIMES.upgrade
@@ -260,6 +310,25 @@ class AccessLogSection(Section):
         return {"path": value} if isinstance(value, str) else value
 
 
+class RedisSection(Section):
+    """What authenticates at the Redis of `store`, and who has signed its certificate."""
+
+    example: ClassVar[str] = "{password_file: redis.password}"
+    password_file: FilePath | None = None
+    sentinel_password_file: FilePath | None = None
+    ca: FilePath | None = None
+
+
+class ReplicasSection(Section):
+    """How this hubgate shares its store with others."""
+
+    example: ClassVar[str] = "{name: proxy-1, wait: 1.0}"
+    name: ReplicaName = ""
+    wait: ReplicaWait = REPLICAS.wait
+    lease: ReplicaLease = REPLICAS.lease
+    settle: ReplicaSettle = REPLICAS.settle
+
+
 class RouteEntrySection(Section):
     """One route; a bare URL is short for its target."""
 
@@ -281,8 +350,11 @@ class File(Section):
     listen: ListenSection = ListenSection()
     api: APISection = APISection()
     metrics: MetricsSection | None = None
+    health: HealthSection | None = None
     workers: Workers = 1
-    store: Store = "memory:"
+    store: Store | None = None
+    redis: RedisSection = RedisSection()
+    replicas: ReplicasSection = ReplicasSection()
     log_level: LogLevel = "info"
     log_format: MainLogFormat = "text"
     access_log: AccessLogSection | None = None

@@ -29,6 +29,9 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"found unknown escape character", "there is a backslash in double quotes; use single ones"),
 )
 
+# The one value of ours that ends with a colon, as YAML's keys do: it needs quotes.
+_MEMORY = re.compile(r"[\s{,]memory\Z")
+
 
 def syntax_mistake(error: yaml.YAMLError, text: str) -> tuple[int | None, str]:
     """Return the line, counted from 1, that keeps `text` from being read, and what is wrong."""
@@ -37,6 +40,8 @@ def syntax_mistake(error: yaml.YAMLError, text: str) -> tuple[int | None, str]:
         return line, f"there is a control character, {chr(error.character)!r}; remove it"
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or "is not YAML"
+    if mark and text[mark.index :][:1] == ":" and _MEMORY.search(text, 0, mark.index):
+        return mark.line + 1, 'a value ends with a colon; put it in quotes: "memory:"'
     for pattern, words in _WORDS:
         if found := re.search(pattern, problem):
             problem = found.expand(words)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hubgate.route_data import RouteData
+from hubgate.model import RouteData
 
 POSTED = {"target": "http://h", "user": "\u00e9 \U0001f600", "nested": {"a": [1, 2.5, None]}}
 

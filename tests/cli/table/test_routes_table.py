@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hubgate.cli.routes_table import ago, print_route, print_routes
+from hubgate.cli.table.routes_table import ago, print_route, print_routes
 
 HOSTILE = {"/a\x1b[2J\n/b\thttp://b": {"target": "http://x\u202e\r", "last_activity": "\x9b1m"}}
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -1,0 +1,115 @@
+"""What one hubgate holds of the shared table, to follow it and to give back what Redis loses."""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from hubgate.model import Route, RouteData
+from hubgate.store.redis.history import Meta, Point, Step, point_of
+from hubgate.store.redis.keys import LogEntry, patched
+
+RECENT_ROUTES = 50_000
+# Characters of a route that count as one route more.
+_LARGE = 1024
+
+
+class RecentChanges:
+    """The latest changes of a table, in order: of `RECENT_ROUTES` put or removed routes in all.
+
+    They are all that came after the revision `after`. A change of more routes is not kept.
+    """
+
+    def __init__(self) -> None:
+        self.after = 0
+        self._entries: deque[tuple[int, LogEntry]] = deque()
+        self._routes = 0
+
+    def __iter__(self) -> Iterator[LogEntry]:
+        return (entry for _, entry in self._entries)
+
+    def begin(self, revision: int) -> None:
+        """Forget all of them; what is added next comes after that revision."""
+        self.after, self._routes = revision, 0
+        self._entries.clear()
+
+    def add(self, entry: LogEntry) -> None:
+        """Add the next one; the oldest are forgotten for it."""
+        routes = _counted(entry)
+        self._entries.append((routes, entry))
+        self._routes += routes
+        while self._routes > RECENT_ROUTES:
+            routes, oldest = self._entries.popleft()
+            self._routes -= routes
+            self.after = oldest.revision
+
+
+@dataclass
+class Held:
+    """What this hubgate holds of the table: all up to `revision` of `history`, in its order.
+
+    `own` are our changes that Redis has acknowledged and that we have not read in its log yet;
+    `recent` is what came last, for a Redis that has lost it. `handed_in` counts how often we began
+    to hand that in: what is acknowledged later is not part of it. `activity` is when routes were
+    active, as far as is known, in seconds since the epoch.
+    """
+
+    name: str
+    history: str = ""
+    revision: int = 0
+    table: dict[str, Route] = field(default_factory=dict, repr=False)
+    lineage: tuple[Step, ...] = ()
+    own: dict[int, LogEntry] = field(default_factory=dict, repr=False)
+    recent: RecentChanges = field(default_factory=RecentChanges, repr=False)
+    handed_in: int = 0
+    activity: dict[str, float] = field(default_factory=dict, repr=False)
+
+    def note(self, activity: Mapping[str, float]) -> None:
+        """Remember when routes were active: the latest counts."""
+        known = self.activity
+        known.update({key: at for key, at in activity.items() if at > known.get(key, 0.0)})
+
+    @property
+    def point(self) -> Point | None:
+        """Where we stand; None before anything was read."""
+        return point_of(self.history, self.revision) if self.history else None
+
+    def take(self, entry: LogEntry) -> None:
+        """Apply the next entry of the log."""
+        patched(self.table, entry)
+        now = time.time()
+        self.note({route.key: entry.moments.get(route.key, now) for route in entry.put})
+        for key in entry.delete:
+            self.activity.pop(key, None)
+        self.revision = entry.revision
+        self.recent.add(entry)
+        self.own.pop(entry.revision, None)
+
+    def begin(self, meta: Meta, revision: int, table: dict[str, Route]) -> None:
+        """Hold a table that was loaded whole."""
+        if meta.history != self.history:
+            self.own.clear()
+            self.recent.begin(revision)
+        elif revision > self.revision:
+            self.recent.add(_difference(self.table, table, revision))
+        self.history, self.lineage = meta.history, meta.lineage
+        self.revision, self.table = revision, table
+        self.own = {at: entry for at, entry in self.own.items() if at > revision}
+
+    def since(self, revision: int) -> list[LogEntry]:
+        """Return what came after a revision, as far as it is remembered, in its order."""
+        later = {entry.revision: entry for entry in self.recent if entry.revision > revision}
+        later |= {at: entry for at, entry in self.own.items() if at > revision}
+        return [later[at] for at in sorted(later)]
+
+
+def _counted(entry: LogEntry) -> int:
+    """Return how many routes a change counts as."""
+    large = sum(len(RouteData.of(route.data).text) // _LARGE for route in entry.put)
+    return max(1, len(entry.put) + len(entry.delete) + large)
+
+
+def _difference(before: dict[str, Route], after: dict[str, Route], revision: int) -> LogEntry:
+    """Return the change from one table to the other, which was not in the log."""
+    put = tuple(route for key, route in after.items() if before.get(key) != route)
+    return LogEntry(revision, "", put, tuple(key for key in before if key not in after))

@@ -1,0 +1,340 @@
+"""The hubgates that share a table: their leases, and which revision each of them serves."""
+
+import asyncio
+import json
+import logging
+import math
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from hubgate.errors import StoreError
+from hubgate.model import ReplicaOptions
+from hubgate.store.base import Point
+from hubgate.store.members import Describe, Replica
+from hubgate.store.redis.client import CALL, RedisClient
+from hubgate.store.redis.history import Meta
+from hubgate.store.redis.keys import TableKeys
+from hubgate.store.redis.known_replicas import KnownReplicas
+from hubgate.tasks import spawn
+
+log = logging.getLogger("hubgate.store")
+
+# Seconds a read of the acknowledgements waits for one.
+BLOCK = 0.5
+# Seconds between two reads while nobody here waits for one.
+UNWANTED = 1.0
+AGAIN = 0.25
+
+_KEPT = 2000
+# A field of an acknowledgement: no other follows until the next release has taken over.
+_UPGRADES = "u"
+
+
+def boot_time() -> float:
+    """Return a clock in seconds that goes on while the machine sleeps, where there is one."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
+
+
+class Membership:
+    """Renews our lease, acknowledges what we serve, and waits for what the others serve."""
+
+    def __init__(
+        self,
+        client: RedisClient,
+        keys: TableKeys,
+        options: ReplicaOptions,
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._options = options
+        self._describe: Describe = lambda secret, host: {}
+        self._describing: asyncio.Task[Mapping[str, Any]] | None = None
+        self._known_of_us: Mapping[str, Any] = {}
+        self._instance = secrets.token_hex(8)
+        self._secret = secrets.token_hex(16)
+        self._renewed = -math.inf
+        self._failing_since: float | None = None
+        self._replaced = False
+        self._known = KnownReplicas()
+        self._revisions: dict[str, Point] = {}
+        self._upgrading: dict[str, float] = {}  # until when each is waited for
+        self._heard = asyncio.Event()
+        # How many changes wait for acknowledgements, and whether any does: who makes no changes
+        # need not hear of each.
+        self._waiting = 0
+        self._wanted = asyncio.Event()
+        self._served: Point = ("", 0)
+        self._told: Point = ("", 0)
+        self._news = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._point: Callable[[], Point] = lambda: ("", 0)
+        self._look: Callable[[Point, Meta], None] = lambda *_: None
+
+    def __repr__(self) -> str:
+        return f"<Membership of {self._options.name}, {'live' if self.live else 'no lease'}>"
+
+    @property
+    def name(self) -> str:
+        """Our name among the replicas."""
+        return self._options.name
+
+    @property
+    def instance(self) -> str:
+        """What tells us from an earlier or later process of that name."""
+        return self._instance
+
+    @property
+    def secret(self) -> str:
+        """What only the replicas know: made by the first, and given back to a Redis without it."""
+        return self._secret
+
+    @property
+    def lease(self) -> float:
+        """Seconds after which a replica that is not heard of counts as gone."""
+        return self._options.lease
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another hubgate has our name, until its lease ends."""
+        return self._replaced
+
+    @property
+    def live(self) -> bool:
+        """Whether we hold a lease, by our own clock, which ends it earlier than Redis's."""
+        return not self._replaced and self.renewed_ago < self._options.lease * 0.9
+
+    @property
+    def renewed_ago(self) -> float:
+        """Seconds since the latest renewal that worked was sent."""
+        return boot_time() - self._renewed
+
+    @property
+    def failing_for(self) -> float:
+        """Seconds since the first renewal after it that did not work was sent; 0 if none was."""
+        return 0.0 if self._failing_since is None else boot_time() - self._failing_since
+
+    @property
+    def known_at(self) -> float:
+        """When Redis last told of the others, in seconds since the epoch."""
+        return self._known.at
+
+    @property
+    def name_taken(self) -> str:
+        """The line for one that is replaced."""
+        return (
+            f"store: another hubgate has the name {self._options.name!r} now; give each its own"
+            " replicas.name"
+        )
+
+    def describe(self, describe: Describe) -> None:
+        """Tell the others what `describe` returns, from the next renewal on."""
+        self._describe = describe
+
+    def replicas(self) -> list[Replica]:
+        """Return every replica, ourselves too, as Redis had them when it last answered."""
+        serving = {**self._revisions, self._options.name: self._served}
+        return self._known.all(serving, boot_time())
+
+    async def begin(self) -> None:
+        """Take the lease of our name, from an instance before us too. Raises StoreError."""
+        proposed = self._secret
+        await self._renew(first=True)
+        if self._secret != proposed:  # what we say of ourselves was made with another
+            await self._renew(first=False)
+
+    async def renew(self) -> None:
+        """Renew the lease now, and not only when it is time. Raises StoreError."""
+        await self._renew(first=False)
+
+    def start(
+        self,
+        point: Callable[[], Point],
+        look: Callable[[Point, Meta], None],
+    ) -> None:
+        """Renew, acknowledge and listen from now on.
+
+        `look` gets what each renewal shows of the table, and the `point` that we had reached when
+        it was sent: what we have followed meanwhile, Redis did not know yet.
+        """
+        self._point, self._look = point, look
+        self._tasks = [
+            spawn(self._renew_on(), "lease"),
+            spawn(self._tell_on(), "acknowledgements to others"),
+            spawn(self._listen_on(), "acknowledgements of others"),
+        ]
+
+    async def close(self, leave: bool) -> None:
+        """Stop; give the lease up if we `leave`, rather than become the next release.
+
+        Then the others are told to wait for that one.
+        """
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._replaced:
+            return
+        if leave:
+            await self._script(0, False, {})
+        elif self._tasks:
+            await self._tell({_UPGRADES: "1"})
+
+    def serves(self, history: str, revision: int) -> None:
+        """Acknowledge that all our workers have every change up to this revision."""
+        if (history, revision) != self._served and not self._has_served(history, revision):
+            self._served = history, revision
+            self._news.set()
+
+    def _has_served(self, history: str, revision: int) -> bool:
+        return history == self._served[0] and revision <= self._served[1]
+
+    async def missing(
+        self, history: str, revision: int, holders: frozenset[str], seconds: float
+    ) -> tuple[str, ...]:
+        """Wait until these replicas serve the revision; return those that do not in time.
+
+        For one that is being upgraded it waits until its lease ends: until its workers hear of the
+        change again, which takes a second or so.
+        """
+        others = holders - {self._options.name}
+        ends = boot_time() + seconds
+        self._waiting += 1
+        try:
+            while late := self._late(others, history, revision):
+                more = [self._upgrading[name] for name in late & self._upgrading.keys() if seconds]
+                left = max([ends, *more]) - boot_time()
+                if left <= 0:
+                    return tuple(sorted(late))
+                self._wanted.set()
+                self._heard.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await self._heard.wait()
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._wanted.clear()
+        return ()
+
+    def _late(self, names: frozenset[str], history: str, revision: int) -> set[str]:
+        known = self._revisions
+        return {
+            name
+            for name in names
+            if name not in known or known[name][0] != history or known[name][1] < revision
+        }
+
+    # --- tasks -------------------------------------------------------------------------------
+
+    async def _renew_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.lease / 3)
+            try:
+                await self._renew(first=False)
+            except StoreError:
+                continue  # who follows the table says so
+
+    async def _renew(self, first: bool) -> None:
+        patience = CALL if first else min(CALL, self._options.lease / 10)
+        about = await self._description(patience)
+        sent, point = boot_time(), self._point()
+        try:
+            answer = await self._script(round(self._options.lease * 1000), first, about)
+        except StoreError:
+            self._fail(sent)
+            raise
+        if not answer[0]:
+            self._fail(sent)
+            if not self._replaced:
+                log.error("%s", self.name_taken)
+            self._replaced = True
+            return
+        if self._replaced:
+            log.info("store: no other hubgate has the name %r any more", self._options.name)
+        self._replaced = False
+        self._renewed, self._failing_since = max(sent, self._renewed), None
+        run, history, began, revision, whole, secret, now, leases, records = answer[1:10]
+        self._secret = secret.decode()
+        self._known.take(now, leases, records, boot_time())
+        meta = Meta(history.decode(), began.decode(), run.decode(), revision, bool(whole))
+        self._look(point, meta)
+
+    def _fail(self, sent: float) -> None:
+        if self._failing_since is None and sent > self._renewed:
+            self._failing_since = sent
+
+    async def _script(self, lease: int, first: bool, about: Mapping[str, Any]) -> Any:
+        told = json.dumps({**about, "instance": self._instance, "lease": self._options.lease})
+        keys = self._keys
+        names = [keys.meta, keys.table, keys.leases, keys.replicas, keys.secret]
+        args = [self._options.name, self._instance, lease, told, int(first), self._secret]
+        return await self._client.script("renew", names, args)
+
+    async def _description(self, seconds: float) -> Mapping[str, Any]:
+        """Return what the others may know of us; an earlier one if a name server is silent."""
+        if self._describing is None:
+            self._describing = spawn(asyncio.to_thread(self._about), "description of a replica")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                self._known_of_us = await asyncio.shield(self._describing)
+        if self._describing.done():
+            self._describing = None
+        return self._known_of_us
+
+    def _about(self) -> Mapping[str, Any]:
+        return self._describe(self._secret, self._client.own_host())
+
+    async def _tell_on(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            history, revision = self._served
+            if (history, revision) == self._told:
+                continue
+            if self._replaced:  # what is told under this name is about another
+                await asyncio.sleep(AGAIN)
+                self._news.set()
+                continue
+            try:
+                await self._tell({})
+                self._told = history, revision
+            except StoreError:
+                await asyncio.sleep(AGAIN)
+                self._news.set()
+
+    async def _tell(self, more: dict[str, str]) -> None:
+        history, revision = self._served
+        fields = {"n": self._options.name, "h": history, "r": revision, **more}
+        async with self._client.call() as redis:
+            await redis.xadd(self._keys.acknowledged, fields, maxlen=_KEPT)
+
+    async def _listen_on(self) -> None:
+        last = b"0"
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), UNWANTED)
+            block = round(BLOCK * 1000) if self._wanted.is_set() else None
+            try:
+                async with self._client.call(BLOCK + 1) as redis:
+                    found = await redis.xread({self._keys.acknowledged: last}, block=block)
+            except StoreError:
+                last = b"0"  # a Redis that comes back may have none of them, or older ones
+                await asyncio.sleep(AGAIN)
+                continue
+            for _, entries in found:
+                for _, fields in entries:
+                    self._hear(fields)
+                last = entries[-1][0]
+                self._heard.set()
+
+    def _hear(self, fields: Mapping[bytes, bytes]) -> None:
+        name = fields[b"n"].decode()
+        self._revisions[name] = fields[b"h"].decode(), int(fields[b"r"])
+        if _UPGRADES.encode() in fields:
+            self._upgrading[name] = boot_time() + self._options.lease
+        else:
+            self._upgrading.pop(name, None)

@@ -1,0 +1,176 @@
+"""Settling which table goes on when Redis has come back with another one, or none."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hubgate.errors import StoreError
+from hubgate.model import Route
+from hubgate.store.redis.client import RedisClient
+from hubgate.store.redis.handing_in import HandingIn
+from hubgate.store.redis.held import Held
+from hubgate.store.redis.history import (
+    Meta,
+    Point,
+    continued,
+    lineage_of,
+    lineage_text,
+    next_history,
+    winner,
+)
+from hubgate.store.redis.keys import FORMAT, TableKeys, route_text
+
+log = logging.getLogger("hubgate.store")
+
+# Seconds
+POLL = 0.1
+WINNER_LIMIT = 5.0
+
+_SLICE = 1000
+
+
+class Settling:
+    """Brings Redis and every hubgate to one table again; each of them runs the same steps."""
+
+    def __init__(self, client: RedisClient, keys: TableKeys, seconds: float) -> None:
+        self._client = client
+        self._keys = keys
+        self._seconds = seconds
+        self._handing_in = HandingIn(client, keys)
+
+    async def look(self) -> Meta:
+        """Return what Redis says of the table now. Raises StoreError."""
+        names = ("history", "began", "revision", "count", "lineage", "format")
+        async with self._client.call() as redis:
+            pipe = redis.pipeline(transaction=True)
+            pipe.hmget(self._keys.meta, names)
+            pipe.hlen(self._keys.table)
+            pipe.info("server")
+            found, length, server = await pipe.execute()
+        history, began, revision, count, lineage, format_ = (
+            (value or b"").decode() for value in found
+        )
+        if int(format_ or 0) > FORMAT:
+            raise StoreError(
+                f"store: the table was written by a newer hubgate (its format is {format_}, this"
+                f" one reads {FORMAT}); install that one, or give another ?prefix="
+            )
+        return Meta(
+            history,
+            began,
+            server["run_id"],
+            int(revision or 0),
+            whole=int(count or 0) == length,
+            lineage=lineage_of(lineage),
+            format=int(format_ or 0),
+        )
+
+    async def settle(self, held: Held) -> bool:
+        """Return once Redis has a table to go on with; whether it must be loaded whole.
+
+        Raises StoreError.
+        """
+        while True:
+            meta = await self.look()
+            if held.history and meta.continues(held.history, held.revision):
+                return False
+            begun = meta.history and meta.began == meta.run and meta.whole
+            newer = held.point is None or (
+                meta.point is not None and meta.point.number > held.point.number
+            )
+            if begun and newer:
+                if not held.history or await self._handing_in.hand_in(held, meta):
+                    return True
+                continue
+            await self._decide(held, meta)
+
+    # --- which table goes on -----------------------------------------------------------------
+
+    async def _decide(self, held: Held, meta: Meta) -> None:
+        """Claim what we hold, wait for the others' claims, and begin the next history."""
+        own = "" if held.point is None else json.dumps(_row(held.point))
+        given_up: set[str] = set()
+        waited_for, since = "", 0.0
+        while True:
+            passed, found = await self._client.script(
+                "claim", [self._keys.claims], [meta.run, held.name, own]
+            )
+            now = await self.look()
+            if (now.history, now.began, now.run) != (meta.history, meta.began, meta.run):
+                return
+            claims = {name: point for name, point in _claims(found).items() if name not in given_up}
+            if passed < self._seconds * 1000:
+                await asyncio.sleep(POLL)
+                continue
+            best = winner(claims, now.point if now.whole or not claims else None)
+            if best in ("", held.name):
+                numbers = [p.number for p in (*claims.values(), now.point) if p is not None]
+                await self._begin(held, now, max(numbers, default=0), takes=bool(best))
+                return
+            if best != waited_for:
+                waited_for, since = best, time.monotonic()
+            elif time.monotonic() > since + WINNER_LIMIT:
+                given_up.add(best)  # it has gone again
+            await asyncio.sleep(POLL)
+
+    async def _begin(self, held: Held, meta: Meta, number: int, takes: bool) -> None:
+        """Begin a history with the table that is there, or (`takes`) with ours."""
+        history = next_history(number)
+        if takes:
+            parent, base, lineage = held.history, held.revision, held.lineage
+            table, activity = self._keys.taken(history)
+            await self._upload(held.table.values(), table, base)
+            moments = [(key, f"{at:.3f}") for key, at in held.activity.items() if key in held.table]
+            await self._upload_rows(moments, activity)
+        else:
+            parent, base, lineage = meta.history, meta.revision, meta.lineage
+        keys = self._keys
+        begun = await self._client.script(
+            "begin",
+            [
+                *(keys.meta, keys.table, keys.log, keys.activity, keys.claims),
+                # No empty name: an ACL would have to allow it.
+                *(keys.taken(history) if takes else ()),
+            ],
+            [
+                *(meta.history, str(meta.revision) if meta.history else "", meta.run, FORMAT),
+                *(history, base, lineage_text(continued(lineage, parent, base, history))),
+            ],
+        )
+        if not begun:
+            return
+        if takes:
+            text = "store: Redis gets our table, %d routes at revision %d: it came back with less"
+            log.warning(text, len(held.table), base)
+        elif meta.history:
+            log.info("store: goes on with the table that Redis has, at revision %d", base)
+        else:
+            log.info("store: a new table in Redis")
+
+    async def _upload(self, routes: Iterable[Route], name: str, revision: int) -> None:
+        rows = [(route.key, f"{revision}\n{route_text(route)}") for route in routes]
+        await self._upload_rows(rows, name)
+
+    async def _upload_rows(self, rows: Sequence[tuple[str, str]], name: str) -> None:
+        async with self._client.call() as redis:
+            await redis.delete(name)
+        for start in range(0, len(rows), _SLICE):
+            async with self._client.call() as redis:
+                await redis.hset(name, mapping=dict(rows[start : start + _SLICE]))
+                await redis.expire(name, 60)
+
+
+def _row(point: Point) -> list[Any]:
+    return [point.number, point.revision, point.id]
+
+
+def _claims(found: Sequence[bytes]) -> dict[str, Point]:
+    pairs = zip(found[::2], found[1::2], strict=True)
+    return {
+        name.decode(): Point(*json.loads(claim))
+        for name, claim in pairs
+        if not name.startswith(b"#")
+    }

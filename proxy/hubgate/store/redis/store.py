@@ -1,0 +1,382 @@
+"""Routes in Redis, which several hubgates read and write."""
+
+import asyncio
+import json
+import logging
+import time
+import uuid
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+from hubgate.errors import StoreError, StoreUnavailableError, TableAheadError
+from hubgate.model import RedisLogin, ReplicaOptions, Route
+from hubgate.redis_address import RedisAddress
+from hubgate.store.base import NO_MOMENTS, Expected, Point, StoreChange, Written
+from hubgate.store.redis.client import CALL, RedisClient, eviction
+from hubgate.store.redis.held import Held
+from hubgate.store.redis.history import Meta
+from hubgate.store.redis.keys import LogEntry, TableKeys, read_entry
+from hubgate.store.redis.membership import Membership
+from hubgate.store.redis.settling import POLL, Settling
+from hubgate.store.redis.table import read_activity, read_table, told_up_to
+from hubgate.store.redis.table_write import TableWrite
+from hubgate.store.redis.whole_check import WholeCheck
+from hubgate.tasks import spawn
+
+log = logging.getLogger("hubgate.store")
+
+# Seconds
+BLOCK = 0.5
+AGAIN = 0.25
+ACTIVITY_INTERVAL = 5.0
+START_LIMIT = 15.0
+
+_SLICE = 1000
+_ANOTHER = "the table in Redis is another one than before; it is being settled"
+# A large change takes this many seconds more for each route.
+_EACH = 0.0001
+
+
+class RedisState(Enum):
+    """The state of the shared table, as this replica sees it."""
+
+    NEW = "new"
+    SETTLED = "settled"
+    UNSETTLED = "unsettled"
+    AWAY = "away"
+    CLOSED = "closed"
+
+
+class RedisStore:
+    """Keeps routes in Redis, for every hubgate with the same address and prefix.
+
+    It holds what it has followed so far in memory too: that is what a Redis gets back that has
+    lost its data, by the rules of `history`.
+    """
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        login: RedisLogin,
+        options: ReplicaOptions,
+    ) -> None:
+        self._address = address
+        self._options = options
+        self._keys = TableKeys(address)
+        self._client = RedisClient(address, login)
+        self._state = RedisState.NEW
+        self._reason = "the table has not been read yet"
+        self._since = 0.0
+        self._held = Held(options.name)
+        self._membership = Membership(self._client, self._keys, options)
+        self._settling = Settling(self._client, self._keys, options.settle)
+        self._activity: dict[str, float] = {}
+        self._active: dict[str, float] = {}
+        self._active_from = "0-0"
+        self._check = WholeCheck(self._client, self._keys, self._held)
+        self._activity_writer: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<RedisStore {self._address} {self._state.value}>"
+
+    @property
+    def shared(self) -> bool:
+        """True: every hubgate with this address writes to it."""
+        return True
+
+    @property
+    def members(self) -> Membership:
+        """Our lease, and everybody who shares the table."""
+        return self._membership
+
+    @property
+    def write_obstacle(self) -> str | None:
+        """One word for what prevents a change now, None if nothing does."""
+        if self._state is not RedisState.SETTLED:
+            return str(self._state.value)
+        if self._membership.replaced:
+            return "name"
+        return "away" if self._membership.failing_for else None
+
+    @property
+    def point(self) -> Point:
+        """The history and the revision of the table as followed so far."""
+        return self._held.history, self._held.revision
+
+    # --- start and end -----------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Connect, register, and settle which table goes on if Redis has just been started.
+
+        Tries for 15 s. Raises StoreError; whoever goes on without it has `changes()` try again.
+        """
+        deadline, said = time.monotonic() + START_LIMIT, ""
+        while True:
+            try:
+                await self._begin()
+                return
+            except StoreUnavailableError as error:
+                if time.monotonic() > deadline:
+                    raise StoreUnavailableError(
+                        f"{error}, for {START_LIMIT:.0f} s; `proxyctl check` tries it as well"
+                    ) from None
+                if str(error) != said:
+                    log.warning("%s; trying again for %.0f s", error, START_LIMIT)
+                said = str(error)
+                await asyncio.sleep(1)
+
+    async def _begin(self) -> None:
+        if (warning := await eviction(self._client)) is not None:
+            log.warning("%s", warning)
+        await self._membership.begin()
+        await self._settling.settle(self._held)
+        self._settled()
+        self._membership.start(lambda: self.point, self._look)
+        self._activity_writer = spawn(self._keep_on(), "activity of routes")
+        self._checking = spawn(self._check.run(), "check of the whole table")
+
+    async def load(self) -> list[Route]:
+        """Return every stored route."""
+        await self._settling.settle(self._held)  # at once, unless Redis has been started again
+        meta = await self._settling.look()
+        table, revision = await read_table(self._client, self._keys, meta)
+        told = await told_up_to(self._client, self._keys)
+        activity = await read_activity(self._client, self._keys)
+        after = await self._settling.look()
+        if meta.began != meta.run or after.run != meta.run or after.history != meta.history:
+            raise StoreUnavailableError(f"store: {self._address} was started again meanwhile")
+        if not meta.whole or not after.whole:
+            raise StoreUnavailableError(f"store: {self._address} lacks routes; it is being settled")
+        if meta.history != self._held.history:  # it may have had older activity than we know
+            later = {k: at for k, at in self._held.activity.items() if at > activity.get(k, 0.0)}
+            self._active.update((key, at) for key, at in later.items() if key in table)
+            activity |= {key: at for key, at in later.items() if key in table}
+        self._held.activity = dict(activity)
+        self._activity, self._active_from = activity, told
+        self._held.begin(meta, revision, table)
+        return list(table.values())
+
+    async def close(self, leave: bool = True) -> None:
+        """Write the last activity; give up the lease unless a newer release takes it over."""
+        if self._state is RedisState.CLOSED:
+            return
+        before, self._state = self._state, RedisState.CLOSED
+        self._reason = "it is closed"
+        try:
+            for task in (self._activity_writer, self._checking):
+                if task is not None:
+                    task.cancel()
+                    await asyncio.wait({task})
+            if before is RedisState.SETTLED:
+                await self._write_activity()
+            await self._membership.close(leave and before is not RedisState.NEW)
+        except StoreError as error:
+            log.warning("%s", error)
+        finally:
+            await self._client.close()
+
+    # --- changes of ours ---------------------------------------------------------------------
+
+    async def put(self, route: Route) -> Written:
+        """Store one route, as `apply` does."""
+        return await self.apply([route], ())
+
+    async def delete(self, key: str) -> Written:
+        """Delete one route, as `apply` does."""
+        return await self.apply((), [key])
+
+    async def apply(
+        self,
+        put: Sequence[Route],
+        delete: Sequence[str],
+        active: Mapping[str, float] = NO_MOMENTS,
+        expected: Expected | None = None,
+    ) -> Written:
+        """Make one change, whole or not at all; identical routes are not written again.
+
+        Raises TableAheadError if the table, or a route, is not as `expected`, and
+        StoreUnavailableError, after which it may have happened nevertheless.
+        """
+        if self._state is not RedisState.SETTLED:
+            raise StoreUnavailableError(self._reason)
+        if self._membership.replaced:
+            raise StoreUnavailableError(self._membership.name_taken)
+        handed_in = self._held.handed_in
+        history, known = self.point
+        write = TableWrite(
+            *(uuid.uuid4().hex, history, self._options.name, put, delete),
+            *(known, expected, active, self._options.lease),
+        )
+        try:
+            seconds = CALL + _EACH * (len(put) + len(delete))
+            answer = await write.make(self._client, self._keys, seconds)
+        except StoreUnavailableError as error:
+            self._go_away(str(error))  # those that come meanwhile need not wait as long
+            raise
+        if answer[0] == b"stale":
+            self._unsettle(_ANOTHER)
+            raise StoreUnavailableError(self._reason)
+        if answer[0] == b"changed":
+            raise TableAheadError(f"the table has changed, it is at revision {answer[1]} now")
+        if handed_in != self._held.handed_in:
+            raise StoreUnavailableError(f"store: {self._address} was settled meanwhile")
+        return self._acknowledged(write, *answer[1:])
+
+    def _acknowledged(
+        self, write: TableWrite, revision: int, moment: int, written: int, *holders: bytes
+    ) -> Written:
+        put, delete = tuple(write.put), tuple(write.delete)
+        if written and revision > self._held.revision:
+            self._held.own[revision] = LogEntry(
+                revision, write.writer, put, delete, write.active, history=write.history
+            )
+        if not written:
+            # It is in no log: the others hear of it as of other activity.
+            self.note_activity({route.key: moment / 1000 for route in put})
+        live = frozenset(name.decode() for name in holders)
+        return Written(moment / 1000, revision, bool(written), live)
+
+    def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
+        """None: Redis has to be waited for."""
+        return None
+
+    async def served(self, written: Written) -> tuple[str, ...]:
+        """Wait until every live replica serves what was written; return the names of the others.
+
+        At most `replicas.wait` seconds.
+        """
+        return await self._membership.missing(
+            self._held.history, written.revision, written.holders, self._options.wait
+        )
+
+    def serves(self, point: Point) -> None:
+        """Tell the other replicas that all our workers have every change up to this point."""
+        if point[0] == self._held.history:  # of an earlier one nobody needs to hear
+            self._membership.serves(*point)
+
+    # --- changes of others -------------------------------------------------------------------
+
+    async def changes(self) -> AsyncGenerator[StoreChange, None]:
+        """Yield every change after the latest `load()`, ours too, and others' activity."""
+        while True:
+            try:
+                if self._activity_writer is None:
+                    await self._begin()
+                elif self._state is not RedisState.SETTLED:
+                    # Whoever may begin a history has to find all that are to be waited for.
+                    await self._membership.renew()
+                if await self._settling.settle(self._held) or not self._held.history:
+                    yield StoreChange(0, whole=True)  # it is loaded meanwhile
+                self._settled()
+                async for change in self._follow():
+                    yield change
+                await asyncio.sleep(POLL)
+            except StoreUnavailableError as error:
+                self._go_away(str(error))
+                await asyncio.sleep(AGAIN)
+
+    async def _follow(self) -> AsyncGenerator[StoreChange, None]:
+        """Yield changes until the table has to be settled or loaded whole."""
+        while self._state is RedisState.SETTLED:
+            streams = {
+                self._keys.log: f"{self._held.revision}-0",
+                self._keys.active: self._active_from,
+            }
+            async with self._client.call(BLOCK + CALL) as redis:
+                found = await redis.xread(streams, count=500, block=round(BLOCK * 1000))
+            for name, entries in found:
+                of_log = name.decode() == self._keys.log
+                for at, fields in entries:
+                    change = self._logged(at, fields) if of_log else self._others(at, fields)
+                    if change is not None:
+                        yield change
+                    if self._state is not RedisState.SETTLED or (change and change.whole):
+                        return
+            if self._check.failed:
+                self._check.failed = False
+                yield StoreChange(0, whole=True)
+                return
+
+    def _logged(self, at: bytes, fields: Mapping[bytes, bytes]) -> StoreChange | None:
+        entry = read_entry(at, fields)
+        if entry.history != self._held.history:
+            self._unsettle(_ANOTHER)
+            return None
+        if entry.whole:  # too large for the log, but perhaps ours
+            entry = self._held.own.get(entry.revision, entry)
+        if entry.whole or entry.revision != self._held.revision + 1:
+            return StoreChange(0, whole=True)
+        self._held.take(entry)
+        return StoreChange(entry.revision, entry.put, entry.delete, moments=entry.moments)
+
+    def _others(self, at: bytes, fields: Mapping[bytes, bytes]) -> StoreChange | None:
+        self._active_from = at.decode()
+        if fields.get(b"w", b"").decode() == self._options.name:
+            return None
+        active = json.loads(fields[b"a"])
+        self._held.note(active)
+        return StoreChange(0, active=active)
+
+    def _look(self, point: Point, meta: Meta) -> None:
+        """Notice by a renewal of our lease that Redis has another table than we follow.
+
+        `point` is what we had followed when it was sent.
+        """
+        same = self._held.history == point[0]
+        if self._state is RedisState.SETTLED and same and not meta.continues(*point):
+            self._unsettle(_ANOTHER)
+
+    def _settled(self) -> None:
+        if self._state is RedisState.AWAY:
+            log.info(
+                "store: %s is back after %.1f s", self._address, time.monotonic() - self._since
+            )
+        self._state, self._reason = RedisState.SETTLED, ""
+
+    def _unsettle(self, reason: str) -> None:
+        self._state, self._reason = RedisState.UNSETTLED, f"store: {self._address}: {reason}"
+        log.warning("%s", self._reason)
+
+    def _go_away(self, reason: str) -> None:
+        if self._state is not RedisState.AWAY and self._state is not RedisState.CLOSED:
+            self._since = time.monotonic()
+            log.error("%s; routes cannot be changed until it is back", reason)
+            self._state = RedisState.AWAY
+        if self._state is RedisState.AWAY:
+            self._reason = reason
+
+    # --- activity ----------------------------------------------------------------------------
+
+    def last_activity(self) -> Mapping[str, float]:
+        """Return when the loaded routes were last active, on any replica; once."""
+        known, self._activity = self._activity, {}
+        return known
+
+    def note_activity(self, activity: Mapping[str, float]) -> None:
+        """Write it, and tell the others, in the next round, at most five seconds from now."""
+        self._active.update(activity)
+        self._held.note(activity)
+
+    async def _keep_on(self) -> None:
+        while True:
+            await asyncio.sleep(ACTIVITY_INTERVAL)
+            if self._state is RedisState.SETTLED:
+                try:
+                    await self._write_activity()
+                except StoreError as error:
+                    log.debug("the last activity of routes is not saved: %s", error)
+
+    async def _write_activity(self) -> None:
+        activity, self._active = self._active, {}
+        rows = [*activity.items()]
+        try:
+            while rows:
+                part, rows = rows[:_SLICE], rows[_SLICE:]
+                flat: list[Any] = [value for key, at in part for value in (key, f"{at:.3f}")]
+                keys = [self._keys.table, self._keys.activity, self._keys.active]
+                await self._client.script("active", keys, [self._options.name, *flat])
+        except StoreError:
+            self._active = {**dict(part + rows), **self._active}
+            raise

@@ -1,0 +1,151 @@
+"""What Redis has lost is handed in by those who hold it, whoever comes first."""
+
+import time
+from contextlib import suppress
+
+import pytest
+import redis as client
+
+from hubgate.errors import StoreUnavailableError
+from hubgate.store.redis.keys import route_text
+from tests.control.waiting import until
+from tests.redis_server import RedisServer
+from tests.store.redis.conftest import Start
+from tests.store.redis.following import Following, restart, route, snapshot
+
+pytestmark = pytest.mark.processes
+
+
+async def fell_back(
+    server: RedisServer, follow: Start, *changes: tuple[list[str], list[str]]
+) -> tuple[Following, list[Following]]:
+    """Have Redis fall back to before the changes; the one that goes on with that knows none.
+
+    Of the others, each of which is paused, the first knows one change, the second two, and so on.
+    """
+    sleeper = await follow("sleeper").start()
+    await sleeper.put("/stays")
+    others = [await follow(f"other{number}").start() for number in range(len(changes))]
+    await sleeper.pause()
+    data = snapshot(server)
+    for each, (put, delete) in zip(others, changes, strict=True):
+        written = await others[-1].change([route(key) for key in put], delete)
+        await until(lambda each=each, at=written.revision: each.store.point[1] >= at)
+        await each.pause()
+    restart(server, data)
+    sleeper.resume()
+    await sleeper.put("/meanwhile")
+    return sleeper, others
+
+
+async def test_the_one_that_knows_less_comes_first(server: RedisServer, follow: Start) -> None:
+    sleeper, (less, more) = await fell_back(server, follow, (["/a", "/b"], []), (["/c"], ["/a"]))
+    less.resume()
+    await less.has("/stays", "/meanwhile", "/a", "/b")
+    more.resume()
+    for each in (sleeper, less, more):
+        await each.has("/stays", "/meanwhile", "/b", "/c")
+
+
+async def test_the_one_that_knows_less_comes_last(server: RedisServer, follow: Start) -> None:
+    sleeper, (less, more) = await fell_back(server, follow, (["/a"], []), ([], ["/a"]))
+    more.resume()
+    await until(lambda: "/meanwhile" in more.table and not more.store.write_obstacle)
+    less.resume()
+    await until(lambda: "/meanwhile" in less.table and not less.store.write_obstacle)
+    await less.put("/last")
+    for each in (sleeper, less, more):
+        await each.has("/stays", "/meanwhile", "/last")
+
+
+async def test_what_was_changed_after_it_was_handed_in_stays(
+    server: RedisServer, follow: Start
+) -> None:
+    sleeper, (less, more) = await fell_back(server, follow, (["/a"], []), (["/b"], ["/a"]))
+    less.resume()
+    await less.has("/stays", "/meanwhile", "/a")
+    await sleeper.put("/a", target="http://newer")
+    more.resume()
+    for each in (sleeper, less, more):
+        await each.has("/stays", "/meanwhile", "/a", "/b")
+    assert more.table["/a"] == "http://newer"
+
+
+async def test_a_large_change_is_handed_in(server: RedisServer, follow: Start) -> None:
+    keys = [f"/{number}" for number in range(1200)]
+    sleeper, (other,) = await fell_back(server, follow, (keys, ["/stays"]))
+    other.resume()
+    for each in (sleeper, other):
+        await each.has("/meanwhile", *keys)
+
+
+async def test_what_a_large_change_removed_is_not_handed_in(
+    server: RedisServer, follow: Start
+) -> None:
+    keys = [f"/{number}" for number in range(600)]
+    sleeper, (other,) = await fell_back(server, follow, (["/mine", "/late"], []))
+    # They are put and removed again while nobody else knows of them.
+    await sleeper.put("/mine", *keys)
+    await sleeper.delete("/mine", *keys)
+    other.resume()
+    for each in (sleeper, other):
+        await each.has("/stays", "/meanwhile", "/late")
+
+
+async def test_a_table_of_its_own_begins_meanwhile(server: RedisServer, follow: Start) -> None:
+    one = await follow("a").start()
+    await one.put("/a")
+    await one.close()
+    # All that it has is what it was started with.
+    one = await follow("a").start()
+    await one.pause()
+    restart(server, None)
+    fresh = await follow("fresh").start()
+    for number in range(5):
+        await fresh.put(f"/fresh{number}")
+    one.resume()
+    for each in (one, fresh):
+        await each.has("/a", *(f"/fresh{number}" for number in range(5)))
+
+
+async def test_a_table_is_not_loaded_before_it_is_settled(
+    server: RedisServer, follow: Start
+) -> None:
+    one = await follow("a").start()
+    await one.put("/a", "/b")
+    data = snapshot(server)
+    await one.delete("/a")
+    await one.put("/c")
+    await one.has("/b", "/c")
+    await one.pause()
+    restart(server, data)
+    # As after a whole change that could not be loaded; a connection may be found to be closed.
+    routes = None
+    while routes is None:
+        with suppress(StoreUnavailableError):
+            routes = await one.store.load()
+    assert sorted(each.key for each in routes) == ["/b", "/c"]
+
+
+async def test_entries_of_another_history_are_not_taken_for_the_next(
+    server: RedisServer, follow: Start
+) -> None:
+    one = await follow("a", lease=30.0).start()
+    await one.put("/a")
+    await one.has("/a")
+    with client.Redis(port=server.port) as redis:
+        fields = {"w": "x", "h": "7-else", "p/foreign": route_text(route("/foreign"))}
+        redis.xadd("hubgate:log", fields, id="2-0")
+    await until(lambda: one.store.write_obstacle == "unsettled" or "/foreign" in one.table)
+    assert "/foreign" not in one.table
+
+
+async def test_all_have_a_lease_when_a_history_begins(server: RedisServer, follow: Start) -> None:
+    one, other = await follow("a", lease=30.0).start(), await follow("b", lease=30.0).start()
+    await one.put("/a")
+    await other.has("/a")
+    begun = time.monotonic()
+    restart(server, None)
+    written = await one.put("/b")
+    assert time.monotonic() < begun + 10, "by then they would have one anyway"
+    assert written.holders == {"a", "b"}

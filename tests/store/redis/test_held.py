@@ -1,0 +1,73 @@
+"""How much is remembered of the latest changes, for a Redis that has lost them."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from hubgate.model import Route, RouteData
+from hubgate.store.redis import held as module
+from hubgate.store.redis.held import Held, RecentChanges
+from hubgate.store.redis.history import Meta, continued
+from hubgate.store.redis.keys import LogEntry
+from tests.store.redis.following import route
+
+META = Meta("1-a", "run", "run", 5, True, continued((), "", 0, "1-a"))
+
+
+@pytest.fixture(autouse=True)
+def bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RECENT_ROUTES", 10)
+
+
+def entry(revision: int, put: int = 0, delete: Sequence[str] = ()) -> LogEntry:
+    routes = tuple(route(f"/{revision}/{number}") for number in range(put))
+    return LogEntry(revision, "a", routes, tuple(delete))
+
+
+def revisions(recent: RecentChanges) -> list[int]:
+    return [each.revision for each in recent]
+
+
+def test_the_oldest_changes_are_forgotten_for_new_ones() -> None:
+    recent = RecentChanges()
+    recent.begin(5)
+    for number in range(6, 12):
+        recent.add(entry(number, put=3, delete=["/x"]))
+    assert (revisions(recent), recent.after) == ([10, 11], 9)
+
+
+def test_a_change_of_more_routes_is_not_kept() -> None:
+    recent = RecentChanges()
+    recent.begin(5)
+    recent.add(entry(6, put=1))
+    recent.add(entry(7, put=11))
+    assert (revisions(recent), recent.after) == ([], 7)
+    recent.add(entry(8, put=10))
+    assert (revisions(recent), recent.after) == ([8], 7)
+
+
+def test_a_large_route_and_an_empty_change_count_too() -> None:
+    recent = RecentChanges()
+    data = RouteData.of({"target": "http://b", "more": "x" * 9000})
+    recent.add(entry(1))
+    recent.add(LogEntry(2, "a", (Route("/a", "http://b", data),)))
+    assert revisions(recent) == [1, 2]
+    recent.add(entry(3))
+    assert revisions(recent) == [2, 3]
+    for number in range(4, 20):
+        recent.add(entry(number))
+    assert revisions(recent) == [*range(10, 20)]
+
+
+def test_a_table_that_is_loaded_whole_counts_as_what_differs() -> None:
+    held = Held("a")
+    held.begin(META, 5, {"/a": route("/a")})
+    assert held.recent.after == 5
+    grown = {f"/{number}": route(f"/{number}") for number in range(8)}
+    held.begin(META, 6, dict(grown))
+    (change,) = held.since(5)
+    assert (len(change.put), change.delete, held.recent.after) == (8, ("/a",), 5)
+    held.begin(META, 7, {})
+    assert (len(held.since(6)[0].delete), held.recent.after) == (8, 6)
+    held.begin(META, 8, {f"/x{number}": route(f"/x{number}") for number in range(11)})
+    assert (held.since(5), held.recent.after) == ([], 8)
