@@ -8,6 +8,9 @@ from typing import Any
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
+HUBS_MARK = "jupyterhub"
+"""A hub adds this to the data of its own routes, and deletes no others."""
+
 Headers = tuple[tuple[str, str], ...]
 
 

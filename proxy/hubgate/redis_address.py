@@ -42,6 +42,11 @@ class RedisAddress:
         return f"{self.prefix}:{name}"
 
 
+def is_redis(address: str) -> bool:
+    """Return whether a store's address names a Redis."""
+    return address.partition(":")[0].lower() in SCHEMES
+
+
 def parse_redis(text: str) -> RedisAddress:
     """Return what a `redis…:` address means. Raises ConfigError without repeating a password."""
     scheme = text.partition(":")[0].lower()

@@ -32,3 +32,7 @@ def test_an_unknown_address_is_refused_with_what_would_be_right(address: str) ->
         ConfigError, match=r"^store: .* write memory:, sqlite:FILE or redis://HOST$"
     ):
         open_store(address)
+
+
+def test_a_scheme_may_be_in_capitals() -> None:
+    assert "redis://h:6379" in repr(open_store("REDIS://h"))

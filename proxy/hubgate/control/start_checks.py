@@ -16,6 +16,7 @@ from hubgate.errors import (
     StoreUnavailableError,
 )
 from hubgate.model import Address
+from hubgate.redis_address import is_redis
 from hubgate.settings import Settings
 from hubgate.settings.catalogue import LISTENERS
 from hubgate.settings.checks import stated
@@ -42,7 +43,7 @@ def start_findings(
         try:
             warnings.extend(try_store(settings.store, settings.own_store, settings.redis))
         except HubgateError as error:
-            passes = isinstance(error, StoreUnavailableError) and settings.store.startswith("redis")
+            passes = isinstance(error, StoreUnavailableError) and is_redis(settings.store)
             if begins and passes and not isinstance(error, StoreRefusedError):
                 return
             said = str(error).removeprefix("store: ")

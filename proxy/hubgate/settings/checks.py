@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from hubgate.errors import ConfigError
-from hubgate.redis_address import SCHEMES as REDIS_SCHEMES
-from hubgate.redis_address import parse_redis
+from hubgate.redis_address import is_redis, parse_redis
 from hubgate.routing.keys import SUBDOMAINS
 from hubgate.routing.target import hide_password
 from hubgate.settings.urls import check_host, route_key
@@ -162,7 +161,7 @@ def check_store(value: Any) -> str:
     text = value if isinstance(value, str) else ""
     scheme, _, rest = text.partition(":")
     named = shown(hide_password(text) if text else value)
-    if scheme.lower() in REDIS_SCHEMES:
+    if is_redis(text):
         parse_redis(text)
         return text
     if scheme == "sqlite" and rest.startswith(("//", ":")):

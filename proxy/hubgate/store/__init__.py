@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hubgate.errors import ConfigError
 from hubgate.model import RedisLogin, ReplicaOptions
-from hubgate.redis_address import SCHEMES, parse_redis
+from hubgate.redis_address import is_redis, parse_redis
 from hubgate.store.base import RouteStore
 from hubgate.store.memory import MemoryStore
 from hubgate.store.recovery import RecoveryStore
@@ -37,7 +37,7 @@ def open_store(
         if own:
             return OwnFileStore(Path(rest))
         return SqliteStore(rest)
-    if scheme in SCHEMES:
+    if is_redis(address):
         return _redis_store(address, login, replica)
     raise ConfigError(
         f"store: {address!r} is not a store hubgate knows: write memory:, sqlite:FILE or redis://HOST"

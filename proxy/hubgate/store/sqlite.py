@@ -13,12 +13,12 @@ from typing import TypeVar
 
 from hubgate.current_folder import anchored
 from hubgate.errors import StoreError, StoreInUseError
-from hubgate.model import Route
+from hubgate.model import HUBS_MARK, Route
 from hubgate.store.base import NO_MOMENTS, Expected, OwnedStore, Written
 from hubgate.store.records import decode, encode
 from hubgate.store.sqlite_errors import damaged, store_error
 from hubgate.store.sqlite_file import exposure, file_identity, open_file
-from hubgate.store.unseen import HUB_MARK, LeftOut, note_seen, seconds_unseen
+from hubgate.store.unseen import LeftOut, note_seen, seconds_unseen
 from hubgate.tasks import spawn
 
 log = logging.getLogger("hubgate.store")
@@ -204,7 +204,7 @@ class SqliteStore(OwnedStore):
         # Row by row: reading all rows at once would leave memory too fragmented to reuse.
         for key, data, options, moment in self._opened.execute(query):
             route = self._decoded(key, data, options)
-            if unseen and HUB_MARK in route.data:
+            if unseen and HUBS_MARK in route.data:
                 self._unseen.add(key)
                 continue
             routes.append(route)

@@ -14,7 +14,7 @@ from hubgate.current_folder import anchored
 from hubgate.errors import StoreError, StoreUnavailableError
 from hubgate.folders import creation_error, folder_error
 from hubgate.model import RedisLogin
-from hubgate.redis_address import SCHEMES, parse_redis
+from hubgate.redis_address import is_redis, parse_redis
 from hubgate.store import more_packages
 from hubgate.store.own_file import line_about, own_file_error
 from hubgate.store.sqlite import SqliteStore
@@ -36,7 +36,7 @@ def try_store(address: str, own: bool = False, login: RedisLogin = _NO_LOGIN) ->
     Redis. Raises StoreError for what would end a start, and ConfigError for missing packages.
     """
     scheme, _, path = address.partition(":")
-    if scheme in SCHEMES:
+    if is_redis(address):
         return _try_redis(address, login)
     if scheme != "sqlite":
         return []

@@ -12,9 +12,6 @@ from dataclasses import dataclass
 _TABLE = "CREATE TABLE IF NOT EXISTS seen (moment REAL NOT NULL)"
 _IS_THERE = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'seen'"
 
-HUB_MARK = "jupyterhub"
-"""The key that a hub puts into the data of its own routes."""
-
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hubgate.control.routes.rows import HUBS_MARK
+from hubgate.model import HUBS_MARK
 
 _ACTIVITY = "last_activity"
 

@@ -6,13 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from hubgate.control.routes.live_table import LiveTable
 from hubgate.errors import ConfigError, FileRouteError, RouteError
-from hubgate.model import NO_OPTIONS, Route, RouteData, Source
+from hubgate.model import HUBS_MARK, NO_OPTIONS, Route, RouteData, Source
 from hubgate.routing.keys import clean_key
 from hubgate.routing.target import same_target, shown
 from hubgate.store.records import encode
-
-HUBS_MARK = "jupyterhub"
-"""A hub adds this to the data of its own routes, and deletes no others."""
 
 
 def row(route: Route, source: Source) -> Route:

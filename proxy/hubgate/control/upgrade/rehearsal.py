@@ -24,7 +24,7 @@ from hubgate.control.upgrade.memory_file import memory_file
 from hubgate.control.upgrade.succession import REHEARSAL, restart_command
 from hubgate.control.workers.pool import NoReports, WorkerPool
 from hubgate.errors import UpgradeError
-from hubgate.redis_address import SCHEMES
+from hubgate.redis_address import is_redis
 from hubgate.settings import Settings
 from hubgate.settings.changes import PINNED
 
@@ -95,7 +95,7 @@ async def answer(settings: Settings, fd: int) -> None:
 
 def _try_shared_store(settings: Settings) -> None:
     """Try a store that is not locked by the running release."""
-    if settings.store.partition(":")[0] in SCHEMES:
+    if is_redis(settings.store):
         from hubgate.store.trial import try_store  # takes long to load
 
         try_store(settings.store, login=settings.redis)

@@ -110,8 +110,3 @@ def patched(table: dict[str, Route], entry: LogEntry) -> None:
         table[route.key] = route
     for key in entry.delete:
         table.pop(key, None)
-
-
-def texts(routes: Mapping[str, Route]) -> dict[str, str]:
-    """Return the routes as scripts take them, by key."""
-    return {key: route_text(route) for key, route in routes.items()}
