@@ -157,6 +157,32 @@ async def test_whoever_posts_the_same_at_once_waits_as_well(follow: Start) -> No
     assert await asyncio.gather(*served) == [("slow",), ("slow",)]
 
 
+async def test_changes_of_our_own_are_acknowledged_together_with_the_next_of_others(
+    follow: Start, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubgate.store.redis.membership.LAZY", 3600.0)
+    one, other = await follow("a").start(), await follow("b", wait=5.0).start()
+    assert await other.store.served(await other.put("/0")) == ()
+    for key in ("/1", "/2", "/3"):
+        await one.put(key)
+    assert await other.store.served(await other.put("/4")) == ()
+    told = server.ask("XRANGE hubgate:acknowledged - +").split(b"\r\n")
+    revisions = [int(told[at + 8]) for at, line in enumerate(told) if line == b"a"]
+    assert {1, 5} <= set(revisions)
+    assert not {2, 3} & set(revisions)
+
+
+async def test_a_change_that_another_has_made_already_is_soon_acknowledged_by_that_one(
+    follow: Start,
+) -> None:
+    one, other = await follow("a").start(), await follow("b", wait=PATIENCE).start()
+    for number in range(5):
+        await one.put(f"/{number}")
+        again = await other.put(f"/{number}")
+        assert (again.changed, again.holders) == (False, {"a", "b"})
+        assert await other.store.served(again) == ()
+
+
 async def test_activity_of_others_is_no_acknowledgement(
     follow: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

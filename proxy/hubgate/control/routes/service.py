@@ -21,7 +21,7 @@ from hubgate.control.routes.following import Follower, OwnWrites, tell_of
 from hubgate.control.routes.live_table import Difference, LiveRoute
 from hubgate.control.routes.logged_table import LoggedTable
 from hubgate.control.routes.opening import stored_routes
-from hubgate.control.routes.publishing import Publisher, Workers
+from hubgate.control.routes.publishing import Workers, publish
 from hubgate.control.routes.rows import file_table, refuse_delete, refuse_put, row
 from hubgate.control.routes.uncut import UncutChanges, uncut
 from hubgate.errors import RouteNotFoundError
@@ -47,7 +47,7 @@ class RouteService:
 
     def __init__(self, store: RouteStore, workers: Workers) -> None:
         self._store = store
-        self._publisher = Publisher(workers)
+        self._workers = workers
         self._writing = asyncio.Lock()
         self._table = LoggedTable(store.shared)
         self._live = self._table.live
@@ -263,7 +263,7 @@ class RouteService:
             log.info("route added as routes.yaml has it: %r", route.key)
         elif not known and log.isEnabledFor(logging.INFO):
             log.info("route added: %r -> %r", route.key, shown(route.target))
-        return self._publisher.publish(difference)
+        return publish(self._workers, difference)
 
     def _remove_at_once(self, key: str, expected: SeenTable | None) -> Awaitable[None] | None:
         """Remove a route in one step, as `_add_at_once` adds one."""
@@ -297,7 +297,7 @@ class RouteService:
         difference = self._table.make_small((), (key,), written.revision)
         where = ", but still in routes.yaml" if key in self._live.of(Source.FILE) else ""
         log.info("route removed%s: %r", where, key)
-        return self._publisher.publish(difference)
+        return publish(self._workers, difference)
 
     async def _change(self, plan: Plan, expected: SeenTable | None) -> Done:
         async with self._writing:
@@ -312,7 +312,7 @@ class RouteService:
                 difference = await self._table.make(put, delete, written.revision)
                 await self._touch(change, written)
             revision = self.changes.revision
-            applied = self._publisher.publish(difference)
+            applied = publish(self._workers, difference)
         await applied
         pace = Pace()
         for key, moment in change.active.items():
@@ -342,7 +342,7 @@ class RouteService:
             difference = self._table.replace_file_routes(routes)
             if not difference:
                 return
-            applied = self._publisher.publish(difference)
+            applied = publish(self._workers, difference)
         await applied
         put, delete = difference.put, difference.delete
         log.info("file routes: %d put, %d removed", len(put), len(delete))
@@ -379,7 +379,7 @@ class RouteService:
             now = time.time()  # the store's clock counts, not ours
             self._live.record({key: min(at, now) for key, at in change.active.items()})
             point = self._store.point
-            applied = self._publisher.publish(difference)
+            applied = publish(self._workers, difference)
         # Not awaited here: a worker that hangs would hold up the next change for all the others.
         spawn(self._taken(applied, difference, point), "change of others")
 

@@ -27,6 +27,8 @@ BLOCK = 0.5
 # Seconds between two reads while nobody here waits for one.
 UNWANTED = 1.0
 AGAIN = 0.25
+# How late an acknowledgement may be that hardly anybody waits for.
+LAZY = 0.05
 
 _KEPT = 2000
 # A field of an acknowledgement: no other follows until the next release has taken over.
@@ -70,6 +72,7 @@ class Membership:
         self._served: Point = ("", 0)
         self._told: Point = ("", 0)
         self._news = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._point: Callable[[], Point] = lambda: ("", 0)
         self._look: Callable[[Point, Meta], None] = lambda *_: None
@@ -183,10 +186,16 @@ class Membership:
         elif self._tasks:
             await self._tell({_UPGRADES: "1"})
 
-    def serves(self, history: str, revision: int) -> None:
-        """Acknowledge that all our workers have every change up to this revision."""
+    def serves(self, history: str, revision: int, awaited: int = -1) -> None:
+        """Acknowledge that all our workers have every change up to this revision.
+
+        The latest change of somebody else is revision `awaited`, if that is known. Nobody waits for
+        us to serve what we wrote ourselves, but those that make the same change once more.
+        """
         if (history, revision) != self._served and not self._has_served(history, revision):
             self._served = history, revision
+            if awaited < 0 or self._told[0] != history or self._told[1] < awaited:
+                self._hurry.set()
             self._news.set()
 
     def _has_served(self, history: str, revision: int) -> bool:
@@ -291,13 +300,18 @@ class Membership:
     async def _tell_on(self) -> None:
         while True:
             await self._news.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAZY):
+                    await self._hurry.wait()
             self._news.clear()
+            self._hurry.clear()
             history, revision = self._served
             if (history, revision) == self._told:
                 continue
             if self._replaced:  # what is told under this name is about another
                 await asyncio.sleep(AGAIN)
                 self._news.set()
+                self._hurry.set()
                 continue
             try:
                 await self._tell({})
@@ -305,6 +319,7 @@ class Membership:
             except StoreError:
                 await asyncio.sleep(AGAIN)
                 self._news.set()
+                self._hurry.set()
 
     async def _tell(self, more: dict[str, str]) -> None:
         history, revision = self._served

@@ -69,6 +69,7 @@ class RedisStore:
         self._reason = "the table has not been read yet"
         self._since = 0.0
         self._held = Held(options.name)
+        self._of_others = 0  # the latest revision that may be another's
         self._membership = Membership(self._client, self._keys, options)
         self._settling = Settling(self._client, self._keys, options.settle)
         self._activity: dict[str, float] = {}
@@ -156,6 +157,7 @@ class RedisStore:
         self._held.activity = dict(activity)
         self._activity, self._active_from = activity, told
         self._held.begin(meta, revision, table)
+        self._of_others = revision
         return list(table.values())
 
     async def close(self, leave: bool = True) -> None:
@@ -254,7 +256,7 @@ class RedisStore:
     def serves(self, point: Point) -> None:
         """Tell the other replicas that all our workers have every change up to this point."""
         if point[0] == self._held.history:  # of an earlier one nobody needs to hear
-            self._membership.serves(*point)
+            self._membership.serves(*point, self._of_others)
 
     # --- changes of others -------------------------------------------------------------------
 
@@ -309,6 +311,8 @@ class RedisStore:
         if entry.whole or entry.revision != self._held.revision + 1:
             return StoreChange(0, whole=True)
         self._held.take(entry)
+        if entry.writer != self._options.name:
+            self._of_others = entry.revision
         return StoreChange(entry.revision, entry.put, entry.delete, moments=entry.moments)
 
     def _others(self, at: bytes, fields: Mapping[bytes, bytes]) -> StoreChange | None:
