@@ -1,12 +1,16 @@
 """What Redis has lost is handed in by those who hold it, whoever comes first."""
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import redis as client
 
 from hubgate.errors import StoreUnavailableError
+from hubgate.store.redis import handing_in
 from hubgate.store.redis.keys import route_text
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
@@ -149,3 +153,103 @@ async def test_all_have_a_lease_when_a_history_begins(server: RedisServer, follo
     written = await one.put("/b")
     assert time.monotonic() < begun + 10, "by then they would have one anyway"
     assert written.holders == {"a", "b"}
+
+
+async def test_what_was_removed_before_another_start_does_not_come_back(
+    server: RedisServer, follow: Start
+) -> None:
+    sleeper, (more,) = await fell_back(server, follow, (["/a", "/b"], []))
+    await sleeper.put("/a")
+    await sleeper.delete("/a")
+    await sleeper.put("/b", target="http://newer")
+    # With its data, and yet it is another history.
+    restart(server, snapshot(server))
+    await sleeper.put("/c")
+    more.resume()
+    for each in (sleeper, more):
+        await each.has("/stays", "/meanwhile", "/b", "/c")
+    assert more.table["/b"] == "http://newer"
+
+
+async def test_what_another_handed_in_before_another_start_is_not_newer(
+    server: RedisServer, follow: Start
+) -> None:
+    sleeper = await follow("sleeper").start()
+    less, more = await follow("less").start(), await follow("more").start()
+    await sleeper.put("/stays")
+    await sleeper.pause()
+    data = snapshot(server)
+    written = await more.put("/a", target="http://old")
+    await until(lambda: less.store.point[1] >= written.revision)
+    await less.pause()
+    written = await more.put("/a", target="http://new")
+    await until(lambda: more.store.point[1] >= written.revision)
+    await more.pause()
+    restart(server, data)
+    sleeper.resume()
+    await sleeper.put("/meanwhile")
+    less.resume()
+    await less.has("/stays", "/meanwhile", "/a")
+    restart(server, snapshot(server))
+    await less.put("/late")
+    more.resume()
+    for each in (sleeper, less, more):
+        await each.has("/stays", "/meanwhile", "/late", "/a")
+        await until(lambda each=each: each.table["/a"] == "http://new")
+
+
+async def test_what_the_winner_had_removed_is_known_to_an_empty_redis(
+    server: RedisServer, follow: Start
+) -> None:
+    sleeper, (less, more) = await fell_back(server, follow, (["/a"], []), (["/b"], ["/a"]))
+    restart(server, None)
+    # Of the two that are awake one gives its table back; the other knows only of what is gone.
+    more.resume()
+    await until(lambda: "/b" in more.table and not more.store.write_obstacle)
+    less.resume()
+    await until(lambda: "/b" in less.table and not less.store.write_obstacle)
+    await less.put("/last")
+    for each in (sleeper, less, more):
+        await each.has("/stays", "/meanwhile", "/b", "/last")
+
+
+async def test_handing_in_does_not_set_activity_back(server: RedisServer, follow: Start) -> None:
+    one, other = await follow("a").start(), await follow("b").start()
+    await one.put("/u")
+    await other.has("/u")
+    await other.pause()
+    data = snapshot(server)
+    written = await one.put("/u", target="http://new")
+    await until(lambda: one.store.point[1] >= written.revision)
+    await one.pause()
+    restart(server, data)
+    other.resume()
+    await until(lambda: other.store.write_obstacle is None)
+    await asyncio.sleep(1.1)
+    active = time.time()
+    other.store.note_activity({"/u": active})
+    await other.store._activity.write()
+    one.resume()
+    await until(lambda: other.table["/u"] == "http://new")
+    with client.Redis(port=server.port) as redis:
+        assert abs(float(redis.hget("hubgate:activity", "/u")) - active) < 1
+
+
+async def test_a_route_that_comes_twice_while_tables_are_compared(
+    server: RedisServer, follow: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = handing_in.members
+
+    async def twice(*args: Any) -> AsyncIterator[tuple[bytes, bytes]]:
+        # As HSCAN does while a table shrinks.
+        for _ in range(2):
+            async for item in once(*args):
+                yield item
+
+    monkeypatch.setattr(handing_in, "members", twice)
+    monkeypatch.setattr("hubgate.store.redis.held.RECENT_ROUTES", 3)
+    keys = [f"/{number}" for number in range(10)]
+    sleeper, (other,) = await fell_back(server, follow, (keys, []))
+    other.resume()
+    for each in (sleeper, other):
+        await each.has("/stays", "/meanwhile", *keys)

@@ -2,8 +2,10 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
+import redis as client
 
 from hubgate.errors import StoreUnavailableError
 from tests.control.waiting import until
@@ -109,3 +111,69 @@ async def test_a_silent_name_server_costs_no_lease(follow: Start) -> None:
         assert one.store.members.live
     ended.set()
     await until(lambda: one.store.members.replicas()[0].about.get("said"))
+
+
+async def test_renewals_at_once_are_one_after_the_other(follow: Start) -> None:
+    one = await follow("a", lease=0.6).start()
+    members = one.store.members
+    for _ in range(30):
+        await asyncio.gather(*(members.renew() for _ in range(20)))
+        await asyncio.sleep(0.01)
+    # The lease's own task goes on.
+    ago = members.renewed_ago
+    await until(lambda: members.renewed_ago < ago)
+    assert members.live
+
+
+async def test_even_a_fault_does_not_end_the_lease(
+    follow: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = await follow("a", lease=0.6).start()
+    members = one.store.members
+    fails = True
+
+    def describe(secret: str, host: str) -> dict[str, object]:
+        if fails:
+            raise ValueError("a fault of ours")
+        return {}
+
+    members.describe(describe)
+    await until(lambda: "task lease failed" in caplog.text and not members.live)
+    fails = False
+    await until(lambda: members.live)
+
+
+async def test_one_that_died_does_not_live_again_when_another_wakes(
+    server: RedisServer, follow: Start
+) -> None:
+    asleep, dead, awake = [await follow(name, lease=1.5).start() for name in "abc"]
+    for task in asleep.store.members._tasks:
+        task.cancel()
+    await asyncio.sleep(1.5)
+    for task in dead.store.members._tasks:
+        task.cancel()
+    await dead.pause()
+    await until(lambda: holders(server) == ["c"])
+    await asleep.store.members.renew()
+    assert holders(server) == ["a", "c"]
+    assert (await awake.put("/a")).holders == {"a", "c"}
+
+
+async def test_a_lease_by_a_clock_that_was_ahead_ends(server: RedisServer, follow: Start) -> None:
+    one, dead = await follow("a", lease=1.0).start(), await follow("b", lease=1.0).start()
+    for task in dead.store.members._tasks:
+        task.cancel()
+    await dead.pause()
+    with client.Redis(port=server.port) as redis:
+        redis.zadd("hubgate:leases", {"b": (time.time() + 3600) * 1000})
+    await until(lambda: holders(server) == ["a"])
+    assert (await one.put("/a")).holders == {"a"}
+
+
+def holders(server: RedisServer) -> list[str]:
+    """Return who holds a lease, by Redis's clock."""
+    with client.Redis(port=server.port) as redis:
+        seconds, micro = redis.time()
+        now = (seconds + micro / 1e6) * 1000
+        leases = redis.zrange("hubgate:leases", 0, -1, withscores=True)
+    return sorted(name.decode() for name, ends in leases if ends > now)

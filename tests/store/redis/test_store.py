@@ -4,12 +4,14 @@ import asyncio
 import time
 
 import pytest
+import redis as client
 
 from hubgate.errors import StoreError, StoreUnavailableError, TableChangedError
 from hubgate.model import RedisLogin, ReplicaOptions, Route, RouteOptions
 from hubgate.redis_address import parse_redis
 from hubgate.store.base import Expected
 from hubgate.store.redis.store import RedisStore
+from hubgate.tasks import spawn
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.conftest import Start
@@ -186,7 +188,7 @@ async def test_a_change_that_another_has_made_already_is_soon_acknowledged_by_th
 async def test_activity_of_others_is_no_acknowledgement(
     follow: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubgate.store.redis.store.ACTIVITY_INTERVAL", 0.05)
+    monkeypatch.setattr("hubgate.store.redis.activity.INTERVAL", 0.05)
     one, other = await follow("a", wait=5.0).start(), await follow("b").start()
     await one.put("/a")
     one.store.note_activity({"/a": time.time()})
@@ -237,7 +239,7 @@ async def test_the_same_name_again_takes_over(
 async def test_activity_of_one_reaches_the_others(
     follow: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubgate.store.redis.store.ACTIVITY_INTERVAL", 0.05)
+    monkeypatch.setattr("hubgate.store.redis.activity.INTERVAL", 0.05)
     one, other = await follow("a").start(), await follow("b").start()
     await one.put("/a")
     soon = time.time() + 1
@@ -360,3 +362,76 @@ async def test_a_check_of_the_whole_table_does_not_mind_changes(
         await one.delete(f"/{(number + 25) % 50}")
     await until(lambda: other.table == one.table)
     assert not any(change.whole for each in (one, other) for change in each.changes)
+
+
+async def test_an_identical_route_costs_redis_no_write(follow: Start, server: RedisServer) -> None:
+    one = await follow("a", lease=60.0).start()
+    await one.put("/a")
+    with client.Redis(port=server.port) as redis:
+        redis.config_resetstat()
+        for _ in range(20):
+            await one.put("/a")
+        calls = redis.info("commandstats")
+    assert not calls.keys() & {"cmdstat_hset", "cmdstat_set"}
+
+
+async def test_activity_is_known_to_one_that_heard_nothing_for_long(
+    follow: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubgate.store.redis.store.SILENCE", 0.5)
+    one, other = await follow("a").start(), await follow("b").start()
+    await one.put("/u", "/v")
+    await other.has("/u", "/v")
+    await other.pause()
+    active = time.time()
+    one.store.note_activity({"/u": active})
+    await one.store._activity.write()
+    for _ in range(400):
+        one.store.note_activity({"/v": time.time()})
+        await one.store._activity.write()
+    other.resume()
+    await until(lambda: any("/u" in change.active for change in other.changes))
+    assert abs(other.store._held.activity["/u"] - active) < 1
+
+
+async def test_one_value_that_cannot_be_read_does_not_stop_the_others(
+    follow: Start,
+    server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("hubgate.store.redis.whole_check.INTERVAL", 0.1)
+    monkeypatch.setattr("hubgate.store.redis.whole_check.BETWEEN_LOOKS", 0.1)
+    one = await follow("a").start()
+    await one.put("/a", "/b")
+    await one.has("/a", "/b")
+    with client.Redis(port=server.port) as redis:
+        redis.hset("hubgate:table", "/b", "garbage")
+    await one.has("/a")
+    await one.put("/c")
+    await one.has("/a", "/c")
+    await one.put("/b")
+    await one.has("/a", "/b", "/c")
+    assert caplog.text.count("b'/b' in Redis cannot be read") == 1
+
+
+async def test_a_lease_is_given_up_by_one_that_is_cancelled_meanwhile(
+    follow: Start, server: RedisServer
+) -> None:
+    one = await follow("a", lease=30.0).start()
+    await one.put("/a")
+    await one.pause()
+    one.store.note_activity({"/a": time.time()})
+
+    async def ends() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await one.store.close()
+
+    ending = spawn(ends(), "of a test")
+    await asyncio.sleep(0)
+    ending.cancel()
+    await asyncio.wait({ending})
+    with client.Redis(port=server.port) as redis:
+        assert redis.zrange("hubgate:leases", 0, -1) == []

@@ -177,6 +177,15 @@ def merged(target: object, patch: object) -> Any:
     return result
 
 
+async def touch(table: LiveTable, change: BulkChange, moment: float) -> None:
+    """Set the last activity of what was put: now, or when the change says."""
+    pace = Pace()
+    for number, route in enumerate(change.put):
+        table.touch(route.key, change.moments.get(route.key, moment))
+        if not number % STRIDE:
+            await pace.turn()
+
+
 class _Planner:
     """Finds out entry by entry what has to be done to a table."""
 

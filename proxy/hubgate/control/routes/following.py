@@ -41,8 +41,10 @@ class OwnWrites:
         ours = self._revisions
         put = tuple(route for route in change.put if ours.get(route.key, 0) < change.revision)
         delete = tuple(key for key in change.delete if ours.get(key, 0) < change.revision)
-        self._revisions = {key: at for key, at in ours.items() if at > change.revision}
-        return replace(change, put=put, delete=delete)
+        overtaken = {key for key, at in ours.items() if at > change.revision}
+        moments = {key: at for key, at in change.moments.items() if key not in overtaken}
+        self._revisions = {key: ours[key] for key in overtaken}
+        return replace(change, put=put, delete=delete, moments=moments)
 
 
 class Follower:

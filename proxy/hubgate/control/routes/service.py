@@ -15,7 +15,7 @@ from functools import partial
 from typing import TypeVar
 
 from hubgate.control.handover import HandedRoutes
-from hubgate.control.routes.bulk_changes import BulkChange, Done, Missing, Plan
+from hubgate.control.routes.bulk_changes import Done, Missing, Plan, touch
 from hubgate.control.routes.change_log import SeenTable
 from hubgate.control.routes.following import Follower, OwnWrites, tell_of
 from hubgate.control.routes.live_table import Difference, LiveRoute
@@ -29,7 +29,7 @@ from hubgate.model import Route, Source
 from hubgate.routing.keys import clean_key
 from hubgate.routing.target import shown
 from hubgate.store.base import NO_MOMENTS, Expected, Point, RouteStore, StoreChange, Written
-from hubgate.tasks import STRIDE, Pace, spawn
+from hubgate.tasks import Pace, spawn
 
 log = logging.getLogger("hubgate.routes")
 
@@ -83,7 +83,7 @@ class RouteService:
         are no workers yet. From now on others' changes in the store are served too. Raises
         StoreError and ConfigError.
         """
-        before = None if handed is _NOTHING else handed.stored
+        before = None if handed is _NOTHING else handed
         stored = {route.key: route for route in await stored_routes(self._store, before)}
         wanted = [
             route
@@ -124,7 +124,9 @@ class RouteService:
     def hand_over(self) -> HandedRoutes:
         """Return all routes and their activity, for a newer release."""
         of_api, of_file = (tuple(self._live.of(at).values()) for at in (Source.API, Source.FILE))
-        return HandedRoutes(of_api, of_file, dict(self._live.activity))
+        return HandedRoutes(
+            *(of_api, of_file, dict(self._live.activity)), held=self._store.hand_over()
+        )
 
     async def close(self, leave: bool = True) -> None:
         """Wait for a change in progress, then close the store; routes can still be read.
@@ -236,6 +238,7 @@ class RouteService:
         return self._put(route, known, written)
 
     async def _add(self, route: Route, expected: SeenTable | None) -> Missing:
+        self._store.check_writable()
         async with self._writing:
             known = self._check_put(route, expected)
             if known and not self._store.shared:
@@ -256,7 +259,7 @@ class RouteService:
 
     def _put(self, route: Route, known: bool, written: Written) -> Awaitable[None]:
         """Serve a route that is stored; await the result until all workers have it."""
-        difference = self._table.make_small((route,), (), written.revision)
+        difference = self._table.make_small((route,), (), written.made)
         # The stored moment, so that a route shows the same one after a restart.
         self._live.touch(route.key, written.moment)
         if route.key in self._live.of(Source.FILE):
@@ -274,6 +277,7 @@ class RouteService:
         return None if written is None else self._delete(key, written)
 
     async def _remove(self, key: str, expected: SeenTable | None) -> Missing:
+        self._store.check_writable()
         async with self._writing:
             known = self._check_delete(key, expected)
             meant = None if expected is None else self._expected(whole=True)
@@ -294,12 +298,13 @@ class RouteService:
         return known
 
     def _delete(self, key: str, written: Written) -> Awaitable[None]:
-        difference = self._table.make_small((), (key,), written.revision)
+        difference = self._table.make_small((), (key,), written.made)
         where = ", but still in routes.yaml" if key in self._live.of(Source.FILE) else ""
         log.info("route removed%s: %r", where, key)
         return publish(self._workers, difference)
 
     async def _change(self, plan: Plan, expected: SeenTable | None) -> Done:
+        self._store.check_writable()
         async with self._writing:
             self._table.check(expected)
             change = await plan(self._live)
@@ -307,10 +312,11 @@ class RouteService:
             if change.put or change.delete:
                 put, delete = change.put, change.delete
                 # Planned for the routes as they are here, and for nothing that comes meanwhile.
-                meant = self._expected(whole=expected is not None)
+                there = self._live.of(Source.API).keys() & {route.key for route in put}
+                meant = self._expected(whole=expected is not None, there=there)
                 written = await self._write(put, delete, change.moments, meant)
-                difference = await self._table.make(put, delete, written.revision)
-                await self._touch(change, written)
+                difference = await self._table.make(put, delete, written.made)
+                await touch(self._live, change, written.moment)
             revision = self.changes.revision
             applied = publish(self._workers, difference)
         await applied
@@ -330,13 +336,6 @@ class RouteService:
         self._store.note_activity({key: moment})
         return Written(moment, changed=False)
 
-    async def _touch(self, change: BulkChange, written: Written) -> None:
-        pace = Pace()
-        for number, route in enumerate(change.put):
-            self._live.touch(route.key, change.moments.get(route.key, written.moment))
-            if not number % STRIDE:
-                await pace.turn()
-
     async def _replace_file_routes(self, routes: Collection[Route]) -> None:
         async with self._writing:
             difference = self._table.replace_file_routes(routes)
@@ -347,10 +346,10 @@ class RouteService:
         put, delete = difference.put, difference.delete
         log.info("file routes: %d put, %d removed", len(put), len(delete))
 
-    def _expected(self, whole: bool) -> Expected | None:
+    def _expected(self, whole: bool, there: Collection[str] = ()) -> Expected | None:
         """Return what a change is meant for: a shared table, or its routes, as they are here."""
         number = self.changes.revision.number
-        return Expected(number, whole) if self._store.shared else None
+        return Expected(number, whole, there) if self._store.shared else None
 
     async def _write(
         self,
@@ -372,8 +371,9 @@ class RouteService:
                 difference = await self._reload()
             else:
                 newer = self._own.newer(change)
+                moments = self._live.latest(newer.moments)
                 difference = self._live.change(Source.API, newer.put, newer.delete)
-                self._live.touch_all(newer.moments)
+                self._live.touch_all(moments)
                 keys = [*change.delete, *(route.key for route in change.put)]
                 self._table.note(difference, keys, change.revision)
             now = time.time()  # the store's clock counts, not ours

@@ -98,6 +98,8 @@ class RedisClient:
     @asynccontextmanager
     async def call(self, seconds: float = CALL) -> AsyncIterator[Any]:  # redis-py's types are wide
         """Make calls within that time; what goes wrong is raised as StoreError."""
+        task = asyncio.current_task()
+        cancelled = 0 if task is None else task.cancelling()
         try:
             async with asyncio.timeout(seconds):
                 yield self._redis
@@ -116,9 +118,9 @@ class RedisClient:
         except (RedisError, OSError) as error:
             raise self._unreachable(error) from None
         finally:
-            # redis-py now and then takes a cancellation for a connection's end and goes on.
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            # redis-py now and then takes a cancellation for a connection's end and goes on. One
+            # that came before must not end what is done because of it.
+            if task is not None and task.cancelling() > cancelled:
                 raise asyncio.CancelledError
 
     def own_host(self) -> str:

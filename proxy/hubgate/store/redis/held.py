@@ -1,13 +1,14 @@
 """What one hubgate holds of the shared table, to follow it and to give back what Redis loses."""
 
-import time
+import json
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from hubgate.model import Route, RouteData
-from hubgate.store.redis.history import Meta, Point, Step, point_of
-from hubgate.store.redis.keys import LogEntry, patched
+from hubgate.store.redis.history import Meta, Point, Step, lineage_of, lineage_text, point_of
+from hubgate.store.redis.keys import LogEntry, Table, gone_name
 
 RECENT_ROUTES = 50_000
 # Characters of a route that count as one route more.
@@ -51,13 +52,14 @@ class Held:
     `own` are our changes that Redis has acknowledged and that we have not read in its log yet;
     `recent` is what came last, for a Redis that has lost it. `handed_in` counts how often we began
     to hand that in: what is acknowledged later is not part of it. `activity` is when routes were
-    active, as far as is known, in seconds since the epoch.
+    active, as far as is known, in seconds since the epoch. `version` is the latest of all.
     """
 
     name: str
     history: str = ""
     revision: int = 0
-    table: dict[str, Route] = field(default_factory=dict, repr=False)
+    table: Table = field(default_factory=Table, repr=False)
+    version: int = 0
     lineage: tuple[Step, ...] = ()
     own: dict[int, LogEntry] = field(default_factory=dict, repr=False)
     recent: RecentChanges = field(default_factory=RecentChanges, repr=False)
@@ -76,16 +78,16 @@ class Held:
 
     def take(self, entry: LogEntry) -> None:
         """Apply the next entry of the log."""
-        patched(self.table, entry)
-        now = time.time()
-        self.note({route.key: entry.moments.get(route.key, now) for route in entry.put})
+        self.table.take(entry)
+        self.version = max(self.version, entry.version, *entry.versions.values())
+        self.note({route.key: entry.active(route.key) for route in entry.put})
         for key in entry.delete:
             self.activity.pop(key, None)
         self.revision = entry.revision
         self.recent.add(entry)
         self.own.pop(entry.revision, None)
 
-    def begin(self, meta: Meta, revision: int, table: dict[str, Route]) -> None:
+    def begin(self, meta: Meta, revision: int, table: Table) -> None:
         """Hold a table that was loaded whole."""
         if meta.history != self.history:
             self.own.clear()
@@ -94,7 +96,29 @@ class Held:
             self.recent.add(_difference(self.table, table, revision))
         self.history, self.lineage = meta.history, meta.lineage
         self.revision, self.table = revision, table
+        known = (*table.versions.values(), *table.gone.values())
+        self.version = max(self.version, *known) if known else self.version
         self.own = {at: entry for at, entry in self.own.items() if at > revision}
+
+    def text(self, address: str) -> str:
+        """Return all of it but the routes, for the next release's `take_over`."""
+        if not self.history:
+            return ""
+        lineage, table = lineage_text(self.lineage), self.table
+        fields = (address, self.history, self.revision, self.version, lineage, table.versions)
+        return json.dumps([*fields, table.gone])
+
+    def take_over(self, text: str, address: str, routes: Sequence[Route]) -> None:
+        """Hold what the release before held: nothing if that was another table's."""
+        known: list[Any] = json.loads(text) if text else [""]
+        if known[0] != address:
+            return
+        _, self.history, self.revision, self.version, lineage, versions, gone = known
+        # One that was written and not followed yet is as late as the latest.
+        kept = {route.key: versions.get(route.key, self.version) for route in routes}
+        self.table = Table({route.key: route for route in routes}, kept, gone)
+        self.lineage = lineage_of(lineage)
+        self.recent.begin(self.revision)
 
     def since(self, revision: int) -> list[LogEntry]:
         """Return what came after a revision, as far as it is remembered, in its order."""
@@ -109,7 +133,15 @@ def _counted(entry: LogEntry) -> int:
     return max(1, len(entry.put) + len(entry.delete) + large)
 
 
-def _difference(before: dict[str, Route], after: dict[str, Route], revision: int) -> LogEntry:
+def _difference(before: Table, after: Table, revision: int) -> LogEntry:
     """Return the change from one table to the other, which was not in the log."""
-    put = tuple(route for key, route in after.items() if before.get(key) != route)
-    return LogEntry(revision, "", put, tuple(key for key in before if key not in after))
+    put = tuple(
+        route
+        for key, route in after.routes.items()
+        if before.versions.get(key) != after.versions[key]
+    )
+    delete = tuple(key for key in before.routes if key not in after.routes)
+    versions = {route.key: after.versions[route.key] for route in put}
+    # Forgotten already: it was after what we had.
+    versions |= {key: after.gone.get(gone_name(key), before.versions[key] + 1) for key in delete}
+    return LogEntry(revision, "", put, delete, versions=versions)

@@ -18,7 +18,7 @@ from hubgate.store.redis.client import CALL, RedisClient
 from hubgate.store.redis.history import Meta
 from hubgate.store.redis.keys import TableKeys
 from hubgate.store.redis.known_replicas import KnownReplicas
-from hubgate.tasks import spawn
+from hubgate.tasks import keep_on, spawn
 
 log = logging.getLogger("hubgate.store")
 
@@ -55,6 +55,9 @@ class Membership:
         self._options = options
         self._describe: Describe = lambda secret, host: {}
         self._describing: asyncio.Task[Mapping[str, Any]] | None = None
+        self._renewing = asyncio.Lock()
+        self._next: asyncio.Task[StoreError | None] | None = None
+        self._closed = False
         self._known_of_us: Mapping[str, Any] = {}
         self._instance = secrets.token_hex(8)
         self._secret = secrets.token_hex(16)
@@ -145,13 +148,20 @@ class Membership:
     async def begin(self) -> None:
         """Take the lease of our name, from an instance before us too. Raises StoreError."""
         proposed = self._secret
-        await self._renew(first=True)
-        if self._secret != proposed:  # what we say of ourselves was made with another
-            await self._renew(first=False)
+        async with self._renewing:
+            await self._renew(first=True)
+            if self._secret != proposed:  # what we say of ourselves was made with another
+                await self._renew(first=False)
 
     async def renew(self) -> None:
-        """Renew the lease now, and not only when it is time. Raises StoreError."""
-        await self._renew(first=False)
+        """Renew the lease now, and not only when it is time. Raises StoreError.
+
+        All that ask while a renewal is under way share the one after it.
+        """
+        if self._next is None:
+            self._next = spawn(self._renew_next(), "renewal of the lease")
+        if (error := await asyncio.shield(self._next)) is not None:
+            raise error
 
     def start(
         self,
@@ -164,11 +174,12 @@ class Membership:
         it was sent: what we have followed meanwhile, Redis did not know yet.
         """
         self._point, self._look = point, look
-        self._tasks = [
-            spawn(self._renew_on(), "lease"),
-            spawn(self._tell_on(), "acknowledgements to others"),
-            spawn(self._listen_on(), "acknowledgements of others"),
-        ]
+        tasks = {
+            "lease": self._renew_on,
+            "acknowledgements to others": self._tell_on,
+            "acknowledgements of others": self._listen_on,
+        }
+        self._tasks = [spawn(keep_on(work, name, AGAIN), name) for name, work in tasks.items()]
 
     async def close(self, leave: bool) -> None:
         """Stop; give the lease up if we `leave`, rather than become the next release.
@@ -179,10 +190,12 @@ class Membership:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        self._closed = True
         if self._replaced:
             return
         if leave:
-            await self._script(0, False, {})
+            async with self._renewing:  # or a renewal under way would take it again
+                await self._script(0, False, {})
         elif self._tasks:
             await self._tell({_UPGRADES: "1"})
 
@@ -243,11 +256,22 @@ class Membership:
         while True:
             await asyncio.sleep(self._options.lease / 3)
             try:
-                await self._renew(first=False)
+                await self.renew()
             except StoreError:
                 continue  # who follows the table says so
 
+    async def _renew_next(self) -> StoreError | None:
+        async with self._renewing:
+            self._next = None
+            try:
+                if not self._closed:
+                    await self._renew(first=False)
+            except StoreError as error:
+                return error
+        return None
+
     async def _renew(self, first: bool) -> None:
+        """Renew the lease: only one at a time, so that what is known is from the latest."""
         patience = CALL if first else min(CALL, self._options.lease / 10)
         about = await self._description(patience)
         sent, point = boot_time(), self._point()
@@ -287,11 +311,14 @@ class Membership:
         """Return what the others may know of us; an earlier one if a name server is silent."""
         if self._describing is None:
             self._describing = spawn(asyncio.to_thread(self._about), "description of a replica")
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(seconds):
                 self._known_of_us = await asyncio.shield(self._describing)
-        if self._describing.done():
-            self._describing = None
+        except TimeoutError:
+            pass  # it goes on
+        finally:
+            if self._describing.done():
+                self._describing = None
         return self._known_of_us
 
     def _about(self) -> Mapping[str, Any]:

@@ -4,11 +4,10 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hubgate.errors import StoreError
-from hubgate.model import Route
 from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.handing_in import HandingIn
 from hubgate.store.redis.held import Held
@@ -21,7 +20,7 @@ from hubgate.store.redis.history import (
     next_history,
     winner,
 )
-from hubgate.store.redis.keys import FORMAT, TableKeys, route_text
+from hubgate.store.redis.keys import FORMAT, TableKeys, row_text
 
 log = logging.getLogger("hubgate.store")
 
@@ -121,45 +120,55 @@ class Settling:
         history = next_history(number)
         if takes:
             parent, base, lineage = held.history, held.revision, held.lineage
-            table, activity = self._keys.taken(history)
-            await self._upload(held.table.values(), table, base)
-            moments = [(key, f"{at:.3f}") for key, at in held.activity.items() if key in held.table]
-            await self._upload_rows(moments, activity)
+            sizes = await self._upload(held, history)
         else:
             parent, base, lineage = meta.history, meta.revision, meta.lineage
         keys = self._keys
         begun = await self._client.script(
             "begin",
             [
-                *(keys.meta, keys.table, keys.log, keys.activity, keys.claims),
+                *(keys.meta, keys.table, keys.log, keys.activity, keys.claims, keys.gone),
                 # No empty name: an ACL would have to allow it.
                 *(keys.taken(history) if takes else ()),
             ],
             [
                 *(meta.history, str(meta.revision) if meta.history else "", meta.run, FORMAT),
                 *(history, base, lineage_text(continued(lineage, parent, base, history))),
+                *((*sizes, held.version) if takes else ()),
             ],
         )
         if not begun:
             return
         if takes:
-            text = "store: Redis gets our table, %d routes at revision %d: it came back with less"
-            log.warning(text, len(held.table), base)
+            text = "store: Redis gets our table (revision %d, routes: %d): it came back with less"
+            log.warning(text, base, len(held.table.routes))
         elif meta.history:
             log.info("store: goes on with the table that Redis has, at revision %d", base)
         else:
             log.info("store: a new table in Redis")
 
-    async def _upload(self, routes: Iterable[Route], name: str, revision: int) -> None:
-        rows = [(route.key, f"{revision}\n{route_text(route)}") for route in routes]
-        await self._upload_rows(rows, name)
+    async def _upload(self, held: Held, history: str) -> tuple[int, int, int]:
+        """Write what we hold to keys of its own; return how many members each of them has."""
+        routes, versions = held.table.routes, held.table.versions
+        rows = {key: row_text(held.revision, versions[key], each) for key, each in routes.items()}
+        moments = {key: f"{at:.3f}" for key, at in held.activity.items() if key in routes}
+        gone = dict(held.table.gone)
+        table_name, activity_name, gone_name = self._keys.taken(history)
+        await self._upload_members(table_name, rows)
+        await self._upload_members(activity_name, moments)
+        await self._upload_members(gone_name, gone, ranked=True)
+        return len(rows), len(moments), len(gone)
 
-    async def _upload_rows(self, rows: Sequence[tuple[str, str]], name: str) -> None:
+    async def _upload_members(
+        self, name: str, members: Mapping[str, Any], ranked: bool = False
+    ) -> None:
         async with self._client.call() as redis:
             await redis.delete(name)
+        rows = [*members.items()]
         for start in range(0, len(rows), _SLICE):
+            part = dict(rows[start : start + _SLICE])
             async with self._client.call() as redis:
-                await redis.hset(name, mapping=dict(rows[start : start + _SLICE]))
+                await (redis.zadd(name, part) if ranked else redis.hset(name, mapping=part))
                 await redis.expire(name, 60)
 
 

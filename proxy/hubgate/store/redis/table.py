@@ -1,30 +1,36 @@
 """Reading the whole table from Redis, in slices."""
 
+import logging
 from collections.abc import AsyncIterator
 
 from hubgate.errors import StoreError, StoreUnavailableError
-from hubgate.model import Route
 from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.history import Meta
-from hubgate.store.redis.keys import TableKeys, patched, read_entry, read_value
+from hubgate.store.redis.keys import Table, TableKeys, read_entry, read_value
+
+log = logging.getLogger("hubgate.store")
 
 _SLICE = 1000
 _TRIES = 20
 
 
-async def read_table(
-    client: RedisClient, keys: TableKeys, meta: Meta
-) -> tuple[dict[str, Route], int]:
+async def read_table(client: RedisClient, keys: TableKeys, meta: Meta) -> tuple[Table, int]:
     """Return the table, and its revision: that of `meta` or a later one. Raises StoreError.
 
     What changes while it is read is in the log: it is read from the revision before it.
     """
     revision = meta.revision
     for _ in range(_TRIES):
-        table = {}
+        # What is gone must not be newer than the routes.
+        table = Table(gone=await _read_gone(client, keys))
         async for key, value in members(client, keys.table):
-            _, route = read_value(key, value)
-            table[route.key] = route
+            try:
+                row, route = read_value(key, value)
+            except StoreError as error:
+                log.error("%s; it is left out until somebody posts it again", error)
+                continue
+            table.routes[route.key] = route
+            table.versions[route.key] = row.version
         latest = await _replay(client, keys, revision, table)
         if latest is not None:
             return table, latest
@@ -36,9 +42,7 @@ async def read_table(
     raise StoreUnavailableError("store: the table in Redis changed too much while it was read")
 
 
-async def _replay(
-    client: RedisClient, keys: TableKeys, revision: int, table: dict[str, Route]
-) -> int | None:
+async def _replay(client: RedisClient, keys: TableKeys, revision: int, table: Table) -> int | None:
     """Apply what came after `revision`; return up to where, None if the log does not reach back."""
     async with client.call(5) as redis:
         entries = await redis.xrange(keys.log, min=f"({revision}-0")
@@ -47,13 +51,19 @@ async def _replay(
         entry = read_entry(name, fields)
         if entry.whole or entry.revision != revision + 1:
             return None
-        patched(table, entry)
+        table.take(entry)
         revision = entry.revision
     return revision if entries or at == revision else None
 
 
+async def _read_gone(client: RedisClient, keys: TableKeys) -> dict[str, int]:
+    async with client.call(5) as redis:
+        found = await redis.zrange(keys.gone, 0, -1, withscores=True)
+    return {name.decode(): int(version) for name, version in found}
+
+
 async def members(client: RedisClient, name: str) -> AsyncIterator[tuple[bytes, bytes]]:
-    """Yield the members of a hash; those that change meanwhile may be missing."""
+    """Yield the members of a hash; those that change meanwhile may be missing, or come twice."""
     cursor = 0
     while True:
         async with client.call(5) as redis:

@@ -26,6 +26,13 @@ else
         redis.call('HSET', KEYS[4], ARGV[1], ARGV[4])
     end
 end
+-- A clock that ran ahead must not make anybody live for longer than a lease.
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. now + tonumber(ARGV[3]), '+inf')) do
+    local record = redis.call('HGET', KEYS[4], name)
+    local lease = record and tonumber(cjson.decode(record)['lease']) or 0
+    local ends = tonumber(redis.call('ZSCORE', KEYS[3], name))
+    redis.call('ZADD', KEYS[3], math.min(ends, now + lease * 1000), name)
+end
 redis.call('SET', KEYS[5], ARGV[6], 'NX')
 -- Those that are long gone are forgotten.
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now - 86400000)) do
