@@ -177,3 +177,19 @@ def holders(server: RedisServer) -> list[str]:
         now = (seconds + micro / 1e6) * 1000
         leases = redis.zrange("hubgate:leases", 0, -1, withscores=True)
     return sorted(name.decode() for name, ends in leases if ends > now)
+
+
+async def test_one_that_is_being_upgraded_keeps_its_lease_for_longer(
+    server: RedisServer, follow: Start
+) -> None:
+    one, other = await follow("a", lease=1.0).start(), await follow("b", lease=1.0).start()
+    await one.pause()
+    await one.store.close(leave=False)
+    await asyncio.sleep(1.5)
+    await other.store.members.renew()
+    assert holders(server) == ["a", "b"]
+    assert (await other.put("/a")).holders == {"a", "b"}
+    # The next release has it as long as any.
+    await follow("a", lease=1.0).start()
+    with client.Redis(port=server.port) as redis:
+        assert redis.zscore("hubgate:leases", "a") < (time.time() + 2) * 1000

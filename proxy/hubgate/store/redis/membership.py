@@ -27,6 +27,8 @@ BLOCK = 0.5
 # Seconds between two reads while nobody here waits for one.
 UNWANTED = 1.0
 AGAIN = 0.25
+# A release takes a second to start, on a busy machine several: nobody may forget us meanwhile.
+UPGRADE = 15.0
 # How late an acknowledgement may be that hardly anybody waits for.
 LAZY = 0.05
 
@@ -195,8 +197,11 @@ class Membership:
             return
         if leave:
             async with self._renewing:  # or a renewal under way would take it again
-                await self._script(0, False, {})
+                await self._script(0.0, False, {})
         elif self._tasks:
+            async with self._renewing:
+                lease = max(self._options.lease, UPGRADE)
+                await self._script(lease, False, self._known_of_us)
             await self._tell({_UPGRADES: "1"})
 
     def serves(self, history: str, revision: int, awaited: int = -1) -> None:
@@ -276,7 +281,7 @@ class Membership:
         about = await self._description(patience)
         sent, point = boot_time(), self._point()
         try:
-            answer = await self._script(round(self._options.lease * 1000), first, about)
+            answer = await self._script(self._options.lease, first, about)
         except StoreError:
             self._fail(sent)
             raise
@@ -300,11 +305,12 @@ class Membership:
         if self._failing_since is None and sent > self._renewed:
             self._failing_since = sent
 
-    async def _script(self, lease: int, first: bool, about: Mapping[str, Any]) -> Any:
-        told = json.dumps({**about, "instance": self._instance, "lease": self._options.lease})
+    async def _script(self, lease: float, first: bool, about: Mapping[str, Any]) -> Any:
+        told = json.dumps({**about, "instance": self._instance, "lease": lease})
         keys = self._keys
         names = [keys.meta, keys.table, keys.leases, keys.replicas, keys.secret]
-        args = [self._options.name, self._instance, lease, told, int(first), self._secret]
+        ends = round(lease * 1000)
+        args = [self._options.name, self._instance, ends, told, int(first), self._secret]
         return await self._client.script("renew", names, args)
 
     async def _description(self, seconds: float) -> Mapping[str, Any]:
