@@ -185,8 +185,8 @@ BAD: dict[str, tuple[Prepare, Sequence[str], str]] = {
     "a replica without a name": (
         file("routes.yaml", "listen: {port: 0}\nreplicas: {name: ''}\n"),
         (),
-        r"routes.yaml, line 2: replicas.name: '' is not a replica's name; write a word such as proxy-1, or"
-        r" leave it out",
+        r"routes.yaml, line 2: replicas.name: '' is not a replica's name; write a word such as"
+        r" proxy-1, or leave it out",
     ),
     "a pid file without its folder": (
         nothing,
