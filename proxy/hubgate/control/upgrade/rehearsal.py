@@ -34,6 +34,9 @@ _LATER = frozenset(("health",))
 LIMIT = 90.0
 INTERVAL = 0.02
 
+# Our own commands say so in front of what is wrong.
+_COMMAND = re.compile(r"^(?:proxyctl|configurable-http-proxy): ")
+
 _PLACE = re.compile(r'^( *)File "(.+)", line (\d+).*$', re.MULTILINE)
 
 
@@ -140,7 +143,7 @@ def _reason(error_output: str, code: int) -> str:
         less = rf"^ {{0,{max(0, len(indent) - 1)}}}\S.*$"
         error = re.search(less, error_output[places[-1].end() :], re.MULTILINE)
         return f"{error[0].strip() if error else lines[-1]} ({file}, line {line})"
-    return "; ".join(lines)
+    return "; ".join(_COMMAND.sub("", line) for line in lines)
 
 
 def _signal_name(number: int) -> str:
