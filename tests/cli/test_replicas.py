@@ -146,6 +146,18 @@ def test_whose_name_is_taken_shows_what_it_knew(start: Start, tmp_path: Path) ->
     assert other.process.poll() is None
 
 
+def test_a_new_name_needs_a_restart(start: Start, tmp_path: Path) -> None:
+    one, file = start("one"), tmp_path / "one" / "routes.yaml"
+    file.write_text(file.read_text().replace("name: one", "name: two"))
+    done = run(PROXYCTL, "upgrade", "--api-url", one.api_url, env=TOKEN)
+    assert done.returncode == 1
+    assert done.stderr.endswith(": changed, and needs a restart: replicas.name\n")
+    assert one.stop() == 0
+    with running(tmp_path / "one", PROXYCTL, "serve", env=TOKEN) as two:
+        assert two.api_url
+        assert [*seen(two)] == ["two"]
+
+
 def test_one_that_hangs_is_said_once_and_import_names_it(start: Start, tmp_path: Path) -> None:
     one, other = start("one"), start("other")
     routes = tmp_path / "in.json"

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import IO
 
 from hubgate import __version__
@@ -29,7 +30,7 @@ from hubgate.settings import Settings
 from hubgate.settings.changes import PINNED
 
 # Pinned settings that earlier releases of this version of the handover do not know.
-_LATER = frozenset(("health",))
+_LATER = frozenset(("health", "replicas.name"))
 
 LIMIT = 90.0
 INTERVAL = 0.02
@@ -162,7 +163,7 @@ def _pinned(settings: Settings) -> dict[str, str]:
     if settings.own_store:
         settings = replace(settings, store=Settings().store)
     return {
-        name: hashlib.sha256(repr(getattr(settings, field)).encode()).hexdigest()
+        name: hashlib.sha256(repr(attrgetter(field)(settings)).encode()).hexdigest()
         for field, name in PINNED.items()
     }
 
