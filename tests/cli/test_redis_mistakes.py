@@ -118,9 +118,14 @@ def test_a_password_file_without_one(
 @pytest.mark.parametrize(
     ("rules", "reason"),
     [
-        ("~hub:* +@all -@scripting", "evalsha"),
+        ("~hub:* +@all -@scripting", "'script|load'"),
+        ("~hub:* +@all -evalsha", "'evalsha'"),
         ("~hub:* +@all -xadd", "XADD"),
         ("~hub:* +@all -del", "DEL"),
+        ("~hub:* +@all -pexpire", "'pexpire'"),
+        ("~hub:* +@all -multi", "'multi'"),
+        ("~hub:* +@all -exec", "'exec'"),
+        ("~hub:* +@all -script|load", "'script|load'"),
         ("~other:* +@all", "keys"),
     ],
 )
@@ -129,9 +134,12 @@ def test_a_right_that_is_missing_leaves_nothing(
 ) -> None:
     redis.ask(f"ACL SETUSER hubgate on >secret {rules}")
     url = redis.url.replace("//", "//hubgate@") + "?prefix=hub"
+    redis.ask("SCRIPT FLUSH")
+    assert check(redis.url + "?prefix=hub") == (0, [])  # it knows the script
     line = refused(url, {"HUBGATE_REDIS_PASSWORD": "secret"})
     assert "refuses us: " in line
     assert reason in line
+    assert "user_script" not in line
     assert redis.ask("KEYS *") == b"*0\r\n"
 
 

@@ -39,6 +39,9 @@ SENTINEL = 0.25
 _FULL = "it has no memory left; raise its maxmemory"
 _READ_ONLY = "it is a replica, and cannot be written to; name its master"
 
+# What Redis adds to an error of a script: nobody can look that up.
+_PLACE_IN_SCRIPT = re.compile(r",? script: \w+, on @user_script:\d+\.?")
+
 # As Redis says it of a command in a script: 7.0, and later.
 _NO_RIGHT = ("user executing the script can't", "ACL failure in script")
 
@@ -100,6 +103,11 @@ class RedisClient:
         async with self.call(seconds):
             return await self._scripts[name](keys=keys, args=args)
 
+    async def load_script(self, name: str) -> None:
+        """Have Redis know a script, as the first call of it would. Raises StoreError."""
+        async with self.call() as redis:
+            await redis.script_load(self._scripts[name].script)
+
     @asynccontextmanager
     async def call(self, seconds: float = CALL) -> AsyncIterator[Any]:  # redis-py's types are wide
         """Make calls within that time; what goes wrong is raised as StoreError."""
@@ -148,6 +156,7 @@ class RedisClient:
 
     def translated(self, error: str) -> StoreError:
         """Return what an error means that Redis answered with."""
+        error = _PLACE_IN_SCRIPT.sub("", error)
         kind = error.partition(" ")[0]
         if kind == "OOM":
             return self._away(_FULL)
@@ -155,6 +164,10 @@ class RedisClient:
             return self._away(_READ_ONLY)
         if kind in ("NOAUTH", "WRONGPASS", "NOPERM") or any(each in error for each in _NO_RIGHT):
             return self._refused(error.removeprefix("ERR "))
+        if " because of: NOPERM " in error:  # a transaction that is not allowed
+            return self._refused(error.partition(" because of: NOPERM ")[2])
+        if "EXEC without MULTI" in error:  # whose own error comes before
+            return self._refused("this user has no permissions to run the 'multi' command")
         if kind in ("LOADING", "BUSY", "MASTERDOWN", "MISCONF", "NOREPLICAS", "CLUSTERDOWN"):
             return self._away(error)
         if kind == "WRONGTYPE":

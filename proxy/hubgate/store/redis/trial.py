@@ -54,6 +54,10 @@ async def _check_types(client: RedisClient, address: RedisAddress) -> None:
 
 
 async def _try_commands(client: RedisClient, address: RedisAddress) -> None:
+    """Try what a start and each change use: in a script, and what is not in that one by itself."""
     names = [address.key(f"trial:{secrets.token_hex(8)}:{each}") for each in "ab"]
+    await client.load_script("try")  # Redis may know it: then running it would not tell
+    async with client.call() as redis:
+        await redis.pexpire(names[0], 1000)
     if error := (await client.script("try", names, [])).decode():
         raise client.translated(error)
