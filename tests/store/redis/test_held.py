@@ -10,7 +10,7 @@ from hubgate.store.redis import held as module
 from hubgate.store.redis import keys as keys_module
 from hubgate.store.redis.held import Held, RecentChanges
 from hubgate.store.redis.history import Meta, continued
-from hubgate.store.redis.keys import LogEntry, Table, gone_name
+from hubgate.store.redis.keys import LogEntry, VersionedTable, gone_name
 from tests.store.redis.following import route
 
 META = Meta("1-a", "run", "run", 5, True, continued((), "", 0, "1-a"))
@@ -26,8 +26,8 @@ def entry(revision: int, put: int = 0, delete: Sequence[str] = ()) -> LogEntry:
     return LogEntry(revision, "a", routes, tuple(delete))
 
 
-def table(version: int, *keys: str) -> Table:
-    return Table({key: route(key) for key in keys}, dict.fromkeys(keys, version))
+def table(version: int, *keys: str) -> VersionedTable:
+    return VersionedTable({key: route(key) for key in keys}, dict.fromkeys(keys, version))
 
 
 def revisions(recent: RecentChanges) -> list[int]:
@@ -75,7 +75,7 @@ def test_a_table_that_is_loaded_whole_counts_as_what_differs() -> None:
     (change,) = held.since(5)
     assert (len(change.put), change.delete, held.recent.after) == (8, ("/a",), 5)
     assert [change.version_of(key) for key in ("/0", "/7", "/a")] == [20, 20, 15]
-    held.begin(META, 7, Table())
+    held.begin(META, 7, VersionedTable())
     assert (len(held.since(6)[0].delete), held.recent.after) == (8, 6)
     assert held.since(6)[0].version_of("/0") > 20, "it was removed later, whenever that was"
     held.begin(META, 8, table(30, *(f"/x{number}" for number in range(11))))
@@ -84,7 +84,7 @@ def test_a_table_that_is_loaded_whole_counts_as_what_differs() -> None:
 
 
 def test_a_removal_is_remembered_until_the_key_is_there_again() -> None:
-    known = Table()
+    known = VersionedTable()
     for version, change in enumerate((entry(1, put=2), entry(2, delete=["/1/0", "/1/1"]))):
         known.take(replace(change, version=version))
     assert (known.routes, known.gone) == ({}, {gone_name("/1/0"): 1, gone_name("/1/1"): 1})
@@ -94,7 +94,7 @@ def test_a_removal_is_remembered_until_the_key_is_there_again() -> None:
 
 def test_the_oldest_removals_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys_module, "GONE", 3)
-    known = Table()
+    known = VersionedTable()
     for key in "abcda":
         known.take(LogEntry(1, "a", delete=(key,)))
     assert list(known.gone) == [gone_name(key) for key in "cda"]

@@ -81,12 +81,12 @@ async def test_one_that_is_replaced_takes_no_changes_until_it_has_its_name_again
     await until(lambda: first.store.members.replaced)
     assert first.store.write_obstacle == "name"
     with pytest.raises(StoreUnavailableError, match="another hubgate has the name 'a'"):
-        await first.store.put(route("/x"))
+        await first.store.apply([route("/x")], [])
     # What it has read does not count as what its successor serves.
     await second.pause()
     await third.put("/b")
     await first.has("/b")
-    written = await third.store.put(route("/c"))
+    written = await third.store.apply([route("/c")], [])
     assert await third.store.served(written) == ("a",)
     second.resume()
     await second.close()
@@ -193,3 +193,17 @@ async def test_one_that_is_being_upgraded_keeps_its_lease_for_longer(
     await follow("a", lease=1.0).start()
     with client.Redis(port=server.port) as redis:
         assert redis.zscore("hubgate:leases", "a") < (time.time() + 2) * 1000
+
+
+async def test_a_redis_that_takes_no_writes_is_said_by_those_that_make_none(
+    server: RedisServer, follow: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = await follow("a", lease=0.6).start()
+    await one.put("/a")
+    await one.has("/a")
+    server.ask("CONFIG SET maxmemory 1")
+    said = "no memory left; raise its maxmemory; our lease cannot be renewed"
+    await until(lambda: said in caplog.text and not one.store.members.live)
+    server.ask("CONFIG SET maxmemory 0")
+    await until(lambda: one.store.members.live)
+    assert caplog.text.count(said) == 1

@@ -126,7 +126,7 @@ async def test_a_change_is_refused_while_it_is_settled(server: RedisServer, foll
     await one.put("/a")
     server.ask("FLUSHALL")
     with pytest.raises(StoreUnavailableError, match="it is being settled"):
-        await one.store.delete("/a")
+        await one.store.apply([], ["/a"])
     await one.put("/b")
     await one.has("/a", "/b")
 

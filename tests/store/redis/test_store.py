@@ -28,7 +28,7 @@ async def test_what_is_put_is_loaded_by_the_next(follow: Start) -> None:
         {"target": "http://b", "user": "é"},
         RouteOptions(True, (("A", "b"),)),
     )
-    await one.store.put(full)
+    await one.store.apply([full], [])
     assert await follow("b").store.open() is None
     other = await follow("c").start()
     (loaded,) = await other.store.load()
@@ -120,7 +120,7 @@ async def test_only_one_change_waits_for_a_redis_that_takes_no_writes(
     begun = time.monotonic()
     for _ in range(10):
         with pytest.raises(StoreUnavailableError):
-            await one.store.put(route("/a"))
+            await one.store.apply([route("/a")], [])
     assert time.monotonic() - begun < 3.5  # one second, not ten
     assert one.store.write_obstacle == "away"
     await one.put("/b")
@@ -213,7 +213,7 @@ async def test_what_was_loaded_whole_is_acknowledged(follow: Start, server: Redi
 async def test_a_renewal_that_is_overtaken_is_not_another_table(follow: Start) -> None:
     replicas = [await follow(name, lease=0.03).start() for name in "abc"]
     for number in range(600):
-        await replicas[number % 3].store.put(route(f"/{number}"))
+        await replicas[number % 3].store.apply([route(f"/{number}")], [])
 
 
 async def test_one_that_leaves_is_not_waited_for(follow: Start) -> None:
@@ -236,36 +236,6 @@ async def test_the_same_name_again_takes_over(
     assert not first.store.members.live
 
 
-async def test_activity_of_one_reaches_the_others(
-    follow: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hubgate.store.redis.activity.INTERVAL", 0.05)
-    one, other = await follow("a").start(), await follow("b").start()
-    await one.put("/a")
-    soon = time.time() + 1
-    one.store.note_activity({"/a": soon, "/unknown": soon})
-    await until(lambda: any("/a" in change.active for change in other.changes))
-    late = await follow("c").start()
-    known = late.store.last_activity()
-    assert set(known) == {"/a"}
-    # A clock that is ahead does not count further than Redis's own.
-    assert known["/a"] <= time.time()
-
-
-async def test_activity_between_two_looks_is_not_missed(follow: Start) -> None:
-    one, other = await follow("a").start(), await follow("b").start()
-    await one.put("/a")
-    await other.has("/a")
-    await other.pause()
-    await one.put("/a")  # again, which is activity
-    await one.close()  # which writes it
-    other.resume()
-    await until(lambda: any("/a" in change.active for change in other.changes))
-
-
-# --- what is wrong with it ---
-
-
 async def test_while_it_is_away_changes_are_refused_at_once(
     server: RedisServer, follow: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -274,7 +244,7 @@ async def test_while_it_is_away_changes_are_refused_at_once(
     await until(lambda: one.store.write_obstacle)
     begun = time.monotonic()
     with pytest.raises(StoreUnavailableError, match="is away: "):
-        await one.store.put(route("/a"))
+        await one.store.apply([route("/a")], [])
     assert time.monotonic() < begun + 0.5
     assert caplog.text.count("routes cannot be changed until it is back") == 1
     server.start()
@@ -289,7 +259,7 @@ async def test_a_stopped_redis_costs_a_second(server: RedisServer, follow: Start
     server.signal(signal.SIGSTOP)
     try:
         with pytest.raises(StoreUnavailableError, match="no answer within 1 s"):
-            await asyncio.wait_for(one.store.put(route("/a")), 5)
+            await asyncio.wait_for(one.store.apply([route("/a")], []), 5)
     finally:
         server.signal(signal.SIGCONT)
 
@@ -362,36 +332,6 @@ async def test_a_check_of_the_whole_table_does_not_mind_changes(
         await one.delete(f"/{(number + 25) % 50}")
     await until(lambda: other.table == one.table)
     assert not any(change.whole for each in (one, other) for change in each.changes)
-
-
-async def test_an_identical_route_costs_redis_no_write(follow: Start, server: RedisServer) -> None:
-    one = await follow("a", lease=60.0).start()
-    await one.put("/a")
-    with client.Redis(port=server.port) as redis:
-        redis.config_resetstat()
-        for _ in range(20):
-            await one.put("/a")
-        calls = redis.info("commandstats")
-    assert not calls.keys() & {"cmdstat_hset", "cmdstat_set"}
-
-
-async def test_activity_is_known_to_one_that_heard_nothing_for_long(
-    follow: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hubgate.store.redis.store.SILENCE", 0.5)
-    one, other = await follow("a").start(), await follow("b").start()
-    await one.put("/u", "/v")
-    await other.has("/u", "/v")
-    await other.pause()
-    active = time.time()
-    one.store.note_activity({"/u": active})
-    await one.store._activity.write()
-    for _ in range(400):
-        one.store.note_activity({"/v": time.time()})
-        await one.store._activity.write()
-    other.resume()
-    await until(lambda: any("/u" in change.active for change in other.changes))
-    assert abs(other.store._held.activity["/u"] - active) < 1
 
 
 async def test_one_value_that_cannot_be_read_does_not_stop_the_others(

@@ -9,7 +9,7 @@ from typing import Any
 from hubgate.errors import StoreError
 from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.held import Held
-from hubgate.store.redis.keys import Table, TableKeys
+from hubgate.store.redis.keys import TableKeys, VersionedTable
 from hubgate.store.redis.table import read_activity, told_up_to
 
 log = logging.getLogger("hubgate.store")
@@ -39,7 +39,7 @@ class Activity:
         end = await told_up_to(self._client, self._keys)
         return end, await read_activity(self._client, self._keys)
 
-    def begin(self, end: str, known: dict[str, float], table: Table, is_new: bool) -> None:
+    def begin(self, end: str, known: dict[str, float], table: VersionedTable, is_new: bool) -> None:
         """Take what was loaded together with `table`; `is_new` if it is another history's.
 
         That may have had older activity than we know.

@@ -1,8 +1,8 @@
 """Handing in what Redis has lost: acknowledged changes that the history which goes on lacks.
 
 Several hubgates hand in parts of one lost history, and one may know less of it than another. So
-each route, and each removal, keeps the version of the change that made it (`Table`): what is handed
-in replaces what is earlier, and leaves alone what is later, in whatever order they come.
+each route, and each removal, keeps the version of the change that made it (`VersionedTable`): what
+is handed in replaces what is earlier, and leaves alone what is later, in whatever order they come.
 
 Changes are remembered up to a bound (`RecentChanges`): beyond it, whole tables are compared.
 Removals are remembered up to a bound too (`GONE`): a route that was removed before looks like one

@@ -8,7 +8,7 @@ from typing import Any
 
 from hubgate.model import Route, RouteData
 from hubgate.store.redis.history import Meta, Point, Step, lineage_of, lineage_text, point_of
-from hubgate.store.redis.keys import LogEntry, Table, gone_name
+from hubgate.store.redis.keys import LogEntry, VersionedTable, gone_name
 
 RECENT_ROUTES = 50_000
 # Characters of a route that count as one route more.
@@ -58,7 +58,7 @@ class Held:
     name: str
     history: str = ""
     revision: int = 0
-    table: Table = field(default_factory=Table, repr=False)
+    table: VersionedTable = field(default_factory=VersionedTable, repr=False)
     version: int = 0
     lineage: tuple[Step, ...] = ()
     own: dict[int, LogEntry] = field(default_factory=dict, repr=False)
@@ -87,7 +87,7 @@ class Held:
         self.recent.add(entry)
         self.own.pop(entry.revision, None)
 
-    def begin(self, meta: Meta, revision: int, table: Table) -> None:
+    def begin(self, meta: Meta, revision: int, table: VersionedTable) -> None:
         """Hold a table that was loaded whole."""
         if meta.history != self.history:
             self.own.clear()
@@ -116,7 +116,7 @@ class Held:
         _, self.history, self.revision, self.version, lineage, versions, gone = known
         # One that was written and not followed yet is as late as the latest.
         kept = {route.key: versions.get(route.key, self.version) for route in routes}
-        self.table = Table({route.key: route for route in routes}, kept, gone)
+        self.table = VersionedTable({route.key: route for route in routes}, kept, gone)
         self.lineage = lineage_of(lineage)
         self.recent.begin(self.revision)
 
@@ -133,7 +133,7 @@ def _counted(entry: LogEntry) -> int:
     return max(1, len(entry.put) + len(entry.delete) + large)
 
 
-def _difference(before: Table, after: Table, revision: int) -> LogEntry:
+def _difference(before: VersionedTable, after: VersionedTable, revision: int) -> LogEntry:
     """Return the change from one table to the other, which was not in the log."""
     put = tuple(
         route

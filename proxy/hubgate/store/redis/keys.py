@@ -48,7 +48,7 @@ class LogEntry:
     moment: float = 0.0
 
     def version_of(self, key: str) -> int:
-        """Return when that key was changed; see `Table`."""
+        """Return when that key was changed; see `VersionedTable`."""
         return self.versions.get(key, self.version)
 
     def active(self, key: str) -> float:
@@ -57,7 +57,7 @@ class LogEntry:
 
 
 class Row(NamedTuple):
-    """A value of the table: the revision that put it, its version (see `Table`), and its text."""
+    """A value of the table: the revision that put it, its version, and its text."""
 
     revision: int
     version: int
@@ -65,7 +65,7 @@ class Row(NamedTuple):
 
 
 @dataclass
-class Table:
+class VersionedTable:
     """Routes by key, and when they were changed.
 
     A version is a hybrid logical clock: microseconds since the epoch by Redis's clock, and always

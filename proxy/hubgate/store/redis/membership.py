@@ -81,6 +81,7 @@ class Membership:
         self._tasks: list[asyncio.Task[None]] = []
         self._point: Callable[[], Point] = lambda: ("", 0)
         self._look: Callable[[Point, Meta], None] = lambda *_: None
+        self._unrenewed: Callable[[StoreError], None] = lambda _: None
 
     def __repr__(self) -> str:
         return f"<Membership of {self._options.name}, {'live' if self.live else 'no lease'}>"
@@ -169,13 +170,15 @@ class Membership:
         self,
         point: Callable[[], Point],
         look: Callable[[Point, Meta], None],
+        unrenewed: Callable[[StoreError], None],
     ) -> None:
         """Renew, acknowledge and listen from now on.
 
         `look` gets what each renewal shows of the table, and the `point` that we had reached when
-        it was sent: what we have followed meanwhile, Redis did not know yet.
+        it was sent: what we have followed meanwhile, Redis did not know yet. `unrenewed` gets what
+        prevents one.
         """
-        self._point, self._look = point, look
+        self._point, self._look, self._unrenewed = point, look, unrenewed
         tasks = {
             "lease": self._renew_on,
             "acknowledgements to others": self._tell_on,
@@ -262,8 +265,8 @@ class Membership:
             await asyncio.sleep(self._options.lease / 3)
             try:
                 await self.renew()
-            except StoreError:
-                continue  # who follows the table says so
+            except StoreError as error:
+                self._unrenewed(error)
 
     async def _renew_next(self) -> StoreError | None:
         async with self._renewing:

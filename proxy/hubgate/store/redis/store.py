@@ -9,7 +9,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from enum import Enum
 from functools import partial
 
-from hubgate.errors import StoreError, StoreUnavailableError, TableAheadError
+from hubgate.errors import (
+    StoreError,
+    StoreRefusedError,
+    StoreUnavailableError,
+    TableAheadError,
+)
 from hubgate.model import RedisLogin, ReplicaOptions, Route
 from hubgate.redis_address import RedisAddress
 from hubgate.store.base import NO_MOMENTS, Expected, Point, StoreChange, Written
@@ -75,6 +80,7 @@ class RedisStore:
         self._settling = Settling(self._client, self._keys, options.settle)
         self._activity = Activity(self._client, self._keys, self._held)
         self._heard = -math.inf
+        self._is_said = False  # why the lease is not renewed
         self._check = WholeCheck(
             *(self._client, self._keys, self._held),
             self._is_settled,
@@ -121,6 +127,8 @@ class RedisStore:
             try:
                 await self._begin()
                 return
+            except StoreRefusedError:
+                raise  # waiting does not mend it
             except StoreUnavailableError as error:
                 if time.monotonic() > deadline:
                     raise StoreUnavailableError(
@@ -137,7 +145,7 @@ class RedisStore:
         await self._membership.begin()
         await self._settling.settle(self._held)
         self._settled()
-        self._membership.start(lambda: self.point, self._look)
+        self._membership.start(lambda: self.point, self._look, self._unrenewed)
         tasks: dict[str, Callable[[], Awaitable[None]]] = {
             "activity of routes": partial(self._activity.write_on, self._is_settled),
             "check of the whole table": self._check.run,
@@ -195,14 +203,6 @@ class RedisStore:
             await self._client.close()
 
     # --- changes of ours ---------------------------------------------------------------------
-
-    async def put(self, route: Route) -> Written:
-        """Store one route, as `apply` does."""
-        return await self.apply([route], ())
-
-    async def delete(self, key: str) -> Written:
-        """Delete one route, as `apply` does."""
-        return await self.apply((), [key])
 
     async def apply(
         self,
@@ -359,9 +359,16 @@ class RedisStore:
 
         `point` is what we had followed when it was sent.
         """
+        self._is_said = False
         same = self._held.history == point[0]
         if self._state is RedisState.SETTLED and same and not meta.continues(*point):
             self._unsettle(_ANOTHER)
+
+    def _unrenewed(self, error: StoreError) -> None:
+        """Say why, if nobody else will: one that takes no writes can be followed."""
+        if self._is_settled() and not self._is_said:
+            log.warning("%s; our lease cannot be renewed", error)
+            self._is_said = True
 
     def _settled(self) -> None:
         if self._state is RedisState.AWAY:

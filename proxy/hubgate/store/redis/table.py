@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from hubgate.errors import StoreError, StoreUnavailableError
 from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.history import Meta
-from hubgate.store.redis.keys import Table, TableKeys, read_entry, read_value
+from hubgate.store.redis.keys import TableKeys, VersionedTable, read_entry, read_value
 
 log = logging.getLogger("hubgate.store")
 
@@ -14,7 +14,9 @@ _SLICE = 1000
 _TRIES = 20
 
 
-async def read_table(client: RedisClient, keys: TableKeys, meta: Meta) -> tuple[Table, int]:
+async def read_table(
+    client: RedisClient, keys: TableKeys, meta: Meta
+) -> tuple[VersionedTable, int]:
     """Return the table, and its revision: that of `meta` or a later one. Raises StoreError.
 
     What changes while it is read is in the log: it is read from the revision before it.
@@ -22,7 +24,7 @@ async def read_table(client: RedisClient, keys: TableKeys, meta: Meta) -> tuple[
     revision = meta.revision
     for _ in range(_TRIES):
         # What is gone must not be newer than the routes.
-        table = Table(gone=await _read_gone(client, keys))
+        table = VersionedTable(gone=await _read_gone(client, keys))
         async for key, value in members(client, keys.table):
             try:
                 row, route = read_value(key, value)
@@ -42,7 +44,9 @@ async def read_table(client: RedisClient, keys: TableKeys, meta: Meta) -> tuple[
     raise StoreUnavailableError("store: the table in Redis changed too much while it was read")
 
 
-async def _replay(client: RedisClient, keys: TableKeys, revision: int, table: Table) -> int | None:
+async def _replay(
+    client: RedisClient, keys: TableKeys, revision: int, table: VersionedTable
+) -> int | None:
     """Apply what came after `revision`; return up to where, None if the log does not reach back."""
     async with client.call(5) as redis:
         entries = await redis.xrange(keys.log, min=f"({revision}-0")
