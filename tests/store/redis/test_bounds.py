@@ -49,18 +49,6 @@ async def test_the_log_is_bounded_in_bytes(
     assert other.table["/small"] == "http://999"
 
 
-async def test_removed_routes_of_a_large_change_count_in_the_log(
-    server: RedisServer, follow: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    small_log(monkeypatch)
-    one = await follow("a").start()
-    keys = [f"/{'x' * 50}/{number}" for number in range(600)]
-    for _ in range(6):
-        await one.put(*keys)
-        await one.delete(*keys)
-    assert sum(size for _, size in logged(server)) < LOG_BYTES * 1.2
-
-
 async def test_a_change_larger_than_the_log_is_kept_alone(
     server: RedisServer, follow: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

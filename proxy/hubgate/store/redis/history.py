@@ -8,7 +8,7 @@ on both sides: in Redis (`Meta`) and in each hubgate that follows it (`Held`).
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 _REMEMBERED = 50
 
@@ -51,10 +51,6 @@ class Meta:
     def point(self) -> Point | None:
         """Where Redis stands; None if it has no table."""
         return point_of(self.history, self.revision) if self.history else None
-
-    def at(self, revision: int) -> "Meta":
-        """Return the same at another revision."""
-        return replace(self, revision=revision)
 
     def continues(self, history: str, revision: int) -> bool:
         """Return whether that history goes on here, with nothing of it lost."""

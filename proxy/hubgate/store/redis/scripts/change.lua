@@ -177,7 +177,7 @@ local function version_of(key)
 end
 if whole then
     table.insert(entry, 'a')
-    table.insert(entry, cjson.encode(deletes))
+    table.insert(entry, '1')
 elseif ARGV[8] ~= '' then
     table.insert(entry, 'm')
     table.insert(entry, ARGV[8])
