@@ -124,6 +124,12 @@ class RouteStore(Protocol):
         otherwise it raises TableAheadError.
         """
 
+    def is_sure(self, key: str) -> bool:
+        """Whether nothing older can take the place of a stored route that is as it should be.
+
+        Otherwise it has to be put again.
+        """
+
     def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
         """Make a change of a few routes as `apply` does, if there is nothing to wait for.
 
@@ -142,7 +148,7 @@ class RouteStore(Protocol):
     def hand_over(self) -> str:
         """Return what the next release's store needs to know of the routes; "" for nothing."""
 
-    def take_over(self, text: str, routes: Sequence[Route]) -> None:
+    def take_over(self, text: str, routes: Sequence[Route], activity: Mapping[str, float]) -> None:
         """Hold these routes, of which the release before says `text`; called before `open()`."""
 
     def changes(self) -> AsyncGenerator[StoreChange, None]:
@@ -215,7 +221,7 @@ class OwnedStore:
         """Return "": the routes are all there is to know."""
         return ""
 
-    def take_over(self, text: str, routes: Sequence[Route]) -> None:
+    def take_over(self, text: str, routes: Sequence[Route], activity: Mapping[str, float]) -> None:
         """Ignore it."""
 
     async def apply(
@@ -227,6 +233,10 @@ class OwnedStore:
     ) -> Written:
         """Make one change, whole; see `RouteStore`."""
         raise NotImplementedError
+
+    def is_sure(self, key: str) -> bool:
+        """True: nobody else writes to it."""
+        return True
 
     def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
         """None: a disk has to be waited for."""

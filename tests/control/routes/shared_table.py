@@ -82,11 +82,15 @@ class SharedStore:
     def check_writable(self) -> None:
         """It always takes changes."""
 
+    def is_sure(self, key: str) -> bool:
+        """True: it is never lost."""
+        return True
+
     def hand_over(self) -> str:
         """Return nothing: it cannot be lost."""
         return ""
 
-    def take_over(self, text: str, routes: Sequence[Route]) -> None:
+    def take_over(self, text: str, routes: Sequence[Route], activity: Mapping[str, float]) -> None:
         """Ignore what was handed over."""
 
     async def open(self) -> None:

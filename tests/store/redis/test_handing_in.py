@@ -11,7 +11,7 @@ import redis as client
 
 from hubgate.errors import StoreUnavailableError
 from hubgate.store.redis import handing_in
-from hubgate.store.redis.keys import route_text
+from hubgate.store.redis.keys import gone_name, route_text
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.conftest import Start
@@ -253,3 +253,54 @@ async def test_a_route_that_comes_twice_while_tables_are_compared(
     other.resume()
     for each in (sleeper, other):
         await each.has("/stays", "/meanwhile", *keys)
+
+
+async def test_a_route_that_was_confirmed_stays_when_an_older_removal_is_handed_in(
+    server: RedisServer, follow: Start
+) -> None:
+    sleeper, (more,) = await fell_back(server, follow, (["/b"], ["/stays"]))
+    again = await sleeper.put("/stays")
+    assert again.changed, "once after each start of Redis"
+    assert not (await sleeper.put("/stays")).changed
+    more.resume()
+    for each in (sleeper, more):
+        await each.has("/stays", "/meanwhile", "/b")
+
+
+async def test_what_redis_has_that_is_newer_is_part_of_the_table_that_goes_on(
+    server: RedisServer, follow: Start
+) -> None:
+    one = await follow("a").start()
+    await one.put("/base", "/gone", "/changed")
+    await one.has("/base", "/gone", "/changed")
+    old = snapshot(server)
+    for number in range(3):
+        # Each a history: it knows of more than another one that begins with the old data.
+        restart(server, snapshot(server))
+        await one.put(f"/{number}")
+    await one.has("/base", "/gone", "/changed", "/0", "/1", "/2")
+    await one.pause()
+    restart(server, old)
+    other = await follow("b").start()
+    await other.put("/b")
+    await other.delete("/gone")
+    await other.put("/changed", target="http://newer")
+    await other.has("/base", "/changed", "/b")
+    await other.close()
+    restart(server, snapshot(server))
+    one.resume()
+    right = ["/base", "/changed", "/b", "/0", "/1", "/2"]
+    await one.has(*right)
+    assert one.table["/changed"] == "http://newer"
+    assert sorted(server.table()) == sorted(right)
+
+
+async def test_removals_that_are_handed_in_are_known_to_all(
+    server: RedisServer, follow: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubgate.store.redis.held.RECENT_ROUTES", 3)
+    sleeper, (more,) = await fell_back(server, follow, ([f"/{n}" for n in range(9)], []))
+    # Redis has never had this one.
+    more.store._held.table.gone[gone_name("/never")] = 10**16
+    more.resume()
+    await until(lambda: gone_name("/never") in sleeper.store._held.table.gone)

@@ -21,7 +21,7 @@ from hubgate.tasks import spawn
 from tests.control.recording import RecordingWorkers
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
-from tests.store.redis.following import PATIENCE, restart
+from tests.store.redis.following import PATIENCE, restart, snapshot
 
 pytestmark = pytest.mark.processes
 
@@ -226,3 +226,56 @@ async def test_what_was_handed_over_is_not_for_another_table(server: RedisServer
     await after.service.open((), (), handed)
     assert after.keys == []
     await after.service.close()
+
+
+async def test_what_was_written_last_before_it_was_handed_over_is_not_lost(
+    server: RedisServer,
+) -> None:
+    before = await Replica(server.url, "a").start()
+    await before.service.change(merge_patch({**BOTH, "/old": {"target": TARGET}}, make))
+    await until(lambda: before.store.point[1] == 1)
+    data = snapshot(server)
+    await before.service.stop_following()
+    await before.service.add(route("/new"))
+    await before.service.add(route("/x", OTHER))
+    await before.service.remove("/old")
+    handed = before.service.hand_over()
+    await before.service.close(leave=False)
+    # To a replica of it, for one, that had not heard of the last changes.
+    restart(server, data)
+    after = Replica(server.url, "a")
+    await after.service.open((), (), handed)
+    assert after.keys == ["/new", "/x", "/y"]
+    assert server.table() == {"/new": TARGET, "/x": OTHER, "/y": TARGET}
+    await after.service.close()
+
+
+async def test_the_activity_that_was_handed_over_does_not_set_that_of_others_back(
+    replicas: Pair,
+) -> None:
+    here, there = replicas
+    await here.service.add(route("/x"))
+    await until(lambda: there.keys == ["/x"])
+    await here.service.stop_following()
+    handed = here.service.hand_over()
+    await here.service.close(leave=False)
+    active = time.time() + 0.5
+    await asyncio.sleep(1)
+    there.service.record({"/x": active})
+    await there.store._activity.write()
+    after = Replica(str(here.store._address), "a")
+    await after.service.open((), (), handed)
+    assert abs(after.service.get("/x").last_activity - active) < 0.1
+    await after.service.close()
+
+
+async def test_a_table_of_what_is_there_confirms_it(server: RedisServer, replicas: Pair) -> None:
+    here, _ = replicas
+    await here.service.change(merge_patch(BOTH, make))
+    restart(server, snapshot(server))
+    await until(lambda: here.store.write_obstacle is not None)
+    await until(lambda: here.store.write_obstacle is None and not here.store.is_sure("/x"))
+    given = {key: make(key, dict(data)) for key, data in BOTH.items()}
+    done = await here.service.change(whole_table(given, True, lambda key: True))
+    assert done.change.added == done.change.changed == []
+    await until(lambda: here.store.is_sure("/x") and here.store.is_sure("/y"))

@@ -203,8 +203,8 @@ async def test_what_was_loaded_whole_is_acknowledged(follow: Start, server: Redi
     server.ask("FLUSHALL")
     await until(lambda: one.store.write_obstacle and other.store.write_obstacle)
     await until(lambda: not one.store.write_obstacle and not other.store.write_obstacle)
-    # It is there already, and no change came since it was loaded.
-    again = await one.put("/a")
+    # No change came since it was loaded.
+    again = await one.delete("/nothing")
     assert not again.changed
     assert again.holders == {"a", "b"}
     assert await one.store.served(again) == ()

@@ -12,8 +12,8 @@ from hubgate.store.members import Members, Replica
 
 log = logging.getLogger("hubgate.supervisor")
 
-PAUSE = 1.0
-"""Seconds between two looks; within one, everybody's acknowledgements are known here."""
+PAUSE = 2.5
+"""Seconds between two looks; within one, what others acknowledge is heard here, even if nobody waits."""
 
 
 @dataclass(slots=True)

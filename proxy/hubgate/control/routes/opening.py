@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from hubgate.control.handover import HandedRoutes
 from hubgate.errors import StoreUnavailableError
@@ -22,7 +23,7 @@ async def stored_routes(store: RouteStore, handed: HandedRoutes | None) -> list[
     it is back.
     """
     if handed is not None:
-        store.take_over(handed.held, handed.stored)
+        store.take_over(handed.held, handed.stored, handed.activity)
     if handed is None or not store.shared:
         await store.open()
         return await store.load()
@@ -34,3 +35,8 @@ async def stored_routes(store: RouteStore, handed: HandedRoutes | None) -> list[
         reason = str(error) or f"no answer within {PATIENCE:.0f} s"
         log.error("the routes of the release before are served: %s", reason)
         return list(handed.stored)
+
+
+def latest_of(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    """Return when routes were last active, by either of two reports (key: epoch seconds)."""
+    return {**one, **{key: max(at, one.get(key, at)) for key, at in other.items()}}

@@ -15,12 +15,12 @@ from functools import partial
 from typing import TypeVar
 
 from hubgate.control.handover import HandedRoutes
-from hubgate.control.routes.bulk_changes import Done, Missing, Plan, touch
+from hubgate.control.routes.bulk_changes import Done, Missing, Plan, to_put, touch
 from hubgate.control.routes.change_log import SeenTable
 from hubgate.control.routes.following import Follower, OwnWrites, tell_of
 from hubgate.control.routes.live_table import Difference, LiveRoute
 from hubgate.control.routes.logged_table import LoggedTable
-from hubgate.control.routes.opening import stored_routes
+from hubgate.control.routes.opening import latest_of, stored_routes
 from hubgate.control.routes.publishing import Workers, publish
 from hubgate.control.routes.rows import file_table, refuse_delete, refuse_put, row
 from hubgate.control.routes.uncut import UncutChanges, uncut
@@ -100,7 +100,7 @@ class RouteService:
         if wanted:
             await self._write(wanted, ())
         stored.update((route.key, route) for route in wanted)
-        known = {**self._store.last_activity(), **handed.activity}
+        known = latest_of(self._store.last_activity(), handed.activity)
         point = self._store.point
         self._table.begin({Source.FILE: of_file, Source.API: stored}, known, point)
         self._begun = handed is _NOTHING  # workers that start have the table of that moment
@@ -308,11 +308,11 @@ class RouteService:
         async with self._writing:
             self._table.check(expected)
             change = await plan(self._live)
+            put, delete = to_put(change, self._store), change.delete
             written, difference = None, Difference((), ())
-            if change.put or change.delete:
-                put, delete = change.put, change.delete
+            if put or delete:
                 # Planned for the routes as they are here, and for nothing that comes meanwhile.
-                there = self._live.of(Source.API).keys() & {route.key for route in put}
+                there = self._live.of(Source.API).keys() & {route.key for route in change.put}
                 meant = self._expected(whole=expected is not None, there=there)
                 written = await self._write(put, delete, change.moments, meant)
                 difference = await self._table.make(put, delete, written.made)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hubgate.errors import StoreError
+from hubgate.store.base import StoreChange
 from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.held import Held
 from hubgate.store.redis.keys import TableKeys, VersionedTable
@@ -69,14 +70,14 @@ class Activity:
         self._untold.update(activity)
         self._held.note(activity)
 
-    def hear(self, at: bytes, fields: Mapping[bytes, bytes]) -> Mapping[str, float] | None:
+    def hear(self, at: bytes, fields: Mapping[bytes, bytes]) -> StoreChange | None:
         """Return what an entry of the stream tells; None if it is ours."""
         self.read_up_to = at.decode()
         if fields.get(b"w", b"").decode() == self._held.name:
             return None
         told: dict[str, float] = json.loads(fields[b"a"])
         self._held.note(told)
-        return told
+        return StoreChange(0, active=told)
 
     async def write_on(self, may_write: Callable[[], bool]) -> None:
         """Write a batch every few seconds, until cancelled."""
@@ -98,6 +99,6 @@ class Activity:
                 flat: list[Any] = [value for key, at in part for value in (key, f"{at:.3f}")]
                 keys = [self._keys.table, self._keys.activity, self._keys.active]
                 await self._client.script("active", keys, [self._held.name, *flat])
-        except StoreError:
+        except BaseException:  # cancelled, too
             self._untold = {**dict(part + rows), **self._untold}
             raise

@@ -10,7 +10,7 @@ that was lost.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.held import Held
 from hubgate.store.redis.history import Meta, kept_up_to
 from hubgate.store.redis.keys import GONE, TableKeys, gone_name, read_row
-from hubgate.store.redis.table import members
+from hubgate.store.redis.table import members, read_gone
 from hubgate.store.redis.table_write import TableWrite
 
 log = logging.getLogger("hubgate.store")
@@ -28,7 +28,8 @@ log = logging.getLogger("hubgate.store")
 # Seconds
 WRITING = 5.0
 
-_SLICE = 1000
+# Changes in one call: Redis does nothing else meanwhile.
+_PART = 10_000
 
 Change = tuple[Route | None, int]
 """What became of a key: its route, or None if it was removed; and the version of that."""
@@ -53,39 +54,50 @@ class HandingIn:
     def __init__(self, client: RedisClient, keys: TableKeys) -> None:
         self._client = client
         self._keys = keys
+        self._made = ""
 
     async def hand_in(self, held: Held, meta: Meta) -> bool:
         """Hand in what we hold and `meta`'s history lacks; False if another one goes on meanwhile.
 
         Raises StoreError.
         """
+        if self._made == (change_id := _change_id(held, meta)):
+            return True  # it is about to be loaded
         held.handed_in += 1
         lacking = _lacking(held, meta)
+        gone: dict[str, int] = {}
         if not lacking.all_known:
             log.warning("store: it has lost more changes than are kept here; comparing the tables")
-            await self._compare(held, lacking)
-        if lacking.changes and not await self._make(held, meta, lacking.changes):
-            return False
-        if not lacking.all_known:
-            await self._remember(held.table.gone)
+            there = await self._compare(held, lacking)
+            removed = {gone_name(key) for key, (route, _) in lacking.changes.items() if not route}
+            gone = await self._unknown(held.table.gone, there | removed)
+        written, changes = 0, [*lacking.changes.items()]
+        for start in range(0, max(len(changes), 1) if changes or gone else 0, _PART):
+            part = dict(changes[start : start + _PART])
+            answer = await self._write(held, meta, f"{change_id}:{start}", part, gone)
+            if answer[0] == b"stale":
+                return False
+            written, gone = written + answer[3], {}
+        self._made = change_id
+        if written:
+            await self._report(lacking.changes, written)
         return True
 
-    async def _make(self, held: Held, meta: Meta, changes: Mapping[str, Change]) -> bool:
-        answer = await self._write(held, meta, changes)
-        if answer[0] == b"stale":
-            return False
-        if written := answer[3]:
-            log.warning("store: handed in what it had lost: %d put or removed", written)
-            if await self._forgot(changes):
-                log.warning(
-                    "store: it no longer knows all that was removed since then: of these, routes"
-                    " may be back that were removed meanwhile"
-                )
-        return True
+    async def _report(self, changes: Mapping[str, Change], written: int) -> None:
+        log.warning("store: handed in what it had lost: %d put or removed", written)
+        if await self._forgot(changes):
+            log.warning(
+                "store: it no longer knows all that was removed since then: of these, routes may be"
+                " back that were removed meanwhile"
+            )
 
-    async def _compare(self, held: Held, lacking: _Lacking) -> None:
-        """Compare whole tables: find what we had removed, and leave out what is there already."""
+    async def _compare(self, held: Held, lacking: _Lacking) -> set[str]:
+        """Compare whole tables: find what we had removed, and leave out what is there already.
+
+        Returns the `gone_name` of each key that we do not have and that is rightly there.
+        """
         changes, table = lacking.changes, held.table
+        there: set[str] = set()
         async for name, value in members(self._client, self._keys.table):
             try:
                 row, key = read_row(name, value), name.decode()
@@ -95,27 +107,39 @@ class HandingIn:
                 if key in changes and row.version >= changes[key][1]:
                     del changes[key]
             elif key not in changes:
-                gone = table.gone.get(gone_name(key), 0)
+                gone = table.gone.get(name_of := gone_name(key), 0)
                 if gone > row.version:
                     changes[key] = (None, gone)
                 elif row.revision <= lacking.kept:  # we had it, and forgot that it was removed
                     changes[key] = (None, held.version)
+                else:
+                    there.add(name_of)
+        return there
 
-    async def _remember(self, gone: Mapping[str, int]) -> None:
-        """Have Redis know what we know to be removed: others may still hand it in."""
-        rows = [*gone.items()]
-        for start in range(0, len(rows), _SLICE):
-            async with self._client.call() as redis:
-                await redis.zadd(self._keys.gone, dict(rows[start : start + _SLICE]), gt=True)
+    async def _unknown(self, gone: Mapping[str, int], told: Collection[str]) -> dict[str, int]:
+        """Return what Redis does not know to be removed: others may still hand it in.
 
-    async def _write(self, held: Held, meta: Meta, changes: Mapping[str, Change]) -> Any:
-        change_id = f"{held.name}:{held.history}:{held.revision}:{meta.history}"
+        Without what it is `told` anyway, or knows better.
+        """
+        known = await read_gone(self._client, self._keys)
+        more = {name: at for name, at in gone.items() if at > known.get(name, 0)}
+        return {name: at for name, at in more.items() if name not in told}
+
+    async def _write(
+        self,
+        held: Held,
+        meta: Meta,
+        change_id: str,
+        changes: Mapping[str, Change],
+        gone: Mapping[str, int],
+    ) -> Any:
         put = [route for route, _ in changes.values() if route is not None]
         delete = [key for key, (route, _) in changes.items() if route is None]
         write = TableWrite(
             *(change_id, meta.history, held.name, put, delete),
             active={r.key: held.activity[r.key] for r in put if r.key in held.activity},
             versions={key: version for key, (_, version) in changes.items()},
+            gone=gone,
         )
         return await write.make(self._client, self._keys, WRITING)
 
@@ -127,6 +151,10 @@ class HandingIn:
         if known < GONE or not oldest:
             return False
         return any(route and version < oldest[0][1] for route, version in changes.values())
+
+
+def _change_id(held: Held, meta: Meta) -> str:
+    return f"{held.name}:{held.history}:{held.revision}:{meta.history}"
 
 
 def _lacking(held: Held, meta: Meta) -> _Lacking:

@@ -52,7 +52,8 @@ class Held:
     `own` are our changes that Redis has acknowledged and that we have not read in its log yet;
     `recent` is what came last, for a Redis that has lost it. `handed_in` counts how often we began
     to hand that in: what is acknowledged later is not part of it. `activity` is when routes were
-    active, as far as is known, in seconds since the epoch. `version` is the latest of all.
+    active, as far as is known, in seconds since the epoch. `version` is the latest of all, and what
+    was changed in this history has a later one than `since`.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Held:
     revision: int = 0
     table: VersionedTable = field(default_factory=VersionedTable, repr=False)
     version: int = 0
+    begun: int = 0
     lineage: tuple[Step, ...] = ()
     own: dict[int, LogEntry] = field(default_factory=dict, repr=False)
     recent: RecentChanges = field(default_factory=RecentChanges, repr=False)
@@ -94,7 +96,7 @@ class Held:
             self.recent.begin(revision)
         elif revision > self.revision:
             self.recent.add(_difference(self.table, table, revision))
-        self.history, self.lineage = meta.history, meta.lineage
+        self.history, self.lineage, self.begun = meta.history, meta.lineage, meta.since
         self.revision, self.table = revision, table
         known = (*table.versions.values(), *table.gone.values())
         self.version = max(self.version, *known) if known else self.version
@@ -105,20 +107,45 @@ class Held:
         if not self.history:
             return ""
         lineage, table = lineage_text(self.lineage), self.table
-        fields = (address, self.history, self.revision, self.version, lineage, table.versions)
-        return json.dumps([*fields, table.gone])
+        return json.dumps(
+            {
+                "address": address,
+                "point": (self.history, self.revision, lineage),
+                "version": self.version,
+                "versions": table.versions,
+                "gone": table.gone,
+                "own": [
+                    (at, each.version, each.moment, [r.key for r in each.put], each.delete)
+                    for at, each in sorted(self.own.items())
+                ],
+            }
+        )
 
-    def take_over(self, text: str, address: str, routes: Sequence[Route]) -> None:
+    def take_over(
+        self, text: str, address: str, routes: Sequence[Route], activity: Mapping[str, float]
+    ) -> None:
         """Hold what the release before held: nothing if that was another table's."""
-        known: list[Any] = json.loads(text) if text else [""]
-        if known[0] != address:
+        known: dict[str, Any] = json.loads(text) if text else {}
+        if known.get("address") != address:
             return
-        _, self.history, self.revision, self.version, lineage, versions, gone = known
-        # One that was written and not followed yet is as late as the latest.
-        kept = {route.key: versions.get(route.key, self.version) for route in routes}
-        self.table = VersionedTable({route.key: route for route in routes}, kept, gone)
-        self.lineage = lineage_of(lineage)
+        self.history, self.revision, lineage = known["point"]
+        self.version, self.lineage = known["version"], lineage_of(lineage)
         self.recent.begin(self.revision)
+        self.activity = dict(activity)
+        latest = {route.key: route for route in routes}
+        for at, version, moment, put, delete in known["own"]:
+            # Of several of one key, the last is what there is now.
+            there = tuple(latest[key] for key in put if key in latest)
+            self.own[at] = LogEntry(
+                *(at, self.name, there, tuple(key for key in delete if key not in latest)),
+                history=self.history,
+                version=version,
+                moment=moment,
+            )
+        # What was written and not followed yet may not be in the table yet.
+        versions = known["versions"]
+        kept = {key: route for key, route in latest.items() if key in versions}
+        self.table = VersionedTable(kept, {key: versions[key] for key in kept}, known["gone"])
 
     def since(self, revision: int) -> list[LogEntry]:
         """Return what came after a revision, as far as it is remembered, in its order."""

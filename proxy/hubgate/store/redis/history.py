@@ -37,6 +37,7 @@ class Meta:
     """What Redis says of the table; `history` is "" if there is none.
 
     `began` is the run id of the Redis on which the history began, `run` that of the one asked now.
+    What was changed in this history has a later version than `since`.
     """
 
     history: str
@@ -46,6 +47,7 @@ class Meta:
     whole: bool
     lineage: tuple[Step, ...] = ()
     format: int = 0
+    since: int = 0
 
     @property
     def point(self) -> Point | None:

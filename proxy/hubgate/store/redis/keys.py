@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 from hubgate.errors import StoreError
@@ -70,7 +71,7 @@ class VersionedTable:
 
     A version is a hybrid logical clock: microseconds since the epoch by Redis's clock, and always
     later than every version that Redis has seen. Unlike a revision it says something in each
-    history. `gone` is when keys were removed, by `gone_name`, the latest last.
+    history. `gone` is when keys were removed, by `gone_name`: the latest of them.
     """
 
     routes: dict[str, Route] = field(default_factory=dict)
@@ -90,8 +91,9 @@ class VersionedTable:
             name = gone_name(key)
             self.gone.pop(name, None)
             self.gone[name] = entry.version_of(key)
-        while len(self.gone) > GONE:
-            del self.gone[next(iter(self.gone))]
+        if len(self.gone) > GONE + GONE // 50:  # sorted now and then: as Redis, it keeps the latest
+            latest = sorted(self.gone.items(), key=itemgetter(1))[-GONE:]
+            self.gone = dict(latest)
 
 
 class TableKeys:

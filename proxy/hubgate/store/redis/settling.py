@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hubgate.errors import StoreError
@@ -15,12 +16,21 @@ from hubgate.store.redis.history import (
     Meta,
     Point,
     continued,
+    kept_up_to,
     lineage_of,
     lineage_text,
     next_history,
     winner,
 )
-from hubgate.store.redis.keys import FORMAT, TableKeys, row_text
+from hubgate.store.redis.keys import (
+    FORMAT,
+    TableKeys,
+    VersionedTable,
+    gone_name,
+    read_value,
+    row_text,
+)
+from hubgate.store.redis.table import members, read_activity, read_gone
 
 log = logging.getLogger("hubgate.store")
 
@@ -29,6 +39,15 @@ POLL = 0.1
 WINNER_LIMIT = 5.0
 
 _SLICE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A table, when its routes were active, and whether something in it was not ours."""
+
+    table: VersionedTable
+    activity: dict[str, float]
+    foreign: bool
 
 
 class Settling:
@@ -42,14 +61,14 @@ class Settling:
 
     async def look(self) -> Meta:
         """Return what Redis says of the table now. Raises StoreError."""
-        names = ("history", "began", "revision", "count", "lineage", "format")
+        names = ("history", "began", "revision", "count", "lineage", "format", "since")
         async with self._client.call() as redis:
             pipe = redis.pipeline(transaction=True)
             pipe.hmget(self._keys.meta, names)
             pipe.hlen(self._keys.table)
             pipe.info("server")
             found, length, server = await pipe.execute()
-        history, began, revision, count, lineage, format_ = (
+        history, began, revision, count, lineage, format_, since = (
             (value or b"").decode() for value in found
         )
         if int(format_ or 0) > FORMAT:
@@ -65,6 +84,7 @@ class Settling:
             whole=int(count or 0) == length,
             lineage=lineage_of(lineage),
             format=int(format_ or 0),
+            since=int(since or 0),
         )
 
     async def settle(self, held: Held) -> bool:
@@ -77,10 +97,7 @@ class Settling:
             if held.history and meta.continues(held.history, held.revision):
                 return False
             begun = meta.history and meta.began == meta.run and meta.whole
-            newer = held.point is None or (
-                meta.point is not None and meta.point.number > held.point.number
-            )
-            if begun and newer:
+            if begun and meta.history != held.history:
                 if not held.history or await self._handing_in.hand_in(held, meta):
                     return True
                 continue
@@ -116,13 +133,19 @@ class Settling:
             await asyncio.sleep(POLL)
 
     async def _begin(self, held: Held, meta: Meta, number: int, takes: bool) -> None:
-        """Begin a history with the table that is there, or (`takes`) with ours."""
+        """Begin a history with the table that is there, or (`takes`) with ours.
+
+        What is newer in the one that is there becomes part of ours: whoever wrote it may be gone.
+        """
         history = next_history(number)
         if takes:
             parent, base, lineage = held.history, held.revision, held.lineage
-            sizes = await self._upload(held, history)
+            merged = await merge(self._client, self._keys, held, meta)
+            revision = base + 1 if merged.foreign else base
+            sizes = await self._upload(merged, history, revision)
         else:
             parent, base, lineage = meta.history, meta.revision, meta.lineage
+            revision = base
         keys = self._keys
         begun = await self._client.script(
             "begin",
@@ -133,7 +156,7 @@ class Settling:
             ],
             [
                 *(meta.history, str(meta.revision) if meta.history else "", meta.run, FORMAT),
-                *(history, base, lineage_text(continued(lineage, parent, base, history))),
+                *(history, revision, lineage_text(continued(lineage, parent, base, history))),
                 *((*sizes, held.version) if takes else ()),
             ],
         )
@@ -141,18 +164,18 @@ class Settling:
             return
         if takes:
             text = "store: Redis gets our table (revision %d, routes: %d): it came back with less"
-            log.warning(text, base, len(held.table.routes))
+            log.warning(text, base, sizes[0])
         elif meta.history:
             log.info("store: goes on with the table that Redis has, at revision %d", base)
         else:
             log.info("store: a new table in Redis")
 
-    async def _upload(self, held: Held, history: str) -> tuple[int, int, int]:
-        """Write what we hold to keys of its own; return how many members each of them has."""
-        routes, versions = held.table.routes, held.table.versions
-        rows = {key: row_text(held.revision, versions[key], each) for key, each in routes.items()}
-        moments = {key: f"{at:.3f}" for key, at in held.activity.items() if key in routes}
-        gone = dict(held.table.gone)
+    async def _upload(self, merged: Merged, history: str, revision: int) -> tuple[int, int, int]:
+        """Write a table to keys of its own; return how many members each of them has."""
+        routes, versions = merged.table.routes, merged.table.versions
+        rows = {key: row_text(revision, versions[key], each) for key, each in routes.items()}
+        moments = {key: f"{at:.3f}" for key, at in merged.activity.items() if key in routes}
+        gone = dict(merged.table.gone)
         table_name, activity_name, gone_name = self._keys.taken(history)
         await self._upload_members(table_name, rows)
         await self._upload_members(activity_name, moments)
@@ -183,3 +206,38 @@ def _claims(found: Sequence[bytes]) -> dict[str, Point]:
         for name, claim in pairs
         if not name.startswith(b"#")
     }
+
+
+async def merge(client: RedisClient, keys: TableKeys, held: Held, meta: Meta) -> Merged:
+    """Return what we hold, with what is newer in Redis. Raises StoreError.
+
+    Nobody may change that table meanwhile.
+    """
+    ours = held.table
+    table = VersionedTable(dict(ours.routes), dict(ours.versions), dict(ours.gone))
+    gone = await read_gone(client, keys)
+    later = {name: at for name, at in gone.items() if at > table.gone.get(name, 0)}
+    foreign = bool(later)
+    if later:
+        table.gone |= later
+        for key in ours.routes:
+            if later.get(gone_name(key), 0) > table.versions[key]:
+                del table.routes[key], table.versions[key]
+    kept = kept_up_to(held.history, held.lineage, meta.lineage)
+    async for name, value in members(client, keys.table):
+        try:
+            row, route = read_value(name, value)
+        except StoreError as error:
+            log.error("%s; it is left out until somebody posts it again", error)
+            continue
+        key = route.key
+        known = table.versions.get(key, 0) or table.gone.get(gone_name(key), 0)
+        # What was there when we were at that revision, and is not here, was removed since.
+        was_ours = key not in ours.routes and kept is not None and row.revision <= kept
+        if row.version > known and not was_ours:
+            table.routes[key], table.versions[key] = route, row.version
+            foreign = True
+    activity = dict(held.activity)
+    for key, at in (await read_activity(client, keys)).items():
+        activity[key] = max(at, activity.get(key, 0.0))
+    return Merged(table, activity, foreign)

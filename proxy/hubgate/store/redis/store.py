@@ -22,7 +22,7 @@ from hubgate.store.redis.activity import Activity
 from hubgate.store.redis.client import CALL, RedisClient, eviction
 from hubgate.store.redis.held import Held
 from hubgate.store.redis.history import Meta
-from hubgate.store.redis.keys import LogEntry, TableKeys, read_entry
+from hubgate.store.redis.keys import TableKeys, read_entry
 from hubgate.store.redis.membership import Membership, boot_time
 from hubgate.store.redis.settling import POLL, Settling
 from hubgate.store.redis.table import read_table
@@ -158,9 +158,9 @@ class RedisStore:
         """Return where we are in which history, and the versions of all that we hold."""
         return self._held.text(str(self._address))
 
-    def take_over(self, text: str, routes: Sequence[Route]) -> None:
+    def take_over(self, text: str, routes: Sequence[Route], activity: Mapping[str, float]) -> None:
         """Hold what the release before held, if it was of this table."""
-        self._held.take_over(text, str(self._address), routes)
+        self._held.take_over(text, str(self._address), routes, activity)
 
     async def load(self) -> list[Route]:
         """Return every stored route."""
@@ -254,19 +254,19 @@ class RedisStore:
         version: bytes,
         *holders: bytes,
     ) -> Written:
-        put, delete = tuple(write.put), tuple(write.delete)
+        entry = write.entry(revision, int(version), moment / 1000)
         if written and revision > self._held.revision:
-            self._held.own[revision] = LogEntry(
-                *(revision, write.writer, put, delete, write.active),
-                history=write.history,
-                version=int(version),
-                moment=moment / 1000,
-            )
+            self._held.own[revision] = entry
+            self._held.note({route.key: entry.active(route.key) for route in entry.put})
         if not written:
             # It is in no log: the others hear of it as of other activity.
-            self.note_activity({route.key: moment / 1000 for route in put})
+            self.note_activity({route.key: moment / 1000 for route in entry.put})
         live = frozenset(name.decode() for name in holders)
         return Written(moment / 1000, revision, bool(written), live)
+
+    def is_sure(self, key: str) -> bool:
+        """Whether a stored route is as new as anything that may still be handed in."""
+        return self._held.table.versions.get(key, 0) > self._held.begun
 
     def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
         """None: Redis has to be waited for."""
@@ -322,7 +322,8 @@ class RedisStore:
             for name, entries in found:
                 of_log = name.decode() == self._keys.log
                 for at, fields in entries:
-                    change = self._logged(at, fields) if of_log else self._others(at, fields)
+                    hear = self._logged if of_log else self._activity.hear
+                    change = hear(at, fields)
                     if change is not None:
                         yield change
                     if self._state is not RedisState.SETTLED or (change and change.whole):
@@ -346,10 +347,6 @@ class RedisStore:
             self._of_others = entry.revision
         moments = {route.key: entry.active(route.key) for route in entry.put}
         return StoreChange(entry.revision, entry.put, entry.delete, moments=moments)
-
-    def _others(self, at: bytes, fields: Mapping[bytes, bytes]) -> StoreChange | None:
-        told = self._activity.hear(at, fields)
-        return None if told is None else StoreChange(0, active=told)
 
     def _is_settled(self) -> bool:
         return self._state is RedisState.SETTLED

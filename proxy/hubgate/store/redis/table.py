@@ -24,7 +24,7 @@ async def read_table(
     revision = meta.revision
     for _ in range(_TRIES):
         # What is gone must not be newer than the routes.
-        table = VersionedTable(gone=await _read_gone(client, keys))
+        table = VersionedTable(gone=await read_gone(client, keys))
         async for key, value in members(client, keys.table):
             try:
                 row, route = read_value(key, value)
@@ -60,7 +60,8 @@ async def _replay(
     return revision if entries or at == revision else None
 
 
-async def _read_gone(client: RedisClient, keys: TableKeys) -> dict[str, int]:
+async def read_gone(client: RedisClient, keys: TableKeys) -> dict[str, int]:
+    """Return the versions of removals, by `gone_name`. Raises StoreError."""
     async with client.call(5) as redis:
         found = await redis.zrange(keys.gone, 0, -1, withscores=True)
     return {name.decode(): int(version) for name, version in found}

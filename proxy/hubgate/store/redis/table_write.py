@@ -13,6 +13,7 @@ from hubgate.store.redis.keys import (
     GONE,
     LOG_BYTES,
     LOG_ENTRIES,
+    LogEntry,
     TableKeys,
     route_text,
 )
@@ -24,7 +25,8 @@ class TableWrite:
 
     `expected` and `active` are as in `RouteStore.apply`; `lease` is the writer's, in seconds, 0 if
     nobody is to be waited for. `versions`, by key, are those of changes that are handed in: each is
-    made only if nobody has changed its key later.
+    made only if nobody has changed its key later. `gone`, by `gone_name`, are more keys that are
+    known to be removed, with their versions.
     """
 
     id: str
@@ -37,6 +39,17 @@ class TableWrite:
     active: Mapping[str, float] = field(default_factory=dict)
     lease: float = 0.0
     versions: Mapping[str, int] = field(default_factory=dict)
+    gone: Mapping[str, int] = field(default_factory=dict)
+
+    def entry(self, revision: int, version: int, moment: float) -> LogEntry:
+        """Return what the log has of it; `moment` is in seconds since the epoch."""
+        put, delete = tuple(self.put), tuple(self.delete)
+        return LogEntry(
+            *(revision, self.writer, put, delete, self.active),
+            history=self.history,
+            version=version,
+            moment=moment,
+        )
 
     async def make(self, client: RedisClient, keys: TableKeys, seconds: float) -> Any:
         """Make it; return what `change.lua` says. Raises StoreError."""
@@ -55,14 +68,18 @@ class TableWrite:
                 "1" if route.key in there else "",
             )
         ]
-        versions = json.dumps({key: str(at) for key, at in self.versions.items()})
         moments = json.dumps({key: round(at, 3) for key, at in active.items()}) if active else ""
         of_table = expected.revision if expected and expected.whole else ""
         of_routes = expected.revision if expected and not expected.whole else ""
         return [
             *(self.history, self.known, of_table, self.writer, LOG_ENTRIES, ENTRY_ROUTES),
-            *(versions if self.versions else "", moments, round(self.lease * 1000), of_routes),
-            *(LOG_BYTES, GONE, len(self.put)),
+            *(_texts(self.versions), moments, round(self.lease * 1000), of_routes),
+            *(LOG_BYTES, GONE, _texts(self.gone), len(self.put)),
             *rows,
             *self.delete,
         ]
+
+
+def _texts(versions: Mapping[str, int]) -> str:
+    """Return versions as JSON, "" for none; as numbers, Lua would not write them as they were."""
+    return json.dumps({key: str(at) for key, at in versions.items()}) if versions else ""

@@ -5,6 +5,7 @@
 -- ARGV: history and revision that were seen ("" if there was none), run id seen, format, the new
 -- history, the revision it continues, lineage, and for a table to take: how many members each of its
 -- three keys must have, and its latest version.
+-- What is changed from now on has a later version than `since`.
 -- Returns 1, or 0 if somebody else was faster. Who brings a table of its own only needs that
 -- history: its writers hand in what they change there meanwhile.
 local meta = redis.call('HMGET', KEYS[1], 'history', 'revision', 'version')
@@ -30,11 +31,12 @@ if KEYS[7] then
     take(KEYS[7], KEYS[2])
     take(KEYS[8], KEYS[4])
     take(KEYS[9], KEYS[6])
-    local latest = math.max(tonumber(ARGV[11]), tonumber(meta[3] or 0) or 0)
-    redis.call('HSET', KEYS[1], 'version', string.format('%.0f', latest))
 end
+local time = redis.call('TIME')
+local latest = math.max(tonumber(ARGV[11] or 0), tonumber(meta[3] or 0) or 0)
+local since = string.format('%.0f', math.max(time[1] * 1000000 + time[2], latest + 1))
 redis.call('DEL', KEYS[3], KEYS[5])
 redis.call('HDEL', KEYS[1], 'weight', 'marks')
-redis.call('HSET', KEYS[1], 'format', ARGV[4], 'history', ARGV[5], 'began', run,
+redis.call('HSET', KEYS[1], 'version', since, 'since', since, 'format', ARGV[4], 'history', ARGV[5], 'began', run,
     'revision', ARGV[6], 'count', redis.call('HLEN', KEYS[2]), 'lineage', ARGV[7])
 return 1

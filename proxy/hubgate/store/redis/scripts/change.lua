@@ -5,12 +5,12 @@
 -- keeps, most routes of an entry, versions by key as JSON ("" unless it is handed in), when what is
 -- put was active as JSON ("" if now), the writer's lease (ms), the revision after which no route of
 -- the change may have been changed ("" for any), the bytes the log keeps, how many removed keys are
--- remembered, then how many to put, key, text, activity (s, "" for now) of each and whether it must
+-- remembered, versions by hash of more that are ("" for none), then how many to put, key, text, activity (s, "" for now) of each and whether it must
 -- be there ("1"), and keys to delete.
 -- Returns {"ok", revision, moment (ms), how much was written, version, holders of leases...}, or
 -- {"stale"} if the table is of another history, or {"changed", revision}.
 local meta = redis.call('HMGET', KEYS[1], 'history', 'began', 'revision', 'count', 'weight', 'marks',
-    'version')
+    'version', 'since')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local count = redis.call('HLEN', KEYS[2])
 if meta[1] ~= ARGV[1] or meta[2] ~= run or tonumber(meta[4]) ~= count then
@@ -82,10 +82,12 @@ local function is_overtaken(key, old)
     return math.max(put, gone) >= tonumber(versions[key])
 end
 
--- What is there already is not written again: it waits for the revision that put it.
+-- What is there already is not written again: it waits for the revision that put it. But if that was
+-- in an earlier history, who was cut off since then may have removed it, and hand that in.
+local begun = tonumber(meta[8] or 0) or 0
 local puts, deletes, known, latest = {}, {}, 0, tonumber(ARGV[10]) or math.huge
-local active, first = {}, 14
-local last = first + 4 * tonumber(ARGV[13]) - 1
+local active, first = {}, 15
+local last = first + 4 * tonumber(ARGV[14]) - 1
 for number, old in ipairs(old_values(first, last, 4)) do
     local at = first + 4 * (number - 1)
     local mark = old and string.find(old, '\n', 1, true)
@@ -94,7 +96,8 @@ for number, old in ipairs(old_values(first, last, 4)) do
         return {'changed', revision}
     elseif not is_overtaken(ARGV[at], old) then
         table.insert(active, at)
-        if not versions and mark and string.sub(old, mark + 1) == ARGV[at + 1] then
+        local is_sure = mark and not versions and tonumber(string.match(old, '^%d+ (%d+)')) > begun
+        if is_sure and string.sub(old, mark + 1) == ARGV[at + 1] then
             known = math.max(known, since)
         else
             table.insert(puts, at)
@@ -111,6 +114,15 @@ for number, old in ipairs(old_values(last + 1, #ARGV, 1)) do
         count = count - (old and 1 or 0)
     end
 end
+
+local gone = {}
+for name, removal in pairs(ARGV[13] ~= '' and cjson.decode(ARGV[13]) or {}) do
+    if tonumber(removal) > tonumber(redis.call('ZSCORE', KEYS[7], name) or 0) then
+        table.insert(gone, removal)
+        table.insert(gone, name)
+    end
+end
+local more = #gone / 2
 
 -- The log is cut by parts of equal bytes; `marks` are the revisions at which the latest parts ended,
 -- and `weight` the bytes since. Each revision is one entry.
@@ -156,16 +168,19 @@ end
 for at = 2, #moments, 2 do
     moments[at] = string.format('%.3f', math.max(moments[at], better[moments[at - 1]] or 0))
 end
-if #puts + #deletes == 0 then
+if #puts + #deletes + more == 0 then
     return answer(last > first and known or revision, 0)
 end
 in_slices('HSET', KEYS[4], moments)
 revision = revision + 1
 local entry = {'w', ARGV[4], 'h', ARGV[1], 'v', version, 't', string.format('%.3f', now / 1000)}
-local whole = #puts + #deletes > tonumber(ARGV[6])
+-- Of more that is gone nobody knows the keys: it is loaded.
+local whole = #puts + #deletes > tonumber(ARGV[6]) or more > 0
 if versions then
-    table.insert(entry, 'o')
-    table.insert(entry, ARGV[7])
+    if not whole then
+        table.insert(entry, 'o')
+        table.insert(entry, ARGV[7])
+    end
     for _, each in pairs(versions) do
         if tonumber(each) > tonumber(version) then
             version = each
@@ -182,7 +197,7 @@ elseif ARGV[8] ~= '' then
     table.insert(entry, 'm')
     table.insert(entry, ARGV[8])
 end
-local rows, back, gone = {}, {}, {}
+local rows, back = {}, {}
 for _, at in ipairs(puts) do
     table.insert(rows, ARGV[at])
     table.insert(rows, revision .. ' ' .. version_of(ARGV[at]) .. '\n' .. ARGV[at + 1])
@@ -216,4 +231,4 @@ redis.call('XADD', KEYS[3], 'MAXLEN', '~', kept(entry), revision .. '-0', unpack
 redis.call('HSET', KEYS[1], 'revision', revision, 'count', count, 'weight', weight,
     'version', version)
 redis.call('SET', KEYS[6], revision, 'EX', 300)
-return answer(revision, #puts + #deletes)
+return answer(revision, #puts + #deletes + more)
