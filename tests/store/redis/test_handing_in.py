@@ -11,7 +11,7 @@ import redis as client
 
 from hubgate.errors import StoreUnavailableError
 from hubgate.store.redis import handing_in
-from hubgate.store.redis.keys import gone_name, route_text
+from hubgate.store.redis.keys import gone_name, read_row, route_text
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.conftest import Start
@@ -198,19 +198,17 @@ async def test_what_another_handed_in_before_another_start_is_not_newer(
         await until(lambda each=each: each.table["/a"] == "http://new")
 
 
-async def test_what_the_winner_had_removed_is_known_to_an_empty_redis(
+async def test_what_was_removed_is_known_to_a_redis_that_was_empty(
     server: RedisServer, follow: Start
 ) -> None:
-    sleeper, (less, more) = await fell_back(server, follow, (["/a"], []), (["/b"], ["/a"]))
+    one = await follow("a").start()
+    await one.put("/a", "/b")
+    await one.delete("/a")
+    await one.has("/b")
     restart(server, None)
-    # Of the two that are awake one gives its table back; the other knows only of what is gone.
-    more.resume()
-    await until(lambda: "/b" in more.table and not more.store.write_obstacle)
-    less.resume()
-    await until(lambda: "/b" in less.table and not less.store.write_obstacle)
-    await less.put("/last")
-    for each in (sleeper, less, more):
-        await each.has("/stays", "/meanwhile", "/b", "/last")
+    await one.put("/c")
+    with client.Redis(port=server.port) as redis:
+        assert redis.zrange("hubgate:gone", 0, -1) == [gone_name("/a").encode()]
 
 
 async def test_handing_in_does_not_set_activity_back(server: RedisServer, follow: Start) -> None:
@@ -301,6 +299,61 @@ async def test_removals_that_are_handed_in_are_known_to_all(
     monkeypatch.setattr("hubgate.store.redis.held.RECENT_ROUTES", 3)
     sleeper, (more,) = await fell_back(server, follow, ([f"/{n}" for n in range(9)], []))
     # Redis has never had this one.
-    more.store._held.table.gone[gone_name("/never")] = 10**16
+    more.store._held.table.gone[gone_name("/never")] = 9 * 10**15
     more.resume()
     await until(lambda: gone_name("/never") in sleeper.store._held.table.gone)
+
+
+AHEAD = 9 * 10**15
+"""A version that Redis's clock has in the year 2255: as after a clock that ran ahead."""
+
+
+def versions(server: RedisServer) -> dict[str, int]:
+    with client.Redis(port=server.port) as redis:
+        rows = redis.hgetall("hubgate:table")
+    return {key.decode(): read_row(key, value).version for key, value in rows.items()}
+
+
+async def test_versions_go_on_when_a_clock_is_put_back(server: RedisServer, follow: Start) -> None:
+    one = await follow("a").start()
+    await one.put("/old")
+    data = snapshot(server)
+    with client.Redis(port=server.port) as redis:
+        redis.hset("hubgate:meta", "version", AHEAD)
+    await one.put("/a")
+    await one.put("/b")
+    assert [versions(server)[key] for key in ("/a", "/b")] == [AHEAD + 1, AHEAD + 2]
+    await one.has("/old", "/a", "/b")
+    # By its own clock and data it would begin long before.
+    restart(server, data)
+    await one.put("/c")
+    assert versions(server)["/c"] > AHEAD + 2
+    restart(server, snapshot(server))
+    await one.put("/d")
+    assert versions(server)["/d"] > versions(server)["/c"]
+
+
+async def test_what_comes_after_something_handed_in_is_later(
+    server: RedisServer, follow: Start
+) -> None:
+    sleeper = await follow("sleeper").start()
+    await sleeper.put("/stays")
+    other = await follow("other").start()
+    await sleeper.pause()
+    data = snapshot(server)
+    with client.Redis(port=server.port) as redis:
+        redis.hset("hubgate:meta", "version", AHEAD)
+    written = await other.put("/late")
+    await until(lambda: other.store.point[1] >= written.revision)
+    for task in other.store.members._tasks:
+        task.cancel()
+    await other.pause()
+    restart(server, data)
+    sleeper.resume()
+    await sleeper.put("/meanwhile")
+    assert versions(server)["/meanwhile"] < AHEAD
+    other.resume()
+    await other.has("/stays", "/meanwhile", "/late")
+    await sleeper.put("/after")
+    assert versions(server)["/late"] == AHEAD + 1
+    assert versions(server)["/after"] > AHEAD + 1

@@ -11,7 +11,7 @@ from hubgate.errors import StoreUnavailableError
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.conftest import Start
-from tests.store.redis.following import PATIENCE, Following, route
+from tests.store.redis.following import PATIENCE, Following, restart, route, snapshot
 
 pytestmark = pytest.mark.processes
 
@@ -98,7 +98,7 @@ async def test_one_that_is_replaced_takes_no_changes_until_it_has_its_name_again
 
 async def test_a_silent_name_server_costs_no_lease(follow: Start) -> None:
     ended = threading.Event()
-    one = follow("a", lease=1.0)
+    one = follow("a", lease=2.0)
 
     def describe(secret: str, host: str) -> dict[str, object]:
         ended.wait(PATIENCE)
@@ -106,7 +106,7 @@ async def test_a_silent_name_server_costs_no_lease(follow: Start) -> None:
 
     one.store.members.describe(describe)
     await one.start()
-    for _ in range(20):
+    for _ in range(30):
         await asyncio.sleep(0.1)
         assert one.store.members.live
     ended.set()
@@ -207,3 +207,17 @@ async def test_a_redis_that_takes_no_writes_is_said_by_those_that_make_none(
     server.ask("CONFIG SET maxmemory 0")
     await until(lambda: one.store.members.live)
     assert caplog.text.count(said) == 1
+
+
+async def test_an_earlier_release_of_ours_in_older_data_is_no_rival(
+    server: RedisServer, follow: Start
+) -> None:
+    before = await follow("a", lease=60.0).start()
+    await before.put("/a")
+    data = snapshot(server)
+    await before.pause()
+    await before.store.close(leave=False)
+    after = await follow("a", lease=60.0).start()
+    restart(server, data)
+    await after.put("/b")
+    assert after.store.members.live

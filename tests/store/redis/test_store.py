@@ -102,9 +102,9 @@ async def test_a_change_of_routes_that_were_changed_since_changes_nothing(follow
 async def test_leases_that_lapsed_while_redis_took_no_writes_go_on(
     follow: Start, server: RedisServer
 ) -> None:
-    one, other = [await follow(name, lease=1.0).start() for name in "ab"]
-    for _ in range(3):
-        assert server.ask("CLIENT PAUSE 1500 WRITE").startswith(b"+OK")
+    one, other = [await follow(name, lease=2.0).start() for name in "ab"]
+    for _ in range(2):
+        assert server.ask("CLIENT PAUSE 2800 WRITE").startswith(b"+OK")
         await until(lambda: not one.store.members.live, PATIENCE)
         written = await one.put(f"/{time.monotonic()}")
         assert written.holders == {"a", "b"}

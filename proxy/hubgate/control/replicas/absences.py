@@ -13,7 +13,7 @@ from hubgate.store.members import Members, Replica
 log = logging.getLogger("hubgate.supervisor")
 
 PAUSE = 2.5
-"""Seconds between two looks; within one, what others acknowledge is heard here, even if nobody waits."""
+"""Seconds between two looks: longer than until it is heard here what others acknowledge."""
 
 
 @dataclass(slots=True)

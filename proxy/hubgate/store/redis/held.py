@@ -11,6 +11,8 @@ from hubgate.store.redis.history import Meta, Point, Step, lineage_of, lineage_t
 from hubgate.store.redis.keys import LogEntry, VersionedTable, gone_name
 
 RECENT_ROUTES = 50_000
+# Of what one release tells the next. One that does not know it starts with what Redis has.
+_FORMAT = 1
 # Characters of a route that count as one route more.
 _LARGE = 1024
 
@@ -109,6 +111,7 @@ class Held:
         lineage, table = lineage_text(self.lineage), self.table
         return json.dumps(
             {
+                "format": _FORMAT,
                 "address": address,
                 "point": (self.history, self.revision, lineage),
                 "version": self.version,
@@ -126,7 +129,7 @@ class Held:
     ) -> None:
         """Hold what the release before held: nothing if that was another table's."""
         known: dict[str, Any] = json.loads(text) if text else {}
-        if known.get("address") != address:
+        if (known.get("address"), known.get("format")) != (address, _FORMAT):
             return
         self.history, self.revision, lineage = known["point"]
         self.version, self.lineage = known["version"], lineage_of(lineage)

@@ -107,7 +107,7 @@ class Settling:
 
     async def _decide(self, held: Held, meta: Meta) -> None:
         """Claim what we hold, wait for the others' claims, and begin the next history."""
-        own = "" if held.point is None else json.dumps(_row(held.point))
+        own = "" if held.point is None else json.dumps([*_row(held.point), held.version])
         given_up: set[str] = set()
         waited_for, since = "", 0.0
         while True:
@@ -117,14 +117,16 @@ class Settling:
             now = await self.look()
             if (now.history, now.began, now.run) != (meta.history, meta.began, meta.run):
                 return
-            claims = {name: point for name, point in _claims(found).items() if name not in given_up}
+            claimed, latest = _claims(found)
+            claims = {name: point for name, point in claimed.items() if name not in given_up}
             if passed < self._seconds * 1000:
                 await asyncio.sleep(POLL)
                 continue
             best = winner(claims, now.point if now.whole or not claims else None)
             if best in ("", held.name):
                 numbers = [p.number for p in (*claims.values(), now.point) if p is not None]
-                await self._begin(held, now, max(numbers, default=0), takes=bool(best))
+                number = max(numbers, default=0)
+                await self._begin(held, now, number, takes=bool(best), latest=latest)
                 return
             if best != waited_for:
                 waited_for, since = best, time.monotonic()
@@ -132,8 +134,10 @@ class Settling:
                 given_up.add(best)  # it has gone again
             await asyncio.sleep(POLL)
 
-    async def _begin(self, held: Held, meta: Meta, number: int, takes: bool) -> None:
+    async def _begin(self, held: Held, meta: Meta, number: int, takes: bool, latest: int) -> None:
         """Begin a history with the table that is there, or (`takes`) with ours.
+
+        Nothing in it has a version before `latest`, whatever Redis's clock says now.
 
         What is newer in the one that is there becomes part of ours: whoever wrote it may be gone.
         """
@@ -157,7 +161,7 @@ class Settling:
             [
                 *(meta.history, str(meta.revision) if meta.history else "", meta.run, FORMAT),
                 *(history, revision, lineage_text(continued(lineage, parent, base, history))),
-                *((*sizes, held.version) if takes else ()),
+                *(max(latest, held.version), *(sizes if takes else ())),
             ],
         )
         if not begun:
@@ -199,13 +203,12 @@ def _row(point: Point) -> list[Any]:
     return [point.number, point.revision, point.id]
 
 
-def _claims(found: Sequence[bytes]) -> dict[str, Point]:
+def _claims(found: Sequence[bytes]) -> tuple[dict[str, Point], int]:
+    """Return what each claims, and the latest version of all."""
     pairs = zip(found[::2], found[1::2], strict=True)
-    return {
-        name.decode(): Point(*json.loads(claim))
-        for name, claim in pairs
-        if not name.startswith(b"#")
-    }
+    rows = {n.decode(): json.loads(claim) for n, claim in pairs if not n.startswith(b"#")}
+    points = {name: Point(*point) for name, (*point, _) in rows.items()}
+    return points, max((version for *_, version in rows.values()), default=0)
 
 
 async def merge(client: RedisClient, keys: TableKeys, held: Held, meta: Meta) -> Merged:
