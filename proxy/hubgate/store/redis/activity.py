@@ -43,14 +43,13 @@ class Activity:
     def begin(self, end: str, known: dict[str, float], table: VersionedTable, is_new: bool) -> None:
         """Take what was loaded together with `table`; `is_new` if it is another history's.
 
-        That may have had older activity than we know.
+        That may have had older activity than we know, and does not have what is still to be told.
         """
-        if is_new:
-            ours = self._held.activity.items()
-            later = {key: at for key, at in ours if at > known.get(key, 0.0)}
-            later = {key: at for key, at in later.items() if key in table.routes}
-            self._untold.update(later)
-            known |= later
+        ours = self._held.activity if is_new else self._untold
+        later = {key: at for key, at in ours.items() if at > known.get(key, 0.0)}
+        later = {key: at for key, at in later.items() if key in table.routes}
+        self._untold.update(later)
+        known |= later
         self._held.activity = dict(known)
         self._loaded, self.read_up_to = known, end
 
