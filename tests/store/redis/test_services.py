@@ -271,7 +271,8 @@ async def test_the_activity_that_was_handed_over_does_not_set_that_of_others_bac
 
 async def test_a_table_of_what_is_there_confirms_it(server: RedisServer, replicas: Pair) -> None:
     here, _ = replicas
-    await here.service.change(merge_patch(BOTH, make))
+    old = {key: GivenRoute(route(key), time.time() - DAY) for key in BOTH}
+    await here.service.change(whole_table(old, True, lambda key: True))
     restart(server, snapshot(server))
     await until(lambda: here.store.write_obstacle is not None)
     await until(lambda: here.store.write_obstacle is None and not here.store.is_sure("/x"))
@@ -279,3 +280,4 @@ async def test_a_table_of_what_is_there_confirms_it(server: RedisServer, replica
     done = await here.service.change(whole_table(given, True, lambda key: True))
     assert done.change.added == done.change.changed == []
     await until(lambda: here.store.is_sure("/x") and here.store.is_sure("/y"))
+    assert here.idle("/x") > DAY - 60, "nobody was active"

@@ -180,9 +180,17 @@ def merged(target: object, patch: object) -> Any:
     return result
 
 
-def to_put(change: BulkChange, store: RouteStore) -> list[Route]:
-    """Return what has to be written: of what is there already, only what may still be replaced."""
-    return [*change.put, *(route for route in change.same if not store.is_sure(route.key))]
+def to_put(
+    change: BulkChange, store: RouteStore, table: LiveTable
+) -> tuple[list[Route], dict[str, float]]:
+    """Return what has to be written, and when that was active if not now.
+
+    Of what is there already, only what may still be replaced, which is no activity.
+    """
+    unsure = [route for route in change.same if not store.is_sure(route.key)]
+    known = table.activity
+    moments = {route.key: known[route.key] for route in unsure if route.key in known}
+    return [*change.put, *unsure], {**moments, **change.moments}
 
 
 async def touch(table: LiveTable, change: BulkChange, moment: float) -> None:

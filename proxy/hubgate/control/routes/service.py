@@ -308,13 +308,13 @@ class RouteService:
         async with self._writing:
             self._table.check(expected)
             change = await plan(self._live)
-            put, delete = to_put(change, self._store), change.delete
+            (put, moments), delete = to_put(change, self._store, self._live), change.delete
             written, difference = None, Difference((), ())
             if put or delete:
                 # Planned for the routes as they are here, and for nothing that comes meanwhile.
                 there = self._live.of(Source.API).keys() & {route.key for route in change.put}
                 meant = self._expected(whole=expected is not None, there=there)
-                written = await self._write(put, delete, change.moments, meant)
+                written = await self._write(put, delete, moments, meant)
                 difference = await self._table.make(put, delete, written.made)
                 await touch(self._live, change, written.moment)
             revision = self.changes.revision

@@ -257,7 +257,7 @@ class RedisStore:
         entry = write.entry(revision, int(version), moment / 1000)
         if written and revision > self._held.revision:
             self._held.own[revision] = entry
-            self._held.note({route.key: entry.active(route.key) for route in entry.put})
+        self._held.note({route.key: entry.active(route.key) for route in entry.put})
         if not written:
             # It is in no log: the others hear of it as of other activity.
             self.note_activity({route.key: moment / 1000 for route in entry.put})
