@@ -11,6 +11,9 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 HUBS_MARK = "jupyterhub"
 """A hub adds this to the data of its own routes, and deletes no others."""
 
+LAST_ACTIVITY = "last_activity"
+"""What the API adds to the data of a route that it shows."""
+
 Headers = tuple[tuple[str, str], ...]
 
 

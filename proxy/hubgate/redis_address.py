@@ -8,8 +8,16 @@ from hubgate.errors import ConfigError
 SCHEMES = ("redis", "rediss", "redis+unix", "redis+sentinel", "rediss+sentinel")
 EXAMPLE = "redis://HOST:6379/0?prefix=hubgate"
 PREFIX = "hubgate"
+SENTINEL_PORT = 26379
+EXAMPLE_HOST, EXAMPLE_SERVICE = "HOST", "mymaster"
+SENTINEL_EXAMPLE = f"redis+sentinel://{EXAMPLE_HOST}:{SENTINEL_PORT}/{EXAMPLE_SERVICE}/0"
 
-_PORTS = {"redis": 6379, "rediss": 6379, "redis+sentinel": 26379, "rediss+sentinel": 26379}
+_PORTS = {
+    "redis": 6379,
+    "rediss": 6379,
+    "redis+sentinel": SENTINEL_PORT,
+    "rediss+sentinel": SENTINEL_PORT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +37,8 @@ class RedisAddress:
         """Return the address as a log may show it, without passwords."""
         scheme = "rediss" if self.tls else "redis"
         if self.socket is not None:
-            return f"redis+unix://{self.socket}?prefix={self.prefix}"
-        hosts = ",".join(f"{_bracketed(host)}:{port}" for host, port in self.hosts)
+            return f"redis+unix://{self.socket}?db={self.database}&prefix={self.prefix}"
+        hosts = ",".join(place_text(host, port) for host, port in self.hosts)
         if self.service is not None:
             place = f"{scheme}+sentinel://{hosts}/{self.service}/{self.database}"
         else:
@@ -45,6 +53,11 @@ class RedisAddress:
 def is_redis(address: str) -> bool:
     """Return whether a store's address names a Redis."""
     return address.partition(":")[0].lower() in SCHEMES
+
+
+def shown_store(address: str) -> str:
+    """Return any store's address as a log may show it, the same everywhere, without passwords."""
+    return str(parse_redis(address)) if is_redis(address) else address
 
 
 def parse_redis(text: str) -> RedisAddress:
@@ -71,9 +84,7 @@ def parse_redis(text: str) -> RedisAddress:
     path = [unquote(each) for each in parts.path.strip("/").split("/")]
     service = path.pop(0) if "sentinel" in scheme else None
     if service == "":
-        raise _mistake(
-            "the name of the service is missing, as in redis+sentinel://HOST:26379/mymaster/0"
-        )
+        raise _mistake(f"the name of the service is missing, as in {SENTINEL_EXAMPLE}")
     if len(path) > 1:
         raise _mistake("there is more behind the number of the database")
     found = tuple(_host(each, _PORTS[scheme]) for each in hosts.split(","))
@@ -125,5 +136,6 @@ def _database(text: str) -> int:
     return int(text)
 
 
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def place_text(host: str, port: int) -> str:
+    """Return a host and a port as an address has them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Coroutine, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,6 +36,19 @@ def spawn(coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
     _running.add(task)
     task.add_done_callback(_finished)
     return task
+
+
+async def keep_on(work: Callable[[], Awaitable[None]], name: str, pause: float) -> None:
+    """Do work that never ends by itself; `pause` seconds after a failure, which is logged, again.
+
+    Without it, one fault would end for good what everybody relies on.
+    """
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            log.error("task %s failed: %r; again in %g s", name, error, pause, exc_info=error)
+        await asyncio.sleep(pause)
 
 
 async def settle_arrivals() -> None:

@@ -165,6 +165,7 @@ def test_a_folder_that_cannot_be_written_is_a_warning(home: Home) -> None:
     wrapper = tuple(as_ordinary_user())
     done = run((*wrapper, *PROXYCTL), "check", *home.flags, cwd=home.folder, env=home.env)
     assert done.returncode == 0
+    assert "\nstore    memory:\n" in done.stdout
     (line,) = done.stderr.splitlines()
     assert "Permission denied; routes are kept in memory, and lost when hubgate ends" in line
     with home.serving(wrapper=wrapper) as proxy:
@@ -177,6 +178,10 @@ def test_a_file_that_another_holds_is_left_alone(home: Home) -> None:
     with home.serving():
         home.add("/lab")
     with held(home.file), home.serving() as proxy:
+        done = run(PROXYCTL, "check", *home.flags, cwd=home.folder, env=home.env)
+        (line,) = done.stderr.splitlines()
+        assert "\nstore    memory:\n" in done.stdout
+        assert proxy.wait_for(re.escape(line.removeprefix("warning: ")))
         proxy.wait_for("waiting for another process to release")
         proxy.wait_for("is in use by another process")
         assert home.routes == set()

@@ -88,7 +88,7 @@ def test_a_password_file_that_is_not_there(redis: RedisServer, tmp_path: Path) -
     done = run(PROXYCTL, "check", cwd=tmp_path, env=TOKEN)
     assert done.returncode == 1
     assert done.stderr == (
-        "error: routes.yaml, line 3: store: the password for Redis cannot be read:"
+        "error: routes.yaml, line 4: redis.password_file: the password for Redis cannot be read:"
         f" {tmp_path}/redis.password: No such file or directory\n"
     )
 
@@ -108,7 +108,8 @@ def test_a_password_file_without_one(
     (tmp_path / "routes.yaml").write_text(
         f"store: {redis.url}\nredis: {{password_file: {file.name}}}\n"
     )
-    line = f"routes.yaml, line 1: store: the password for Redis is not in {file}: {wrong}"
+    line = "routes.yaml, line 2: redis.password_file: the password for Redis is not in"
+    line += f" {file}: {wrong}"
     for text, said in ((content, f"error: {line}\n"), (" s3cret\n\n", "")):
         file.write_text(text)
         assert run(PROXYCTL, "check", *PORTS, cwd=tmp_path, env=TOKEN).stderr == said
@@ -117,9 +118,14 @@ def test_a_password_file_without_one(
 @pytest.mark.parametrize(
     ("rules", "reason"),
     [
-        ("~hub:* +@all -@scripting", "evalsha"),
+        ("~hub:* +@all -@scripting", "'script|load'"),
+        ("~hub:* +@all -evalsha", "'evalsha'"),
         ("~hub:* +@all -xadd", "XADD"),
         ("~hub:* +@all -del", "DEL"),
+        ("~hub:* +@all -pexpire", "'pexpire'"),
+        ("~hub:* +@all -multi", "'multi'"),
+        ("~hub:* +@all -exec", "'exec'"),
+        ("~hub:* +@all -script|load", "'script|load'"),
         ("~other:* +@all", "keys"),
     ],
 )
@@ -128,9 +134,12 @@ def test_a_right_that_is_missing_leaves_nothing(
 ) -> None:
     redis.ask(f"ACL SETUSER hubgate on >secret {rules}")
     url = redis.url.replace("//", "//hubgate@") + "?prefix=hub"
+    redis.ask("SCRIPT FLUSH")
+    assert check(redis.url + "?prefix=hub") == (0, [])  # it knows the script
     line = refused(url, {"HUBGATE_REDIS_PASSWORD": "secret"})
     assert "refuses us: " in line
     assert reason in line
+    assert "user_script" not in line
     assert redis.ask("KEYS *") == b"*0\r\n"
 
 
@@ -152,9 +161,31 @@ def test_certificates(tmp_path: Path) -> None:
             assert (wrong or "") in done.stderr
         (tmp_path / "routes.yaml").write_text(f"store: {url}\nredis: {{ca: none.pem}}\n")
         done = run(PROXYCTL, "check", *PORTS, cwd=tmp_path, env=TOKEN)
-        assert "redis.ca: " in done.stderr
-        assert "none.pem: No such file or directory" in done.stderr
-        assert "the address (with TLS it is rediss:)" in refused(f"redis://127.0.0.1:{port}")
+        assert done.stderr.startswith("error: routes.yaml, line 2: redis.ca: ")
+        assert done.stderr.endswith("none.pem: No such file or directory\n")
+        assert "is a Redis with TLS; write rediss://" in refused(f"redis://127.0.0.1:{port}")
+
+
+def test_every_file_that_is_missing_is_named_where_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "routes.yaml").write_text(
+        "store: redis://127.0.0.1:1\n"
+        "redis:\n  password_file: a\n  sentinel_password_file: b\n  ca: c\n"
+    )
+    for command in ("check", "serve"):
+        done = run(PROXYCTL, command, *PORTS, cwd=tmp_path, env=TOKEN)
+        assert done.returncode == 1
+        places = [line.partition("routes.yaml, ")[2] for line in done.stderr.splitlines()]
+        names = ("password_file", "sentinel_password_file", "ca")
+        assert [place.split(": ")[:2] for place in places] == [
+            [f"line {number}", f"redis.{name}"] for number, name in enumerate(names, 3)
+        ]
+
+
+def test_a_start_does_not_wait_where_waiting_does_not_help(redis: RedisServer) -> None:
+    args = ("serve", *PORTS, "--store", f"rediss://127.0.0.1:{redis.port}")
+    done = run(PROXYCTL, *args, env=TOKEN)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert f"is a Redis without TLS; give its port with TLS, or write {redis.url}" in done.stderr
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """`proxyctl replicas` against hubgates that share a Redis, and one that shares nothing."""
 
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -117,8 +118,65 @@ def test_while_redis_is_away_the_last_that_was_known_is_shown(
     done = replicas(one, "--check")
     assert time.monotonic() < begun + 20
     assert done.returncode == 1
-    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["one", "other"]
+    rows = [line.split("\t")[:2] for line in done.stdout.splitlines()]
+    assert rows == [["one", "live"], ["other", "live"]]
+    (line,) = done.stderr.splitlines()
+    assert "the store is away: see the log of one; this is what was known at 20" in line
+    said = run(PROXYCTL, "upgrade", "--api-url", one.api_url, env=TOKEN).stderr
+    assert said.startswith(f"proxyctl: {one.api_url}: store: redis://")
     assert other.process.poll() is None
+
+
+def test_whose_name_is_taken_shows_what_it_knew(start: Start, tmp_path: Path) -> None:
+    one, other = start("one"), start("other")
+    assert seen(one).keys() == {"one", "other"}
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / "routes.yaml").write_text((tmp_path / "one" / "routes.yaml").read_text())
+    with running(tmp_path / "again", PROXYCTL, "serve", env=TOKEN) as again:
+        assert again.api_url
+        assert one.wait_for("another hubgate has the name 'one' now")
+        # Longer than anybody's lease.
+        assert eventually(lambda: "warning: other:" not in replicas(other).stderr)
+        time.sleep(2)
+        done = replicas(one, "--check")
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert "another replica has the name one: give each its own replicas.name; this is" in line
+        assert [row["live"] for row in seen(one).values()] == [True, True]
+    assert other.process.poll() is None
+
+
+def test_a_new_name_needs_a_restart(start: Start, tmp_path: Path) -> None:
+    one, file = start("one"), tmp_path / "one" / "routes.yaml"
+    file.write_text(file.read_text().replace("name: one", "name: two"))
+    done = run(PROXYCTL, "upgrade", "--api-url", one.api_url, env=TOKEN)
+    assert done.returncode == 1
+    assert done.stderr.endswith(": changed, and needs a restart: replicas.name\n")
+    assert one.stop() == 0
+    with running(tmp_path / "one", PROXYCTL, "serve", env=TOKEN) as two:
+        assert two.api_url
+        assert [*seen(two)] == ["two"]
+
+
+def test_one_that_hangs_is_said_once_and_import_names_it(start: Start, tmp_path: Path) -> None:
+    one, other = start("one"), start("other")
+    routes = tmp_path / "in.json"
+    routes.write_text('{"/a": {"target": "http://127.0.0.1:1"}}')
+    other.process.send_signal(signal.SIGSTOP)
+    try:
+        api = ("--api-url", one.api_url)
+        done = run(PROXYCTL, "import", *api, str(routes), env=TOKEN)
+        assert done.stdout.endswith("1 added, 0 changed, 0 removed\n")
+        assert done.stderr == "not served yet by other; see `proxyctl replicas`\n"
+        assert one.wait_for(
+            "warning: replica 'other' does not serve changes, which wait 1 s for it until its lease"
+            " ends; see `proxyctl replicas`"
+        )
+        run(PROXYCTL, "remove", "/a", *api, env=TOKEN)
+        assert one.wait_for("warning: replica 'other' is not waited for any more")
+    finally:
+        other.process.send_signal(signal.SIGCONT)
+    assert one.log.count("does not serve changes") == 1
 
 
 def test_without_a_shared_store_there_is_one(tmp_path: Path) -> None:

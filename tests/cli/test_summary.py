@@ -7,7 +7,7 @@ from hubgate.settings import Settings
 
 def test_a_stores_password_is_not_shown() -> None:
     lines = list(summary(Settings(store="redis://:hunter2@h:1/0")))
-    assert "store    redis://...@h:1/0" in lines
+    assert "store    redis://h:1/0?prefix=hubgate" in lines
 
 
 def test_an_access_log_is_named() -> None:

@@ -99,6 +99,20 @@ GOOD: dict[str, tuple[Prepare, Sequence[str], list[str]]] = {
             r"store: other users can change the routes, because they can write to routes.db; .*",
         ],
     ),
+    "settings of a shared store, without one": (
+        file("routes.yaml", "redis: {ca: ca.pem}\nreplicas: {name: proxy-1, wait: 2}\n"),
+        FREE,
+        [
+            OPEN,
+            r"redis.ca, replicas.name, replicas.wait: without effect, as nobody named a store;"
+            r" write store: redis://HOST:PORT/0",
+        ],
+    ),
+    "settings of a shared store, with another": (
+        file("routes.yaml", "replicas: {name: proxy-1}\n"),
+        ("--store", "memory:", *FREE),
+        [OPEN, r"replicas.name: without effect, as the store is memory:; write store: .*"],
+    ),
     "a pid file of ours": (file("pid", "17"), ("--pid-file", "pid", *FREE), [OPEN]),
     "a token that others read": (
         file("token", "s3cret"),
@@ -167,6 +181,12 @@ BAD: dict[str, tuple[Prepare, Sequence[str], str]] = {
         of_ours(1, "'/a', '[]', '{}', 1"),
         STORE,
         r"--store: routes.db is damaged \(route '/a': .*\); put a backup in its place, .*",
+    ),
+    "a replica without a name": (
+        file("routes.yaml", "listen: {port: 0}\nreplicas: {name: ''}\n"),
+        (),
+        r"routes.yaml, line 2: replicas.name: '' is not a replica's name; write a word such as"
+        r" proxy-1, or leave it out",
     ),
     "a pid file without its folder": (
         nothing,

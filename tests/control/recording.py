@@ -29,6 +29,10 @@ class RecordingWorkers:
         self.published.set()
         return self._acknowledged()
 
+    async def caught_up(self) -> None:
+        """Wait for the gate."""
+        await self.gate.wait()
+
     async def _acknowledged(self) -> None:
         await self.gate.wait()
         self.log.append("acknowledged")

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubgate.errors import RouteError
-from hubgate.routing.keys import clean_host, clean_key, clean_path, is_usual, join_key, split_key
+from hubgate.routing.keys import (
+    clean_host,
+    clean_key,
+    clean_path,
+    is_usual_key,
+    join_key,
+    split_key,
+)
 
 
 @pytest.mark.parametrize(
@@ -75,16 +82,16 @@ def test_a_key_is_a_path_behind_its_host(key: str, cleaned: str) -> None:
 
 @given(st.text(st.sampled_from("/ab.~@- %é"), max_size=9))
 def test_a_usual_key_is_clean_and_has_no_dots_for_segments(key: str) -> None:
-    if is_usual(key):
+    if is_usual_key(key):
         assert clean_key(key) == key
         assert not {".", "..", ""}.intersection(key[1:].split("/"))
 
 
 @pytest.mark.parametrize("key", ["/user/alice", "/user/alice@example.org/lab", "/a"])
 def test_keys_of_people_are_usual(key: str) -> None:
-    assert is_usual(key)
+    assert is_usual_key(key)
 
 
 @pytest.mark.parametrize("key", ["", "/", "/a/", "//a", "/a/.", "/a/..", "/.a", "a", "h/a", "/a\n"])
 def test_what_needs_a_closer_look_is_not(key: str) -> None:
-    assert not is_usual(key)
+    assert not is_usual_key(key)

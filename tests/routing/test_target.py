@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubgate.errors import RouteError
-from hubgate.routing.target import Peer, hide_password, is_usual, parse_target, same_target
+from hubgate.routing.target import Peer, hide_password, is_usual_target, parse_target, same_target
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_two_targets(other: str) -> None:
     )
 )
 def test_a_usual_target_is_one(url: str) -> None:
-    if is_usual(url):
+    if is_usual_target(url):
         assert parse_target(url).url == url
 
 
@@ -241,4 +241,4 @@ def test_a_usual_target_is_one(url: str) -> None:
     ],
 )
 def test_what_a_usual_target_is(url: str, usual: bool) -> None:
-    assert is_usual(url) == usual
+    assert is_usual_target(url) == usual

@@ -145,6 +145,7 @@ def test_what_another_release_cannot_change() -> None:
         ("metrics", "metrics"),
         ("health", "health"),
         ("store", "store"),
+        ("replicas.name", "replicas.name"),
         ("recovery_file", "the recovery file"),
         ("pid_file", "pid_file"),
     ]

@@ -1,11 +1,14 @@
 """What a start says about its settings, in the words that `proxyctl check` uses as well."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
 from hubgate.certificates.checks import certificate_dates
+from hubgate.redis_address import is_redis, shown_store
 from hubgate.settings import Settings
+from hubgate.settings.catalogue import SETTINGS
 from hubgate.settings.exposure import exposure_warnings
 from hubgate.settings.files import tls_sides
 from hubgate.settings.recovery_path import no_own_store
@@ -29,9 +32,28 @@ def start_warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     return [
         *unknown_variables(environ),
         *([without_file] if without_file else []),
+        *without_effect(settings),
         *exposure_warnings(settings),
         *certificate_dates(tls_sides(settings)),
     ]
+
+
+def without_effect(settings: Settings) -> Iterator[str]:
+    """Yield a line if there are settings for a shared store, and the store is another one."""
+    if is_redis(settings.store):
+        return
+    ours, defaults = settings, Settings()
+    names = [
+        each.key or each.variables[0]
+        for each in SETTINGS
+        if each.becomes.startswith(("redis.", "replicas."))
+        and attrgetter(each.becomes)(ours) != attrgetter(each.becomes)(defaults)
+    ]
+    if names:
+        store = (
+            "nobody named a store" if ours.own_store else f"the store is {shown_store(ours.store)}"
+        )
+        yield f"{', '.join(names)}: without effect, as {store}; write store: redis://HOST:PORT/0"
 
 
 def start_notes(environ: Mapping[str, str]) -> list[str]:

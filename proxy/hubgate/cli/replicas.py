@@ -17,6 +17,14 @@ PAGE = "/api/replicas"
 _HEADINGS = ("Replica", "State", "Release", "Revision", "Since", "Last seen", "API", "Differs in")
 
 
+# Of a store that is not "ok", where the word alone does not say it.
+_REASONS = {
+    "away": "the store is away: see the log of {name}",
+    "unsettled": "the table in the store is being settled",
+    "name": "another replica has the name {name}: give each its own replicas.name",
+}
+
+
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API sends it.")
 @click.option(
@@ -58,8 +66,10 @@ def _get(api: Api) -> dict[str, Any]:
 
 def _wrong(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each replica that is not as it should be, and for a store that is away."""
-    if found.get("store") != "ok":
-        yield f"the store is {found.get('store')}; this is what was known at {found['known_at']}"
+    if (state := found.get("store")) != "ok":
+        reason = _REASONS.get(str(state), f"the store is {state}")
+        reason = reason.format(name=found.get("name"))
+        yield f"{reason}; this is what was known at {found.get('known_at')}"
     for row in found["replicas"]:
         if not row.get("live"):
             yield f"{row.get('name')}: not live, last seen {row.get('last_seen')}"

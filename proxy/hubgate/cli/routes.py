@@ -13,6 +13,7 @@ from hubgate.cli.table.routes_table import print_route, print_routes
 from hubgate.control.api.posted_route import DECODER
 from hubgate.errors import ConfigError
 from hubgate.logs import one_line
+from hubgate.model import LAST_ACTIVITY
 from hubgate.settings.urls import check_header, check_target, route_key
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API sends it.")
@@ -55,20 +56,14 @@ def add(
     with told_if_interrupted(lambda: f"{path} may have been added; see `proxyctl list`"):
         api.put(path, route)
     click.echo(one_line(_outcome(path, route, before)))
-    _tell_missing(api)
-
-
-def _tell_missing(api: Api) -> None:
-    if api.missing:
-        names = ", ".join(api.missing)
-        click.echo(one_line(f"not served yet by {names}; see `proxyctl replicas`"), err=True)
+    api.tell_missing()
 
 
 def _outcome(path: str, route: dict[str, Any], before: dict[str, Any] | None) -> str:
     change = f"{path} -> {route['target']}"
     if before is None:
         return f"added {change}"
-    kept = {name: value for name, value in before.items() if name != "last_activity"}
+    kept = {name: value for name, value in before.items() if name != LAST_ACTIVITY}
     if kept == route:
         return f"unchanged {change}"
     if kept.get("target") != route["target"]:
@@ -84,7 +79,7 @@ def remove(api: Api, path: str) -> None:
     with told_if_interrupted(lambda: f"{path} may have been removed; see `proxyctl list`"):
         api.delete(path)
     click.echo(one_line(f"removed {path}"))
-    _tell_missing(api)
+    api.tell_missing()
 
 
 @click.command("list")

@@ -129,7 +129,16 @@ def _checked(file: Path | None, options: dict[str, Any]) -> Findings:
         settings = with_planned_token(settings, os.environ)
     except ConfigError as error:
         return Findings(None, error.lines, tuple(warnings or unknown_variables(os.environ)))
-    return Findings(settings, (), tuple(warnings))
+    return Findings(_with_store_used(settings, warnings), (), tuple(warnings))
+
+
+def _with_store_used(settings: Settings, warnings: list[str]) -> Settings:
+    """Return the settings with memory as the store if hubgate's own file cannot be used."""
+    if not settings.own_store or settings.store == "memory:":
+        return settings
+    from hubgate.store.own_file import keeps_in_memory  # takes long to load
+
+    return replace(settings, store="memory:") if any(map(keeps_in_memory, warnings)) else settings
 
 
 def _start_findings(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from hubgate.model import Address, Route
-from hubgate.routing.target import hide_password
+from hubgate.redis_address import shown_store
 from hubgate.settings import Settings
 from hubgate.settings.exposure import is_guarded
 
@@ -31,7 +31,7 @@ def summary(settings: Settings) -> Iterator[str]:
     if log := settings.worker.access_log:
         yield f"requests {log.path}, as {log.format}"
     own = settings.own_store and settings.store != "memory:"
-    yield f"store    {hide_password(settings.store)}{', as nobody named another' if own else ''}"
+    yield f"store    {shown_store(settings.store)}{', as nobody named another' if own else ''}"
     if settings.config_file is None and not settings.file_routes:
         yield "routes   those of the API; no file was read"
     else:

@@ -41,11 +41,15 @@ class HandedWorker:
 
 @dataclass(frozen=True, slots=True)
 class HandedRoutes:
-    """The API's routes, those of routes.yaml, and their last activity (epoch seconds)."""
+    """The API's routes, those of routes.yaml, and their last activity (epoch seconds).
+
+    `held` is what a shared store says of the API's in its own words; "" if it says nothing.
+    """
 
     stored: tuple[Route, ...] = ()
     file_routes: tuple[Route, ...] = ()
     activity: Mapping[str, float] = field(default_factory=dict)
+    held: str = ""
 
     def changes_to(self, routes: Iterable[Route]) -> tuple[list[Route], list[str]]:
         """Return what to put into a table of these routes, and delete, to make it `routes`."""
@@ -106,6 +110,7 @@ def dumps(handover: Handover) -> bytes:
             "counters": dict(handover.counters),
             # Rare, and a release that does not know it does not look for it.
             **({"lost_lines": handover.lost_lines} if handover.lost_lines else {}),
+            **({"held": handover.routes.held} if handover.routes.held else {}),
         }
     ).encode()
 
@@ -133,6 +138,7 @@ def loads(text: bytes) -> Handover:
                 _routes(found["stored"]),
                 tuple(replace(route, source=Source.FILE) for route in _routes(found["fixed"])),
                 found["activity"],
+                found.get("held", ""),
             ),
             counters=found["counters"],
             lost_lines=found.get("lost_lines", 0),

@@ -15,7 +15,7 @@ from aiohttp import web
 from hubgate.control import notify
 from hubgate.control.web.connection import prove
 from hubgate.control.web.protocol import handler_args
-from hubgate.control.web.responses import UNCOUNTED, UNLOGGED, Handler, not_allowed, plain
+from hubgate.control.web.responses import Handler, not_allowed, plain, unnoted
 
 log = logging.getLogger("hubgate.supervisor")
 
@@ -101,11 +101,11 @@ def add_health(app: web.Application, health: Health) -> None:
     """Add the two pages to `app`; its log and its metrics leave out what is asked every second."""
 
     async def live(_: web.Request) -> web.Response:
-        return _unnoted(200, Readiness.SERVING.value)
+        return unnoted(200, Readiness.SERVING.value)
 
     async def ready(request: web.Request) -> web.Response:
         obstacle = health.obstacle(WRITES in request.query)
-        return _unnoted(503 if obstacle else 200, obstacle or health.word())
+        return unnoted(503 if obstacle else 200, obstacle or health.word())
 
     for path, page in ((LIVE, live), (READY, ready)):
         app.router.add_route("*", path, _read_only(page))
@@ -138,10 +138,3 @@ async def _prove(request: web.Request, response: web.StreamResponse) -> None:
     """On a port of their own, whoever asks for these pages is who the port is for."""
     if response.status != 404:
         prove(request)
-
-
-def _unnoted(status: int, word: str) -> web.Response:
-    response = plain(status, f"{word}\n")
-    response.headers["Cache-Control"] = "no-store"
-    response[UNLOGGED] = response[UNCOUNTED] = True
-    return response

@@ -15,13 +15,14 @@ from hubgate.errors import (
     StoreRefusedError,
     StoreUnavailableError,
 )
-from hubgate.model import Address
+from hubgate.model import Address, RedisLogin
 from hubgate.redis_address import is_redis
 from hubgate.settings import Settings
 from hubgate.settings.catalogue import LISTENERS
 from hubgate.settings.checks import stated
 from hubgate.settings.clashes import place_of
 from hubgate.settings.setting import Where, dotted
+from hubgate.store.login_files import login_mistakes
 
 
 def start_findings(
@@ -38,6 +39,8 @@ def start_findings(
     def store() -> None:
         if settings.store == "memory:":
             return
+        if is_redis(settings.store):
+            _check_login(settings.redis, where)
         from hubgate.store.trial import try_store  # takes long to load
 
         try:
@@ -61,6 +64,12 @@ def start_findings(
         except ConfigError as error:
             mistakes += error.lines
     return mistakes, warnings
+
+
+def _check_login(login: RedisLogin, where: Where) -> None:
+    wrong = [f"{where(('redis', name))}: {what}" for name, what in login_mistakes(login)]
+    if wrong:
+        raise ConfigError(*wrong)
 
 
 def _check_files(workers: int) -> None:

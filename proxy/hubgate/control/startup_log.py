@@ -6,7 +6,7 @@ from hubgate.control.health import READY
 from hubgate.control.listening.listeners import Listeners
 from hubgate.control.routes.service import RouteService
 from hubgate.errors import RouteNotFoundError
-from hubgate.routing.target import hide_password
+from hubgate.redis_address import shown_store
 from hubgate.settings import Settings
 from hubgate.store.base import RouteStore
 from hubgate.store.own_file import OwnFileStore
@@ -51,7 +51,7 @@ def routes_line(settings: Settings, counts: tuple[int, int, int], store: RouteSt
         return None
     parts = [f"{_many(of_file)} from {settings.config_file}"] if settings.config_file else []
     if not in_memory:
-        where = own.path if own is not None else hide_password(settings.store)
+        where = own.path if own is not None else shown_store(settings.store)
         both = f" ({in_both} of them also in {settings.config_file})" if in_both else ""
         parts.append(f"{of_store if parts else _many(of_store)} from {where}{both}")
     else:

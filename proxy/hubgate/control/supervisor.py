@@ -233,6 +233,7 @@ class Supervisor:
         api = build_api(service, settings, pool, self._metrics, self._guard)
         add_health(api, self._health)
         self._replication.add_page(api)
+        self._replication.note_missing(api)
         build = partial(build_endpoint, settings, self._metrics)
         endpoints = [build("API", api, listeners.api, settings.api_tls)]
         if listeners.metrics:

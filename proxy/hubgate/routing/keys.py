@@ -16,7 +16,7 @@ _USUAL = re.compile(r"(/[A-Za-z0-9_~@-][A-Za-z0-9_~@.-]*)+", re.ASCII)
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 
 
-def is_usual(key: str) -> bool:
+def is_usual_key(key: str) -> bool:
     """Return whether `key` is a path as nearly all are: clean, and without anything unusual."""
     return _USUAL.fullmatch(key) is not None
 

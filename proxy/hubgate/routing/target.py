@@ -69,7 +69,7 @@ class Target:
     query: bytes = b""
 
 
-def is_usual(url: str) -> bool:
+def is_usual_target(url: str) -> bool:
     """Return whether `url` is a target as nearly all are, an address or a name and a port.
 
     Those need no further checks, which take longer than everything else about adding a route.

@@ -211,7 +211,9 @@ _PROCESS = (
         NotInFile("redis.sentinel_password", ("HUBGATE_REDIS_SENTINEL_PASSWORD",)),
     ),
     *_alike("redis", "redis", "password_file sentinel_password_file ca", UPGRADE),
-    *_alike("replicas", "replicas", "name wait lease settle", UPGRADE),
+    # Under another name, the others would take the earlier one for gone.
+    *_alike("replicas", "replicas", "name", RESTART),
+    *_alike("replicas", "replicas", "wait lease settle", UPGRADE),
     Setting("", "recovery_file", RESTART, NotInFile("the recovery file", ("HUBGATE_RECOVERY",))),
     Setting(
         "timeouts.drain",

@@ -38,11 +38,11 @@ NAMES: dict[str, str] = dict(_names())
 """What messages call each part of `Settings`."""
 
 PINNED: dict[str, str] = {
-    field: NAMES[field]
+    field: NAMES.get(field, field)
     for field, takes_effect in TAKES_EFFECT.items()
     if takes_effect is TakesEffect.AT_RESTART
 }
-"""Whole fields of `Settings` that only a restart changes, and what messages call them."""
+"""Fields of `Settings`, or of its parts, that only a restart changes, and what messages say."""
 
 
 def changed(old: Settings, new: Settings) -> Iterator[str]:

@@ -151,7 +151,7 @@ def _check_host_name(name: Any) -> str:
     return check_host(name.strip()).lower()
 
 
-_REPLICA = re.compile(r"[\w.:/@-]{0,200}", re.ASCII)
+_REPLICA = re.compile(r"[\w.:/@-]{1,200}", re.ASCII)
 _SQLITE = "sqlite:state/routes.db"
 _STORES = f"memory:, {_SQLITE} or redis://HOST:6379"
 
@@ -185,9 +185,11 @@ def check_store_flag(address: str) -> str:
 
 
 def check_replica_name(value: Any) -> str:
-    """Return the name of a replica; "" is made of host and API. Raises ConfigError."""
+    """Return the name of a replica. Raises ConfigError."""
     if not isinstance(value, str) or not _REPLICA.fullmatch(value):
-        raise ConfigError(f"{shown(value)} is not a replica's name; write a word such as proxy-1")
+        raise ConfigError(
+            f"{shown(value)} is not a replica's name; write a word such as proxy-1, or leave it out"
+        )
     return value
 
 

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from hubgate.errors import ConfigError, RouteError
 from hubgate.routing.keys import SUBDOMAINS
-from hubgate.routing.target import BLANKS, hide_password, is_usual, parse_target
+from hubgate.routing.target import BLANKS, hide_password, is_usual_target, parse_target
 
 _UNIX_SCHEMES = ("http+unix", "unix+http")
 _SCHEMES = ("http", "https", *_UNIX_SCHEMES)
@@ -29,7 +29,7 @@ def check_target(url: str) -> str:
 
     Blanks around it are dropped.
     """
-    if is_usual(url):
+    if is_usual_target(url):
         return url
     url = url.strip(BLANKS)
     shown = repr(hide_password(url))

@@ -1,6 +1,6 @@
 """What the routes service requires of a route store."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -31,6 +31,11 @@ class Written:
     changed: bool = True
     holders: frozenset[str] = frozenset()
 
+    @property
+    def made(self) -> int:
+        """The revision that this change made; 0 if it is that of an earlier one."""
+        return self.revision if self.changed else 0
+
 
 @dataclass(frozen=True, slots=True)
 class StoreChange:
@@ -39,8 +44,8 @@ class StoreChange:
     `whole`: anything may have changed, and only `load()` returns the current state. With none
     of these it only means that everything up to `revision` has been delivered.
 
-    `active` is when routes were active, in seconds since the epoch; `moments` is what it is set to
-    for routes that are put, where that is not the moment of the change.
+    `active` is when routes were active, in seconds since the epoch; `moments` is that of routes
+    that are put: when the change was made, or before it.
     """
 
     revision: int
@@ -56,11 +61,12 @@ class Expected:
     """The revision of a shared table that a change is meant for.
 
     The `whole` table must be at it; otherwise only the routes of the change must not have been
-    changed later.
+    changed later, and those that are put and were `there` must still be.
     """
 
     revision: int
     whole: bool = True
+    there: Collection[str] = ()
 
 
 class RouteStore(Protocol):
@@ -89,6 +95,9 @@ class RouteStore(Protocol):
         It is what `/_hubgate/ready?writes` says, so a store that has one tries again by itself.
         """
 
+    def check_writable(self) -> None:
+        """Raise StoreUnavailableError if it is known already that a change would fail."""
+
     async def open(self) -> None:
         """Connect and prepare; called once, before anything else."""
 
@@ -115,6 +124,12 @@ class RouteStore(Protocol):
         otherwise it raises TableAheadError.
         """
 
+    def is_sure(self, key: str) -> bool:
+        """Whether nothing older can take the place of a stored route that is as it should be.
+
+        Otherwise it has to be put again.
+        """
+
     def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
         """Make a change of a few routes as `apply` does, if there is nothing to wait for.
 
@@ -129,6 +144,12 @@ class RouteStore(Protocol):
 
     def serves(self, point: Point) -> None:
         """Tell those who share the store that our workers have all changes up to this point."""
+
+    def hand_over(self) -> str:
+        """Return what the next release's store needs to know of the routes; "" for nothing."""
+
+    def take_over(self, text: str, routes: Sequence[Route], activity: Mapping[str, float]) -> None:
+        """Hold these routes, of which the release before says `text`; called before `open()`."""
 
     def changes(self) -> AsyncGenerator[StoreChange, None]:
         """Yield the changes since the latest `load()`, for as long as the store is open.
@@ -193,6 +214,16 @@ class OwnedStore:
         """None: nothing is known to prevent a change."""
         return None
 
+    def check_writable(self) -> None:
+        """Nothing is known to prevent a change."""
+
+    def hand_over(self) -> str:
+        """Return "": the routes are all there is to know."""
+        return ""
+
+    def take_over(self, text: str, routes: Sequence[Route], activity: Mapping[str, float]) -> None:
+        """Ignore it."""
+
     async def apply(
         self,
         put: Sequence[Route],
@@ -202,6 +233,10 @@ class OwnedStore:
     ) -> Written:
         """Make one change, whole; see `RouteStore`."""
         raise NotImplementedError
+
+    def is_sure(self, key: str) -> bool:
+        """True: nobody else writes to it."""
+        return True
 
     def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
         """None: a disk has to be waited for."""

@@ -116,6 +116,11 @@ def line_about(error: StoreError) -> str:
     return f"{error}; {_INSTEAD}"
 
 
+def keeps_in_memory(line: str) -> bool:
+    """Return whether a line is one about a file that cannot be used."""
+    return line.endswith(_INSTEAD)
+
+
 def _prepare(path: Path) -> None:
     """Make the folder, and see that nobody else has put files there. Raises StoreError."""
     try:

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -56,12 +57,12 @@ def _try_own_file(path: Path) -> list[str]:
     if (mistake := own_file_error(path)) is not None:
         return [line_about(mistake)]
     try:
-        return _try_file(path)
+        return _try_file(path, line_about)
     except StoreError as error:
         return [line_about(error)]
 
 
-def _try_file(path: Path) -> list[str]:
+def _try_file(path: Path, said: Callable[[StoreError], str] = str) -> list[str]:
     exposed = exposure(path)
     warnings = [exposed] if exposed else []
     try:
@@ -70,7 +71,7 @@ def _try_file(path: Path) -> list[str]:
                 raise error
             return warnings
         if _is_locked(path):
-            return [*warnings, str(in_use(path))]
+            return [*warnings, said(in_use(path))]
     except OSError as error:
         raise no_file(path, error) from None
     # With a journal that a killed process left, SQLite needs no other file.

@@ -69,7 +69,8 @@ def test_no_such_host_and_no_such_socket() -> None:
     [
         (
             b"",
-            "is not a route API: it does not respond like one; https for http?",
+            "it ends the connection without a response; is it starting or ending (see its log), or"
+            " is it https for http (check --api-url)?",
         ),
         (b"SSH-2.0-x\r\n", "is not a route API: it does not respond like one"),
         (response("200 OK", b"<html>"), "is not a route API: its response is not a JSON object"),

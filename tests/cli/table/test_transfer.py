@@ -117,6 +117,24 @@ def test_a_mistake_is_one_line_and_changes_nothing(proxy: Proxy, content: str, s
     assert targets(proxy) == {"/fixed"}
 
 
+def test_every_mistake_in_a_file_is_named(proxy: Proxy) -> None:
+    wrong = {"/a": 1, "/b": {"target": TARGET}, "BAD HOST/c": {"target": TARGET}, "/b/": {}}
+    said = ctl(proxy, "import", write(proxy, wrong), code=1).splitlines()
+    assert len(said) == 3
+    assert said[0].endswith('in.json: /a: write an object with a "target"')
+    assert "in.json: BAD HOST/c: bad host" in said[1]
+    assert "in.json: /b/: write an object" in said[2]
+    said = ctl(proxy, "import", write(proxy, {f"/{n}": 1 for n in range(30)}), code=1).splitlines()
+    assert len(said) == 21
+    assert said[-1].endswith("in.json: and 10 more")
+
+
+def test_an_export_is_in_the_order_of_keys(proxy: Proxy) -> None:
+    for key in ("/z", "/a", "/m"):
+        ctl(proxy, "add", key, TARGET)
+    assert [*json.loads(ctl(proxy, "export"))] == ["/a", "/fixed", "/m", "/z"]
+
+
 def test_standard_input_can_be_imported(proxy: Proxy) -> None:
     done = subprocess.run(
         [*PROXYCTL, "import", "-"],
@@ -126,7 +144,7 @@ def test_standard_input_can_be_imported(proxy: Proxy) -> None:
         timeout=PATIENCE,
         check=True,
     )
-    assert b"imported -: 2 added" in done.stdout
+    assert b"imported standard input: 2 added" in done.stdout
 
 
 def test_on_a_terminal_a_bar_shows_how_far_it_is(proxy: Proxy) -> None:
@@ -152,6 +170,9 @@ def test_on_a_terminal_a_bar_shows_how_far_it_is(proxy: Proxy) -> None:
     assert "5000 added" in process.communicate(timeout=PATIENCE)[0].decode()
     assert process.returncode == 0
     assert b"sending" in shown
+    # How long that takes is not known.
+    assert b"storing" in shown
+    assert not re.search(rb"storing[^\r\n]*100%", shown)
 
 
 def watching(proxy: Proxy, *options: str) -> subprocess.Popen[str]:

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,27 @@ async def test_there_is_a_limit_which_those_who_left_do_not_count_for(
                 async with watching(api) as again:
                     if again.status == 200:
                         break
+
+
+async def test_a_scope_without_changes_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others' changes come faster than a comment would."""
+    monkeypatch.setattr(watch, "SILENCE", 0.2)
+    scope = Scope("", "/hub-b")
+    async with serving() as api:
+        api.guard.replace("main", [], [ApiToken("hub", Path("hub.token"), "s3cret", scope)])
+        fields = {"Authorization": "token s3cret"}
+        async with watching(api, fields=fields) as stream, asyncio.TaskGroup() as group:
+            assert await stream.event()
+
+            async def busy() -> None:
+                for number in count():
+                    await api.service.add(Route(f"/other/{number}", TARGET, {"target": TARGET}))
+                    await asyncio.sleep(0.02)
+
+            others = group.create_task(busy())
+            lines = [await stream.line() for _ in range(4)]
+            others.cancel()
+    assert lines == [":", "", ":", ""]
 
 
 async def test_a_reload_that_gives_the_token_another_scope_is_followed() -> None:

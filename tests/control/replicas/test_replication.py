@@ -7,6 +7,7 @@ from hubgate.control.health import Health
 from hubgate.control.metrics.totals import Metrics
 from hubgate.control.replicas.replication import Replication
 from hubgate.settings import Settings
+from hubgate.store.members import Replica
 from tests.control.replicas.sharing import Member
 
 NOWHERE: Any = SimpleNamespace(public=(), api=(), health=())
@@ -29,6 +30,22 @@ def test_metrics_tell_of_the_lease_and_of_the_others() -> None:
     found = lines_of(replication)
     assert "hubgate_lease 0" in found
     assert "hubgate_store_away_seconds 7.5" in found
+
+
+def test_while_the_store_is_silent_the_others_are_as_they_were() -> None:
+    us = Member("us")
+    then = us.known_at - 3.0
+    us.others = [
+        Replica(name, "", False, seen, None, {"lease": 6.0})
+        for name, seen in (("live then", then), ("gone then", then - 6.0))
+    ]
+    replication = Replication("us", us, Health(serves=True), Settings(), NOWHERE)
+    assert [each.live for each in replication.replicas()] == [False, False]
+    us.cut_off(60)
+    assert [each.live for each in replication.replicas()] == [True, False]
+    assert "hubgate_replicas_live 1" in lines_of(replication)
+    us.failing_for, us.replaced = 0.0, True
+    assert [each.live for each in replication.replicas()] == [True, False]
 
 
 def test_without_a_shared_store_there_are_none_and_it_is_never_degraded() -> None:

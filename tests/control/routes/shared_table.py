@@ -19,6 +19,8 @@ class SharedTable:
 
     def is_ahead(self, expected: Expected, keys: Sequence[str]) -> bool:
         """Return whether the table, or a route with one of these keys, has changed since."""
+        if not expected.whole and not self.routes.keys() >= set(expected.there):
+            return True
         since = self.log[expected.revision :]
         if expected.whole or any(change.whole for change in since):
             return bool(since)
@@ -76,6 +78,20 @@ class SharedStore:
     def write_obstacle(self) -> str | None:
         """None: it always takes changes."""
         return None
+
+    def check_writable(self) -> None:
+        """It always takes changes."""
+
+    def is_sure(self, key: str) -> bool:
+        """True: it is never lost."""
+        return True
+
+    def hand_over(self) -> str:
+        """Return nothing: it cannot be lost."""
+        return ""
+
+    def take_over(self, text: str, routes: Sequence[Route], activity: Mapping[str, float]) -> None:
+        """Ignore what was handed over."""
 
     async def open(self) -> None:
         """Nothing to connect to."""

@@ -273,7 +273,28 @@ async def test_closing_while_a_foreign_change_waits_for_one_of_ours(table: Share
     await there.service.close()
 
 
-async def test_closing_while_the_table_is_loaded_again(table: SharedTable) -> None:
+async def test_what_the_store_has_told_is_taken_before_it_is_handed_over(
+    table: SharedTable,
+) -> None:
+    here, there = Side(table), Side(table)
+    for side in (here, there):
+        await side.service.open((), ())
+    async with here.service._writing:  # as another change would
+        await there.service.add(Route("/b", THEIRS))
+        await until(lambda: here.store.point[1] == 1)
+        stopping = spawn(here.service.stop_following(), "stop")
+        await until(lambda: not here.store.following)
+        assert not stopping.done()
+    await stopping
+    assert [route.key for route in here.service.hand_over().stored] == ["/b"]
+    for side in (here, there):
+        await side.service.close()
+
+
+async def test_closing_while_the_table_is_loaded_again(
+    table: SharedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "PATIENCE", 0.1)
     here = Side(table)
     await here.service.open((), ())
     loading = asyncio.Event()

@@ -352,6 +352,9 @@ class Replicas:
                 for key in gone:
                     del table[key]
 
+    async def caught_up(self) -> None:
+        await self.publish((), ())
+
     async def collect(self) -> None:
         """Nothing to report."""
 

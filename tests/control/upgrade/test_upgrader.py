@@ -91,6 +91,8 @@ SyntaxError: invalid syntax
         == "SyntaxError: invalid syntax (/lib/two.py, line 7)"
     )
     assert rehearsal_module._reason("a: wrong\nb: wrong\n", 1) == "a: wrong; b: wrong"
+    complaint = "proxyctl: store: redis://h is away\nconfigurable-http-proxy: b: wrong\n"
+    assert rehearsal_module._reason(complaint, 1) == "store: redis://h is away; b: wrong"
     assert rehearsal_module._reason("", 3) == "it ended with code 3 and no output"
     assert rehearsal_module._reason("a warning", -9) == "it was ended by SIGKILL"
     assert rehearsal_module._reason("", -40) == "it was ended by signal 40"

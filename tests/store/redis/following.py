@@ -76,6 +76,16 @@ class Following:
         self.table = {each.key: each.target for each in routes}
 
     async def _follow(self) -> None:
+        while True:
+            try:
+                await self._take_changes()
+            except StoreUnavailableError:
+                # It was gone once more while its table was loaded: as the service does, load it.
+                await asyncio.sleep(0.05)
+                with suppress(StoreUnavailableError):
+                    await self._load()
+
+    async def _take_changes(self) -> None:
         async with aclosing(self.store.changes()) as changes:
             async for change in changes:
                 self.changes.append(change)

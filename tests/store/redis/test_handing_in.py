@@ -1,13 +1,17 @@
 """What Redis has lost is handed in by those who hold it, whoever comes first."""
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import redis as client
 
 from hubgate.errors import StoreUnavailableError
-from hubgate.store.redis.keys import route_text
+from hubgate.store.redis import handing_in
+from hubgate.store.redis.keys import gone_name, read_row, route_text
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.conftest import Start
@@ -149,3 +153,207 @@ async def test_all_have_a_lease_when_a_history_begins(server: RedisServer, follo
     written = await one.put("/b")
     assert time.monotonic() < begun + 10, "by then they would have one anyway"
     assert written.holders == {"a", "b"}
+
+
+async def test_what_was_removed_before_another_start_does_not_come_back(
+    server: RedisServer, follow: Start
+) -> None:
+    sleeper, (more,) = await fell_back(server, follow, (["/a", "/b"], []))
+    await sleeper.put("/a")
+    await sleeper.delete("/a")
+    await sleeper.put("/b", target="http://newer")
+    # With its data, and yet it is another history.
+    restart(server, snapshot(server))
+    await sleeper.put("/c")
+    more.resume()
+    for each in (sleeper, more):
+        await each.has("/stays", "/meanwhile", "/b", "/c")
+    assert more.table["/b"] == "http://newer"
+
+
+async def test_what_another_handed_in_before_another_start_is_not_newer(
+    server: RedisServer, follow: Start
+) -> None:
+    sleeper = await follow("sleeper").start()
+    less, more = await follow("less").start(), await follow("more").start()
+    await sleeper.put("/stays")
+    await sleeper.pause()
+    data = snapshot(server)
+    written = await more.put("/a", target="http://old")
+    await until(lambda: less.store.point[1] >= written.revision)
+    await less.pause()
+    written = await more.put("/a", target="http://new")
+    await until(lambda: more.store.point[1] >= written.revision)
+    await more.pause()
+    restart(server, data)
+    sleeper.resume()
+    await sleeper.put("/meanwhile")
+    less.resume()
+    await less.has("/stays", "/meanwhile", "/a")
+    restart(server, snapshot(server))
+    await less.put("/late")
+    more.resume()
+    for each in (sleeper, less, more):
+        await each.has("/stays", "/meanwhile", "/late", "/a")
+        await until(lambda each=each: each.table["/a"] == "http://new")
+
+
+async def test_what_was_removed_is_known_to_a_redis_that_was_empty(
+    server: RedisServer, follow: Start
+) -> None:
+    one = await follow("a").start()
+    await one.put("/a", "/b")
+    await one.delete("/a")
+    await one.has("/b")
+    restart(server, None)
+    await one.put("/c")
+    with client.Redis(port=server.port) as redis:
+        assert redis.zrange("hubgate:gone", 0, -1) == [gone_name("/a").encode()]
+
+
+async def test_handing_in_does_not_set_activity_back(server: RedisServer, follow: Start) -> None:
+    one, other = await follow("a").start(), await follow("b").start()
+    await one.put("/u")
+    await other.has("/u")
+    await other.pause()
+    data = snapshot(server)
+    written = await one.put("/u", target="http://new")
+    await until(lambda: one.store.point[1] >= written.revision)
+    await one.pause()
+    restart(server, data)
+    other.resume()
+    await until(lambda: other.store.write_obstacle is None)
+    await asyncio.sleep(1.1)
+    active = time.time()
+    other.store.note_activity({"/u": active})
+    await other.store._activity.write()
+    one.resume()
+    await until(lambda: other.table["/u"] == "http://new")
+    with client.Redis(port=server.port) as redis:
+        assert abs(float(redis.hget("hubgate:activity", "/u")) - active) < 1
+
+
+async def test_a_route_that_comes_twice_while_tables_are_compared(
+    server: RedisServer, follow: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = handing_in.members
+
+    async def twice(*args: Any) -> AsyncIterator[tuple[bytes, bytes]]:
+        # As HSCAN does while a table shrinks.
+        for _ in range(2):
+            async for item in once(*args):
+                yield item
+
+    monkeypatch.setattr(handing_in, "members", twice)
+    monkeypatch.setattr("hubgate.store.redis.held.RECENT_ROUTES", 3)
+    keys = [f"/{number}" for number in range(10)]
+    sleeper, (other,) = await fell_back(server, follow, (keys, []))
+    other.resume()
+    for each in (sleeper, other):
+        await each.has("/stays", "/meanwhile", *keys)
+
+
+async def test_a_route_that_was_confirmed_stays_when_an_older_removal_is_handed_in(
+    server: RedisServer, follow: Start
+) -> None:
+    sleeper, (more,) = await fell_back(server, follow, (["/b"], ["/stays"]))
+    again = await sleeper.put("/stays")
+    assert again.changed, "once after each start of Redis"
+    assert not (await sleeper.put("/stays")).changed
+    more.resume()
+    for each in (sleeper, more):
+        await each.has("/stays", "/meanwhile", "/b")
+
+
+async def test_what_redis_has_that_is_newer_is_part_of_the_table_that_goes_on(
+    server: RedisServer, follow: Start
+) -> None:
+    one = await follow("a").start()
+    await one.put("/base", "/gone", "/changed")
+    await one.has("/base", "/gone", "/changed")
+    old = snapshot(server)
+    for number in range(3):
+        # Each a history: it knows of more than another one that begins with the old data.
+        restart(server, snapshot(server))
+        await one.put(f"/{number}")
+    await one.has("/base", "/gone", "/changed", "/0", "/1", "/2")
+    await one.pause()
+    restart(server, old)
+    other = await follow("b").start()
+    await other.put("/b")
+    await other.delete("/gone")
+    await other.put("/changed", target="http://newer")
+    await other.has("/base", "/changed", "/b")
+    await other.close()
+    restart(server, snapshot(server))
+    one.resume()
+    right = ["/base", "/changed", "/b", "/0", "/1", "/2"]
+    await one.has(*right)
+    assert one.table["/changed"] == "http://newer"
+    assert sorted(server.table()) == sorted(right)
+
+
+async def test_removals_that_are_handed_in_are_known_to_all(
+    server: RedisServer, follow: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubgate.store.redis.held.RECENT_ROUTES", 3)
+    sleeper, (more,) = await fell_back(server, follow, ([f"/{n}" for n in range(9)], []))
+    # Redis has never had this one.
+    more.store._held.table.gone[gone_name("/never")] = 9 * 10**15
+    more.resume()
+    await until(lambda: gone_name("/never") in sleeper.store._held.table.gone)
+
+
+AHEAD = 9 * 10**15
+"""A version that Redis's clock has in the year 2255: as after a clock that ran ahead."""
+
+
+def versions(server: RedisServer) -> dict[str, int]:
+    with client.Redis(port=server.port) as redis:
+        rows = redis.hgetall("hubgate:table")
+    return {key.decode(): read_row(key, value).version for key, value in rows.items()}
+
+
+async def test_versions_go_on_when_a_clock_is_put_back(server: RedisServer, follow: Start) -> None:
+    one = await follow("a").start()
+    await one.put("/old")
+    data = snapshot(server)
+    with client.Redis(port=server.port) as redis:
+        redis.hset("hubgate:meta", "version", AHEAD)
+    await one.put("/a")
+    await one.put("/b")
+    assert [versions(server)[key] for key in ("/a", "/b")] == [AHEAD + 1, AHEAD + 2]
+    await one.has("/old", "/a", "/b")
+    # By its own clock and data it would begin long before.
+    restart(server, data)
+    await one.put("/c")
+    assert versions(server)["/c"] > AHEAD + 2
+    restart(server, snapshot(server))
+    await one.put("/d")
+    assert versions(server)["/d"] > versions(server)["/c"]
+
+
+async def test_what_comes_after_something_handed_in_is_later(
+    server: RedisServer, follow: Start
+) -> None:
+    sleeper = await follow("sleeper").start()
+    await sleeper.put("/stays")
+    other = await follow("other").start()
+    await sleeper.pause()
+    data = snapshot(server)
+    with client.Redis(port=server.port) as redis:
+        redis.hset("hubgate:meta", "version", AHEAD)
+    written = await other.put("/late")
+    await until(lambda: other.store.point[1] >= written.revision)
+    for task in other.store.members._tasks:
+        task.cancel()
+    await other.pause()
+    restart(server, data)
+    sleeper.resume()
+    await sleeper.put("/meanwhile")
+    assert versions(server)["/meanwhile"] < AHEAD
+    other.resume()
+    await other.has("/stays", "/meanwhile", "/late")
+    await sleeper.put("/after")
+    assert versions(server)["/late"] == AHEAD + 1
+    assert versions(server)["/after"] > AHEAD + 1

@@ -1,14 +1,16 @@
 """How much is remembered of the latest changes, for a Redis that has lost them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from hubgate.model import Route, RouteData
 from hubgate.store.redis import held as module
+from hubgate.store.redis import keys as keys_module
 from hubgate.store.redis.held import Held, RecentChanges
 from hubgate.store.redis.history import Meta, continued
-from hubgate.store.redis.keys import LogEntry
+from hubgate.store.redis.keys import LogEntry, VersionedTable, gone_name
 from tests.store.redis.following import route
 
 META = Meta("1-a", "run", "run", 5, True, continued((), "", 0, "1-a"))
@@ -22,6 +24,10 @@ def bound(monkeypatch: pytest.MonkeyPatch) -> None:
 def entry(revision: int, put: int = 0, delete: Sequence[str] = ()) -> LogEntry:
     routes = tuple(route(f"/{revision}/{number}") for number in range(put))
     return LogEntry(revision, "a", routes, tuple(delete))
+
+
+def table(version: int, *keys: str) -> VersionedTable:
+    return VersionedTable({key: route(key) for key in keys}, dict.fromkeys(keys, version))
 
 
 def revisions(recent: RecentChanges) -> list[int]:
@@ -61,13 +67,34 @@ def test_a_large_route_and_an_empty_change_count_too() -> None:
 
 def test_a_table_that_is_loaded_whole_counts_as_what_differs() -> None:
     held = Held("a")
-    held.begin(META, 5, {"/a": route("/a")})
+    held.begin(META, 5, table(10, "/a"))
     assert held.recent.after == 5
-    grown = {f"/{number}": route(f"/{number}") for number in range(8)}
-    held.begin(META, 6, dict(grown))
+    grown = table(20, *(f"/{number}" for number in range(8)))
+    grown.gone[gone_name("/a")] = 15
+    held.begin(META, 6, grown)
     (change,) = held.since(5)
     assert (len(change.put), change.delete, held.recent.after) == (8, ("/a",), 5)
-    held.begin(META, 7, {})
+    assert [change.version_of(key) for key in ("/0", "/7", "/a")] == [20, 20, 15]
+    held.begin(META, 7, VersionedTable())
     assert (len(held.since(6)[0].delete), held.recent.after) == (8, 6)
-    held.begin(META, 8, {f"/x{number}": route(f"/x{number}") for number in range(11)})
+    assert held.since(6)[0].version_of("/0") > 20, "it was removed later, whenever that was"
+    held.begin(META, 8, table(30, *(f"/x{number}" for number in range(11))))
     assert (held.since(5), held.recent.after) == ([], 8)
+    assert held.version == 30
+
+
+def test_a_removal_is_remembered_until_the_key_is_there_again() -> None:
+    known = VersionedTable()
+    for version, change in enumerate((entry(1, put=2), entry(2, delete=["/1/0", "/1/1"]))):
+        known.take(replace(change, version=version))
+    assert (known.routes, known.gone) == ({}, {gone_name("/1/0"): 1, gone_name("/1/1"): 1})
+    known.take(replace(entry(1, put=1), versions={"/1/0": 7}))
+    assert (known.versions, known.gone) == ({"/1/0": 7}, {gone_name("/1/1"): 1})
+
+
+def test_the_oldest_removals_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys_module, "GONE", 3)
+    known = VersionedTable()
+    for key in "abcda":
+        known.take(LogEntry(1, "a", delete=(key,)))
+    assert list(known.gone) == [gone_name(key) for key in "cda"]

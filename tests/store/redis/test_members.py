@@ -2,14 +2,16 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
+import redis as client
 
 from hubgate.errors import StoreUnavailableError
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.conftest import Start
-from tests.store.redis.following import PATIENCE, Following, route
+from tests.store.redis.following import PATIENCE, Following, restart, route, snapshot
 
 pytestmark = pytest.mark.processes
 
@@ -79,12 +81,12 @@ async def test_one_that_is_replaced_takes_no_changes_until_it_has_its_name_again
     await until(lambda: first.store.members.replaced)
     assert first.store.write_obstacle == "name"
     with pytest.raises(StoreUnavailableError, match="another hubgate has the name 'a'"):
-        await first.store.put(route("/x"))
+        await first.store.apply([route("/x")], [])
     # What it has read does not count as what its successor serves.
     await second.pause()
     await third.put("/b")
     await first.has("/b")
-    written = await third.store.put(route("/c"))
+    written = await third.store.apply([route("/c")], [])
     assert await third.store.served(written) == ("a",)
     second.resume()
     await second.close()
@@ -96,7 +98,7 @@ async def test_one_that_is_replaced_takes_no_changes_until_it_has_its_name_again
 
 async def test_a_silent_name_server_costs_no_lease(follow: Start) -> None:
     ended = threading.Event()
-    one = follow("a", lease=1.0)
+    one = follow("a", lease=2.0)
 
     def describe(secret: str, host: str) -> dict[str, object]:
         ended.wait(PATIENCE)
@@ -104,8 +106,118 @@ async def test_a_silent_name_server_costs_no_lease(follow: Start) -> None:
 
     one.store.members.describe(describe)
     await one.start()
-    for _ in range(20):
+    for _ in range(30):
         await asyncio.sleep(0.1)
         assert one.store.members.live
     ended.set()
     await until(lambda: one.store.members.replicas()[0].about.get("said"))
+
+
+async def test_renewals_at_once_are_one_after_the_other(follow: Start) -> None:
+    one = await follow("a", lease=0.6).start()
+    members = one.store.members
+    for _ in range(30):
+        await asyncio.gather(*(members.renew() for _ in range(20)))
+        await asyncio.sleep(0.01)
+    # The lease's own task goes on.
+    ago = members.renewed_ago
+    await until(lambda: members.renewed_ago < ago)
+    assert members.live
+
+
+async def test_even_a_fault_does_not_end_the_lease(
+    follow: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = await follow("a", lease=0.6).start()
+    members = one.store.members
+    fails = True
+
+    def describe(secret: str, host: str) -> dict[str, object]:
+        if fails:
+            raise ValueError("a fault of ours")
+        return {}
+
+    members.describe(describe)
+    await until(lambda: "task lease failed" in caplog.text and not members.live)
+    fails = False
+    await until(lambda: members.live)
+
+
+async def test_one_that_died_does_not_live_again_when_another_wakes(
+    server: RedisServer, follow: Start
+) -> None:
+    asleep, dead, awake = [await follow(name, lease=1.5).start() for name in "abc"]
+    for task in asleep.store.members._tasks:
+        task.cancel()
+    await asyncio.sleep(1.5)
+    for task in dead.store.members._tasks:
+        task.cancel()
+    await dead.pause()
+    await until(lambda: holders(server) == ["c"])
+    await asleep.store.members.renew()
+    assert holders(server) == ["a", "c"]
+    assert (await awake.put("/a")).holders == {"a", "c"}
+
+
+async def test_a_lease_by_a_clock_that_was_ahead_ends(server: RedisServer, follow: Start) -> None:
+    one, dead = await follow("a", lease=1.0).start(), await follow("b", lease=1.0).start()
+    for task in dead.store.members._tasks:
+        task.cancel()
+    await dead.pause()
+    with client.Redis(port=server.port) as redis:
+        redis.zadd("hubgate:leases", {"b": (time.time() + 3600) * 1000})
+    await until(lambda: holders(server) == ["a"])
+    assert (await one.put("/a")).holders == {"a"}
+
+
+def holders(server: RedisServer) -> list[str]:
+    """Return who holds a lease, by Redis's clock."""
+    with client.Redis(port=server.port) as redis:
+        seconds, micro = redis.time()
+        now = (seconds + micro / 1e6) * 1000
+        leases = redis.zrange("hubgate:leases", 0, -1, withscores=True)
+    return sorted(name.decode() for name, ends in leases if ends > now)
+
+
+async def test_one_that_is_being_upgraded_keeps_its_lease_for_longer(
+    server: RedisServer, follow: Start
+) -> None:
+    one, other = await follow("a", lease=1.0).start(), await follow("b", lease=1.0).start()
+    await one.pause()
+    await one.store.close(leave=False)
+    await asyncio.sleep(1.5)
+    await other.store.members.renew()
+    assert holders(server) == ["a", "b"]
+    assert (await other.put("/a")).holders == {"a", "b"}
+    # The next release has it as long as any.
+    await follow("a", lease=1.0).start()
+    with client.Redis(port=server.port) as redis:
+        assert redis.zscore("hubgate:leases", "a") < (time.time() + 2) * 1000
+
+
+async def test_a_redis_that_takes_no_writes_is_said_by_those_that_make_none(
+    server: RedisServer, follow: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = await follow("a", lease=0.6).start()
+    await one.put("/a")
+    await one.has("/a")
+    server.ask("CONFIG SET maxmemory 1")
+    said = "no memory left; raise its maxmemory; our lease cannot be renewed"
+    await until(lambda: said in caplog.text and not one.store.members.live)
+    server.ask("CONFIG SET maxmemory 0")
+    await until(lambda: one.store.members.live)
+    assert caplog.text.count(said) == 1
+
+
+async def test_an_earlier_release_of_ours_in_older_data_is_no_rival(
+    server: RedisServer, follow: Start
+) -> None:
+    before = await follow("a", lease=60.0).start()
+    await before.put("/a")
+    data = snapshot(server)
+    await before.pause()
+    await before.store.close(leave=False)
+    after = await follow("a", lease=60.0).start()
+    restart(server, data)
+    await after.put("/b")
+    assert after.store.members.live

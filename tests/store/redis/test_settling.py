@@ -2,8 +2,10 @@
 
 import asyncio
 import shutil
+from typing import Any
 
 import pytest
+import redis as client
 
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
@@ -124,7 +126,7 @@ async def test_a_change_is_refused_while_it_is_settled(server: RedisServer, foll
     await one.put("/a")
     server.ask("FLUSHALL")
     with pytest.raises(StoreUnavailableError, match="it is being settled"):
-        await one.store.delete("/a")
+        await one.store.apply([], ["/a"])
     await one.put("/b")
     await one.has("/a", "/b")
 
@@ -178,3 +180,49 @@ async def test_one_that_claims_most_and_is_gone_is_not_waited_for_for_ever(
         server.ask('HSET hubgate:claims ghost [99,1,"x"]')
         await asyncio.sleep(0.02)
     await one.has("/a")
+
+
+async def test_a_table_that_expired_on_its_way_is_not_taken(
+    server: RedisServer, follow: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await follow("a").start()
+    keys = [f"/{number}" for number in range(50)]
+    await one.put(*keys)
+    data = snapshot(server)
+    await one.put("/late")
+    await one.has(*keys, "/late")
+    upload, expired = one.store._settling._upload_members, 0
+
+    async def late(name: str, *args: Any, **options: Any) -> None:
+        nonlocal expired
+        await upload(name, *args, **options)
+        if not expired and name.startswith("hubgate:table:"):
+            # As if the machine had slept between two calls.
+            expired += 1
+            with client.Redis(port=server.port) as redis:
+                redis.delete(name)
+
+    monkeypatch.setattr(one.store._settling, "_upload_members", late)
+    restart(server, data)
+    await one.put("/last")
+    assert expired == 1
+    await one.has(*keys, "/late", "/last")
+    assert sorted(server.table()) == sorted(one.table)
+
+
+async def test_a_table_that_is_being_settled_is_not_compared(
+    server: RedisServer,
+    follow: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("hubgate.store.redis.whole_check.INTERVAL", 0.1)
+    monkeypatch.setattr("hubgate.store.redis.whole_check.BETWEEN_LOOKS", 0.1)
+    one = await follow("a", settle=3.0).start()
+    await one.put("/a", "/b")
+    await one.has("/a", "/b")
+    restart(server, None)
+    await one.put("/c")
+    await one.has("/a", "/b", "/c")
+    assert "Redis gets our table" in caplog.text
+    assert "are not what its log says" not in caplog.text

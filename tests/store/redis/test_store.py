@@ -4,12 +4,14 @@ import asyncio
 import time
 
 import pytest
+import redis as client
 
 from hubgate.errors import StoreError, StoreUnavailableError, TableChangedError
 from hubgate.model import RedisLogin, ReplicaOptions, Route, RouteOptions
 from hubgate.redis_address import parse_redis
 from hubgate.store.base import Expected
 from hubgate.store.redis.store import RedisStore
+from hubgate.tasks import spawn
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.conftest import Start
@@ -26,7 +28,7 @@ async def test_what_is_put_is_loaded_by_the_next(follow: Start) -> None:
         {"target": "http://b", "user": "é"},
         RouteOptions(True, (("A", "b"),)),
     )
-    await one.store.put(full)
+    await one.store.apply([full], [])
     assert await follow("b").store.open() is None
     other = await follow("c").start()
     (loaded,) = await other.store.load()
@@ -100,9 +102,9 @@ async def test_a_change_of_routes_that_were_changed_since_changes_nothing(follow
 async def test_leases_that_lapsed_while_redis_took_no_writes_go_on(
     follow: Start, server: RedisServer
 ) -> None:
-    one, other = [await follow(name, lease=1.0).start() for name in "ab"]
-    for _ in range(3):
-        assert server.ask("CLIENT PAUSE 1500 WRITE").startswith(b"+OK")
+    one, other = [await follow(name, lease=2.0).start() for name in "ab"]
+    for _ in range(2):
+        assert server.ask("CLIENT PAUSE 2800 WRITE").startswith(b"+OK")
         await until(lambda: not one.store.members.live, PATIENCE)
         written = await one.put(f"/{time.monotonic()}")
         assert written.holders == {"a", "b"}
@@ -118,7 +120,7 @@ async def test_only_one_change_waits_for_a_redis_that_takes_no_writes(
     begun = time.monotonic()
     for _ in range(10):
         with pytest.raises(StoreUnavailableError):
-            await one.store.put(route("/a"))
+            await one.store.apply([route("/a")], [])
     assert time.monotonic() - begun < 3.5  # one second, not ten
     assert one.store.write_obstacle == "away"
     await one.put("/b")
@@ -157,10 +159,36 @@ async def test_whoever_posts_the_same_at_once_waits_as_well(follow: Start) -> No
     assert await asyncio.gather(*served) == [("slow",), ("slow",)]
 
 
+async def test_changes_of_our_own_are_acknowledged_together_with_the_next_of_others(
+    follow: Start, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubgate.store.redis.membership.LAZY", 3600.0)
+    one, other = await follow("a").start(), await follow("b", wait=5.0).start()
+    assert await other.store.served(await other.put("/0")) == ()
+    for key in ("/1", "/2", "/3"):
+        await one.put(key)
+    assert await other.store.served(await other.put("/4")) == ()
+    told = server.ask("XRANGE hubgate:acknowledged - +").split(b"\r\n")
+    revisions = [int(told[at + 8]) for at, line in enumerate(told) if line == b"a"]
+    assert {1, 5} <= set(revisions)
+    assert not {2, 3} & set(revisions)
+
+
+async def test_a_change_that_another_has_made_already_is_soon_acknowledged_by_that_one(
+    follow: Start,
+) -> None:
+    one, other = await follow("a").start(), await follow("b", wait=PATIENCE).start()
+    for number in range(5):
+        await one.put(f"/{number}")
+        again = await other.put(f"/{number}")
+        assert (again.changed, again.holders) == (False, {"a", "b"})
+        assert await other.store.served(again) == ()
+
+
 async def test_activity_of_others_is_no_acknowledgement(
     follow: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubgate.store.redis.store.ACTIVITY_INTERVAL", 0.05)
+    monkeypatch.setattr("hubgate.store.redis.activity.INTERVAL", 0.05)
     one, other = await follow("a", wait=5.0).start(), await follow("b").start()
     await one.put("/a")
     one.store.note_activity({"/a": time.time()})
@@ -175,8 +203,8 @@ async def test_what_was_loaded_whole_is_acknowledged(follow: Start, server: Redi
     server.ask("FLUSHALL")
     await until(lambda: one.store.write_obstacle and other.store.write_obstacle)
     await until(lambda: not one.store.write_obstacle and not other.store.write_obstacle)
-    # It is there already, and no change came since it was loaded.
-    again = await one.put("/a")
+    # No change came since it was loaded.
+    again = await one.delete("/nothing")
     assert not again.changed
     assert again.holders == {"a", "b"}
     assert await one.store.served(again) == ()
@@ -185,7 +213,7 @@ async def test_what_was_loaded_whole_is_acknowledged(follow: Start, server: Redi
 async def test_a_renewal_that_is_overtaken_is_not_another_table(follow: Start) -> None:
     replicas = [await follow(name, lease=0.03).start() for name in "abc"]
     for number in range(600):
-        await replicas[number % 3].store.put(route(f"/{number}"))
+        await replicas[number % 3].store.apply([route(f"/{number}")], [])
 
 
 async def test_one_that_leaves_is_not_waited_for(follow: Start) -> None:
@@ -208,36 +236,6 @@ async def test_the_same_name_again_takes_over(
     assert not first.store.members.live
 
 
-async def test_activity_of_one_reaches_the_others(
-    follow: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hubgate.store.redis.store.ACTIVITY_INTERVAL", 0.05)
-    one, other = await follow("a").start(), await follow("b").start()
-    await one.put("/a")
-    soon = time.time() + 1
-    one.store.note_activity({"/a": soon, "/unknown": soon})
-    await until(lambda: any("/a" in change.active for change in other.changes))
-    late = await follow("c").start()
-    known = late.store.last_activity()
-    assert set(known) == {"/a"}
-    # A clock that is ahead does not count further than Redis's own.
-    assert known["/a"] <= time.time()
-
-
-async def test_activity_between_two_looks_is_not_missed(follow: Start) -> None:
-    one, other = await follow("a").start(), await follow("b").start()
-    await one.put("/a")
-    await other.has("/a")
-    await other.pause()
-    await one.put("/a")  # again, which is activity
-    await one.close()  # which writes it
-    other.resume()
-    await until(lambda: any("/a" in change.active for change in other.changes))
-
-
-# --- what is wrong with it ---
-
-
 async def test_while_it_is_away_changes_are_refused_at_once(
     server: RedisServer, follow: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -246,7 +244,7 @@ async def test_while_it_is_away_changes_are_refused_at_once(
     await until(lambda: one.store.write_obstacle)
     begun = time.monotonic()
     with pytest.raises(StoreUnavailableError, match="is away: "):
-        await one.store.put(route("/a"))
+        await one.store.apply([route("/a")], [])
     assert time.monotonic() < begun + 0.5
     assert caplog.text.count("routes cannot be changed until it is back") == 1
     server.start()
@@ -261,7 +259,7 @@ async def test_a_stopped_redis_costs_a_second(server: RedisServer, follow: Start
     server.signal(signal.SIGSTOP)
     try:
         with pytest.raises(StoreUnavailableError, match="no answer within 1 s"):
-            await asyncio.wait_for(one.store.put(route("/a")), 5)
+            await asyncio.wait_for(one.store.apply([route("/a")], []), 5)
     finally:
         server.signal(signal.SIGCONT)
 
@@ -334,3 +332,46 @@ async def test_a_check_of_the_whole_table_does_not_mind_changes(
         await one.delete(f"/{(number + 25) % 50}")
     await until(lambda: other.table == one.table)
     assert not any(change.whole for each in (one, other) for change in each.changes)
+
+
+async def test_one_value_that_cannot_be_read_does_not_stop_the_others(
+    follow: Start,
+    server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("hubgate.store.redis.whole_check.INTERVAL", 0.1)
+    monkeypatch.setattr("hubgate.store.redis.whole_check.BETWEEN_LOOKS", 0.1)
+    one = await follow("a").start()
+    await one.put("/a", "/b")
+    await one.has("/a", "/b")
+    with client.Redis(port=server.port) as redis:
+        redis.hset("hubgate:table", "/b", "garbage")
+    await one.has("/a")
+    await one.put("/c")
+    await one.has("/a", "/c")
+    await one.put("/b")
+    await one.has("/a", "/b", "/c")
+    assert caplog.text.count("b'/b' in Redis cannot be read") == 1
+
+
+async def test_a_lease_is_given_up_by_one_that_is_cancelled_meanwhile(
+    follow: Start, server: RedisServer
+) -> None:
+    one = await follow("a", lease=30.0).start()
+    await one.put("/a")
+    await one.pause()
+    one.store.note_activity({"/a": time.time()})
+
+    async def ends() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await one.store.close()
+
+    ending = spawn(ends(), "of a test")
+    await asyncio.sleep(0)
+    ending.cancel()
+    await asyncio.wait({ending})
+    with client.Redis(port=server.port) as redis:
+        assert redis.zrange("hubgate:leases", 0, -1) == []

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 import click
 
 from hubgate.errors import ConfigError
+from hubgate.logs import one_line
 from hubgate.settings.catalogue import variables_of
 from hubgate.settings.urls import check_target
 
@@ -23,6 +24,8 @@ TIMEOUT = 30.0
 OVERALL = 90.0
 LARGEST = 256 * 1024 * 1024  # bytes; a million routes are less
 
+
+MISSING = "Hubgate-Missing-Replicas"
 
 _VARIABLES = variables_of("api_token")
 
@@ -117,6 +120,7 @@ class Api:
             with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered by then
                 connection.request(method, place, body, headers)
             response = connection.getresponse()
+            self._note_missing(response)
             if response.status == 403:
                 raise self._refusal(403, None, response.read(LARGEST))
             yield response
@@ -158,7 +162,7 @@ class Api:
             connection.request(method, urlsplit(self.url).path.rstrip("/") + path, body, headers)
             response = connection.getresponse()
             reply = response.read(LARGEST + 1)
-            self.missing[:] = response.headers.get_all("Hubgate-Missing-Replicas", [])
+            self._note_missing(response)
             if len(reply) > LARGEST:
                 raise self.stranger(f"its response is larger than {LARGEST >> 20} MiB")
             return response.status, reply
@@ -167,6 +171,9 @@ class Api:
         finally:
             cut.cancel()
             connection.close()
+
+    def _note_missing(self, response: HTTPResponse) -> None:
+        self.missing[:] = response.headers.get_all(MISSING, [])
 
     def _connection(self, timeout: float) -> HTTPConnection:
         parts = urlsplit(self.url)
@@ -189,6 +196,11 @@ class Api:
             return click.ClickException(
                 f"{self.url}: requires a client certificate; give --cert and --key"
             )
+        if isinstance(error, ConnectionResetError) and not self.url.startswith("https:"):
+            return click.ClickException(
+                f"{self.url}: it ends the connection without a response; is it starting or ending"
+                " (see its log), or is it https for http (check --api-url)?"
+            )
         if isinstance(error, (HTTPException, ssl.SSLError, ConnectionResetError)):
             if self.url.startswith("https:"):
                 return self.stranger("it ends the connection; does it need --cert and --key?")
@@ -197,6 +209,12 @@ class Api:
         return AbsentError(
             f"{self.url}: no API there ({reason}); start `proxyctl serve`, or give --api-url"
         )
+
+    def tell_missing(self) -> None:
+        """Say on stderr which replicas do not serve the latest change yet, if any."""
+        if self.missing:
+            names = ", ".join(self.missing)
+            click.echo(one_line(f"not served yet by {names}; see `proxyctl replicas`"), err=True)
 
     def stranger(self, what: str) -> click.ClickException:
         """Return the error for what does not answer as a route API would."""

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hubgate.model import HUBS_MARK
-
-_ACTIVITY = "last_activity"
+from hubgate.model import HUBS_MARK, LAST_ACTIVITY
 
 Data = Mapping[str, Any]
 
@@ -43,4 +41,4 @@ def _patch(now: Data, wanted: Data) -> dict[str, Any]:
 
 def _lasting(data: Data) -> dict[str, Any]:
     """Return a route's data without what changes all the time."""
-    return {name: value for name, value in data.items() if name != _ACTIVITY}
+    return {name: value for name, value in data.items() if name != LAST_ACTIVITY}

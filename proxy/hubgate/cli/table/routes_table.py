@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hubgate.logs import one_line
+from hubgate.model import LAST_ACTIVITY
 
 # Columns; in fewer, a table would show nothing.
 _NARROWEST = 30
@@ -21,7 +22,7 @@ def print_routes(routes: Mapping[str, Any]) -> None:
     rows = sorted((key, data if isinstance(data, dict) else {}) for key, data in routes.items())
     if not on_terminal():
         for key, data in rows:
-            values = (key, *(str(data.get(name, "")) for name in ("target", "last_activity")))
+            values = (key, *(str(data.get(name, "")) for name in ("target", LAST_ACTIVITY)))
             click.echo("\t".join(map(one_line, values)))
     else:
         _print_table(rows)
@@ -47,7 +48,7 @@ def _print_table(rows: list[tuple[str, dict[str, Any]]]) -> None:
     now = datetime.now(UTC)
     for key, data in rows:
         # As Text: a route's name is never markup, even if it looks like it.
-        active = one_line(ago(str(data.get("last_activity", "")), now))
+        active = one_line(ago(str(data.get(LAST_ACTIVITY, "")), now))
         target = one_line(str(data.get("target", "")))
         table.add_row(Text(one_line(key)), Text(target), Text(active))
     console = Console()

@@ -33,6 +33,8 @@ ATTEMPTS = 5
 
 LARGEST = 256 * 1024 * 1024
 
+_MOST_NAMED = 20  # mistakes in a file
+
 _CHANGES = {"added": "+", "changed": "~", "removed": "-"}
 _MARKS = {**_CHANGES, "left": "="}
 _LEFT = "left to their hub (--hub changes them)"
@@ -49,8 +51,8 @@ Routes = dict[str, dict[str, Any]]
 def export_routes(api: Api, file: str) -> None:
     """Write all routes to FILE, or to standard output, as JSON.
 
-    There is a route on each line, with its last activity. FILE is replaced only when all of it has
-    been written; only this user can read it.
+    There is a route on each line, with its last activity, in the order of keys. FILE is replaced
+    only when all of it has been written; only this user can read it.
     """
     if file == "-":
         for line in _lines(api):
@@ -66,8 +68,8 @@ def export_routes(api: Api, file: str) -> None:
 
 def _lines(api: Api) -> Iterator[str]:
     before = "{"
-    for key, data in read_routes(api):
-        yield f"{before}\n{json.dumps(key)}: {json.dumps(data)}"
+    for key, data in sorted((key, json.dumps(data)) for key, data in read_routes(api)):
+        yield f"{before}\n{json.dumps(key)}: {data}"
         before = ","
     yield "{}\n" if before == "{" else "\n}\n"
 
@@ -115,7 +117,8 @@ def import_routes(api: Api, file: str, replace: bool, hubs_too: bool, dry_run: b
         return
     counts = ", ".join(f"{done.get(what, 0)} {what}" for what in _CHANGES)
     left = f"; {done['left']} {_LEFT}" if done.get("left") else ""
-    click.echo(one_line(f"imported {file}: {counts}{left}"))
+    click.echo(one_line(f"imported {_named(file)}: {counts}{left}"))
+    api.tell_missing()
 
 
 def _import(
@@ -194,8 +197,10 @@ def _shown(upload: _Upload) -> Iterator[None]:
         task = bar.add_task("sending", total=upload.size)
 
         def show(sent: int) -> None:
-            what = "sending" if sent < upload.size else "storing"
-            bar.update(task, completed=sent, description=what)
+            bar.update(task, completed=sent)
+            if sent == upload.size:  # how long that takes, nobody knows: a bar without an end
+                bar.remove_task(task)
+                bar.add_task("storing", total=None)
 
         upload.progress = show
         yield
@@ -203,14 +208,20 @@ def _shown(upload: _Upload) -> Iterator[None]:
 
 def _read(file: str) -> Routes:
     """Return the routes of a file, by clean key. Raises ConfigError."""
-    name = "standard input" if file == "-" else file
+    name = _named(file)
     try:
         content = _content(file)
         return _parsed(content)
     except RouteError as error:
         raise ConfigError(f"{name}: {str(error).replace('the body', 'it')}") from None
+    except ConfigError as error:
+        raise ConfigError(*(f"{name}: {line}" for line in error.lines)) from None
     except OSError as error:
         raise ConfigError(f"{name}: {error.strerror or error}") from None
+
+
+def _named(file: str) -> str:
+    return "standard input" if file == "-" else file
 
 
 def _content(file: str) -> bytes:
@@ -226,10 +237,20 @@ def _content(file: str) -> bytes:
 
 def _parsed(content: bytes) -> Routes:
     found: Routes = {}
+    mistakes: list[str] = []
     for key, data in ObjectReader().feed(content, final=True):
         if not isinstance(data, dict) or not isinstance(data.get("target"), str):
-            raise RouteError(f'{key}: write an object with a "target"')
-        if (cleaned := clean_key(key)) in found:
-            raise RouteError(f"{key}: is there twice; keep one")
+            mistakes.append(f'{key}: write an object with a "target"')
+            continue
+        try:
+            cleaned = clean_key(key)
+        except RouteError as error:
+            mistakes.append(f"{key}: {error}")
+            continue
+        if cleaned in found:
+            mistakes.append(f"{key}: is there twice; keep one")
         found[cleaned] = data
+    if mistakes:
+        more = len(mistakes) - _MOST_NAMED
+        raise ConfigError(*mistakes[:_MOST_NAMED], *([f"and {more} more"] if more > 0 else ()))
     return found

@@ -27,8 +27,8 @@ from hubgate.control.routes.service import RouteService
 from hubgate.control.web.auth import caller_of
 from hubgate.control.web.responses import plain
 from hubgate.errors import RouteError, TableTooLargeError
-from hubgate.model import ForwardRules, Route, RouteData
-from hubgate.routing.keys import clean_key, is_usual
+from hubgate.model import LAST_ACTIVITY, ForwardRules, Route, RouteData
+from hubgate.routing.keys import clean_key, is_usual_key
 from hubgate.routing.scope import Scope
 from hubgate.tasks import STRIDE, Pace, no_collections
 
@@ -38,8 +38,6 @@ LARGEST = 64 * 1024 * 1024
 _LARGE = 1024 * 1024
 
 PATCH_TYPES = ("application/merge-patch+json", "application/json")
-
-_ACTIVITY = "last_activity"
 
 
 class BulkApi:
@@ -123,7 +121,7 @@ class BulkApi:
         return found
 
     def _key(self, name: str) -> str:
-        if is_usual(name):
+        if is_usual_key(name):
             return name
         if not name.startswith("/") and not self._rules.native_routes:
             raise RouteError("a route's path begins with a slash here; none has a host")
@@ -137,7 +135,7 @@ class BulkApi:
     def _given(self, scope: Scope, key: str, value: Any) -> GivenRoute:
         """Return the route of a table's entry, as GET shows it. Raises RouteError."""
         data = dict(checked_data(value, "the route"))
-        given = data.pop(_ACTIVITY, None)
+        given = data.pop(LAST_ACTIVITY, None)
         moment = None if given is None else _parsed(given)
         there = self._service.stored(key)
         if there is not None and RouteData.of(there.data).text == RouteData.of(data).text:
@@ -201,5 +199,5 @@ def _refuse_filters(path: ApiPath) -> None:
 
 def _parsed(moment: object) -> float:
     if not isinstance(moment, str):
-        raise RouteError(f"{_ACTIVITY}: write it as GET shows it: 2024-01-31T12:00:00.000Z")
-    return parse_moment(moment, _ACTIVITY)
+        raise RouteError(f"{LAST_ACTIVITY}: write it as GET shows it: 2024-01-31T12:00:00.000Z")
+    return parse_moment(moment, LAST_ACTIVITY)

@@ -8,7 +8,7 @@ from hubgate.errors import ConfigError, RouteError
 from hubgate.model import NO_OPTIONS, ForwardRules, Headers, Route, RouteOptions
 from hubgate.routing.keys import SUBDOMAINS
 from hubgate.routing.scope import EVERYTHING, Scope
-from hubgate.routing.target import is_usual, parse_target
+from hubgate.routing.target import is_usual_target, parse_target
 from hubgate.settings.urls import check_header, check_target
 
 MAX_DEPTH = 64
@@ -38,7 +38,7 @@ def checked_route(
     options = NO_OPTIONS
     if rules.native_routes:
         options = read_options(data)  # which looks at the target, too
-    elif not is_usual(data["target"]):
+    elif not is_usual_target(data["target"]):
         parse_target(data["target"])
     if rules.host_routing and key != "/":
         # CHP shows the host of such a route.

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from hubgate.control.api.dates import format_moment
 from hubgate.control.routes.live_table import LiveRoute
-from hubgate.model import Route, RouteData
+from hubgate.model import LAST_ACTIVITY, Route, RouteData
 
 ROUTES_PER_SLICE = 400
 """Less than a millisecond of work between two turns of the event loop."""
@@ -20,7 +20,7 @@ Called = Callable[[str], str]
 
 NO_HEADERS: Mapping[str, str] = {}
 
-_ACTIVITY = '"last_activity"'
+_ACTIVITY = f'"{LAST_ACTIVITY}"'
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _quoted = json.encoder.encode_basestring_ascii
@@ -28,7 +28,7 @@ _quoted = json.encoder.encode_basestring_ascii
 
 def shown(live: LiveRoute) -> dict[str, Any]:
     """Return a route's data as the API shows it."""
-    return {**live.route.data, "last_activity": format_moment(live.last_activity)}
+    return {**live.route.data, LAST_ACTIVITY: format_moment(live.last_activity)}
 
 
 def json_response(value: object) -> web.Response:

@@ -76,6 +76,8 @@ class Watcher:
         # A client that comes back by itself sends the header: it is newer than its URL.
         self._since = request.headers.get("Last-Event-ID") or path.query.get("since", "")
         self._seen = self._log.revision
+        self._clock = asyncio.get_running_loop().time
+        self._written = self._clock()
 
     def __repr__(self) -> str:
         return f"<Watcher at {self._seen}>"
@@ -91,7 +93,7 @@ class Watcher:
         await self.response.prepare(self._request)
         await self._begin()
         while True:
-            await self._log.wait(self._seen, SILENCE)
+            await self._log.wait(self._seen, max(0.0, self._spoke_until - self._clock()))
             if self._log.closed:
                 return await self._end(_LEAVING)
             if await refused():
@@ -99,9 +101,6 @@ class Watcher:
             if caller_of(self._request).scope != self._scope:  # a reload gave it another
                 self._scope = caller_of(self._request).scope
                 await self._send_table("reset")
-                continue
-            if self._seen == self._log.revision:
-                await self.response.write(b":\n\n")
                 continue
             try:
                 changes = self._log.after(self._seen)
@@ -112,6 +111,13 @@ class Watcher:
                 continue
             for change in changes:
                 await self._send(change)
+            if self._clock() >= self._spoke_until:  # also of changes that our client may not see
+                await self._write(b":\n\n")
+
+    @property
+    def _spoke_until(self) -> float:
+        """When a comment is due, as nothing else was sent since."""
+        return self._written + SILENCE
 
     async def _begin(self) -> None:
         seen = Revision.parsed(self._since)
@@ -123,7 +129,7 @@ class Watcher:
             await self._send_table("reset" if self._since else "table")
         else:
             self._seen = seen
-            await self.response.write(b":\n\n")
+            await self._write(b":\n\n")
 
     async def _send_table(self, event: str) -> None:
         self._seen, routes = self._log.revision, self._service.shown()
@@ -156,6 +162,7 @@ class Watcher:
 
     async def _write(self, text: bytes) -> None:
         await self.response.write(text)
+        self._written = self._clock()
 
 
 def _head(revision: Revision, event: str) -> bytes:

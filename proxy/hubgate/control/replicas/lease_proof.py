@@ -13,7 +13,7 @@ import re
 from aiohttp import web
 
 from hubgate.control.health import Health
-from hubgate.control.web.responses import UNCOUNTED, UNLOGGED, plain
+from hubgate.control.web.responses import unnoted
 from hubgate.store.members import Members
 
 LEASE = "/_hubgate/lease"
@@ -31,9 +31,9 @@ def add_lease(app: web.Application, members: Members, health: Health) -> None:
     async def page(request: web.Request) -> web.Response:
         nonce = request.query.get(NONCE, "")
         if not _NONCE.fullmatch(nonce):
-            return _unnoted(400, f"{NONCE}: write 32 hexadecimal digits")
+            return unnoted(400, f"{NONCE}: write 32 hexadecimal digits")
         holds = members.live and health.obstacle() is None
-        return _unnoted(200, proof(members, nonce, members.renewed_ago if holds else None))
+        return unnoted(200, proof(members, nonce, members.renewed_ago if holds else None))
 
     app.router.add_route("GET", LEASE, page)
 
@@ -61,10 +61,3 @@ def renewed(text: str, secret: str, instance: str, nonce: str) -> float | None:
 def _signature(secret: str, instance: str, nonce: str, age: int) -> str:
     text = f"lease {instance} {nonce} {age}".encode()
     return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
-
-
-def _unnoted(status: int, text: str) -> web.Response:
-    response = plain(status, f"{text}\n")
-    response.headers["Cache-Control"] = "no-store"
-    response[UNLOGGED] = response[UNCOUNTED] = True
-    return response

@@ -32,7 +32,8 @@ def replicas_page(replication: Replication, service: RouteService) -> Handler:
             alone = Replica(replication.name, "", True, now, ("", number), ours)
             known_at, rows = now, [_row(alone, ours)]
         else:
-            known_at, rows = members.known_at, [_row(each, ours) for each in members.replicas()]
+            known_at = members.known_at
+            rows = [_row(each, ours) for each in replication.replicas()]
         return web.json_response(
             {
                 "name": replication.name,

@@ -14,6 +14,7 @@ from hubgate.control.routes.rows import is_hubs, refuse_delete, refuse_put
 from hubgate.errors import FileRouteError, OutOfScopeError, RouteError
 from hubgate.logs import one_line
 from hubgate.model import Route, Source
+from hubgate.store.base import RouteStore
 from hubgate.tasks import STRIDE, Pace
 
 SHOWN_MISTAKES = 10
@@ -33,14 +34,16 @@ class BulkChange:
     """A change that is planned: no key is in both `put` and `delete`, and each makes a difference.
 
     `moments` are the last activity of routes that are put, as far as it is not that of adding them
-    now, in epoch seconds. `active` is that of routes that stay as they are. The keys of those that
-    are put are in `added` or `changed`; `left` are those of a hub's routes that are left alone.
+    now, in epoch seconds. `active` is that of routes that stay as they are, `same` are those that
+    were wanted so. The keys of those that are put are in `added` or `changed`; `left` are those of
+    a hub's routes that are left alone.
     """
 
     put: list[Route] = field(default_factory=list)
     delete: list[str] = field(default_factory=list)
     moments: dict[str, float] = field(default_factory=dict)
     active: dict[str, float] = field(default_factory=dict)
+    same: list[Route] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
@@ -177,6 +180,28 @@ def merged(target: object, patch: object) -> Any:
     return result
 
 
+def to_put(
+    change: BulkChange, store: RouteStore, table: LiveTable
+) -> tuple[list[Route], dict[str, float]]:
+    """Return what has to be written, and when that was active if not now.
+
+    Of what is there already, only what may still be replaced, which is no activity.
+    """
+    unsure = [route for route in change.same if not store.is_sure(route.key)]
+    known = table.activity
+    moments = {route.key: known[route.key] for route in unsure if route.key in known}
+    return [*change.put, *unsure], {**moments, **change.moments}
+
+
+async def touch(table: LiveTable, change: BulkChange, moment: float) -> None:
+    """Set the last activity of what was put: now, or when the change says."""
+    pace = Pace()
+    for number, route in enumerate(change.put):
+        table.touch(route.key, change.moments.get(route.key, moment))
+        if not number % STRIDE:
+            await pace.turn()
+
+
 class _Planner:
     """Finds out entry by entry what has to be done to a table."""
 
@@ -209,6 +234,8 @@ class _Planner:
         known = self._known.get(key)
         moment = self._now if given.active is None else min(self._now, given.active)
         if self._stored.get(key) == route or not self._differs(route):
+            if key in self._stored:
+                self._change.same.append(route)
             if given.active is not None or counts_as_activity:
                 self._change.active[key] = moment
             return

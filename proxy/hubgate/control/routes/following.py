@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 from hubgate.control.routes.live_table import Difference
+from hubgate.control.routes.uncut import outcome_of
 from hubgate.errors import HubgateError
 from hubgate.routing.target import shown
 from hubgate.store.base import RouteStore, StoreChange
@@ -16,6 +18,9 @@ log = logging.getLogger("hubgate.routes")
 
 AGAIN = 1.0
 """Seconds between attempts to follow a store that failed."""
+
+PATIENCE = 5.0
+"""Seconds for a change that is being taken when following is stopped."""
 
 
 class OwnWrites:
@@ -41,8 +46,10 @@ class OwnWrites:
         ours = self._revisions
         put = tuple(route for route in change.put if ours.get(route.key, 0) < change.revision)
         delete = tuple(key for key in change.delete if ours.get(key, 0) < change.revision)
-        self._revisions = {key: at for key, at in ours.items() if at > change.revision}
-        return replace(change, put=put, delete=delete)
+        overtaken = {key for key, at in ours.items() if at > change.revision}
+        moments = {key: at for key, at in change.moments.items() if key not in overtaken}
+        self._revisions = {key: ours[key] for key in overtaken}
+        return replace(change, put=put, delete=delete, moments=moments)
 
 
 class Follower:
@@ -51,10 +58,13 @@ class Follower:
     A failure is logged, and the whole table is loaded again as soon as possible.
     """
 
-    def __init__(self, store: RouteStore, take: Callable[[StoreChange], Awaitable[None]]) -> None:
+    def __init__(
+        self, store: RouteStore, take: Callable[[StoreChange], Coroutine[Any, Any, None]]
+    ) -> None:
         self._store = store
         self._take = take
         self._task: asyncio.Task[None] | None = None
+        self._taking: asyncio.Task[HubgateError | None] | None = None
         self._failing = False
 
     def __repr__(self) -> str:
@@ -67,10 +77,18 @@ class Follower:
         self._task = spawn(self._run(), "follow store")
 
     async def stop(self) -> None:
-        """Stop; a change in progress is either dropped or already taken."""
+        """Stop, once what the store has told is taken: it counts that as known to us.
+
+        A table that cannot be loaded now is not waited for.
+        """
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
+        if self._taking is not None and not self._taking.done():
+            _, late = await asyncio.wait({self._taking}, timeout=PATIENCE)
+            for each in late:
+                each.cancel()
+                await asyncio.wait(late)
 
     async def _run(self) -> None:
         while True:
@@ -88,12 +106,17 @@ class Follower:
     async def _follow(self) -> None:
         if self._failing:
             # Some changes may have been missed.
-            await self._take(StoreChange(0, whole=True))
+            await self._take_uncut(StoreChange(0, whole=True))
             self._failing = False
             log.info("can see others' changes in the store again")
         async with aclosing(self._store.changes()) as changes:
             async for change in changes:
-                await self._take(change)
+                await self._take_uncut(change)
+
+    async def _take_uncut(self, change: StoreChange) -> None:
+        self._taking = spawn(outcome_of(self._take(change)), "change of others")
+        if (error := await asyncio.shield(self._taking)) is not None:
+            raise error
 
 
 def tell_of(difference: Difference) -> None:

@@ -200,6 +200,11 @@ class LiveTable:
             if key in self._activity:
                 self.touch(key, moment)
 
+    def latest(self, moments: Mapping[str, float]) -> dict[str, float]:
+        """Return these moments, or the last activity of those routes where that is later."""
+        known = self._activity
+        return {key: max(moment, known.get(key, moment)) for key, moment in moments.items()}
+
     def record(self, activity: Mapping[str, float]) -> dict[str, float]:
         """Merge `activity`: the latest wins, unknown keys are ignored; return what has changed.
 

@@ -15,13 +15,13 @@ from functools import partial
 from typing import TypeVar
 
 from hubgate.control.handover import HandedRoutes
-from hubgate.control.routes.bulk_changes import BulkChange, Done, Missing, Plan
+from hubgate.control.routes.bulk_changes import Done, Missing, Plan, to_put, touch
 from hubgate.control.routes.change_log import SeenTable
 from hubgate.control.routes.following import Follower, OwnWrites, tell_of
 from hubgate.control.routes.live_table import Difference, LiveRoute
 from hubgate.control.routes.logged_table import LoggedTable
-from hubgate.control.routes.opening import stored_routes
-from hubgate.control.routes.publishing import Publisher, Workers
+from hubgate.control.routes.opening import latest_of, stored_routes
+from hubgate.control.routes.publishing import Workers, publish
 from hubgate.control.routes.rows import file_table, refuse_delete, refuse_put, row
 from hubgate.control.routes.uncut import UncutChanges, uncut
 from hubgate.errors import RouteNotFoundError
@@ -29,7 +29,7 @@ from hubgate.model import Route, Source
 from hubgate.routing.keys import clean_key
 from hubgate.routing.target import shown
 from hubgate.store.base import NO_MOMENTS, Expected, Point, RouteStore, StoreChange, Written
-from hubgate.tasks import STRIDE, Pace, spawn
+from hubgate.tasks import Pace, spawn
 
 log = logging.getLogger("hubgate.routes")
 
@@ -47,7 +47,7 @@ class RouteService:
 
     def __init__(self, store: RouteStore, workers: Workers) -> None:
         self._store = store
-        self._publisher = Publisher(workers)
+        self._workers = workers
         self._writing = asyncio.Lock()
         self._table = LoggedTable(store.shared)
         self._live = self._table.live
@@ -83,7 +83,7 @@ class RouteService:
         are no workers yet. From now on others' changes in the store are served too. Raises
         StoreError and ConfigError.
         """
-        before = None if handed is _NOTHING else handed.stored
+        before = None if handed is _NOTHING else handed
         stored = {route.key: route for route in await stored_routes(self._store, before)}
         wanted = [
             route
@@ -100,7 +100,7 @@ class RouteService:
         if wanted:
             await self._write(wanted, ())
         stored.update((route.key, route) for route in wanted)
-        known = {**self._store.last_activity(), **handed.activity}
+        known = latest_of(self._store.last_activity(), handed.activity)
         point = self._store.point
         self._table.begin({Source.FILE: of_file, Source.API: stored}, known, point)
         self._begun = handed is _NOTHING  # workers that start have the table of that moment
@@ -124,7 +124,9 @@ class RouteService:
     def hand_over(self) -> HandedRoutes:
         """Return all routes and their activity, for a newer release."""
         of_api, of_file = (tuple(self._live.of(at).values()) for at in (Source.API, Source.FILE))
-        return HandedRoutes(of_api, of_file, dict(self._live.activity))
+        return HandedRoutes(
+            *(of_api, of_file, dict(self._live.activity)), held=self._store.hand_over()
+        )
 
     async def close(self, leave: bool = True) -> None:
         """Wait for a change in progress, then close the store; routes can still be read.
@@ -236,6 +238,7 @@ class RouteService:
         return self._put(route, known, written)
 
     async def _add(self, route: Route, expected: SeenTable | None) -> Missing:
+        self._store.check_writable()
         async with self._writing:
             known = self._check_put(route, expected)
             if known and not self._store.shared:
@@ -256,14 +259,14 @@ class RouteService:
 
     def _put(self, route: Route, known: bool, written: Written) -> Awaitable[None]:
         """Serve a route that is stored; await the result until all workers have it."""
-        difference = self._table.make_small((route,), (), written.revision)
+        difference = self._table.make_small((route,), (), written.made)
         # The stored moment, so that a route shows the same one after a restart.
         self._live.touch(route.key, written.moment)
         if route.key in self._live.of(Source.FILE):
             log.info("route added as routes.yaml has it: %r", route.key)
         elif not known and log.isEnabledFor(logging.INFO):
             log.info("route added: %r -> %r", route.key, shown(route.target))
-        return self._publisher.publish(difference)
+        return publish(self._workers, difference)
 
     def _remove_at_once(self, key: str, expected: SeenTable | None) -> Awaitable[None] | None:
         """Remove a route in one step, as `_add_at_once` adds one."""
@@ -274,6 +277,7 @@ class RouteService:
         return None if written is None else self._delete(key, written)
 
     async def _remove(self, key: str, expected: SeenTable | None) -> Missing:
+        self._store.check_writable()
         async with self._writing:
             known = self._check_delete(key, expected)
             meant = None if expected is None else self._expected(whole=True)
@@ -294,25 +298,27 @@ class RouteService:
         return known
 
     def _delete(self, key: str, written: Written) -> Awaitable[None]:
-        difference = self._table.make_small((), (key,), written.revision)
+        difference = self._table.make_small((), (key,), written.made)
         where = ", but still in routes.yaml" if key in self._live.of(Source.FILE) else ""
         log.info("route removed%s: %r", where, key)
-        return self._publisher.publish(difference)
+        return publish(self._workers, difference)
 
     async def _change(self, plan: Plan, expected: SeenTable | None) -> Done:
+        self._store.check_writable()
         async with self._writing:
             self._table.check(expected)
             change = await plan(self._live)
+            (put, moments), delete = to_put(change, self._store, self._live), change.delete
             written, difference = None, Difference((), ())
-            if change.put or change.delete:
-                put, delete = change.put, change.delete
+            if put or delete:
                 # Planned for the routes as they are here, and for nothing that comes meanwhile.
-                meant = self._expected(whole=expected is not None)
-                written = await self._write(put, delete, change.moments, meant)
-                difference = await self._table.make(put, delete, written.revision)
-                await self._touch(change, written)
+                there = self._live.of(Source.API).keys() & {route.key for route in change.put}
+                meant = self._expected(whole=expected is not None, there=there)
+                written = await self._write(put, delete, moments, meant)
+                difference = await self._table.make(put, delete, written.made)
+                await touch(self._live, change, written.moment)
             revision = self.changes.revision
-            applied = self._publisher.publish(difference)
+            applied = publish(self._workers, difference)
         await applied
         pace = Pace()
         for key, moment in change.active.items():
@@ -330,27 +336,20 @@ class RouteService:
         self._store.note_activity({key: moment})
         return Written(moment, changed=False)
 
-    async def _touch(self, change: BulkChange, written: Written) -> None:
-        pace = Pace()
-        for number, route in enumerate(change.put):
-            self._live.touch(route.key, change.moments.get(route.key, written.moment))
-            if not number % STRIDE:
-                await pace.turn()
-
     async def _replace_file_routes(self, routes: Collection[Route]) -> None:
         async with self._writing:
             difference = self._table.replace_file_routes(routes)
             if not difference:
                 return
-            applied = self._publisher.publish(difference)
+            applied = publish(self._workers, difference)
         await applied
         put, delete = difference.put, difference.delete
         log.info("file routes: %d put, %d removed", len(put), len(delete))
 
-    def _expected(self, whole: bool) -> Expected | None:
+    def _expected(self, whole: bool, there: Collection[str] = ()) -> Expected | None:
         """Return what a change is meant for: a shared table, or its routes, as they are here."""
         number = self.changes.revision.number
-        return Expected(number, whole) if self._store.shared else None
+        return Expected(number, whole, there) if self._store.shared else None
 
     async def _write(
         self,
@@ -372,14 +371,15 @@ class RouteService:
                 difference = await self._reload()
             else:
                 newer = self._own.newer(change)
+                moments = self._live.latest(newer.moments)
                 difference = self._live.change(Source.API, newer.put, newer.delete)
-                self._live.touch_all(newer.moments)
+                self._live.touch_all(moments)
                 keys = [*change.delete, *(route.key for route in change.put)]
                 self._table.note(difference, keys, change.revision)
             now = time.time()  # the store's clock counts, not ours
             self._live.record({key: min(at, now) for key, at in change.active.items()})
             point = self._store.point
-            applied = self._publisher.publish(difference)
+            applied = publish(self._workers, difference)
         # Not awaited here: a worker that hangs would hold up the next change for all the others.
         spawn(self._taken(applied, difference, point), "change of others")
 

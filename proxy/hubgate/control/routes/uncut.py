@@ -22,13 +22,14 @@ async def uncut(change: Coroutine[Any, Any, T]) -> T:
 
     A route that is in the store but never reached the workers would appear at the next restart.
     """
-    outcome = await asyncio.shield(spawn(_outcome(change), "route change"))
+    outcome = await asyncio.shield(spawn(outcome_of(change), "route change"))
     if isinstance(outcome, HubgateError):
         raise outcome
     return cast(T, outcome)
 
 
-async def _outcome(change: Coroutine[Any, Any, T]) -> T | HubgateError:
+async def outcome_of(change: Coroutine[Any, Any, T]) -> T | HubgateError:
+    """Return what a change returns or raises: a task that ends so is no fault to be logged."""
     try:
         return await change
     except HubgateError as error:

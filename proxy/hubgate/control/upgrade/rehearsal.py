@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import IO
 
 from hubgate import __version__
@@ -29,10 +30,13 @@ from hubgate.settings import Settings
 from hubgate.settings.changes import PINNED
 
 # Pinned settings that earlier releases of this version of the handover do not know.
-_LATER = frozenset(("health",))
+_LATER = frozenset(("health", "replicas.name"))
 
 LIMIT = 90.0
 INTERVAL = 0.02
+
+# Our own commands say so in front of what is wrong.
+_COMMAND = re.compile(r"^(?:proxyctl|configurable-http-proxy): ")
 
 _PLACE = re.compile(r'^( *)File "(.+)", line (\d+).*$', re.MULTILINE)
 
@@ -140,7 +144,7 @@ def _reason(error_output: str, code: int) -> str:
         less = rf"^ {{0,{max(0, len(indent) - 1)}}}\S.*$"
         error = re.search(less, error_output[places[-1].end() :], re.MULTILINE)
         return f"{error[0].strip() if error else lines[-1]} ({file}, line {line})"
-    return "; ".join(lines)
+    return "; ".join(_COMMAND.sub("", line) for line in lines)
 
 
 def _signal_name(number: int) -> str:
@@ -159,7 +163,7 @@ def _pinned(settings: Settings) -> dict[str, str]:
     if settings.own_store:
         settings = replace(settings, store=Settings().store)
     return {
-        name: hashlib.sha256(repr(getattr(settings, field)).encode()).hexdigest()
+        name: hashlib.sha256(repr(attrgetter(field)(settings)).encode()).hexdigest()
         for field, name in PINNED.items()
     }
 

@@ -28,6 +28,14 @@ def plain(status: int, text: str = "") -> web.Response:
     return response
 
 
+def unnoted(status: int, text: str) -> web.Response:
+    """Return a line that is neither logged nor counted nor kept: it is asked for every second."""
+    response = plain(status, f"{text}\n")
+    response.headers["Cache-Control"] = "no-store"
+    response[UNLOGGED] = response[UNCOUNTED] = True
+    return response
+
+
 def not_allowed(*methods: str) -> web.Response:
     """Return the response to a method not in `methods` on a path that exists."""
     response = plain(405, "Method Not Allowed")

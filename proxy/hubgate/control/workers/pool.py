@@ -186,9 +186,11 @@ class WorkerPool:
         """
         self._revision += 1
         change = Change(self._revision, tuple(put), tuple(delete))
-        # Adopted ones too: they may still get a request on a kept-alive connection.
-        adopted = self._adopted.values() if self._in_step else ()
-        return _all_done([each.change(change) for each in [*self._live(), *adopted]])
+        return _all_done([each.change(change) for each in self._changing()])
+
+    def caught_up(self) -> Awaitable[None]:
+        """Await the result until every live worker has acknowledged all changes so far."""
+        return _all_done([each.caught_up() for each in self._changing()])
 
     async def collect(self) -> None:
         """Ask every live worker to report; return when all have, or after a second."""
@@ -335,6 +337,11 @@ class WorkerPool:
         tasks += [self._ticks] if self._ticks is not None else []
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
+
+    def _changing(self) -> list[WorkerProcess]:
+        # Adopted ones too: they may still get a request on a kept-alive connection.
+        adopted = self._adopted.values() if self._in_step else ()
+        return [*self._live(), *adopted]
 
     def _live(self) -> list[WorkerProcess]:
         return [each for each in self._workers.values() if each.live]

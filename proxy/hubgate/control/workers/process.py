@@ -91,7 +91,8 @@ class WorkerProcess:
         self._link = link
         self._sockets = tuple(sockets)
         self._observer = observer
-        self._owed: dict[tuple[Answer, int], asyncio.Future[None]] = {}
+        # Several may wait for one answer; each has a future that it may cancel.
+        self._owed: dict[tuple[Answer, int], list[asyncio.Future[None]]] = {}
         self._silent_ticks = 0
 
     def __repr__(self) -> str:
@@ -154,6 +155,18 @@ class WorkerProcess:
         """Send `change`; the future is done when it is acknowledged or the worker has ended."""
         self._link.send(change)
         return self._expect(Ack, change.revision)
+
+    def caught_up(self) -> asyncio.Future[None]:
+        """Return a future that is done when every change sent so far is acknowledged.
+
+        Or when the worker has ended.
+        """
+        sent = (number for answer, number in reversed(self._owed) if answer is Ack)
+        if (latest := next(sent, None)) is not None:
+            return self._expect(Ack, latest)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
 
     def collect(self, number: int) -> asyncio.Future[None]:
         """Ask for a report; the future is done when it has arrived or the worker has ended."""
@@ -254,10 +267,11 @@ class WorkerProcess:
         self._observer.on_ready(self)
 
     def _expect(self, answer: Answer, number: int) -> asyncio.Future[None]:
-        future = self._owed[answer, number] = asyncio.get_running_loop().create_future()
+        future = asyncio.get_running_loop().create_future()
+        self._owed.setdefault((answer, number), []).append(future)
         return future
 
     def _resolve(self, answer: Answer, number: int) -> None:
-        future = self._owed.pop((answer, number), None)
-        if future is not None and not future.done():
-            future.set_result(None)
+        for future in self._owed.pop((answer, number), ()):
+            if not future.done():
+                future.set_result(None)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
 from redis.exceptions import (
     AuthenticationError,
+    InvalidResponse,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -24,9 +26,9 @@ from redis.exceptions import (
 )
 
 from hubgate.errors import StoreError, StoreRefusedError, StoreUnavailableError
-from hubgate.file_reading import read_file
 from hubgate.model import RedisLogin
-from hubgate.redis_address import RedisAddress
+from hubgate.redis_address import SENTINEL_EXAMPLE, RedisAddress
+from hubgate.store.login_files import password_in
 
 CALL = 1.0
 """Seconds a call may take; a hub's whole patience is 30."""
@@ -34,13 +36,18 @@ CALL = 1.0
 SENTINEL = 0.25
 """Seconds one sentinel may take, so that a call can ask others when some are gone."""
 
-_LONGEST_PASSWORD = 65536  # bytes
-
 _FULL = "it has no memory left; raise its maxmemory"
 _READ_ONLY = "it is a replica, and cannot be written to; name its master"
 
+# What Redis adds to an error of a script: nobody can look that up.
+_PLACE_IN_SCRIPT = re.compile(r",? script: \w+, on @user_script:\d+\.?")
+
 # As Redis says it of a command in a script: 7.0, and later.
 _NO_RIGHT = ("user executing the script can't", "ACL failure in script")
+
+_UNKNOWN = re.compile(
+    r"unknown (?:redis )?command(?: called from script:)? [`'\"]?([\w|-]+)", re.IGNORECASE
+)
 
 # Of which the number says more than what asyncio and redis-py make of it.
 _OF_SYSTEM = (OSError, ConnectionRefusedError, ConnectionResetError, socket.gaierror)
@@ -64,7 +71,7 @@ class Credentials(CredentialProvider):
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
         """Return what AUTH takes. Raises StoreRefusedError if the file has no password."""
-        password = self._password or "" if self._file is None else _password_in(self._file)
+        password = self._password or "" if self._file is None else password_in(self._file)
         return (self._username, password) if self._username else (password,)
 
     async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
@@ -77,6 +84,7 @@ class RedisClient:
 
     def __init__(self, address: RedisAddress, login: RedisLogin) -> None:
         self._address = address
+        self._sentinels: list[Any] = []
         self._redis = self._connect(address, login)
         self._scripts = {name: self._redis.register_script(text) for name, text in _SCRIPTS.items()}
 
@@ -95,9 +103,16 @@ class RedisClient:
         async with self.call(seconds):
             return await self._scripts[name](keys=keys, args=args)
 
+    async def load_script(self, name: str) -> None:
+        """Have Redis know a script, as the first call of it would. Raises StoreError."""
+        async with self.call() as redis:
+            await redis.script_load(self._scripts[name].script)
+
     @asynccontextmanager
     async def call(self, seconds: float = CALL) -> AsyncIterator[Any]:  # redis-py's types are wide
         """Make calls within that time; what goes wrong is raised as StoreError."""
+        task = asyncio.current_task()
+        cancelled = 0 if task is None else task.cancelling()
         try:
             async with asyncio.timeout(seconds):
                 yield self._redis
@@ -111,14 +126,16 @@ class RedisClient:
             raise self._away(_FULL) from None
         except ReadOnlyError:
             raise self._away(_READ_ONLY) from None
+        except InvalidResponse:
+            raise self.mistaken("what answers there is not a Redis; correct the address") from None
         except ResponseError as error:
             raise self.translated(_bare(str(error))) from None
         except (RedisError, OSError) as error:
             raise self._unreachable(error) from None
         finally:
-            # redis-py now and then takes a cancellation for a connection's end and goes on.
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            # redis-py now and then takes a cancellation for a connection's end and goes on. One
+            # that came before must not end what is done because of it.
+            if task is not None and task.cancelling() > cancelled:
                 raise asyncio.CancelledError
 
     def own_host(self) -> str:
@@ -136,10 +153,12 @@ class RedisClient:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._redis.aclose()
+        for each in (self._redis, *self._sentinels):
+            await each.aclose()
 
     def translated(self, error: str) -> StoreError:
         """Return what an error means that Redis answered with."""
+        error = _PLACE_IN_SCRIPT.sub("", error)
         kind = error.partition(" ")[0]
         if kind == "OOM":
             return self._away(_FULL)
@@ -147,10 +166,16 @@ class RedisClient:
             return self._away(_READ_ONLY)
         if kind in ("NOAUTH", "WRONGPASS", "NOPERM") or any(each in error for each in _NO_RIGHT):
             return self._refused(error.removeprefix("ERR "))
+        if " because of: NOPERM " in error:  # a transaction that is not allowed
+            return self._refused(error.partition(" because of: NOPERM ")[2])
+        if "EXEC without MULTI" in error:  # whose own error comes before
+            return self._refused("this user has no permissions to run the 'multi' command")
         if kind in ("LOADING", "BUSY", "MASTERDOWN", "MISCONF", "NOREPLICAS", "CLUSTERDOWN"):
             return self._away(error)
         if kind == "WRONGTYPE":
             return self.taken("")
+        if (unknown := _UNKNOWN.search(error)) is not None:
+            return self._without(unknown[1])
         return StoreError(f"store: {self._address}: {error}")
 
     def taken(self, what: str) -> StoreError:
@@ -159,6 +184,21 @@ class RedisClient:
         return StoreError(
             f"store: {self._address}: the keys {self._address.key('*')} are another program's"
             f"{shown}; give another ?prefix="
+        )
+
+    def mistaken(self, what: str) -> StoreRefusedError:
+        """Return the error for an address that is not right; `what` says what would be."""
+        return StoreRefusedError(f"store: {self._address}: {what}")
+
+    def _without(self, command: str) -> StoreRefusedError:
+        if command == "SENTINEL":
+            return self.mistaken("what answers there is not a sentinel; write redis://HOST:PORT/0")
+        if command in ("MULTI", "EXEC"):
+            return self.mistaken(
+                f"what answers there seems to be a sentinel; write {SENTINEL_EXAMPLE}"
+            )
+        return self.mistaken(
+            f"it does not know the command {command}; take one that is newer, or renames none"
         )
 
     def _refused(self, reason: str) -> StoreRefusedError:
@@ -228,6 +268,7 @@ class RedisClient:
             **tls,
         }
         sentinel: Any = Sentinel([*address.hosts], sentinel_kwargs=own)  # type: ignore[no-untyped-call]
+        self._sentinels = sentinel.sentinels
         return sentinel.master_for(address.service, **common, **tls)
 
 
@@ -247,21 +288,6 @@ async def eviction(client: RedisClient) -> str | None:
 def _bare(error: str) -> str:
     """Return what Redis said, without the command of a pipeline around it."""
     return error.rpartition(" of pipeline caused error: ")[2].strip("(',)")
-
-
-def _password_in(file: str) -> str:
-    try:
-        password = read_file(file, _LONGEST_PASSWORD, once=False).decode().strip()
-    except OSError as error:
-        reason = f"cannot be read: {file}: {error.strerror or error}"
-    except UnicodeDecodeError:
-        reason = f"cannot be read: {file}: it is not text"
-    else:
-        if password and "\n" not in password:
-            return password
-        problem = "has more than one line; keep that of the password" if password else "is empty"
-        reason = f"is not in {file}: it {problem}"
-    raise StoreRefusedError(f"store: the password for Redis {reason}")
 
 
 def _login(username: str | None, password: str | None, file: str | None) -> dict[str, Any]:

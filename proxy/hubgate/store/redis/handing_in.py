@@ -1,144 +1,51 @@
 """Handing in what Redis has lost: acknowledged changes that the history which goes on lacks.
 
 Several hubgates hand in parts of one lost history, and one may know less of it than another. So
-what is handed in says where it comes from, and replaces only what comes from earlier. Whatever
-was changed in the new history itself stays.
+each route, and each removal, keeps the version of the change that made it (`VersionedTable`): what
+is handed in replaces what is earlier, and leaves alone what is later, in whatever order they come.
 
-Changes are remembered up to a bound, here (`RecentChanges`) and in Redis's log. Beyond ours, whole
-tables are compared. Beyond the log's, a route that was removed there looks like one that was lost.
+Changes are remembered up to a bound (`RecentChanges`): beyond it, whole tables are compared.
+Removals are remembered up to a bound too (`GONE`): a route that was removed before looks like one
+that was lost.
 """
 
-import json
 import logging
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hubgate.errors import StoreError
 from hubgate.model import Route
-from hubgate.store.base import Expected
 from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.held import Held
-from hubgate.store.redis.history import Meta, kept_up_to, point_of
-from hubgate.store.redis.keys import TableKeys, read_value, route_text
-from hubgate.store.redis.table import members
+from hubgate.store.redis.history import Meta, kept_up_to
+from hubgate.store.redis.keys import GONE, TableKeys, gone_name, read_row
+from hubgate.store.redis.table import members, read_gone
 from hubgate.store.redis.table_write import TableWrite
 
 log = logging.getLogger("hubgate.store")
 
-Origin = tuple[float, float]
-"""The number of a history and a revision of it; of changes in the history that goes on, `HERE`."""
-
-HERE: Origin = (math.inf, math.inf)
-_NEVER: Origin = (-1, -1)
-
 # Seconds
-READING = 5.0
 WRITING = 5.0
 
-_SLICE = 1000
-LOG_SLICE = 100
+# Changes in one call: Redis does nothing else meanwhile.
+_PART = 10_000
 
-
-class _Touched:
-    """The keys that were changed in a history since it began, and where these changes come from.
-
-    `base` is the revision that it continues. `all_known` is False if some are not in its log: those
-    of histories between revision `since` and its beginning, and what the log has forgotten.
-    """
-
-    def __init__(self, base: int, since: int) -> None:
-        # The log of a history before this one is gone.
-        self.all_known = base == since
-        self._keys: dict[str, Origin] = {}
-        self._revision = base
-
-    async def read(self, client: RedisClient, keys: TableKeys) -> None:
-        """Read what is new in the log. Raises StoreError."""
-        full = True
-        while full:
-            async with client.call(READING) as redis:
-                after = f"({self._revision}-0"
-                entries = await redis.xrange(keys.log, min=after, count=LOG_SLICE)
-            for name, fields in entries:
-                revision = int(name.partition(b"-")[0])
-                self.all_known = self.all_known and revision == self._revision + 1
-                self._revision = revision
-                self._note(fields)
-            full = len(entries) == LOG_SLICE
-
-    async def compare(
-        self, client: RedisClient, keys: TableKeys, names: Sequence[str], base: int
-    ) -> None:
-        """Look for what the log has forgotten: values put after revision `base`."""
-        for start in range(0, len(names), _SLICE):
-            part = names[start : start + _SLICE]
-            async with client.call(READING) as redis:
-                values = await redis.hmget(keys.table, part)
-            for name, value in zip(part, values, strict=True):
-                if value is not None and read_value(name.encode(), value)[0] > base:
-                    self._keys.setdefault(name, HERE)
-
-    def since(self, key: str, origin: Origin) -> bool:
-        """Return whether the key was changed later than that."""
-        return self._keys.get(key, _NEVER) >= origin
-
-    def origin(self, key: str) -> Origin | None:
-        """Return where the latest change of the key comes from, None if none is known."""
-        return self._keys.get(key)
-
-    def _note(self, fields: Mapping[bytes, bytes]) -> None:
-        if origins := fields.get(b"o"):
-            number, revisions = json.loads(origins)
-            for key, revision in revisions.items():
-                self._keys[key] = max(self._keys.get(key, _NEVER), (number, revision))
-            return
-        named = [name[1:].decode() for name in fields if name[:1] in (b"p", b"d")]
-        self._keys |= dict.fromkeys([*named, *json.loads(fields.get(b"a", b"[]"))], HERE)
+Change = tuple[Route | None, int]
+"""What became of a key: its route, or None if it was removed; and the version of that."""
 
 
 @dataclass
 class _Lacking:
-    """What a history lacks of ours: `latest` by key, the route or None, and since which revision.
+    """What a history may lack of ours, by key.
 
-    It goes on with ours up to `kept` (-1 if with nothing), and up to its own revision `base` its
-    values say nothing. Unless `all_known`, whole tables have to be compared: what we hold is what
-    there was at revision `after` of ours, or later.
+    It goes on with ours up to revision `kept` (-1 if with nothing). Unless `all_known`, changes are
+    forgotten that came after that: whole tables have to be compared.
     """
 
-    latest: dict[str, tuple[Route | None, int]]
+    changes: dict[str, Change]
     kept: int
-    base: int
     all_known: bool
-    after: int
-
-    def still(self, touched: _Touched, number: int) -> dict[str, tuple[Route | None, int]]:
-        """Return what nobody has changed later than we had."""
-        return {k: v for k, v in self.latest.items() if not touched.since(k, (number, v[1]))}
-
-    async def compare(
-        self, client: RedisClient, keys: TableKeys, held: Held, touched: _Touched
-    ) -> None:
-        """Compare whole tables: find what we had removed, and leave out what is there already.
-
-        Raises StoreError.
-        """
-        number = point_of(held.history, 0).number
-        async for name, value in members(client, keys.table):
-            key, ours = name.decode(), held.table.get(name.decode())
-            revision, _ = read_value(name, value)
-            if ours is not None:
-                same = route_text(ours).encode() == value.partition(b"\n")[2]
-                if same and self.latest[key] == (ours, self.after):
-                    del self.latest[key]
-            elif key not in self.latest and self._was_ours(revision, touched.origin(key), number):
-                self.latest[key] = (None, self.after)
-
-    def _was_ours(self, revision: int, origin: Origin | None, number: int) -> bool:
-        """Return whether we had a route before our table was without it."""
-        if origin is None:
-            return revision <= self.kept
-        return origin[0] == number and origin[1] <= self.after
 
 
 class HandingIn:
@@ -147,68 +54,117 @@ class HandingIn:
     def __init__(self, client: RedisClient, keys: TableKeys) -> None:
         self._client = client
         self._keys = keys
+        self._made = ""
 
     async def hand_in(self, held: Held, meta: Meta) -> bool:
         """Hand in what we hold and `meta`'s history lacks; False if another one goes on meanwhile.
 
         Raises StoreError.
         """
+        if self._made == (change_id := _change_id(held, meta)):
+            return True  # it is about to be loaded
         held.handed_in += 1
         lacking = _lacking(held, meta)
-        touched = _Touched(meta.lineage[-1].base, max(lacking.kept, 0))
-        if lacking.latest or not lacking.all_known:
-            await touched.read(self._client, self._keys)
+        gone: dict[str, int] = {}
         if not lacking.all_known:
             log.warning("store: it has lost more changes than are kept here; comparing the tables")
-            await lacking.compare(self._client, self._keys, held, touched)
-        await touched.compare(self._client, self._keys, [*lacking.latest], lacking.base)
-        number = point_of(held.history, 0).number
-        while kept := lacking.still(touched, number):
-            answer = await self._write(held, meta, number, kept)
+            there = await self._compare(held, lacking)
+            removed = {gone_name(key) for key, (route, _) in lacking.changes.items() if not route}
+            gone = await self._unknown(held.table.gone, there | removed)
+        written, changes = 0, [*lacking.changes.items()]
+        for start in range(0, max(len(changes), 1) if changes or gone else 0, _PART):
+            part = dict(changes[start : start + _PART])
+            answer = await self._write(held, meta, f"{change_id}:{start}", part, gone)
             if answer[0] == b"stale":
                 return False
-            if answer[0] == b"ok":
-                _report(kept, touched)
-                return True
-            await touched.read(self._client, self._keys)
-            meta = meta.at(answer[1])
+            written, gone = written + answer[3], {}
+        self._made = change_id
+        if written:
+            await self._report(lacking.changes, written)
         return True
 
+    async def _report(self, changes: Mapping[str, Change], written: int) -> None:
+        log.warning("store: handed in what it had lost: %d put or removed", written)
+        if await self._forgot(changes):
+            log.warning(
+                "store: it no longer knows all that was removed since then: of these, routes may be"
+                " back that were removed meanwhile"
+            )
+
+    async def _compare(self, held: Held, lacking: _Lacking) -> set[str]:
+        """Compare whole tables: find what we had removed, and leave out what is there already.
+
+        Returns the `gone_name` of each key that we do not have and that is rightly there.
+        """
+        changes, table = lacking.changes, held.table
+        there: set[str] = set()
+        async for name, value in members(self._client, self._keys.table):
+            try:
+                row, key = read_row(name, value), name.decode()
+            except StoreError:
+                continue  # whoever loads the table says so
+            if key in table.routes:
+                if key in changes and row.version >= changes[key][1]:
+                    del changes[key]
+            elif key not in changes:
+                gone = table.gone.get(name_of := gone_name(key), 0)
+                if gone > row.version:
+                    changes[key] = (None, gone)
+                elif row.revision <= lacking.kept:  # we had it, and forgot that it was removed
+                    changes[key] = (None, held.version)
+                else:
+                    there.add(name_of)
+        return there
+
+    async def _unknown(self, gone: Mapping[str, int], told: Collection[str]) -> dict[str, int]:
+        """Return what Redis does not know to be removed: others may still hand it in.
+
+        Without what it is `told` anyway, or knows better.
+        """
+        known = await read_gone(self._client, self._keys)
+        more = {name: at for name, at in gone.items() if at > known.get(name, 0)}
+        return {name: at for name, at in more.items() if name not in told}
+
     async def _write(
-        self, held: Held, meta: Meta, number: int, kept: Mapping[str, tuple[Route | None, int]]
+        self,
+        held: Held,
+        meta: Meta,
+        change_id: str,
+        changes: Mapping[str, Change],
+        gone: Mapping[str, int],
     ) -> Any:
-        change_id = f"{held.name}:{held.history}:{held.revision}:{meta.history}"
-        put = [route for route, _ in kept.values() if route is not None]
-        delete = [key for key, (route, _) in kept.items() if route is None]
-        origins = json.dumps([number, {key: revision for key, (_, revision) in kept.items()}])
+        put = [route for route, _ in changes.values() if route is not None]
+        delete = [key for key, (route, _) in changes.items() if route is None]
         write = TableWrite(
             *(change_id, meta.history, held.name, put, delete),
-            expected=Expected(meta.revision),
             active={r.key: held.activity[r.key] for r in put if r.key in held.activity},
-            origins=origins,
+            versions={key: version for key, (_, version) in changes.items()},
+            gone=gone,
         )
         return await write.make(self._client, self._keys, WRITING)
 
+    async def _forgot(self, changes: Mapping[str, Change]) -> bool:
+        """Return whether removals may be forgotten that came after something that was put."""
+        async with self._client.call() as redis:
+            known = await redis.zcard(self._keys.gone)
+            oldest = await redis.zrange(self._keys.gone, 0, 0, withscores=True)
+        if known < GONE or not oldest:
+            return False
+        return any(route and version < oldest[0][1] for route, version in changes.values())
 
-def _report(kept: Mapping[str, tuple[Route | None, int]], touched: _Touched) -> None:
-    put = sum(route is not None for route, _ in kept.values())
-    text = "store: handed in what it had lost: %d put, %d removed"
-    log.warning(text, put, len(kept) - put)
-    if put and not touched.all_known:
-        log.warning(
-            "store: its log did not reach back to then: of these, routes may be back that were"
-            " removed meanwhile"
-        )
+
+def _change_id(held: Held, meta: Meta) -> str:
+    return f"{held.name}:{held.history}:{held.revision}:{meta.history}"
 
 
 def _lacking(held: Held, meta: Meta) -> _Lacking:
     kept, after = kept_up_to(held.history, held.lineage, meta.lineage), held.recent.after
     all_known = kept is not None and kept >= after
-    latest: dict[str, tuple[Route | None, int]] = {}
+    changes: dict[str, Change] = {}
     if not all_known:
-        latest = {key: (route, after) for key, route in held.table.items()}
+        versions = held.table.versions
+        changes = {key: (route, versions[key]) for key, route in held.table.routes.items()}
     for entry in held.since(kept or 0):
-        latest |= {route.key: (route, entry.revision) for route in entry.put}
-        latest |= {key: (None, entry.revision) for key in entry.delete}
-    base = meta.lineage[-1].base if kept is None else kept
-    return _Lacking(latest, -1 if kept is None else kept, base, all_known, after)
+        changes |= {each.key: (each, entry.version_of(each.key)) for each in entry.put}
+        changes |= {key: (None, entry.version_of(key)) for key in entry.delete}
+    return _Lacking(changes, -1 if kept is None else kept, all_known)

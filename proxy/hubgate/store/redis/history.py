@@ -8,7 +8,7 @@ on both sides: in Redis (`Meta`) and in each hubgate that follows it (`Held`).
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 _REMEMBERED = 50
 
@@ -37,6 +37,7 @@ class Meta:
     """What Redis says of the table; `history` is "" if there is none.
 
     `began` is the run id of the Redis on which the history began, `run` that of the one asked now.
+    What was changed in this history has a later version than `since`.
     """
 
     history: str
@@ -46,15 +47,12 @@ class Meta:
     whole: bool
     lineage: tuple[Step, ...] = ()
     format: int = 0
+    since: int = 0
 
     @property
     def point(self) -> Point | None:
         """Where Redis stands; None if it has no table."""
         return point_of(self.history, self.revision) if self.history else None
-
-    def at(self, revision: int) -> "Meta":
-        """Return the same at another revision."""
-        return replace(self, revision=revision)
 
     def continues(self, history: str, revision: int) -> bool:
         """Return whether that history goes on here, with nothing of it lost."""

@@ -50,7 +50,7 @@ def _pairs(flat: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
 
 def _record(text: bytes) -> dict[str, object]:
     try:
-        found = json.loads(text)
+        found = json.loads(text.partition(b" ")[2])
     except ValueError:
         found = None
     return found if isinstance(found, dict) else {}

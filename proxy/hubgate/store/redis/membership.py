@@ -18,7 +18,7 @@ from hubgate.store.redis.client import CALL, RedisClient
 from hubgate.store.redis.history import Meta
 from hubgate.store.redis.keys import TableKeys
 from hubgate.store.redis.known_replicas import KnownReplicas
-from hubgate.tasks import spawn
+from hubgate.tasks import keep_on, spawn
 
 log = logging.getLogger("hubgate.store")
 
@@ -27,6 +27,10 @@ BLOCK = 0.5
 # Seconds between two reads while nobody here waits for one.
 UNWANTED = 1.0
 AGAIN = 0.25
+# A release takes a second to start, on a busy machine several: nobody may forget us meanwhile.
+UPGRADE = 15.0
+# How late an acknowledgement may be that hardly anybody waits for.
+LAZY = 0.05
 
 _KEPT = 2000
 # A field of an acknowledgement: no other follows until the next release has taken over.
@@ -53,6 +57,9 @@ class Membership:
         self._options = options
         self._describe: Describe = lambda secret, host: {}
         self._describing: asyncio.Task[Mapping[str, Any]] | None = None
+        self._renewing = asyncio.Lock()
+        self._next: asyncio.Task[StoreError | None] | None = None
+        self._closed = False
         self._known_of_us: Mapping[str, Any] = {}
         self._instance = secrets.token_hex(8)
         self._secret = secrets.token_hex(16)
@@ -70,9 +77,11 @@ class Membership:
         self._served: Point = ("", 0)
         self._told: Point = ("", 0)
         self._news = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._point: Callable[[], Point] = lambda: ("", 0)
         self._look: Callable[[Point, Meta], None] = lambda *_: None
+        self._unrenewed: Callable[[StoreError], None] = lambda _: None
 
     def __repr__(self) -> str:
         return f"<Membership of {self._options.name}, {'live' if self.live else 'no lease'}>"
@@ -142,30 +151,40 @@ class Membership:
     async def begin(self) -> None:
         """Take the lease of our name, from an instance before us too. Raises StoreError."""
         proposed = self._secret
-        await self._renew(first=True)
-        if self._secret != proposed:  # what we say of ourselves was made with another
-            await self._renew(first=False)
+        async with self._renewing:
+            await self._renew(first=True)
+            if self._secret != proposed:  # what we say of ourselves was made with another
+                await self._renew(first=False)
 
     async def renew(self) -> None:
-        """Renew the lease now, and not only when it is time. Raises StoreError."""
-        await self._renew(first=False)
+        """Renew the lease now, and not only when it is time. Raises StoreError.
+
+        All that ask while a renewal is under way share the one after it.
+        """
+        if self._next is None:
+            self._next = spawn(self._renew_next(), "renewal of the lease")
+        if (error := await asyncio.shield(self._next)) is not None:
+            raise error
 
     def start(
         self,
         point: Callable[[], Point],
         look: Callable[[Point, Meta], None],
+        unrenewed: Callable[[StoreError], None],
     ) -> None:
         """Renew, acknowledge and listen from now on.
 
         `look` gets what each renewal shows of the table, and the `point` that we had reached when
-        it was sent: what we have followed meanwhile, Redis did not know yet.
+        it was sent: what we have followed meanwhile, Redis did not know yet. `unrenewed` gets what
+        prevents one.
         """
-        self._point, self._look = point, look
-        self._tasks = [
-            spawn(self._renew_on(), "lease"),
-            spawn(self._tell_on(), "acknowledgements to others"),
-            spawn(self._listen_on(), "acknowledgements of others"),
-        ]
+        self._point, self._look, self._unrenewed = point, look, unrenewed
+        tasks = {
+            "lease": self._renew_on,
+            "acknowledgements to others": self._tell_on,
+            "acknowledgements of others": self._listen_on,
+        }
+        self._tasks = [spawn(keep_on(work, name, AGAIN), name) for name, work in tasks.items()]
 
     async def close(self, leave: bool) -> None:
         """Stop; give the lease up if we `leave`, rather than become the next release.
@@ -176,17 +195,28 @@ class Membership:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        self._closed = True
         if self._replaced:
             return
         if leave:
-            await self._script(0, False, {})
+            async with self._renewing:  # or a renewal under way would take it again
+                await self._script(0.0, False, {})
         elif self._tasks:
+            async with self._renewing:
+                lease = max(self._options.lease, UPGRADE)
+                await self._script(lease, False, self._known_of_us)
             await self._tell({_UPGRADES: "1"})
 
-    def serves(self, history: str, revision: int) -> None:
-        """Acknowledge that all our workers have every change up to this revision."""
+    def serves(self, history: str, revision: int, awaited: int = -1) -> None:
+        """Acknowledge that all our workers have every change up to this revision.
+
+        The latest change of somebody else is revision `awaited`, if that is known. Nobody waits for
+        us to serve what we wrote ourselves, but those that make the same change once more.
+        """
         if (history, revision) != self._served and not self._has_served(history, revision):
             self._served = history, revision
+            if awaited < 0 or self._told[0] != history or self._told[1] < awaited:
+                self._hurry.set()
             self._news.set()
 
     def _has_served(self, history: str, revision: int) -> bool:
@@ -234,16 +264,27 @@ class Membership:
         while True:
             await asyncio.sleep(self._options.lease / 3)
             try:
-                await self._renew(first=False)
-            except StoreError:
-                continue  # who follows the table says so
+                await self.renew()
+            except StoreError as error:
+                self._unrenewed(error)
+
+    async def _renew_next(self) -> StoreError | None:
+        async with self._renewing:
+            self._next = None
+            try:
+                if not self._closed:
+                    await self._renew(first=False)
+            except StoreError as error:
+                return error
+        return None
 
     async def _renew(self, first: bool) -> None:
+        """Renew the lease: only one at a time, so that what is known is from the latest."""
         patience = CALL if first else min(CALL, self._options.lease / 10)
         about = await self._description(patience)
         sent, point = boot_time(), self._point()
         try:
-            answer = await self._script(round(self._options.lease * 1000), first, about)
+            answer = await self._script(self._options.lease, first, about)
         except StoreError:
             self._fail(sent)
             raise
@@ -267,22 +308,26 @@ class Membership:
         if self._failing_since is None and sent > self._renewed:
             self._failing_since = sent
 
-    async def _script(self, lease: int, first: bool, about: Mapping[str, Any]) -> Any:
-        told = json.dumps({**about, "instance": self._instance, "lease": self._options.lease})
+    async def _script(self, lease: float, first: bool, about: Mapping[str, Any]) -> Any:
+        told = json.dumps({**about, "instance": self._instance, "lease": lease})
         keys = self._keys
         names = [keys.meta, keys.table, keys.leases, keys.replicas, keys.secret]
-        args = [self._options.name, self._instance, lease, told, int(first), self._secret]
+        ends = round(lease * 1000)
+        args = [self._options.name, self._instance, ends, told, int(first), self._secret]
         return await self._client.script("renew", names, args)
 
     async def _description(self, seconds: float) -> Mapping[str, Any]:
         """Return what the others may know of us; an earlier one if a name server is silent."""
         if self._describing is None:
             self._describing = spawn(asyncio.to_thread(self._about), "description of a replica")
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(seconds):
                 self._known_of_us = await asyncio.shield(self._describing)
-        if self._describing.done():
-            self._describing = None
+        except TimeoutError:
+            pass  # it goes on
+        finally:
+            if self._describing.done():
+                self._describing = None
         return self._known_of_us
 
     def _about(self) -> Mapping[str, Any]:
@@ -291,13 +336,18 @@ class Membership:
     async def _tell_on(self) -> None:
         while True:
             await self._news.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAZY):
+                    await self._hurry.wait()
             self._news.clear()
+            self._hurry.clear()
             history, revision = self._served
             if (history, revision) == self._told:
                 continue
             if self._replaced:  # what is told under this name is about another
                 await asyncio.sleep(AGAIN)
                 self._news.set()
+                self._hurry.set()
                 continue
             try:
                 await self._tell({})
@@ -305,6 +355,7 @@ class Membership:
             except StoreError:
                 await asyncio.sleep(AGAIN)
                 self._news.set()
+                self._hurry.set()
 
     async def _tell(self, more: dict[str, str]) -> None:
         history, revision = self._served

@@ -1,38 +1,44 @@
 """Routes in Redis, which several hubgates read and write."""
 
 import asyncio
-import json
 import logging
+import math
 import time
 import uuid
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from enum import Enum
-from typing import Any
+from functools import partial
 
-from hubgate.errors import StoreError, StoreUnavailableError, TableAheadError
+from hubgate.errors import (
+    StoreError,
+    StoreRefusedError,
+    StoreUnavailableError,
+    TableAheadError,
+)
 from hubgate.model import RedisLogin, ReplicaOptions, Route
 from hubgate.redis_address import RedisAddress
 from hubgate.store.base import NO_MOMENTS, Expected, Point, StoreChange, Written
+from hubgate.store.redis.activity import Activity
 from hubgate.store.redis.client import CALL, RedisClient, eviction
 from hubgate.store.redis.held import Held
 from hubgate.store.redis.history import Meta
-from hubgate.store.redis.keys import LogEntry, TableKeys, read_entry
-from hubgate.store.redis.membership import Membership
+from hubgate.store.redis.keys import TableKeys, read_entry
+from hubgate.store.redis.membership import Membership, boot_time
 from hubgate.store.redis.settling import POLL, Settling
-from hubgate.store.redis.table import read_activity, read_table, told_up_to
+from hubgate.store.redis.table import read_table
 from hubgate.store.redis.table_write import TableWrite
 from hubgate.store.redis.whole_check import WholeCheck
-from hubgate.tasks import spawn
+from hubgate.tasks import keep_on, spawn
 
 log = logging.getLogger("hubgate.store")
 
 # Seconds
 BLOCK = 0.5
 AGAIN = 0.25
-ACTIVITY_INTERVAL = 5.0
 START_LIMIT = 15.0
+# Of what others tell of activity, only the latest is kept for those who have not heard for a while.
+SILENCE = 5.0
 
-_SLICE = 1000
 _ANOTHER = "the table in Redis is another one than before; it is being settled"
 # A large change takes this many seconds more for each route.
 _EACH = 0.0001
@@ -69,12 +75,16 @@ class RedisStore:
         self._reason = "the table has not been read yet"
         self._since = 0.0
         self._held = Held(options.name)
+        self._of_others = 0  # the latest revision that may be another's
         self._membership = Membership(self._client, self._keys, options)
         self._settling = Settling(self._client, self._keys, options.settle)
-        self._activity: dict[str, float] = {}
-        self._active: dict[str, float] = {}
-        self._active_from = "0-0"
-        self._check = WholeCheck(self._client, self._keys, self._held)
+        self._activity = Activity(self._client, self._keys, self._held)
+        self._heard = -math.inf
+        self._is_said = False  # why the lease is not renewed
+        self._check = WholeCheck(
+            *(self._client, self._keys, self._held),
+            self._is_settled,
+        )
         self._activity_writer: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
 
@@ -117,6 +127,8 @@ class RedisStore:
             try:
                 await self._begin()
                 return
+            except StoreRefusedError:
+                raise  # waiting does not mend it
             except StoreUnavailableError as error:
                 if time.monotonic() > deadline:
                     raise StoreUnavailableError(
@@ -133,30 +145,43 @@ class RedisStore:
         await self._membership.begin()
         await self._settling.settle(self._held)
         self._settled()
-        self._membership.start(lambda: self.point, self._look)
-        self._activity_writer = spawn(self._keep_on(), "activity of routes")
-        self._checking = spawn(self._check.run(), "check of the whole table")
+        self._membership.start(lambda: self.point, self._look, self._unrenewed)
+        tasks: dict[str, Callable[[], Awaitable[None]]] = {
+            "activity of routes": partial(self._activity.write_on, self._is_settled),
+            "check of the whole table": self._check.run,
+        }
+        self._activity_writer, self._checking = (
+            spawn(keep_on(work, name, AGAIN), name) for name, work in tasks.items()
+        )
+
+    def hand_over(self) -> str:
+        """Return where we are in which history, and the versions of all that we hold."""
+        return self._held.text(str(self._address))
+
+    def take_over(self, text: str, routes: Sequence[Route], activity: Mapping[str, float]) -> None:
+        """Hold what the release before held, if it was of this table."""
+        self._held.take_over(text, str(self._address), routes, activity)
 
     async def load(self) -> list[Route]:
         """Return every stored route."""
-        await self._settling.settle(self._held)  # at once, unless Redis has been started again
+        meta = await self._settling.look()
+        begun = meta.began == meta.run and meta.whole
+        if self._state is RedisState.SETTLED and not begun:
+            self._unsettle(_ANOTHER)  # nobody who makes a change need wait for that
+        await self._settling.settle(self._held)
         meta = await self._settling.look()
         table, revision = await read_table(self._client, self._keys, meta)
-        told = await told_up_to(self._client, self._keys)
-        activity = await read_activity(self._client, self._keys)
+        told, known = await self._activity.load()
         after = await self._settling.look()
         if meta.began != meta.run or after.run != meta.run or after.history != meta.history:
             raise StoreUnavailableError(f"store: {self._address} was started again meanwhile")
         if not meta.whole or not after.whole:
             raise StoreUnavailableError(f"store: {self._address} lacks routes; it is being settled")
-        if meta.history != self._held.history:  # it may have had older activity than we know
-            later = {k: at for k, at in self._held.activity.items() if at > activity.get(k, 0.0)}
-            self._active.update((key, at) for key, at in later.items() if key in table)
-            activity |= {key: at for key, at in later.items() if key in table}
-        self._held.activity = dict(activity)
-        self._activity, self._active_from = activity, told
+        self._activity.begin(told, known, table, meta.history != self._held.history)
+        self._heard = boot_time()
         self._held.begin(meta, revision, table)
-        return list(table.values())
+        self._of_others = revision
+        return list(table.routes.values())
 
     async def close(self, leave: bool = True) -> None:
         """Write the last activity; give up the lease unless a newer release takes it over."""
@@ -170,7 +195,7 @@ class RedisStore:
                     task.cancel()
                     await asyncio.wait({task})
             if before is RedisState.SETTLED:
-                await self._write_activity()
+                await self._activity.write()
             await self._membership.close(leave and before is not RedisState.NEW)
         except StoreError as error:
             log.warning("%s", error)
@@ -178,14 +203,6 @@ class RedisStore:
             await self._client.close()
 
     # --- changes of ours ---------------------------------------------------------------------
-
-    async def put(self, route: Route) -> Written:
-        """Store one route, as `apply` does."""
-        return await self.apply([route], ())
-
-    async def delete(self, key: str) -> Written:
-        """Delete one route, as `apply` does."""
-        return await self.apply((), [key])
 
     async def apply(
         self,
@@ -199,10 +216,7 @@ class RedisStore:
         Raises TableAheadError if the table, or a route, is not as `expected`, and
         StoreUnavailableError, after which it may have happened nevertheless.
         """
-        if self._state is not RedisState.SETTLED:
-            raise StoreUnavailableError(self._reason)
-        if self._membership.replaced:
-            raise StoreUnavailableError(self._membership.name_taken)
+        self.check_writable()
         handed_in = self._held.handed_in
         history, known = self.point
         write = TableWrite(
@@ -224,19 +238,35 @@ class RedisStore:
             raise StoreUnavailableError(f"store: {self._address} was settled meanwhile")
         return self._acknowledged(write, *answer[1:])
 
+    def check_writable(self) -> None:
+        """Raise StoreUnavailableError if a change would fail now."""
+        if self._state is not RedisState.SETTLED:
+            raise StoreUnavailableError(self._reason)
+        if self._membership.replaced:
+            raise StoreUnavailableError(self._membership.name_taken)
+
     def _acknowledged(
-        self, write: TableWrite, revision: int, moment: int, written: int, *holders: bytes
+        self,
+        write: TableWrite,
+        revision: int,
+        moment: int,
+        written: int,
+        version: bytes,
+        *holders: bytes,
     ) -> Written:
-        put, delete = tuple(write.put), tuple(write.delete)
+        entry = write.entry(revision, int(version), moment / 1000)
         if written and revision > self._held.revision:
-            self._held.own[revision] = LogEntry(
-                revision, write.writer, put, delete, write.active, history=write.history
-            )
+            self._held.own[revision] = entry
+        self._held.note({route.key: entry.active(route.key) for route in entry.put})
         if not written:
             # It is in no log: the others hear of it as of other activity.
-            self.note_activity({route.key: moment / 1000 for route in put})
+            self.note_activity({route.key: moment / 1000 for route in entry.put})
         live = frozenset(name.decode() for name in holders)
         return Written(moment / 1000, revision, bool(written), live)
+
+    def is_sure(self, key: str) -> bool:
+        """Whether a stored route is as new as anything that may still be handed in."""
+        return self._held.table.versions.get(key, 0) > self._held.begun
 
     def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
         """None: Redis has to be waited for."""
@@ -254,7 +284,7 @@ class RedisStore:
     def serves(self, point: Point) -> None:
         """Tell the other replicas that all our workers have every change up to this point."""
         if point[0] == self._held.history:  # of an earlier one nobody needs to hear
-            self._membership.serves(*point)
+            self._membership.serves(*point, self._of_others)
 
     # --- changes of others -------------------------------------------------------------------
 
@@ -282,14 +312,18 @@ class RedisStore:
         while self._state is RedisState.SETTLED:
             streams = {
                 self._keys.log: f"{self._held.revision}-0",
-                self._keys.active: self._active_from,
+                self._keys.active: self._activity.read_up_to,
             }
             async with self._client.call(BLOCK + CALL) as redis:
                 found = await redis.xread(streams, count=500, block=round(BLOCK * 1000))
+            silence, self._heard = boot_time() - self._heard, boot_time()
+            if silence > SILENCE:
+                yield StoreChange(0, active=await self._activity.load_again())
             for name, entries in found:
                 of_log = name.decode() == self._keys.log
                 for at, fields in entries:
-                    change = self._logged(at, fields) if of_log else self._others(at, fields)
+                    hear = self._logged if of_log else self._activity.hear
+                    change = hear(at, fields)
                     if change is not None:
                         yield change
                     if self._state is not RedisState.SETTLED or (change and change.whole):
@@ -309,24 +343,29 @@ class RedisStore:
         if entry.whole or entry.revision != self._held.revision + 1:
             return StoreChange(0, whole=True)
         self._held.take(entry)
-        return StoreChange(entry.revision, entry.put, entry.delete, moments=entry.moments)
+        if entry.writer != self._options.name:
+            self._of_others = entry.revision
+        moments = {route.key: entry.active(route.key) for route in entry.put}
+        return StoreChange(entry.revision, entry.put, entry.delete, moments=moments)
 
-    def _others(self, at: bytes, fields: Mapping[bytes, bytes]) -> StoreChange | None:
-        self._active_from = at.decode()
-        if fields.get(b"w", b"").decode() == self._options.name:
-            return None
-        active = json.loads(fields[b"a"])
-        self._held.note(active)
-        return StoreChange(0, active=active)
+    def _is_settled(self) -> bool:
+        return self._state is RedisState.SETTLED
 
     def _look(self, point: Point, meta: Meta) -> None:
         """Notice by a renewal of our lease that Redis has another table than we follow.
 
         `point` is what we had followed when it was sent.
         """
+        self._is_said = False
         same = self._held.history == point[0]
         if self._state is RedisState.SETTLED and same and not meta.continues(*point):
             self._unsettle(_ANOTHER)
+
+    def _unrenewed(self, error: StoreError) -> None:
+        """Say why, if nobody else will: one that takes no writes can be followed."""
+        if self._is_settled() and not self._is_said:
+            log.warning("%s; our lease cannot be renewed", error)
+            self._is_said = True
 
     def _settled(self) -> None:
         if self._state is RedisState.AWAY:
@@ -351,32 +390,8 @@ class RedisStore:
 
     def last_activity(self) -> Mapping[str, float]:
         """Return when the loaded routes were last active, on any replica; once."""
-        known, self._activity = self._activity, {}
-        return known
+        return self._activity.take_loaded()
 
     def note_activity(self, activity: Mapping[str, float]) -> None:
         """Write it, and tell the others, in the next round, at most five seconds from now."""
-        self._active.update(activity)
-        self._held.note(activity)
-
-    async def _keep_on(self) -> None:
-        while True:
-            await asyncio.sleep(ACTIVITY_INTERVAL)
-            if self._state is RedisState.SETTLED:
-                try:
-                    await self._write_activity()
-                except StoreError as error:
-                    log.debug("the last activity of routes is not saved: %s", error)
-
-    async def _write_activity(self) -> None:
-        activity, self._active = self._active, {}
-        rows = [*activity.items()]
-        try:
-            while rows:
-                part, rows = rows[:_SLICE], rows[_SLICE:]
-                flat: list[Any] = [value for key, at in part for value in (key, f"{at:.3f}")]
-                keys = [self._keys.table, self._keys.activity, self._keys.active]
-                await self._client.script("active", keys, [self._options.name, *flat])
-        except StoreError:
-            self._active = {**dict(part + rows), **self._active}
-            raise
+        self._activity.note(activity)

@@ -1,12 +1,14 @@
 """Reading the whole table from Redis, in slices."""
 
+import logging
 from collections.abc import AsyncIterator
 
 from hubgate.errors import StoreError, StoreUnavailableError
-from hubgate.model import Route
 from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.history import Meta
-from hubgate.store.redis.keys import TableKeys, patched, read_entry, read_value
+from hubgate.store.redis.keys import TableKeys, VersionedTable, read_entry, read_value
+
+log = logging.getLogger("hubgate.store")
 
 _SLICE = 1000
 _TRIES = 20
@@ -14,17 +16,23 @@ _TRIES = 20
 
 async def read_table(
     client: RedisClient, keys: TableKeys, meta: Meta
-) -> tuple[dict[str, Route], int]:
+) -> tuple[VersionedTable, int]:
     """Return the table, and its revision: that of `meta` or a later one. Raises StoreError.
 
     What changes while it is read is in the log: it is read from the revision before it.
     """
     revision = meta.revision
     for _ in range(_TRIES):
-        table = {}
+        # What is gone must not be newer than the routes.
+        table = VersionedTable(gone=await read_gone(client, keys))
         async for key, value in members(client, keys.table):
-            _, route = read_value(key, value)
-            table[route.key] = route
+            try:
+                row, route = read_value(key, value)
+            except StoreError as error:
+                log.error("%s; it is left out until somebody posts it again", error)
+                continue
+            table.routes[route.key] = route
+            table.versions[route.key] = row.version
         latest = await _replay(client, keys, revision, table)
         if latest is not None:
             return table, latest
@@ -37,7 +45,7 @@ async def read_table(
 
 
 async def _replay(
-    client: RedisClient, keys: TableKeys, revision: int, table: dict[str, Route]
+    client: RedisClient, keys: TableKeys, revision: int, table: VersionedTable
 ) -> int | None:
     """Apply what came after `revision`; return up to where, None if the log does not reach back."""
     async with client.call(5) as redis:
@@ -47,13 +55,20 @@ async def _replay(
         entry = read_entry(name, fields)
         if entry.whole or entry.revision != revision + 1:
             return None
-        patched(table, entry)
+        table.take(entry)
         revision = entry.revision
     return revision if entries or at == revision else None
 
 
+async def read_gone(client: RedisClient, keys: TableKeys) -> dict[str, int]:
+    """Return the versions of removals, by `gone_name`. Raises StoreError."""
+    async with client.call(5) as redis:
+        found = await redis.zrange(keys.gone, 0, -1, withscores=True)
+    return {name.decode(): int(version) for name, version in found}
+
+
 async def members(client: RedisClient, name: str) -> AsyncIterator[tuple[bytes, bytes]]:
-    """Yield the members of a hash; those that change meanwhile may be missing."""
+    """Yield the members of a hash; those that change meanwhile may be missing, or come twice."""
     cursor = 0
     while True:
         async with client.call(5) as redis:

@@ -8,7 +8,15 @@ from typing import Any
 from hubgate.model import Route
 from hubgate.store.base import Expected
 from hubgate.store.redis.client import RedisClient
-from hubgate.store.redis.keys import ENTRY_ROUTES, LOG_BYTES, LOG_ENTRIES, TableKeys, route_text
+from hubgate.store.redis.keys import (
+    ENTRY_ROUTES,
+    GONE,
+    LOG_BYTES,
+    LOG_ENTRIES,
+    LogEntry,
+    TableKeys,
+    route_text,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +24,9 @@ class TableWrite:
     """A change with an id of its own, by a writer that has seen revision `known` of the history.
 
     `expected` and `active` are as in `RouteStore.apply`; `lease` is the writer's, in seconds, 0 if
-    nobody is to be waited for. `origins` says where changes come from that are handed in.
+    nobody is to be waited for. `versions`, by key, are those of changes that are handed in: each is
+    made only if nobody has changed its key later. `gone`, by `gone_name`, are more keys that are
+    known to be removed, with their versions.
     """
 
     id: str
@@ -28,27 +38,48 @@ class TableWrite:
     expected: Expected | None = None
     active: Mapping[str, float] = field(default_factory=dict)
     lease: float = 0.0
-    origins: str = ""
+    versions: Mapping[str, int] = field(default_factory=dict)
+    gone: Mapping[str, int] = field(default_factory=dict)
+
+    def entry(self, revision: int, version: int, moment: float) -> LogEntry:
+        """Return what the log has of it; `moment` is in seconds since the epoch."""
+        put, delete = tuple(self.put), tuple(self.delete)
+        return LogEntry(
+            *(revision, self.writer, put, delete, self.active),
+            history=self.history,
+            version=version,
+            moment=moment,
+        )
 
     async def make(self, client: RedisClient, keys: TableKeys, seconds: float) -> Any:
         """Make it; return what `change.lua` says. Raises StoreError."""
         names = [keys.meta, keys.table, keys.log, keys.activity, keys.leases, keys.change(self.id)]
+        names.append(keys.gone)
         return await client.script("change", names, self._args(), seconds)
 
     def _args(self) -> list[Any]:
         active, expected = self.active, self.expected
+        there = expected.there if expected else ()
         rows = [
             text
             for route in self.put
-            for text in (route.key, route_text(route), active.get(route.key, ""))
+            for text in (
+                *(route.key, route_text(route), active.get(route.key, "")),
+                "1" if route.key in there else "",
+            )
         ]
         moments = json.dumps({key: round(at, 3) for key, at in active.items()}) if active else ""
         of_table = expected.revision if expected and expected.whole else ""
         of_routes = expected.revision if expected and not expected.whole else ""
         return [
             *(self.history, self.known, of_table, self.writer, LOG_ENTRIES, ENTRY_ROUTES),
-            *(self.origins, moments, round(self.lease * 1000), of_routes, LOG_BYTES),
-            len(self.put),
+            *(_texts(self.versions), moments, round(self.lease * 1000), of_routes),
+            *(LOG_BYTES, GONE, _texts(self.gone), len(self.put)),
             *rows,
             *self.delete,
         ]
+
+
+def _texts(versions: Mapping[str, int]) -> str:
+    """Return versions as JSON, "" for none; as numbers, Lua would not write them as they were."""
+    return json.dumps({key: str(at) for key, at in versions.items()}) if versions else ""

@@ -1,14 +1,15 @@
 """Trying a Redis as a start would use it, without leaving anything in it."""
 
 import secrets
-import ssl
 
-from hubgate.errors import StoreRefusedError, StoreUnavailableError
+from hubgate.errors import StoreError, StoreRefusedError, StoreUnavailableError
 from hubgate.model import RedisLogin
 from hubgate.redis_address import RedisAddress
+from hubgate.store.login_files import login_mistakes
 from hubgate.store.redis.client import RedisClient, eviction
 from hubgate.store.redis.keys import TableKeys
 from hubgate.store.redis.settling import Settling
+from hubgate.store.redis.what_answers import mistake_in
 
 
 async def try_redis(address: RedisAddress, login: RedisLogin) -> list[str]:
@@ -16,31 +17,28 @@ async def try_redis(address: RedisAddress, login: RedisLogin) -> list[str]:
 
     Of that, StoreUnavailableError may be over in a moment, and StoreRefusedError may not.
     """
-    _check_authority(login)
+    for setting, wrong in login_mistakes(login):
+        raise StoreRefusedError(f"redis.{setting}: {wrong}")
     client = RedisClient(address, login)
     try:
-        await Settling(client, TableKeys(address), 0).look()
-        await _check_types(client, address)
-        await _try_commands(client, address)
-        warning = await eviction(client)
-        return [] if warning is None else [warning]
-    except StoreRefusedError:
-        raise
-    except StoreUnavailableError as error:
-        if ";" in str(error):  # it says what helps
+        return await _tried(client, address)
+    except StoreError as error:
+        if (mistake := await mistake_in(address)) is not None:
+            raise client.mistaken(mistake) from None
+        says_what_helps = isinstance(error, StoreRefusedError) or ";" in str(error)
+        if says_what_helps or not isinstance(error, StoreUnavailableError):
             raise
-        helps = "start it, or correct the address (with TLS it is rediss:)"
-        raise StoreUnavailableError(f"{error}; {helps}") from None
+        raise StoreUnavailableError(f"{error}; start it, or correct the address") from None
     finally:
         await client.close()
 
 
-def _check_authority(login: RedisLogin) -> None:
-    try:
-        ssl.create_default_context(cafile=login.ca)
-    except OSError as error:  # ssl.SSLError is one
-        reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
-        raise StoreRefusedError(f"store: redis.ca: {login.ca}: {reason}") from None
+async def _tried(client: RedisClient, address: RedisAddress) -> list[str]:
+    await Settling(client, TableKeys(address), 0).look()
+    await _check_types(client, address)
+    await _try_commands(client, address)
+    warning = await eviction(client)
+    return [] if warning is None else [warning]
 
 
 async def _check_types(client: RedisClient, address: RedisAddress) -> None:
@@ -56,6 +54,10 @@ async def _check_types(client: RedisClient, address: RedisAddress) -> None:
 
 
 async def _try_commands(client: RedisClient, address: RedisAddress) -> None:
+    """Try what a start and each change use: in a script, and what is not in that one by itself."""
     names = [address.key(f"trial:{secrets.token_hex(8)}:{each}") for each in "ab"]
+    await client.load_script("try")  # Redis may know it: then running it would not tell
+    async with client.call() as redis:
+        await redis.pexpire(names[0], 1000)
     if error := (await client.script("try", names, [])).decode():
         raise client.translated(error)

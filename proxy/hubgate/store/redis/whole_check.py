@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from hubgate.errors import StoreError
 from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.held import Held
-from hubgate.store.redis.keys import TableKeys, route_text
+from hubgate.store.redis.keys import TableKeys, read_value, route_text
 from hubgate.store.redis.table import members
 
 log = logging.getLogger("hubgate.store")
@@ -26,8 +26,11 @@ class WholeCheck:
     What changes while it looks differs for a moment only: it counts if it still does after a while.
     """
 
-    def __init__(self, client: RedisClient, keys: TableKeys, held: Held) -> None:
+    def __init__(
+        self, client: RedisClient, keys: TableKeys, held: Held, is_settled: Callable[[], bool]
+    ) -> None:
         self.failed = False
+        self._is_settled = is_settled
         self._client = client
         self._keys = keys
         self._held = held
@@ -39,11 +42,14 @@ class WholeCheck:
         """Look every half minute, until cancelled."""
         while True:
             await asyncio.sleep(INTERVAL)
+            if not self._is_settled():
+                continue
+            history = self._held.history
             try:
                 differing = await self._differing()
             except StoreError:
                 continue  # who follows the table says so
-            if differing:
+            if differing and self._is_settled() and history == self._held.history:
                 log.error(
                     "store: %d routes in Redis are not what its log says, such as %r; they are"
                     " taken",
@@ -54,7 +60,7 @@ class WholeCheck:
 
     async def _differing(self) -> set[str]:
         """Return the keys of routes that differ, and do so for a while."""
-        differing = set(self._held.table)
+        differing = set(self._held.table.routes)
         async for key, value in members(self._client, self._keys.table):
             name = key.decode()
             if self._is_held(name, value):
@@ -80,7 +86,15 @@ class WholeCheck:
         return differing
 
     def _is_held(self, name: str, value: bytes | None) -> bool:
-        route = self._held.table.get(name)
+        route = self._held.table.routes.get(name)
         if value is None or route is None:
-            return value is None and route is None
+            return route is None and (value is None or not _is_readable(name, value))
         return route_text(route).encode() == value.partition(b"\n")[2]
+
+
+def _is_readable(name: str, value: bytes) -> bool:
+    try:
+        read_value(name.encode(), value)
+    except StoreError:
+        return False
+    return True

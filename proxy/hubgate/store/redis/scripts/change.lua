@@ -1,14 +1,16 @@
 -- One change of the table, whole or not at all: everything is checked before the first write.
 --
--- KEYS: meta, table, log, activity, leases, seen (of this change's id)
+-- KEYS: meta, table, log, activity, leases, seen (of this change's id), gone
 -- ARGV: history, revision the writer knows, revision expected ("" for any), writer, entries the log
--- keeps, most routes of an entry, where it comes from ("" unless it is handed in), when what is put
--- was active as JSON ("" if now), the writer's lease (ms), the revision after which no route of the
--- change may have been changed ("" for any), the bytes the log keeps, then how many to put, key, text
--- and activity (s, "" for now) of each, and keys to delete.
--- Returns {"ok", revision, moment (ms), whether anything was written, holders of leases...}, or
+-- keeps, most routes of an entry, versions by key as JSON ("" unless it is handed in), when what is
+-- put was active as JSON ("" if now), the writer's lease (ms), the revision after which no route of
+-- the change may have been changed ("" for any), the bytes the log keeps, how many removed keys are
+-- remembered, versions by hash of more that are ("" for none), then how many to put, key, text, activity (s, "" for now) of each and whether it must
+-- be there ("1"), and keys to delete.
+-- Returns {"ok", revision, moment (ms), how much was written, version, holders of leases...}, or
 -- {"stale"} if the table is of another history, or {"changed", revision}.
-local meta = redis.call('HMGET', KEYS[1], 'history', 'began', 'revision', 'count', 'weight', 'marks')
+local meta = redis.call('HMGET', KEYS[1], 'history', 'began', 'revision', 'count', 'weight', 'marks',
+    'version', 'since')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local count = redis.call('HLEN', KEYS[2])
 if meta[1] ~= ARGV[1] or meta[2] ~= run or tonumber(meta[4]) ~= count then
@@ -20,13 +22,17 @@ end
 redis.call('HLEN', KEYS[4])
 redis.call('XLEN', KEYS[3])
 redis.call('ZSCORE', KEYS[5], ARGV[4])
+local removed = redis.call('ZCARD', KEYS[7])
 local time = redis.call('TIME')
 local revision, now = tonumber(meta[3]), time[1] * 1000 + math.floor(time[2] / 1000)
+-- Microseconds take 16 digits: more than Lua writes of a number by itself.
+local latest_version = tonumber(meta[7] or 0) or 0
+local version = string.format('%.0f', math.max(time[1] * 1000000 + time[2], latest_version + 1))
 
 local function answer(at, written)
     revive(KEYS[5], ARGV[4], tonumber(ARGV[9]), now)
     local live = redis.call('ZRANGEBYSCORE', KEYS[5], '(' .. now, '+inf')
-    return {'ok', at, now, written, unpack(live)}
+    return {'ok', at, now, written, version, unpack(live)}
 end
 
 local before = redis.call('GET', KEYS[6])
@@ -39,24 +45,22 @@ end
 
 -- In slices: a call for each route would hold up Redis, and everybody's calls, for too long.
 local SLICE = 500
-local function old_values(from, to, step)
-    local names, values = {}, {}
-    local function ask()
-        for _, old in ipairs(redis.call('HMGET', KEYS[2], unpack(names))) do
-            table.insert(values, old)
+local function values_of(key, names)
+    local values = {}
+    for from = 1, #names, SLICE do
+        local upto = math.min(from + SLICE - 1, #names)
+        for _, value in ipairs(redis.call('HMGET', key, unpack(names, from, upto))) do
+            table.insert(values, value)
         end
-        names = {}
-    end
-    for at = from, to, step do
-        table.insert(names, ARGV[at])
-        if #names == SLICE then
-            ask()
-        end
-    end
-    if #names > 0 then
-        ask()
     end
     return values
+end
+local function old_values(from, to, step)
+    local names = {}
+    for at = from, to, step do
+        table.insert(names, ARGV[at])
+    end
+    return values_of(KEYS[2], names)
 end
 local function in_slices(command, key, words)
     for from = 1, #words, 2 * SLICE do
@@ -64,31 +68,61 @@ local function in_slices(command, key, words)
     end
 end
 
--- What is there already is not written again: it waits for the revision that put it.
+-- What is handed in is not as new as what is done now: of two changes of a key the later one counts.
+local versions = ARGV[7] ~= '' and cjson.decode(ARGV[7])
+local function gone_name(key)
+    return string.sub(redis.sha1hex(key), 1, 20)
+end
+local function is_overtaken(key, old)
+    if not versions then
+        return false
+    end
+    local put = tonumber(old and string.match(old, '^%d+ (%d+)') or 0)
+    local gone = tonumber(redis.call('ZSCORE', KEYS[7], gone_name(key)) or 0)
+    return math.max(put, gone) >= tonumber(versions[key])
+end
+
+-- What is there already is not written again: it waits for the revision that put it. But if that was
+-- in an earlier history, who was cut off since then may have removed it, and hand that in.
+local begun = tonumber(meta[8] or 0) or 0
 local puts, deletes, known, latest = {}, {}, 0, tonumber(ARGV[10]) or math.huge
-local first = 13
-local last = first + 3 * tonumber(ARGV[12]) - 1
-for number, old in ipairs(old_values(first, last, 3)) do
-    local at = first + 3 * (number - 1)
+local active, first = {}, 15
+local last = first + 4 * tonumber(ARGV[14]) - 1
+for number, old in ipairs(old_values(first, last, 4)) do
+    local at = first + 4 * (number - 1)
     local mark = old and string.find(old, '\n', 1, true)
-    local since = mark and tonumber(string.sub(old, 1, mark - 1)) or 0
-    if since > latest then
+    local since = mark and tonumber(string.match(old, '^%d+')) or 0
+    if since > latest or (not old and ARGV[at + 3] == '1') then
         return {'changed', revision}
-    elseif mark and string.sub(old, mark + 1) == ARGV[at + 1] then
-        known = math.max(known, since)
-    else
-        table.insert(puts, at)
-        count = count + (old and 0 or 1)
+    elseif not is_overtaken(ARGV[at], old) then
+        table.insert(active, at)
+        local is_sure = mark and not versions and tonumber(string.match(old, '^%d+ (%d+)')) > begun
+        if is_sure and string.sub(old, mark + 1) == ARGV[at + 1] then
+            known = math.max(known, since)
+        else
+            table.insert(puts, at)
+            count = count + (old and 0 or 1)
+        end
     end
 end
 for number, old in ipairs(old_values(last + 1, #ARGV, 1)) do
+    local key = ARGV[last + number]
     if old and tonumber(string.match(old, '^%d+') or 0) > latest then
         return {'changed', revision}
-    elseif old then
-        table.insert(deletes, ARGV[last + number])
-        count = count - 1
+    elseif (old or versions) and not is_overtaken(key, old) then
+        table.insert(deletes, key)
+        count = count - (old and 1 or 0)
     end
 end
+
+local gone = {}
+for name, removal in pairs(ARGV[13] ~= '' and cjson.decode(ARGV[13]) or {}) do
+    if tonumber(removal) > tonumber(redis.call('ZSCORE', KEYS[7], name) or 0) then
+        table.insert(gone, removal)
+        table.insert(gone, name)
+    end
+end
+local more = #gone / 2
 
 -- The log is cut by parts of equal bytes; `marks` are the revisions at which the latest parts ended,
 -- and `weight` the bytes since. Each revision is one entry.
@@ -118,33 +152,58 @@ local function kept(entry)
 end
 
 -- From here on it writes.
-local moments = {}
-for at = first, last, 3 do
-    local moment = math.min(tonumber(ARGV[at + 2]) or now / 1000, now / 1000)
+-- When a route was active that is put, somebody else may know better.
+local moments, given = {}, {}
+for _, at in ipairs(active) do
+    if ARGV[at + 2] ~= '' then
+        table.insert(given, ARGV[at])
+    end
     table.insert(moments, ARGV[at])
-    table.insert(moments, string.format('%.3f', moment))
+    table.insert(moments, math.min(tonumber(ARGV[at + 2]) or now / 1000, now / 1000))
 end
-in_slices('HSET', KEYS[4], moments)
-if #puts + #deletes == 0 and ARGV[7] == '' then
+local better = {}
+for number, moment in ipairs(values_of(KEYS[4], given)) do
+    better[given[number]] = tonumber(moment or 0)
+end
+for at = 2, #moments, 2 do
+    moments[at] = string.format('%.3f', math.max(moments[at], better[moments[at - 1]] or 0))
+end
+if #puts + #deletes + more == 0 then
     return answer(last > first and known or revision, 0)
 end
+in_slices('HSET', KEYS[4], moments)
 revision = revision + 1
-local entry, whole = {'w', ARGV[4], 'h', ARGV[1]}, #puts + #deletes > tonumber(ARGV[6])
-if ARGV[7] ~= '' then
-    table.insert(entry, 'o')
-    table.insert(entry, ARGV[7])
+local entry = {'w', ARGV[4], 'h', ARGV[1], 'v', version, 't', string.format('%.3f', now / 1000)}
+-- Of more that is gone nobody knows the keys: it is loaded.
+local whole = #puts + #deletes > tonumber(ARGV[6]) or more > 0
+if versions then
+    if not whole then
+        table.insert(entry, 'o')
+        table.insert(entry, ARGV[7])
+    end
+    for _, each in pairs(versions) do
+        if tonumber(each) > tonumber(version) then
+            version = each
+        end
+    end
+end
+local function version_of(key)
+    return versions and versions[key] or version
 end
 if whole then
     table.insert(entry, 'a')
-    table.insert(entry, cjson.encode(deletes))
+    table.insert(entry, '1')
 elseif ARGV[8] ~= '' then
     table.insert(entry, 'm')
     table.insert(entry, ARGV[8])
 end
-local rows = {}
+local rows, back = {}, {}
 for _, at in ipairs(puts) do
     table.insert(rows, ARGV[at])
-    table.insert(rows, revision .. '\n' .. ARGV[at + 1])
+    table.insert(rows, revision .. ' ' .. version_of(ARGV[at]) .. '\n' .. ARGV[at + 1])
+    if removed > 0 then
+        table.insert(back, gone_name(ARGV[at]))
+    end
     if not whole then
         table.insert(entry, 'p' .. ARGV[at])
         table.insert(entry, ARGV[at + 1])
@@ -153,6 +212,15 @@ end
 in_slices('HSET', KEYS[2], rows)
 in_slices('HDEL', KEYS[2], deletes)
 in_slices('HDEL', KEYS[4], deletes)
+for _, key in ipairs(deletes) do
+    table.insert(gone, version_of(key))
+    table.insert(gone, gone_name(key))
+end
+in_slices('ZREM', KEYS[7], back)
+in_slices('ZADD', KEYS[7], gone)
+if #gone > 0 then
+    redis.call('ZREMRANGEBYRANK', KEYS[7], 0, -1 - tonumber(ARGV[12]))
+end
 if not whole then
     for _, key in ipairs(deletes) do
         table.insert(entry, 'd' .. key)
@@ -160,6 +228,7 @@ if not whole then
     end
 end
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', kept(entry), revision .. '-0', unpack(entry))
-redis.call('HSET', KEYS[1], 'revision', revision, 'count', count, 'weight', weight)
+redis.call('HSET', KEYS[1], 'revision', revision, 'count', count, 'weight', weight,
+    'version', version)
 redis.call('SET', KEYS[6], revision, 'EX', 300)
-return answer(revision, 1)
+return answer(revision, #puts + #deletes + more)

@@ -8,9 +8,16 @@
 -- and record of each replica}.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local known = redis.call('HGET', KEYS[4], ARGV[1])
-local instance = known and cjson.decode(known)['instance']
-if instance and instance ~= ARGV[2] and ARGV[5] ~= '1' then
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+-- A record is the run id of the Redis to which it was told, and what its replica said of itself.
+local function record_of(name)
+    local made, text = string.match(redis.call('HGET', KEYS[4], name) or '', '^(%w+) (.*)$')
+    return text and cjson.decode(text) or {}, made
+end
+local rival, made = record_of(ARGV[1])
+local instance = rival['instance']
+-- One of an earlier start of Redis may be our own: of a release before us, in older data.
+if instance and made == run and instance ~= ARGV[2] and ARGV[5] ~= '1' then
     local ends = redis.call('ZSCORE', KEYS[3], ARGV[1])
     if ends and tonumber(ends) > now then
         return {0}
@@ -23,8 +30,14 @@ else
     revive(KEYS[3], ARGV[1], tonumber(ARGV[3]), now)
     redis.call('ZADD', KEYS[3], now + tonumber(ARGV[3]), ARGV[1])
     if ARGV[4] ~= '' then
-        redis.call('HSET', KEYS[4], ARGV[1], ARGV[4])
+        redis.call('HSET', KEYS[4], ARGV[1], run .. ' ' .. ARGV[4])
     end
+end
+-- A clock that ran ahead must not make anybody live for longer than a lease.
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. now + tonumber(ARGV[3]), '+inf')) do
+    local lease = tonumber(record_of(name)['lease']) or 0
+    local ends = tonumber(redis.call('ZSCORE', KEYS[3], name))
+    redis.call('ZADD', KEYS[3], math.min(ends, now + lease * 1000), name)
 end
 redis.call('SET', KEYS[5], ARGV[6], 'NX')
 -- Those that are long gone are forgotten.
@@ -33,7 +46,6 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now - 8640000
     redis.call('HDEL', KEYS[4], name)
 end
 local meta = redis.call('HMGET', KEYS[1], 'history', 'began', 'revision', 'count')
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local whole = tonumber(meta[4] or -1) == redis.call('HLEN', KEYS[2]) and 1 or 0
 return {1, run, meta[1] or '', meta[2] or '', tonumber(meta[3] or 0), whole,
     redis.call('GET', KEYS[5]), now, redis.call('ZRANGE', KEYS[3], 0, -1, 'WITHSCORES'),

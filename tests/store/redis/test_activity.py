@@ -1,0 +1,72 @@
+"""When routes were last active: what one knows reaches the others, in few writes."""
+
+import time
+
+import pytest
+import redis as client
+
+from tests.control.waiting import until
+from tests.redis_server import RedisServer
+from tests.store.redis.conftest import Start
+
+pytestmark = pytest.mark.processes
+
+
+async def test_activity_of_one_reaches_the_others(
+    follow: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubgate.store.redis.activity.INTERVAL", 0.05)
+    one, other = await follow("a").start(), await follow("b").start()
+    await one.put("/a")
+    soon = time.time() + 1
+    one.store.note_activity({"/a": soon, "/unknown": soon})
+    await until(lambda: any("/a" in change.active for change in other.changes))
+    late = await follow("c").start()
+    known = late.store.last_activity()
+    assert set(known) == {"/a"}
+    # A clock that is ahead does not count further than Redis's own.
+    assert known["/a"] <= time.time()
+
+
+async def test_activity_between_two_looks_is_not_missed(follow: Start) -> None:
+    one, other = await follow("a").start(), await follow("b").start()
+    await one.put("/a")
+    await other.has("/a")
+    await other.pause()
+    await one.put("/a")  # again, which is activity
+    await one.close()  # which writes it
+    other.resume()
+    await until(lambda: any("/a" in change.active for change in other.changes))
+
+
+# --- what is wrong with it ---
+
+
+async def test_an_identical_route_costs_redis_no_write(follow: Start, server: RedisServer) -> None:
+    one = await follow("a", lease=60.0).start()
+    await one.put("/a")
+    with client.Redis(port=server.port) as redis:
+        redis.config_resetstat()
+        for _ in range(20):
+            await one.put("/a")
+        calls = redis.info("commandstats")
+    assert not calls.keys() & {"cmdstat_hset", "cmdstat_set"}
+
+
+async def test_activity_is_known_to_one_that_heard_nothing_for_long(
+    follow: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubgate.store.redis.store.SILENCE", 0.5)
+    one, other = await follow("a").start(), await follow("b").start()
+    await one.put("/u", "/v")
+    await other.has("/u", "/v")
+    await other.pause()
+    active = time.time()
+    one.store.note_activity({"/u": active})
+    await one.store._activity.write()
+    for _ in range(400):
+        one.store.note_activity({"/v": time.time()})
+        await one.store._activity.write()
+    other.resume()
+    await until(lambda: any("/u" in change.active for change in other.changes))
+    assert abs(other.store._held.activity["/u"] - active) < 1
