@@ -71,10 +71,10 @@ class HandingIn:
             there = await self._compare(held, lacking)
             removed = {gone_name(key) for key, (route, _) in lacking.changes.items() if not route}
             gone = await self._unknown(held.table.gone, there | removed)
-        written, changes = 0, [*lacking.changes.items()]
-        for start in range(0, max(len(changes), 1) if changes or gone else 0, _PART):
-            part = dict(changes[start : start + _PART])
-            answer = await self._write(held, meta, f"{change_id}:{start}", part, gone)
+        written, rows = 0, [*lacking.changes.items()]
+        parts = [dict(rows[start : start + _PART]) for start in range(0, len(rows), _PART)]
+        for number, part in enumerate(parts or ([{}] if gone else [])):
+            answer = await self._write(held, meta, f"{change_id}:{number}", part, gone)
             if answer[0] == b"stale":
                 return False
             written, gone = written + answer[3], {}
