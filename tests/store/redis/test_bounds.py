@@ -186,3 +186,21 @@ async def test_of_older_removals_routes_may_be_back_and_it_says_so(
         await each.has(*LATE)
     await until(lambda: more.table["/new7"] == "http://newer")  # its value says when it was put
     assert "routes may be back that were removed meanwhile" in caplog.text
+
+
+async def test_what_is_removed_and_forgotten_does_not_come_back_with_older_data(
+    server: RedisServer, follow: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("keys", "table_write", "handing_in"):
+        monkeypatch.setattr(f"hubgate.store.redis.{module}.GONE", 5)
+    replicas = [await follow(name).start() for name in "abc"]
+    await replicas[0].put("/stays", *(f"/{number}" for number in range(30)))
+    data = snapshot(server)
+    for number in range(30):
+        await replicas[number % 3].delete(f"/{number}")
+    for each in replicas:
+        await each.has("/stays")
+    restart(server, data)
+    await replicas[0].put("/late")
+    for each in replicas:
+        await each.has("/stays", "/late")

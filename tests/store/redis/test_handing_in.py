@@ -11,6 +11,7 @@ import redis as client
 
 from hubgate.errors import StoreUnavailableError
 from hubgate.store.redis import handing_in
+from hubgate.store.redis.handing_in import HandingIn
 from hubgate.store.redis.keys import gone_name, read_row, route_text
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
@@ -357,3 +358,27 @@ async def test_what_comes_after_something_handed_in_is_later(
     await sleeper.put("/after")
     assert versions(server)["/late"] == AHEAD + 1
     assert versions(server)["/after"] > AHEAD + 1
+
+
+async def test_the_rest_is_handed_in_after_a_part_whose_answer_was_lost(
+    server: RedisServer, follow: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handing_in, "_PART", 5)
+    monkeypatch.setattr("hubgate.store.redis.held.RECENT_ROUTES", 3)
+    keys = [f"/{number}" for number in range(12)]
+    sleeper, (other,) = await fell_back(server, follow, (keys, []))
+    write, lost = HandingIn._write, 0
+
+    async def losing(self: HandingIn, *args: Any) -> Any:
+        nonlocal lost
+        answer = await write(self, *args)
+        if not lost:
+            lost += 1
+            raise StoreUnavailableError("the answer is lost")
+        return answer
+
+    monkeypatch.setattr(HandingIn, "_write", losing)
+    other.resume()
+    for each in (sleeper, other):
+        await each.has("/stays", "/meanwhile", *keys)
+    assert lost == 1

@@ -216,6 +216,28 @@ async def test_what_was_handed_over_is_given_back_to_a_redis_that_loses_it(
     await after.service.close()
 
 
+async def test_an_upgrade_while_redis_is_away_does_not_make_everything_sure(
+    server: RedisServer,
+) -> None:
+    before = await Replica(server.url, "a").start()
+    await before.service.add(route("/x"))
+    await until(lambda: before.store.point[1] == 1)
+    restart(server, snapshot(server))
+    await until(lambda: before.store.write_obstacle is not None)
+    await until(lambda: before.store.write_obstacle is None and not before.store.is_sure("/x"))
+    await before.service.stop_following()
+    handed, data = before.service.hand_over(), snapshot(server)
+    server.kill()
+    await before.service.close(leave=False)
+    after = Replica(server.url, "a")
+    await after.service.open((), (), handed)
+    assert not after.store.is_sure("/x")
+    restart(server, data)
+    await until(lambda: after.store.write_obstacle is None, PATIENCE)
+    assert not after.store.is_sure("/x")
+    await after.service.close()
+
+
 async def test_what_was_handed_over_is_not_for_another_table(server: RedisServer) -> None:
     before = await Replica(server.url, "a").start()
     await before.service.add(route("/x"))

@@ -272,7 +272,7 @@ async def test_another_programs_keys_are_left_alone(server: RedisServer, follow:
 
 
 async def test_a_newer_format_is_one_line(server: RedisServer, follow: Start) -> None:
-    server.ask("HSET hubgate:meta format 2")
+    server.ask("HSET hubgate:meta format 3")
     with pytest.raises(StoreError, match="was written by a newer hubgate"):
         await follow("a").store.open()
 
@@ -375,3 +375,21 @@ async def test_a_lease_is_given_up_by_one_that_is_cancelled_meanwhile(
     await asyncio.wait({ending})
     with client.Redis(port=server.port) as redis:
         assert redis.zrange("hubgate:leases", 0, -1) == []
+
+
+async def test_a_table_of_before_the_first_release_is_one_line(
+    server: RedisServer, follow: Start
+) -> None:
+    server.ask("HSET hubgate:meta format 1")
+    with pytest.raises(StoreError, match="was written by an unreleased hubgate"):
+        await follow("a").start()
+
+
+async def test_a_lease_is_not_renewed_once_it_is_closed(server: RedisServer, follow: Start) -> None:
+    one = await follow("a").start()
+    await one.put("/a")
+    await one.pause()
+    one.store.note_activity({"/a": time.time()})
+    server.kill()
+    await one.store.close(leave=False)
+    assert all(task.done() for task in one.store.members._tasks)

@@ -10,6 +10,7 @@ that was lost.
 """
 
 import logging
+import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from hubgate.errors import StoreError
 from hubgate.model import Route
 from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.held import Held
-from hubgate.store.redis.history import Meta, kept_up_to
+from hubgate.store.redis.history import Meta, Point, kept_up_to
 from hubgate.store.redis.keys import GONE, TableKeys, gone_name, read_row
 from hubgate.store.redis.table import members, read_gone
 from hubgate.store.redis.table_write import TableWrite
@@ -54,14 +55,14 @@ class HandingIn:
     def __init__(self, client: RedisClient, keys: TableKeys) -> None:
         self._client = client
         self._keys = keys
-        self._made = ""
+        self._made: tuple[Point | None, str] = None, ""
 
     async def hand_in(self, held: Held, meta: Meta) -> bool:
         """Hand in what we hold and `meta`'s history lacks; False if another one goes on meanwhile.
 
         Raises StoreError.
         """
-        if self._made == (change_id := _change_id(held, meta)):
+        if self._made == (held.point, meta.history):
             return True  # it is about to be loaded
         held.handed_in += 1
         lacking = _lacking(held, meta)
@@ -71,14 +72,14 @@ class HandingIn:
             there = await self._compare(held, lacking)
             removed = {gone_name(key) for key, (route, _) in lacking.changes.items() if not route}
             gone = await self._unknown(held.table.gone, there | removed)
-        written, changes = 0, [*lacking.changes.items()]
-        for start in range(0, max(len(changes), 1) if changes or gone else 0, _PART):
-            part = dict(changes[start : start + _PART])
-            answer = await self._write(held, meta, f"{change_id}:{start}", part, gone)
+        written, rows = 0, [*lacking.changes.items()]
+        parts = [dict(rows[start : start + _PART]) for start in range(0, len(rows), _PART)]
+        for part in parts or ([{}] if gone else []):
+            answer = await self._write(held, meta, part, gone)
             if answer[0] == b"stale":
                 return False
             written, gone = written + answer[3], {}
-        self._made = change_id
+        self._made = (held.point, meta.history)
         if written:
             await self._report(lacking.changes, written)
         return True
@@ -129,14 +130,13 @@ class HandingIn:
         self,
         held: Held,
         meta: Meta,
-        change_id: str,
         changes: Mapping[str, Change],
         gone: Mapping[str, int],
     ) -> Any:
         put = [route for route, _ in changes.values() if route is not None]
         delete = [key for key, (route, _) in changes.items() if route is None]
         write = TableWrite(
-            *(change_id, meta.history, held.name, put, delete),
+            *(uuid.uuid4().hex, meta.history, held.name, put, delete),
             active={r.key: held.activity[r.key] for r in put if r.key in held.activity},
             versions={key: version for key, (_, version) in changes.items()},
             gone=gone,
@@ -151,10 +151,6 @@ class HandingIn:
         if known < GONE or not oldest:
             return False
         return any(route and version < oldest[0][1] for route, version in changes.values())
-
-
-def _change_id(held: Held, meta: Meta) -> str:
-    return f"{held.name}:{held.history}:{held.revision}:{meta.history}"
 
 
 def _lacking(held: Held, meta: Meta) -> _Lacking:

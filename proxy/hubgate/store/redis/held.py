@@ -115,6 +115,7 @@ class Held:
                 "address": address,
                 "point": (self.history, self.revision, lineage),
                 "version": self.version,
+                "begun": self.begun,
                 "versions": table.versions,
                 "gone": table.gone,
                 "own": [
@@ -132,7 +133,8 @@ class Held:
         if (known.get("address"), known.get("format")) != (address, _FORMAT):
             return
         self.history, self.revision, lineage = known["point"]
-        self.version, self.lineage = known["version"], lineage_of(lineage)
+        self.version, self.begun = known["version"], known["begun"]
+        self.lineage = lineage_of(lineage)
         self.recent.begin(self.revision)
         self.activity = dict(activity)
         latest = {route.key: route for route in routes}

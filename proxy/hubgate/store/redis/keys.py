@@ -12,8 +12,8 @@ from hubgate.model import Route
 from hubgate.redis_address import RedisAddress
 from hubgate.store.records import decode, encode
 
-FORMAT = 1
-"""Of what is stored; a release reads its own and the one before."""
+FORMAT = 2
+"""Of what is stored; a release reads its own and the one before. No release has written 1."""
 
 LOG_ENTRIES = 20_000
 LOG_BYTES = 10_000_000

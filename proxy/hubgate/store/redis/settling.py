@@ -71,6 +71,11 @@ class Settling:
         history, began, revision, count, lineage, format_, since = (
             (value or b"").decode() for value in found
         )
+        if 0 < int(format_ or 0) < FORMAT:
+            raise StoreError(
+                f"store: the table was written by an unreleased hubgate (its format is {format_});"
+                " give another ?prefix="
+            )
         if int(format_ or 0) > FORMAT:
             raise StoreError(
                 f"store: the table was written by a newer hubgate (its format is {format_}, this"
@@ -226,7 +231,9 @@ async def merge(client: RedisClient, keys: TableKeys, held: Held, meta: Meta) ->
         for key in ours.routes:
             if later.get(gone_name(key), 0) > table.versions[key]:
                 del table.routes[key], table.versions[key]
-    kept = kept_up_to(held.history, held.lineage, meta.lineage)
+    kept: int | None = held.revision  # of the same history, all that it still has
+    if meta.history != held.history:
+        kept = kept_up_to(held.history, held.lineage, meta.lineage)
     async for name, value in members(client, keys.table):
         try:
             row, route = read_value(name, value)

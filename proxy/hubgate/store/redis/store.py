@@ -189,16 +189,18 @@ class RedisStore:
             return
         before, self._state = self._state, RedisState.CLOSED
         self._reason = "it is closed"
+        leaving = partial(self._membership.close, leave and before is not RedisState.NEW)
+        last_words = (self._activity.write,) if before is RedisState.SETTLED else ()
         try:
             for task in (self._activity_writer, self._checking):
                 if task is not None:
                     task.cancel()
                     await asyncio.wait({task})
-            if before is RedisState.SETTLED:
-                await self._activity.write()
-            await self._membership.close(leave and before is not RedisState.NEW)
-        except StoreError as error:
-            log.warning("%s", error)
+            for each in (*last_words, leaving):
+                try:
+                    await each()
+                except StoreError as error:
+                    log.warning("%s", error)
         finally:
             await self._client.close()
 
@@ -266,7 +268,7 @@ class RedisStore:
 
     def is_sure(self, key: str) -> bool:
         """Whether a stored route is as new as anything that may still be handed in."""
-        return self._held.table.versions.get(key, 0) > self._held.begun
+        return 0 < self._held.begun < self._held.table.versions.get(key, 0)
 
     def apply_at_once(self, put: Sequence[Route], delete: Sequence[str]) -> Written | None:
         """None: Redis has to be waited for."""

@@ -96,7 +96,8 @@ for number, old in ipairs(old_values(first, last, 4)) do
         return {'changed', revision}
     elseif not is_overtaken(ARGV[at], old) then
         table.insert(active, at)
-        local is_sure = mark and not versions and tonumber(string.match(old, '^%d+ (%d+)')) > begun
+        local written = tonumber(mark and string.match(old, '^%d+ (%d+)') or 0)
+        local is_sure = mark and not versions and written > begun
         if is_sure and string.sub(old, mark + 1) == ARGV[at + 1] then
             known = math.max(known, since)
         else
