@@ -27,10 +27,9 @@ from hubgate.store.redis.keys import (
     TableKeys,
     VersionedTable,
     gone_name,
-    read_value,
     row_text,
 )
-from hubgate.store.redis.table import members, read_activity, read_gone
+from hubgate.store.redis.table import read_activity, read_gone, readable
 
 log = logging.getLogger("hubgate.store")
 
@@ -234,12 +233,7 @@ async def merge(client: RedisClient, keys: TableKeys, held: Held, meta: Meta) ->
     kept: int | None = held.revision  # of the same history, all that it still has
     if meta.history != held.history:
         kept = kept_up_to(held.history, held.lineage, meta.lineage)
-    async for name, value in members(client, keys.table):
-        try:
-            row, route = read_value(name, value)
-        except StoreError as error:
-            log.error("%s; it is left out until somebody posts it again", error)
-            continue
+    async for row, route in readable(client, keys):
         key = route.key
         known = table.versions.get(key, 0) or table.gone.get(gone_name(key), 0)
         # What was there when we were at that revision, and is not here, was removed since.

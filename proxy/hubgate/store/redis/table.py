@@ -4,9 +4,10 @@ import logging
 from collections.abc import AsyncIterator
 
 from hubgate.errors import StoreError, StoreUnavailableError
+from hubgate.model import Route
 from hubgate.store.redis.client import RedisClient
 from hubgate.store.redis.history import Meta
-from hubgate.store.redis.keys import TableKeys, VersionedTable, read_entry, read_value
+from hubgate.store.redis.keys import Row, TableKeys, VersionedTable, read_entry, read_value
 
 log = logging.getLogger("hubgate.store")
 
@@ -25,12 +26,7 @@ async def read_table(
     for _ in range(_TRIES):
         # What is gone must not be newer than the routes.
         table = VersionedTable(gone=await read_gone(client, keys))
-        async for key, value in members(client, keys.table):
-            try:
-                row, route = read_value(key, value)
-            except StoreError as error:
-                log.error("%s; it is left out until somebody posts it again", error)
-                continue
+        async for row, route in readable(client, keys):
             table.routes[route.key] = route
             table.versions[route.key] = row.version
         latest = await _replay(client, keys, revision, table)
@@ -65,6 +61,17 @@ async def read_gone(client: RedisClient, keys: TableKeys) -> dict[str, int]:
     async with client.call(5) as redis:
         found = await redis.zrange(keys.gone, 0, -1, withscores=True)
     return {name.decode(): int(version) for name, version in found}
+
+
+async def readable(client: RedisClient, keys: TableKeys) -> AsyncIterator[tuple[Row, Route]]:
+    """Yield the routes, as `members` does; one that cannot be read is logged, and left out."""
+    async for key, value in members(client, keys.table):
+        try:
+            found = read_value(key, value)
+        except StoreError as error:
+            log.error("%s; it is left out until somebody posts it again", error)
+        else:
+            yield found
 
 
 async def members(client: RedisClient, name: str) -> AsyncIterator[tuple[bytes, bytes]]:
