@@ -91,6 +91,16 @@ async def test_one_that_is_later_to_notice_that_the_store_is_back_does_not_leave
         assert not watch.degraded
 
 
+async def test_one_that_slept_past_its_lease_renews_it(caplog: pytest.LogCaptureFixture) -> None:
+    us = Member("us")
+    async with watching(us) as watch:
+        us.renewed_ago, us.comes_back = 60.0, True  # and no renewal has failed
+        await until(lambda: us.live)
+        await asyncio.sleep(SOME_ROUNDS)
+    assert (us.renewals, watch.degraded) == (1, False)
+    assert "degraded" not in caplog.text
+
+
 async def test_one_that_cannot_ask_stays() -> None:
     us, gone = Member("us"), Member("gone")
     stranger, draining = Member("stranger", secret="another table's"), Health(serves=True)

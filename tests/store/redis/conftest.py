@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from tests.redis_server import RedisServer, redis_server
 from tests.store.redis.following import Following
+from tests.store.redis.whole_services import Pair, Replica
 
 Start = Callable[..., Following]
 
@@ -31,3 +32,13 @@ async def follow(server: RedisServer) -> AsyncIterator[Start]:
     yield make
     for one in made:
         await one.close()
+
+
+@pytest_asyncio.fixture
+async def replicas(server: RedisServer) -> AsyncIterator[Pair]:
+    pair = Replica(server.url, "a"), Replica(server.url, "b")
+    for each in pair:
+        await each.start()
+    yield pair
+    for each in pair:
+        await each.service.close()

@@ -1,18 +1,25 @@
 """A store that is followed as the routes service does it, with what it has yielded."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing, suppress
+
+import redis as client
 
 from hubgate.errors import StoreUnavailableError
 from hubgate.model import RedisLogin, ReplicaOptions, Route
 from hubgate.redis_address import parse_redis
 from hubgate.store.base import StoreChange, Written
+from hubgate.store.redis.keys import read_row
 from hubgate.store.redis.store import RedisStore
 from hubgate.tasks import spawn
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 
 PATIENCE = 20.0  # seconds
+
+AHEAD = 9 * 10**15
+"""A version that Redis's clock has in the year 2255: as after a clock that ran ahead."""
 
 
 def route(key: str, target: str = "http://127.0.0.1:1") -> Route:
@@ -111,3 +118,31 @@ def restart(server: RedisServer, data: bytes | None) -> None:
     if data is not None:
         (server.folder / "dump.rdb").write_bytes(data)
     server.start()
+
+
+async def fell_back(
+    server: RedisServer, follow: Callable[..., Following], *changes: tuple[list[str], list[str]]
+) -> tuple[Following, list[Following]]:
+    """Have Redis fall back to before the changes; the one that goes on with that knows none.
+
+    Of the others, each of which is paused, the first knows one change, the second two, and so on.
+    """
+    sleeper = await follow("sleeper").start()
+    await sleeper.put("/stays")
+    others = [await follow(f"other{number}").start() for number in range(len(changes))]
+    await sleeper.pause()
+    data = snapshot(server)
+    for each, (put, delete) in zip(others, changes, strict=True):
+        written = await others[-1].change([route(key) for key in put], delete)
+        await until(lambda each=each, at=written.revision: each.store.point[1] >= at)
+        await each.pause()
+    restart(server, data)
+    sleeper.resume()
+    await sleeper.put("/meanwhile")
+    return sleeper, others
+
+
+def versions(server: RedisServer) -> dict[str, int]:
+    with client.Redis(port=server.port) as redis:
+        rows = redis.hgetall("hubgate:table")
+    return {key.decode(): read_row(key, value).version for key, value in rows.items()}

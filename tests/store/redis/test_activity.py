@@ -1,10 +1,12 @@
 """When routes were last active: what one knows reaches the others, in few writes."""
 
+import asyncio
 import time
 
 import pytest
 import redis as client
 
+from hubgate.tasks import spawn
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.conftest import Start
@@ -39,9 +41,6 @@ async def test_activity_between_two_looks_is_not_missed(follow: Start) -> None:
     await until(lambda: any("/a" in change.active for change in other.changes))
 
 
-# --- what is wrong with it ---
-
-
 async def test_an_identical_route_costs_redis_no_write(follow: Start, server: RedisServer) -> None:
     one = await follow("a", lease=60.0).start()
     await one.put("/a")
@@ -70,3 +69,31 @@ async def test_activity_is_known_to_one_that_heard_nothing_for_long(
     other.resume()
     await until(lambda: any("/u" in change.active for change in other.changes))
     assert abs(other.store._held.activity["/u"] - active) < 1
+
+
+async def test_a_batch_that_is_cut_short_is_written_later(
+    follow: Start, server: RedisServer
+) -> None:
+    one = await follow("a").start()
+    await one.put("/a")
+    await asyncio.sleep(1.1)
+    active = time.time()
+    one.store.note_activity({"/a": active})
+    server.ask("CLIENT PAUSE 60000 WRITE")
+    writing = spawn(one.store._activity.write(), "of a test")
+    await asyncio.sleep(0.3)
+    writing.cancel()
+    await asyncio.wait({writing})
+    server.ask("CLIENT UNPAUSE")
+    await one.store._activity.write()
+    with client.Redis(port=server.port) as redis:
+        assert abs(float(redis.hget("hubgate:activity", "/a")) - active) < 0.1
+
+
+async def test_what_is_known_already_is_not_told_again(follow: Start) -> None:
+    one = await follow("a").start()
+    await one.put("/a")
+    one.store.note_activity({"/a": time.time() + 0.0004567})
+    await one.store._activity.write()
+    await one.store.load()
+    assert repr(one.store._activity) == "<Activity, 0 to tell>"

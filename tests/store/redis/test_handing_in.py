@@ -12,35 +12,13 @@ import redis as client
 from hubgate.errors import StoreUnavailableError
 from hubgate.store.redis import handing_in
 from hubgate.store.redis.handing_in import HandingIn
-from hubgate.store.redis.keys import gone_name, read_row, route_text
+from hubgate.store.redis.keys import gone_name, route_text
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.conftest import Start
-from tests.store.redis.following import Following, restart, route, snapshot
+from tests.store.redis.following import AHEAD, fell_back, restart, route, snapshot, versions
 
 pytestmark = pytest.mark.processes
-
-
-async def fell_back(
-    server: RedisServer, follow: Start, *changes: tuple[list[str], list[str]]
-) -> tuple[Following, list[Following]]:
-    """Have Redis fall back to before the changes; the one that goes on with that knows none.
-
-    Of the others, each of which is paused, the first knows one change, the second two, and so on.
-    """
-    sleeper = await follow("sleeper").start()
-    await sleeper.put("/stays")
-    others = [await follow(f"other{number}").start() for number in range(len(changes))]
-    await sleeper.pause()
-    data = snapshot(server)
-    for each, (put, delete) in zip(others, changes, strict=True):
-        written = await others[-1].change([route(key) for key in put], delete)
-        await until(lambda each=each, at=written.revision: each.store.point[1] >= at)
-        await each.pause()
-    restart(server, data)
-    sleeper.resume()
-    await sleeper.put("/meanwhile")
-    return sleeper, others
 
 
 async def test_the_one_that_knows_less_comes_first(server: RedisServer, follow: Start) -> None:
@@ -294,27 +272,6 @@ async def test_what_redis_has_that_is_newer_is_part_of_the_table_that_goes_on(
     assert sorted(server.table()) == sorted(right)
 
 
-async def test_removals_that_are_handed_in_are_known_to_all(
-    server: RedisServer, follow: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hubgate.store.redis.held.RECENT_ROUTES", 3)
-    sleeper, (more,) = await fell_back(server, follow, ([f"/{n}" for n in range(9)], []))
-    # Redis has never had this one.
-    more.store._held.table.gone[gone_name("/never")] = 9 * 10**15
-    more.resume()
-    await until(lambda: gone_name("/never") in sleeper.store._held.table.gone)
-
-
-AHEAD = 9 * 10**15
-"""A version that Redis's clock has in the year 2255: as after a clock that ran ahead."""
-
-
-def versions(server: RedisServer) -> dict[str, int]:
-    with client.Redis(port=server.port) as redis:
-        rows = redis.hgetall("hubgate:table")
-    return {key.decode(): read_row(key, value).version for key, value in rows.items()}
-
-
 async def test_versions_go_on_when_a_clock_is_put_back(server: RedisServer, follow: Start) -> None:
     one = await follow("a").start()
     await one.put("/old")
@@ -332,6 +289,40 @@ async def test_versions_go_on_when_a_clock_is_put_back(server: RedisServer, foll
     restart(server, snapshot(server))
     await one.put("/d")
     assert versions(server)["/d"] > versions(server)["/c"]
+
+
+async def test_versions_that_redis_alone_knows_count_after_a_start(
+    server: RedisServer, follow: Start
+) -> None:
+    one = await follow("a").start()
+    await one.put("/old")
+    await one.close()
+    with client.Redis(port=server.port) as redis:
+        redis.hset("hubgate:meta", "version", AHEAD)  # of something removed and forgotten
+    restart(server, snapshot(server))
+    fresh = await follow("fresh").start()
+    await fresh.put("/new")
+    assert versions(server)["/new"] > AHEAD
+
+
+async def test_what_is_handed_in_was_active_when_it_was_written(
+    server: RedisServer, follow: Start
+) -> None:
+    sleeper, (more,) = await fell_back(server, follow, ([], []))
+    await sleeper.pause()
+    data = snapshot(server)
+    more.resume()
+    await more.has("/stays", "/meanwhile")
+    await more.pause()
+    active = time.time()
+    await more.put("/a")  # and it does not read that
+    await asyncio.sleep(1.1)
+    restart(server, data)
+    sleeper.resume()
+    more.resume()
+    await more.has("/stays", "/meanwhile", "/a")
+    with client.Redis(port=server.port) as redis:
+        assert abs(float(redis.hget("hubgate:activity", "/a")) - active) < 0.5
 
 
 async def test_what_comes_after_something_handed_in_is_later(

@@ -92,6 +92,21 @@ def test_a_removal_is_remembered_until_the_key_is_there_again() -> None:
     assert (known.versions, known.gone) == ({"/1/0": 7}, {gone_name("/1/1"): 1})
 
 
+def test_what_was_written_last_is_taken_over_as_it_came_to_be() -> None:
+    held, after = Held("a"), Held("a")
+    held.begin(META, 5, table(10, "/x", "/y", "/z"))
+    held.own[6] = LogEntry(6, "a", delete=("/x", "/y"), version=20)
+    held.own[7] = LogEntry(7, "a", (route("/x", "http://new"),), version=30)
+    latest = [route("/x", "http://new"), route("/z")]
+    after.take_over(held.text("redis://a"), "redis://a", latest, {"/x": 7.0})
+    assert (after.point, after.activity) == (held.point, {"/x": 7.0})
+    assert [(each.put, each.delete, each.version) for each in after.since(5)] == [
+        ((), ("/y",), 20),
+        ((latest[0],), (), 30),
+    ]
+    assert after.table.routes.keys() == {"/x", "/z"}
+
+
 def test_the_oldest_removals_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys_module, "GONE", 3)
     known = VersionedTable()

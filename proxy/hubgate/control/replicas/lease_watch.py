@@ -74,12 +74,13 @@ class LeaseWatch:
                 await asyncio.sleep(pause)
                 failing = members.failing_for - members.lease * _SLACK
                 hold = failing > 0 and await self._hold(session, members, failing)
-                if hold and not members.live:
-                    # The store may be back, and others first to notice.
+                if not members.live and (hold or not members.failing_for):
+                    # The store may be back, and others first to notice; or we slept past our lease.
                     with suppress(StoreError):
                         await members.renew()
                 self._others_hold = hold
-                self._tell(members)
+                if failing > 0 or members.live:  # else nobody was asked
+                    self._tell(members)
 
     async def _hold(self, session: aiohttp.ClientSession, members: Members, failing: float) -> bool:
         """Return whether anybody has renewed a lease within the last `failing` seconds."""

@@ -38,6 +38,10 @@ class LoggedTable:
         if self._shared:
             self._begin_history(*point)
 
+    def has(self, point: Point) -> bool:
+        """Return whether all changes up to this point in the store are in it."""
+        return self._history == point[0] and self.log.revision.number >= point[1]
+
     def check(self, expected: SeenTable | None) -> None:
         """Raise TableChangedError unless the table is still as expected."""
         if expected is not None and not expected.is_current(self.log):

@@ -124,9 +124,9 @@ class RouteService:
     def hand_over(self) -> HandedRoutes:
         """Return all routes and their activity, for a newer release."""
         of_api, of_file = (tuple(self._live.of(at).values()) for at in (Source.API, Source.FILE))
-        return HandedRoutes(
-            *(of_api, of_file, dict(self._live.activity)), held=self._store.hand_over()
-        )
+        # What was loaded and is not served yet is not handed over as if it were.
+        held = self._store.hand_over() if self._table.has(self._store.point) else ""
+        return HandedRoutes(of_api, of_file, dict(self._live.activity), held)
 
     async def close(self, leave: bool = True) -> None:
         """Wait for a change in progress, then close the store; routes can still be read.
@@ -312,7 +312,7 @@ class RouteService:
             written, difference = None, Difference((), ())
             if put or delete:
                 # Planned for the routes as they are here, and for nothing that comes meanwhile.
-                there = self._live.of(Source.API).keys() & {route.key for route in change.put}
+                there = self._live.of(Source.API).keys() & {route.key for route in put}
                 meant = self._expected(whole=expected is not None, there=there)
                 written = await self._write(put, delete, moments, meant)
                 difference = await self._table.make(put, delete, written.made)

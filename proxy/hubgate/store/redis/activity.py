@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ INTERVAL = 5.0
 """Seconds between two batches."""
 
 _SLICE = 1000
+_PRECISION = 0.001  # seconds, of what is written
 
 
 class Activity:
@@ -40,14 +42,17 @@ class Activity:
         end = await told_up_to(self._client, self._keys)
         return end, await read_activity(self._client, self._keys)
 
-    def begin(self, end: str, known: dict[str, float], table: VersionedTable, is_new: bool) -> None:
-        """Take what was loaded together with `table`; `is_new` if it is another history's.
+    def begin(self, end: str, known: dict[str, float], table: VersionedTable) -> None:
+        """Take what was loaded together with `table`.
 
-        That may have had older activity than we know, and does not have what is still to be told.
+        In older data there may be less than we know; what is still to be told is in none.
         """
-        ours = self._held.activity if is_new else self._untold
-        later = {key: at for key, at in ours.items() if at > known.get(key, 0.0)}
-        later = {key: at for key, at in later.items() if key in table.routes}
+        now = time.time()  # what is ahead of it, by a clock that was, must not last
+        later = {
+            key: at
+            for key, at in self._held.activity.items()
+            if known.get(key, 0.0) + _PRECISION < at <= now and key in table.routes
+        }
         self._untold.update(later)
         known |= later
         self._held.activity = dict(known)

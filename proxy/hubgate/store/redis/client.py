@@ -25,6 +25,11 @@ from redis.exceptions import (
     ResponseError,
 )
 
+try:
+    from redis.maint_notifications import MaintNotificationsConfig
+except ImportError:  # earlier releases have none
+    MaintNotificationsConfig = None  # type: ignore[assignment,misc]
+
 from hubgate.errors import StoreError, StoreRefusedError, StoreUnavailableError
 from hubgate.model import RedisLogin
 from hubgate.redis_address import SENTINEL_EXAMPLE, RedisAddress
@@ -47,6 +52,13 @@ _NO_RIGHT = ("user executing the script can't", "ACL failure in script")
 
 _UNKNOWN = re.compile(
     r"unknown (?:redis )?command(?: called from script:)? [`'\"]?([\w|-]+)", re.IGNORECASE
+)
+
+# With them, newer releases of redis-py take a connection from the pool that has been closed.
+_NO_NOTIFICATIONS: dict[str, Any] = (
+    {}
+    if MaintNotificationsConfig is None
+    else {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
 )
 
 # Of which the number says more than what asyncio and redis-py make of it.
@@ -252,6 +264,7 @@ class RedisClient:
             "retry": Retry(NoBackoff(), 0),
             "client_name": "hubgate",
             "max_connections": 64,
+            **_NO_NOTIFICATIONS,
             **_login(address.username, address.password or login.password, login.password_file),
         }
         tls = _tls(login.ca) if address.tls else {}
@@ -264,6 +277,7 @@ class RedisClient:
             "socket_timeout": SENTINEL,
             "socket_connect_timeout": SENTINEL,
             "retry": Retry(NoBackoff(), 0),  # the next sentinel is asked instead
+            **_NO_NOTIFICATIONS,
             **_login(None, login.sentinel_password, login.sentinel_password_file),
             **tls,
         }

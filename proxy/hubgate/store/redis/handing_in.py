@@ -72,17 +72,32 @@ class HandingIn:
             there = await self._compare(held, lacking)
             removed = {gone_name(key) for key, (route, _) in lacking.changes.items() if not route}
             gone = await self._unknown(held.table.gone, there | removed)
-        written, rows = 0, [*lacking.changes.items()]
-        parts = [dict(rows[start : start + _PART]) for start in range(0, len(rows), _PART)]
-        for part in parts or ([{}] if gone else []):
-            answer = await self._write(held, meta, part, gone)
-            if answer[0] == b"stale":
-                return False
-            written, gone = written + answer[3], {}
+        written = await self._write_all(held, meta, lacking.changes, gone)
+        if gone and written is not None:
+            # Somebody may have handed one of these in since we looked; from now on, nobody can.
+            late = _Lacking({}, lacking.kept, all_known=True)
+            await self._compare(held, late)
+            more = await self._write_all(held, meta, late.changes, {})
+            written = None if more is None else written + more
+        if written is None:
+            return False
         self._made = (held.point, meta.history)
         if written:
             await self._report(lacking.changes, written)
         return True
+
+    async def _write_all(
+        self, held: Held, meta: Meta, changes: Mapping[str, Change], gone: Mapping[str, int]
+    ) -> int | None:
+        """Write these in parts; return how many were news, None if another history goes on."""
+        rows, names, written = [*changes.items()], [*gone.items()], 0
+        for start in range(0, max(len(rows), len(names)), _PART):
+            part = slice(start, start + _PART)
+            answer = await self._write(held, meta, dict(rows[part]), dict(names[part]))
+            if answer[0] == b"stale":
+                return None
+            written += answer[3]
+        return written
 
     async def _report(self, changes: Mapping[str, Change], written: int) -> None:
         log.warning("store: handed in what it had lost: %d put or removed", written)

@@ -55,7 +55,7 @@ class Held:
     `recent` is what came last, for a Redis that has lost it. `handed_in` counts how often we began
     to hand that in: what is acknowledged later is not part of it. `activity` is when routes were
     active, as far as is known, in seconds since the epoch. `version` is the latest of all, and what
-    was changed in this history has a later one than `since`.
+    was changed in this history has a later one than `begun`.
     """
 
     name: str

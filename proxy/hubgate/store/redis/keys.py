@@ -13,7 +13,7 @@ from hubgate.redis_address import RedisAddress
 from hubgate.store.records import decode, encode
 
 FORMAT = 2
-"""Of what is stored; a release reads its own and the one before. No release has written 1."""
+"""Of what is stored. No release has written 1, and none reads it."""
 
 LOG_ENTRIES = 20_000
 LOG_BYTES = 10_000_000
@@ -88,9 +88,7 @@ class VersionedTable:
         for key in entry.delete:
             self.routes.pop(key, None)
             self.versions.pop(key, None)
-            name = gone_name(key)
-            self.gone.pop(name, None)
-            self.gone[name] = entry.version_of(key)
+            self.gone[gone_name(key)] = entry.version_of(key)
         if len(self.gone) > GONE + GONE // 50:  # sorted now and then: as Redis, it keeps the latest
             latest = sorted(self.gone.items(), key=itemgetter(1))[-GONE:]
             self.gone = dict(latest)

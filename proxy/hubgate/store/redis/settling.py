@@ -165,7 +165,7 @@ class Settling:
             [
                 *(meta.history, str(meta.revision) if meta.history else "", meta.run, FORMAT),
                 *(history, revision, lineage_text(continued(lineage, parent, base, history))),
-                *(max(latest, held.version), *(sizes if takes else ())),
+                *(latest, *(sizes if takes else ())),
             ],
         )
         if not begun:

@@ -177,7 +177,7 @@ class RedisStore:
             raise StoreUnavailableError(f"store: {self._address} was started again meanwhile")
         if not meta.whole or not after.whole:
             raise StoreUnavailableError(f"store: {self._address} lacks routes; it is being settled")
-        self._activity.begin(told, known, table, meta.history != self._held.history)
+        self._activity.begin(told, known, table)
         self._heard = boot_time()
         self._held.begin(meta, revision, table)
         self._of_others = revision
@@ -262,7 +262,7 @@ class RedisStore:
         self._held.note({route.key: entry.active(route.key) for route in entry.put})
         if not written:
             # It is in no log: the others hear of it as of other activity.
-            self.note_activity({route.key: moment / 1000 for route in entry.put})
+            self.note_activity({route.key: entry.active(route.key) for route in entry.put})
         live = frozenset(name.decode() for name in holders)
         return Written(moment / 1000, revision, bool(written), live)
 

@@ -73,13 +73,16 @@ local versions = ARGV[7] ~= '' and cjson.decode(ARGV[7])
 local function gone_name(key)
     return string.sub(redis.sha1hex(key), 1, 20)
 end
-local function is_overtaken(key, old)
+local function is_overtaken(key, old, removes)
     if not versions then
         return false
     end
     local put = tonumber(old and string.match(old, '^%d+ (%d+)') or 0)
     local gone = tonumber(redis.call('ZSCORE', KEYS[7], gone_name(key)) or 0)
-    return math.max(put, gone) >= tonumber(versions[key])
+    local version = tonumber(versions[key])
+    -- Of a key that is known to be gone, the route may have come meanwhile: see `handing_in`.
+    local is_known = gone > version or gone == version and not (removes and old)
+    return put >= version or is_known
 end
 
 -- What is there already is not written again: it waits for the revision that put it. But if that was
@@ -110,7 +113,7 @@ for number, old in ipairs(old_values(last + 1, #ARGV, 1)) do
     local key = ARGV[last + number]
     if old and tonumber(string.match(old, '^%d+') or 0) > latest then
         return {'changed', revision}
-    elseif (old or versions) and not is_overtaken(key, old) then
+    elseif (old or versions) and not is_overtaken(key, old, true) then
         table.insert(deletes, key)
         count = count - (old and 1 or 0)
     end
@@ -186,6 +189,11 @@ if versions then
         if tonumber(each) > tonumber(version) then
             version = each
         end
+    end
+end
+for at = 1, #gone, 2 do
+    if tonumber(gone[at]) > tonumber(version) then
+        version = gone[at]
     end
 end
 local function version_of(key)

@@ -1,0 +1,46 @@
+"""Connections that Redis has closed, and a Redis that is started again: what is said of them."""
+
+import asyncio
+import logging
+
+import pytest
+import redis as client
+
+from hubgate.model import RedisLogin
+from hubgate.redis_address import parse_redis
+from hubgate.store.redis.client import RedisClient
+from tests.control.waiting import until
+from tests.redis_server import RedisServer
+from tests.store.redis.conftest import Start
+from tests.store.redis.following import restart, snapshot
+
+pytestmark = pytest.mark.processes
+
+
+async def test_one_that_redis_has_closed_is_not_used_again(server: RedisServer) -> None:
+    ours = RedisClient(parse_redis(server.url), RedisLogin())
+
+    async def ask() -> None:
+        async with ours.call() as redis:
+            await redis.ping()
+
+    await asyncio.gather(*(ask() for _ in range(20)))
+    with client.Redis(port=server.port) as redis:
+        assert len(redis.client_list()) > 10
+        redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await asyncio.sleep(0.1)
+    await asyncio.gather(*(ask() for _ in range(20)))
+    await ours.close()
+
+
+async def test_a_start_of_redis_is_said_once(
+    server: RedisServer, follow: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    one = await follow("a", lease=30.0).start()
+    await asyncio.gather(*(one.put(f"/{number}") for number in range(20)))
+    restart(server, snapshot(server))
+    await until(lambda: "is back after" in caplog.text)
+    await asyncio.gather(*(one.put(f"/more{number}") for number in range(20)))
+    await one.has(*(f"/{number}" for number in range(20)), *(f"/more{n}" for n in range(20)))
+    assert caplog.text.count("is away") == caplog.text.count("is back after") == 1
