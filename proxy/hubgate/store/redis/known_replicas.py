@@ -32,9 +32,16 @@ class KnownReplicas:
         self._ends = {name.decode(): float(end) for name, end in _pairs(leases)}
         self._records = {name.decode(): _record(text) for name, text in _pairs(records)}
 
+    def redis_time(self, clock: float) -> float:
+        """Return what Redis's clock shows at `clock` of ours, or somewhat less, in milliseconds.
+
+        It is less by the time that its last answer took.
+        """
+        return self._now + (clock - self._heard) * 1000
+
     def all(self, serving: Mapping[str, Point], clock: float) -> list[Replica]:
         """Return every replica as it has to be seen now, `clock` by our own clock."""
-        now = self._now + (clock - self._heard) * 1000
+        now = self.redis_time(clock)
         found = []
         for name, record in sorted(self._records.items()):
             lease, end = record.get("lease"), self._ends.get(name, 0.0)

@@ -127,6 +127,11 @@ class Membership:
         return 0.0 if self._failing_since is None else boot_time() - self._failing_since
 
     @property
+    def redis_time(self) -> float:
+        """What Redis's clock shows now, or somewhat less: milliseconds since the epoch."""
+        return self._known.redis_time(boot_time())
+
+    @property
     def known_at(self) -> float:
         """When Redis last told of the others, in seconds since the epoch."""
         return self._known.at

@@ -216,7 +216,7 @@ class RedisStore:
         """Make one change, whole or not at all; identical routes are not written again.
 
         Raises TableAheadError if the table, or a route, is not as `expected`, and
-        StoreUnavailableError, after which it may have happened nevertheless.
+        StoreUnavailableError, after which it may have happened nevertheless, but will not any more.
         """
         self.check_writable()
         handed_in = self._held.handed_in
@@ -227,7 +227,7 @@ class RedisStore:
         )
         try:
             seconds = CALL + _EACH * (len(put) + len(delete))
-            answer = await write.make(self._client, self._keys, seconds)
+            answer = await write.in_time(self._client, self._keys, seconds, self._membership)
         except StoreUnavailableError as error:
             self._go_away(str(error))  # those that come meanwhile need not wait as long
             raise

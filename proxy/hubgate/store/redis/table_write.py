@@ -1,10 +1,12 @@
 """One change of the table, as the script takes it that makes it."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+from hubgate.errors import StoreUnavailableError
 from hubgate.model import Route
 from hubgate.store.base import Expected
 from hubgate.store.redis.client import RedisClient
@@ -17,6 +19,17 @@ from hubgate.store.redis.keys import (
     TableKeys,
     route_text,
 )
+
+
+class RedisClock(Protocol):
+    """What is known of Redis's clock; `renew` asks for it anew."""
+
+    @property
+    def redis_time(self) -> float:
+        """What Redis's clock shows now, or somewhat less: milliseconds since the epoch."""
+
+    async def renew(self) -> None:
+        """Know it again. Raises StoreError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +64,33 @@ class TableWrite:
             moment=moment,
         )
 
-    async def make(self, client: RedisClient, keys: TableKeys, seconds: float) -> Any:
-        """Make it; return what `change.lua` says. Raises StoreError."""
+    async def make(
+        self, client: RedisClient, keys: TableKeys, seconds: float, until: float = 0.0
+    ) -> Any:
+        """Make it; return what `change.lua` says. Raises StoreError.
+
+        After `until`, in milliseconds of Redis's clock, it is not made any more.
+        """
         names = [keys.meta, keys.table, keys.log, keys.activity, keys.leases, keys.change(self.id)]
         names.append(keys.gone)
-        return await client.script("change", names, self._args(), seconds)
+        return await client.script("change", names, self._args(until), seconds)
 
-    def _args(self) -> list[Any]:
+    async def in_time(
+        self, client: RedisClient, keys: TableKeys, seconds: float, clock: RedisClock
+    ) -> Any:
+        """Make it within that time, or never: not even if it arrives after we have given up.
+
+        Packets may be under way for long, to a Redis that we have left, too. Raises StoreError.
+        """
+        for _ in range(2):
+            until = clock.redis_time + seconds * 1000
+            answer = await self.make(client, keys, seconds, until)
+            if answer[0] != b"late":
+                return answer
+            await clock.renew()  # it is another Redis, or its clock was set
+        raise StoreUnavailableError("store: the clock of Redis is not as it was; try again")
+
+    def _args(self, until: float) -> list[Any]:
         active, expected = self.active, self.expected
         there = expected.there if expected else ()
         rows = [
@@ -74,7 +107,7 @@ class TableWrite:
         return [
             *(self.history, self.known, of_table, self.writer, LOG_ENTRIES, ENTRY_ROUTES),
             *(_texts(self.versions), moments, round(self.lease * 1000), of_routes),
-            *(LOG_BYTES, GONE, _texts(self.gone), len(self.put)),
+            *(LOG_BYTES, GONE, _texts(self.gone), math.floor(until), len(self.put)),
             *rows,
             *self.delete,
         ]

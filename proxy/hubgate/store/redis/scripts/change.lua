@@ -5,10 +5,11 @@
 -- keeps, most routes of an entry, versions by key as JSON ("" unless it is handed in), when what is
 -- put was active as JSON ("" if now), the writer's lease (ms), the revision after which no route of
 -- the change may have been changed ("" for any), the bytes the log keeps, how many removed keys are
--- remembered, versions by hash of more that are ("" for none), then how many to put, key, text, activity (s, "" for now) of each and whether it must
--- be there ("1"), and keys to delete.
+-- remembered, versions by hash of more that are ("" for none), the time after which nobody waits for
+-- it (ms, 0 for ever), then how many to put, key, text, activity (s, "" for now) of each and whether
+-- it must be there ("1"), and keys to delete.
 -- Returns {"ok", revision, moment (ms), how much was written, version, holders of leases...}, or
--- {"stale"} if the table is of another history, or {"changed", revision}.
+-- {"stale"} if the table is of another history, {"late"}, or {"changed", revision}.
 local meta = redis.call('HMGET', KEYS[1], 'history', 'began', 'revision', 'count', 'weight', 'marks',
     'version', 'since')
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
@@ -38,6 +39,10 @@ end
 local before = redis.call('GET', KEYS[6])
 if before then
     return answer(tonumber(before), 1)
+end
+-- Its writer may have been told since that it failed, and have made other changes of these routes.
+if tonumber(ARGV[14]) > 0 and now > tonumber(ARGV[14]) then
+    return {'late'}
 end
 if ARGV[3] ~= '' and tonumber(ARGV[3]) ~= revision then
     return {'changed', revision}
@@ -89,8 +94,8 @@ end
 -- in an earlier history, who was cut off since then may have removed it, and hand that in.
 local begun = tonumber(meta[8] or 0) or 0
 local puts, deletes, known, latest = {}, {}, 0, tonumber(ARGV[10]) or math.huge
-local active, first = {}, 15
-local last = first + 4 * tonumber(ARGV[14]) - 1
+local active, first = {}, 16
+local last = first + 4 * tonumber(ARGV[15]) - 1
 for number, old in ipairs(old_values(first, last, 4)) do
     local at = first + 4 * (number - 1)
     local mark = old and string.find(old, '\n', 1, true)
