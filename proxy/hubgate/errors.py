@@ -36,6 +36,10 @@ class StoreUnavailableError(StoreError):
     status = 503
 
 
+class StoreUnansweredError(StoreUnavailableError):
+    """The connection to the store broke: what was sent may still arrive there."""
+
+
 class StoreRefusedError(StoreUnavailableError):
     """The store refuses us, or we it: a password, a right or a certificate is wrong."""
 

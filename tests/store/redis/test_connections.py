@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+from contextlib import suppress
 
 import pytest
 import redis as client
@@ -11,10 +12,11 @@ from hubgate.errors import StoreUnavailableError
 from hubgate.model import RedisLogin
 from hubgate.redis_address import parse_redis
 from hubgate.store.redis.client import RedisClient
+from hubgate.tasks import spawn
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.conftest import Start
-from tests.store.redis.following import restart, route, snapshot
+from tests.store.redis.following import Following, restart, route, snapshot
 
 pytestmark = pytest.mark.processes
 
@@ -74,3 +76,83 @@ async def test_a_clock_of_redis_that_was_set_is_known_before_the_next_change(
     renewed = one.store.members.renewed_ago
     await one.store.apply([route("/a")], [])
     assert one.store.members.renewed_ago < renewed
+
+
+NOTHING = b"\0never sent\0"
+
+
+class Gate:
+    """A port in front of Redis that keeps what has `held` in it, and then ends that connection."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.held = NOTHING
+        self._server = server
+        self._kept: list[tuple[bytes, asyncio.StreamWriter]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def open(self) -> str:
+        self.listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return f"redis://127.0.0.1:{self.listener.sockets[0].getsockname()[1]}/0"
+
+    async def let_go(self) -> None:
+        """Deliver what was kept."""
+        for data, there in self._kept:
+            there.write(data)
+            await there.drain()
+
+    async def close(self) -> None:
+        self.listener.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+        for each in self._writers:
+            each.close()
+            with suppress(OSError):
+                await each.wait_closed()
+
+    async def _accept(self, here: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        answers, there = await asyncio.open_connection("127.0.0.1", self._server.port)
+        self._writers += [back, there]
+        self._tasks += [
+            spawn(self._pass(here, there, back), "to Redis"),
+            spawn(self._pass(answers, back, None), "from Redis"),
+        ]
+
+    async def _pass(
+        self,
+        source: asyncio.StreamReader,
+        to: asyncio.StreamWriter,
+        client: asyncio.StreamWriter | None,
+    ) -> None:
+        with suppress(OSError):
+            while data := await source.read(1 << 16):
+                if client is not None and self.held in data:
+                    self._kept.append((data, to))
+                    client.transport.abort()
+                    return
+                to.write(data)
+                await to.drain()
+            to.close()
+
+
+async def test_a_change_whose_connection_breaks_is_answered_once_it_cannot_arrive_any_more(
+    server: RedisServer, follow: Start
+) -> None:
+    gate, other = Gate(server), await follow("other").start()
+    one = Following(await gate.open(), "a")
+    await one.start()
+    await one.put("/a")
+    gate.held = b"/late"
+    with pytest.raises(StoreUnavailableError, match="is away"):
+        await one.store.apply([route("/late")], [])
+    gate.held = NOTHING
+    await other.put("/late")
+    await other.delete("/late")
+    await gate.let_go()
+    await other.put("/b")
+    for each in (one, other):
+        await each.has("/a", "/b")
+    assert sorted(server.table()) == ["/a", "/b"]
+    await one.close()
+    await gate.close()

@@ -221,3 +221,16 @@ async def test_an_earlier_release_of_ours_in_older_data_is_no_rival(
     restart(server, data)
     await after.put("/b")
     assert after.store.members.live
+
+
+async def test_an_older_acknowledgement_that_arrives_later_is_not_believed(
+    server: RedisServer, follow: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubgate.store.redis.membership.UNWANTED", 0.05)
+    one, _ = await follow("a").start(), await follow("b").start()
+    written = await one.put("/a")
+    assert await one.store.served(written) == ()
+    with client.Redis(port=server.port) as redis:
+        redis.xadd("hubgate:acknowledged", {"n": "b", "h": one.store.point[0], "r": 0})
+    await asyncio.sleep(0.5)
+    assert await one.store.served(written) == ()

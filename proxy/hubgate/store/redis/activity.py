@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -42,15 +41,15 @@ class Activity:
         end = await told_up_to(self._client, self._keys)
         return end, await read_activity(self._client, self._keys)
 
-    def begin(self, end: str, known: dict[str, float], table: VersionedTable) -> None:
-        """Take what was loaded together with `table`.
+    def begin(self, end: str, known: dict[str, float], table: VersionedTable, now: float) -> None:
+        """Take what was loaded together with `table`; `now` is by Redis's clock, in seconds.
 
         In older data there may be less than we know; what is still to be told is in none.
         """
-        now = time.time()  # what is ahead of it, by a clock that was, must not last
         later = {
             key: at
             for key, at in self._held.activity.items()
+            # What is ahead of it, by a clock that was, must not last.
             if known.get(key, 0.0) + _PRECISION < at <= now and key in table.routes
         }
         self._untold.update(later)

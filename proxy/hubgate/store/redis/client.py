@@ -30,7 +30,12 @@ try:
 except ImportError:  # earlier releases have none
     MaintNotificationsConfig = None  # type: ignore[assignment,misc]
 
-from hubgate.errors import StoreError, StoreRefusedError, StoreUnavailableError
+from hubgate.errors import (
+    StoreError,
+    StoreRefusedError,
+    StoreUnansweredError,
+    StoreUnavailableError,
+)
 from hubgate.model import RedisLogin
 from hubgate.redis_address import SENTINEL_EXAMPLE, RedisAddress
 from hubgate.store.login_files import password_in
@@ -249,8 +254,10 @@ class RedisClient:
         ours = type(below) in _OF_SYSTEM or self._address.socket is not None
         if ours and isinstance(below, OSError) and below.errno:
             known = below.errno > 0
-            return self._away(os.strerror(below.errno) if known else str(below.strerror))
-        return self._away(text.rstrip("."))
+            text = os.strerror(below.errno) if known else str(below.strerror)
+        if isinstance(below, ConnectionRefusedError | socket.gaierror):
+            return self._away(text)  # nothing was sent
+        return StoreUnansweredError(str(self._away(text.rstrip("."))))
 
     def _away(self, reason: str) -> StoreUnavailableError:
         return StoreUnavailableError(f"store: {self._address} is away: {reason}")

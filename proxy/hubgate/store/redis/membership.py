@@ -389,7 +389,9 @@ class Membership:
 
     def _hear(self, fields: Mapping[bytes, bytes]) -> None:
         name = fields[b"n"].decode()
-        self._revisions[name] = fields[b"h"].decode(), int(fields[b"r"])
+        known, told = self._revisions.get(name), (fields[b"h"].decode(), int(fields[b"r"]))
+        # An older one may arrive later.
+        self._revisions[name] = max(known, told) if known and known[0] == told[0] else told
         if _UPGRADES.encode() in fields:
             self._upgrading[name] = boot_time() + self._options.lease
         else:

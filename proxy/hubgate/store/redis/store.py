@@ -177,7 +177,7 @@ class RedisStore:
             raise StoreUnavailableError(f"store: {self._address} was started again meanwhile")
         if not meta.whole or not after.whole:
             raise StoreUnavailableError(f"store: {self._address} lacks routes; it is being settled")
-        self._activity.begin(told, known, table)
+        self._activity.begin(told, known, table, self._membership.redis_time / 1000)
         self._heard = boot_time()
         self._held.begin(meta, revision, table)
         self._of_others = revision

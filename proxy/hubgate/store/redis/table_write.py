@@ -1,12 +1,13 @@
 """One change of the table, as the script takes it that makes it."""
 
+import asyncio
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from hubgate.errors import StoreUnavailableError
+from hubgate.errors import StoreUnansweredError, StoreUnavailableError
 from hubgate.model import Route
 from hubgate.store.base import Expected
 from hubgate.store.redis.client import RedisClient
@@ -19,6 +20,7 @@ from hubgate.store.redis.keys import (
     TableKeys,
     route_text,
 )
+from hubgate.store.redis.membership import boot_time
 
 
 class RedisClock(Protocol):
@@ -83,8 +85,13 @@ class TableWrite:
         Packets may be under way for long, to a Redis that we have left, too. Raises StoreError.
         """
         for _ in range(2):
-            until = clock.redis_time + seconds * 1000
-            answer = await self.make(client, keys, seconds, until)
+            begun, until = boot_time(), clock.redis_time + seconds * 1000
+            try:
+                answer = await self.make(client, keys, seconds, until)
+            except StoreUnansweredError:
+                # Who is told so may go on: not before it can no longer arrive.
+                await asyncio.sleep(begun + seconds - boot_time())
+                raise
             if answer[0] != b"late":
                 return answer
             await clock.renew()  # it is another Redis, or its clock was set
