@@ -12,3 +12,13 @@ def eventually(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def settled(look: Callable[[], int], seconds: float = 0.5) -> int:
+    """Return what `look` returns once that has been the same for so many seconds."""
+    found, since = look(), time.monotonic()
+    while time.monotonic() < since + seconds:
+        time.sleep(0.02)
+        if (now := look()) != found:
+            found, since = now, time.monotonic()
+    return found

@@ -8,6 +8,7 @@ from tests.contract.better import better
 from tests.contract.client import Client
 from tests.contract.conftest import StartProxy
 from tests.contract.harness import RunningProxy
+from tests.contract.polling import eventually
 from tests.contract.wire import Response
 
 SECRET = "s3cret"
@@ -85,7 +86,7 @@ def test_without_a_token_set_nobody_is_asked_for_one(start: StartProxy, given: s
 
 def test_an_api_without_a_token_is_worth_a_warning(start: StartProxy) -> None:
     proxy = start(env={"CONFIGPROXY_AUTH_TOKEN": ""})
-    assert "not authenticated" in proxy.output
+    assert eventually(lambda: "not authenticated" in proxy.output)
 
 
 def test_the_token_is_not_printed(start: StartProxy) -> None:

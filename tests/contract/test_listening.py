@@ -11,7 +11,7 @@ import pytest
 
 from tests.contract.conftest import StartProxy
 from tests.contract.harness import RunningProxy, accepts, spawn, wait_until_listening
-from tests.contract.polling import eventually
+from tests.contract.polling import eventually, settled
 from tests.contract.ports import free_port, free_ports, is_free
 
 HOSTS = ("127.0.0.1", "127.0.0.2")
@@ -132,7 +132,8 @@ class TestLogging:
         proxy.add("/chatter", "http://127.0.0.1:9")
         assert proxy.get("/chatter").status == 503
         proxy.remove("/chatter")
-        return len(proxy.output.splitlines())
+        # Lines may be written a moment after the response.
+        return settled(lambda: len(proxy.output.splitlines()))
 
     def test_less_is_said_at_higher_levels(self, own: StartProxy) -> None:
         said = [self.chatter(own, level) for level in ("debug", "info", "WARN", "error")]
