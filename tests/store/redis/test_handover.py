@@ -14,7 +14,16 @@ from hubgate.tasks import spawn
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.following import PATIENCE, restart, snapshot
-from tests.store.redis.whole_services import BOTH, OTHER, TARGET, Pair, Replica, make, route
+from tests.store.redis.whole_services import (
+    BOTH,
+    OTHER,
+    TARGET,
+    Pair,
+    Replica,
+    make,
+    route,
+    start_again,
+)
 
 pytestmark = pytest.mark.processes
 
@@ -47,9 +56,7 @@ async def test_an_upgrade_while_redis_is_away_does_not_make_everything_sure(
     before = await Replica(server.url, "a").start()
     await before.service.add(route("/x"))
     await until(lambda: before.store.point[1] == 1)
-    restart(server, snapshot(server))
-    await until(lambda: before.store.write_obstacle is not None)
-    await until(lambda: before.store.write_obstacle is None and not before.store.is_sure("/x"))
+    await start_again(server, before)
     await before.service.stop_following()
     handed, data = before.service.hand_over(), snapshot(server)
     server.kill()

@@ -12,8 +12,16 @@ from hubgate.store.base import StoreChange
 from hubgate.tasks import spawn
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
-from tests.store.redis.following import PATIENCE, restart, snapshot
-from tests.store.redis.whole_services import BOTH, DAY, OTHER, Pair, Replica, make, route
+from tests.store.redis.whole_services import (
+    BOTH,
+    DAY,
+    OTHER,
+    Pair,
+    Replica,
+    make,
+    route,
+    start_again,
+)
 
 pytestmark = pytest.mark.processes
 
@@ -117,9 +125,7 @@ async def test_a_table_of_what_is_there_confirms_it(server: RedisServer, replica
     here, _ = replicas
     old = {key: GivenRoute(route(key), time.time() - DAY) for key in BOTH}
     await here.service.change(whole_table(old, True, lambda key: True))
-    restart(server, snapshot(server))
-    await until(lambda: here.store.write_obstacle is not None)
-    await until(lambda: here.store.write_obstacle is None and not here.store.is_sure("/x"))
+    await start_again(server, here)
     given = {key: make(key, dict(data)) for key, data in BOTH.items()}
     done = await here.service.change(whole_table(given, True, lambda key: True))
     assert done.change.added == done.change.changed == []
@@ -149,14 +155,7 @@ async def test_nor_does_a_patch_that_changes_nothing(server: RedisServer, replic
     here, there = replicas
     await here.service.change(merge_patch(BOTH, make))
     await until(lambda: there.keys == ["/x", "/y"])
-    restart(server, snapshot(server))
-    for each in replicas:
-        await until(lambda each=each: each.store.write_obstacle is not None, PATIENCE)
-    for each in replicas:  # what was there before is not sure any more
-        await until(
-            lambda each=each: each.store.write_obstacle is None and not each.store.is_sure("/x"),
-            PATIENCE,
-        )
+    await start_again(server, here, there)
     there.store.gate.clear()
     await here.service.remove("/x")
     asyncio.get_running_loop().call_later(0.2, there.store.gate.set)

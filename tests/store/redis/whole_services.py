@@ -15,6 +15,9 @@ from hubgate.redis_address import parse_redis
 from hubgate.store.base import StoreChange
 from hubgate.store.redis.store import RedisStore
 from tests.control.recording import RecordingWorkers
+from tests.control.waiting import until
+from tests.redis_server import RedisServer
+from tests.store.redis.following import PATIENCE, restart, snapshot
 
 TARGET, OTHER = "http://127.0.0.1:1", "http://127.0.0.1:2"
 DAY = 86400.0
@@ -78,3 +81,15 @@ def make(key: str, data: dict[str, Any]) -> GivenRoute:
 
 
 BOTH = {"/x": {"target": TARGET}, "/y": {"target": TARGET}}
+
+
+async def start_again(server: RedisServer, *replicas: Replica) -> None:
+    """Start Redis again, with its data: that /x is there is not sure any more, for any of them."""
+    restart(server, snapshot(server))
+    for each in replicas:
+        await until(lambda each=each: each.store.write_obstacle is not None, PATIENCE)
+    for each in replicas:
+        await until(
+            lambda each=each: each.store.write_obstacle is None and not each.store.is_sure("/x"),
+            PATIENCE,
+        )

@@ -255,12 +255,15 @@ class RedisClient:
         if ours and isinstance(below, OSError) and below.errno:
             known = below.errno > 0
             text = os.strerror(below.errno) if known else str(below.strerror)
-        if isinstance(below, ConnectionRefusedError | socket.gaierror):
-            return self._away(text)  # nothing was sent
-        return StoreUnansweredError(str(self._away(text.rstrip("."))))
+        unsent = isinstance(below, ConnectionRefusedError | socket.gaierror)
+        return self._away(
+            text.rstrip("."), StoreUnavailableError if unsent else StoreUnansweredError
+        )
 
-    def _away(self, reason: str) -> StoreUnavailableError:
-        return StoreUnavailableError(f"store: {self._address} is away: {reason}")
+    def _away(
+        self, reason: str, kind: type[StoreUnavailableError] = StoreUnavailableError
+    ) -> StoreUnavailableError:
+        return kind(f"store: {self._address} is away: {reason}")
 
     def _connect(self, address: RedisAddress, login: RedisLogin) -> Any:
         common: dict[str, Any] = {

@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from hubgate.errors import StoreUnansweredError, StoreUnavailableError
 from hubgate.model import Route
@@ -20,18 +20,7 @@ from hubgate.store.redis.keys import (
     TableKeys,
     route_text,
 )
-from hubgate.store.redis.membership import boot_time
-
-
-class RedisClock(Protocol):
-    """What is known of Redis's clock; `renew` asks for it anew."""
-
-    @property
-    def redis_time(self) -> float:
-        """What Redis's clock shows now, or somewhat less: milliseconds since the epoch."""
-
-    async def renew(self) -> None:
-        """Know it again. Raises StoreError."""
+from hubgate.store.redis.membership import Membership, boot_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +67,14 @@ class TableWrite:
         return await client.script("change", names, self._args(until), seconds)
 
     async def in_time(
-        self, client: RedisClient, keys: TableKeys, seconds: float, clock: RedisClock
+        self, client: RedisClient, keys: TableKeys, seconds: float, members: Membership
     ) -> Any:
         """Make it within that time, or never: not even if it arrives after we have given up.
 
         Packets may be under way for long, to a Redis that we have left, too. Raises StoreError.
         """
         for _ in range(2):
-            begun, until = boot_time(), clock.redis_time + seconds * 1000
+            begun, until = boot_time(), members.redis_time + seconds * 1000
             try:
                 answer = await self.make(client, keys, seconds, until)
             except StoreUnansweredError:
@@ -94,7 +83,7 @@ class TableWrite:
                 raise
             if answer[0] != b"late":
                 return answer
-            await clock.renew()  # it is another Redis, or its clock was set
+            await members.renew()  # it is another Redis, or its clock was set
         raise StoreUnavailableError("store: the clock of Redis is not as it was; try again")
 
     def _args(self, until: float) -> list[Any]:

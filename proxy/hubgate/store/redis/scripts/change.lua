@@ -78,16 +78,18 @@ local versions = ARGV[7] ~= '' and cjson.decode(ARGV[7])
 local function gone_name(key)
     return string.sub(redis.sha1hex(key), 1, 20)
 end
+local function written_at(old)
+    return tonumber(old and string.match(old, '^%d+ (%d+)') or 0)
+end
 local function is_overtaken(key, old, removes)
     if not versions then
         return false
     end
-    local put = tonumber(old and string.match(old, '^%d+ (%d+)') or 0)
     local gone = tonumber(redis.call('ZSCORE', KEYS[7], gone_name(key)) or 0)
     local version = tonumber(versions[key])
     -- Of a key that is known to be gone, the route may have come meanwhile: see `handing_in`.
     local is_known = gone > version or gone == version and not (removes and old)
-    return put >= version or is_known
+    return written_at(old) >= version or is_known
 end
 
 -- What is there already is not written again: it waits for the revision that put it. But if that was
@@ -104,8 +106,7 @@ for number, old in ipairs(old_values(first, last, 4)) do
         return {'changed', revision}
     elseif not is_overtaken(ARGV[at], old) then
         table.insert(active, at)
-        local written = tonumber(mark and string.match(old, '^%d+ (%d+)') or 0)
-        local is_sure = mark and not versions and written > begun
+        local is_sure = mark and not versions and written_at(old) > begun
         if is_sure and string.sub(old, mark + 1) == ARGV[at + 1] then
             known = math.max(known, since)
         else
