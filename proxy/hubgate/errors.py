@@ -27,7 +27,12 @@ class ConfigError(HubgateError):
 
 
 class StoreError(HubgateError):
-    """The route store did not respond, or contains something unreadable."""
+    """The route store did not respond, or contains something unreadable.
+
+    For `seconds`, what was sent to it may still arrive there.
+    """
+
+    seconds = 0.0
 
 
 class StoreUnavailableError(StoreError):
@@ -36,8 +41,8 @@ class StoreUnavailableError(StoreError):
     status = 503
 
 
-class StoreUnansweredError(StoreUnavailableError):
-    """The connection to the store broke: what was sent may still arrive there."""
+class StoreUnreachedError(StoreUnavailableError):
+    """There was no connection to the store, so that nothing was sent."""
 
 
 class StoreRefusedError(StoreUnavailableError):

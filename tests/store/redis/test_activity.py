@@ -10,6 +10,7 @@ from hubgate.tasks import spawn
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.conftest import Start
+from tests.store.redis.following import route
 
 pytestmark = pytest.mark.processes
 
@@ -99,3 +100,16 @@ async def test_what_is_known_already_is_not_told_again(follow: Start) -> None:
         await one.store._activity.write()
         await one.store.load()
         assert repr(one.store._activity) == "<Activity, 0 to tell>"
+
+
+async def test_what_was_noted_is_not_set_back_before_it_is_told(
+    follow: Start, server: RedisServer
+) -> None:
+    one = await follow("a").start()
+    await one.store.apply([route("/a")], [], {"/a": 1000.0})
+    active = time.time()
+    for moment in (active, 1000.0):
+        one.store.note_activity({"/a": moment})
+    await one.store._activity.write()
+    with client.Redis(port=server.port) as redis:
+        assert abs(float(redis.hget("hubgate:activity", "/a")) - active) < 0.1

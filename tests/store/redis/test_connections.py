@@ -16,7 +16,8 @@ from hubgate.tasks import spawn
 from tests.control.waiting import until
 from tests.redis_server import RedisServer
 from tests.store.redis.conftest import Start
-from tests.store.redis.following import Following, restart, route, snapshot
+from tests.store.redis.following import PATIENCE, restart, route, snapshot
+from tests.store.redis.whole_services import Replica
 
 pytestmark = pytest.mark.processes
 
@@ -82,10 +83,14 @@ NOTHING = b"\0never sent\0"
 
 
 class Gate:
-    """A port in front of Redis that keeps what has `held` in it, and then ends that connection."""
+    """A port in front of Redis that keeps what has `held` in it, and then ends that connection.
 
-    def __init__(self, server: RedisServer) -> None:
+    With `rubbish`, its client is sent that first.
+    """
+
+    def __init__(self, server: RedisServer, rubbish: bytes = b"") -> None:
         self.held = NOTHING
+        self._rubbish = rubbish
         self._server = server
         self._kept: list[tuple[bytes, asyncio.StreamWriter]] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -129,30 +134,58 @@ class Gate:
             while data := await source.read(1 << 16):
                 if client is not None and self.held in data:
                     self._kept.append((data, to))
-                    client.transport.abort()
+                    if self._rubbish:
+                        client.write(self._rubbish)
+                        await client.drain()
+                    else:
+                        client.transport.abort()
                     return
                 to.write(data)
                 await to.drain()
             to.close()
 
 
+@pytest.mark.parametrize("rubbish", [b"", b"HTTP/1.1 502 Bad Gateway\r\n\r\n"])
 async def test_a_change_whose_connection_breaks_is_answered_once_it_cannot_arrive_any_more(
-    server: RedisServer, follow: Start
+    server: RedisServer, rubbish: bytes
 ) -> None:
-    gate, other = Gate(server), await follow("other").start()
-    one = Following(await gate.open(), "a")
-    await one.start()
-    await one.put("/a")
+    gate, other = Gate(server, rubbish), await Replica(server.url, "other").start()
+    one = await Replica(await gate.open(), "a").start()
+    await one.service.add(route("/a"))
+    gate.held = b"/late"
+    adding = spawn(one.service.add(route("/late")), "of a test")
+    await until(lambda: one.store.write_obstacle is not None)
+    gate.held = NOTHING
+    # It is away at once, and takes others' changes meanwhile.
+    await other.service.add(route("/b"))
+    await until(lambda: one.keys == ["/a", "/b"])
+    assert not adding.done()
+    with pytest.raises(StoreUnavailableError):
+        await adding
+    await other.service.add(route("/late"))
+    await other.service.remove("/late")
+    await gate.let_go()
+    await other.service.add(route("/c"))
+    for each in (one, other):
+        await until(lambda each=each: each.keys == ["/a", "/b", "/c"], PATIENCE)
+    assert sorted(server.table()) == ["/a", "/b", "/c"]
+    for each in (one, other):
+        await each.service.close()
+    await gate.close()
+
+
+async def test_a_break_with_a_change_under_way_is_said_once(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    gate = Gate(server)
+    one = await Replica(await gate.open(), "a").start()
     gate.held = b"/late"
     with pytest.raises(StoreUnavailableError, match="is away"):
-        await one.store.apply([route("/late")], [])
+        await one.service.add(route("/late"))
     gate.held = NOTHING
-    await other.put("/late")
-    await other.delete("/late")
-    await gate.let_go()
-    await other.put("/b")
-    for each in (one, other):
-        await each.has("/a", "/b")
-    assert sorted(server.table()) == ["/a", "/b"]
-    await one.close()
+    await until(lambda: one.store.write_obstacle is None)
+    await asyncio.sleep(0.3)
+    assert caplog.text.count("is away") == caplog.text.count("is back after") == 1
+    await one.service.close()
     await gate.close()

@@ -5,7 +5,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
 from hubgate.control.routes.change_log import ChangeLog
-from hubgate.errors import HubgateError, TableAheadError, TableChangedError
+from hubgate.errors import (
+    HubgateError,
+    StoreError,
+    TableAheadError,
+    TableChangedError,
+)
 from hubgate.tasks import spawn
 
 T = TypeVar("T")
@@ -59,6 +64,10 @@ class UncutChanges:
                     return await attempt()
                 except TableAheadError:
                     await self._log.wait(seen, _CATCH_UP)
+                except StoreError as error:
+                    # Who is told so goes on: not before it can no longer arrive.
+                    await asyncio.sleep(error.seconds)
+                    raise
             raise TableChangedError("others change the table all the time; try again")
         finally:
             self.pending -= 1

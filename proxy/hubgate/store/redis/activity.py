@@ -70,7 +70,8 @@ class Activity:
 
     def note(self, activity: Mapping[str, float]) -> None:
         """Remember it, and tell the others in the next batch."""
-        self._untold.update(activity)
+        for key, at in activity.items():
+            self._untold[key] = max(at, self._untold.get(key, at))
         self._held.note(activity)
 
     def hear(self, at: bytes, fields: Mapping[bytes, bytes]) -> StoreChange | None:

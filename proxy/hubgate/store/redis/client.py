@@ -1,6 +1,7 @@
 """Connections to the Redis that an address names; each call is bounded and none is repeated."""
 
 import asyncio
+import inspect
 import os
 import re
 import socket
@@ -25,16 +26,11 @@ from redis.exceptions import (
     ResponseError,
 )
 
-try:
-    from redis.maint_notifications import MaintNotificationsConfig
-except ImportError:  # earlier releases have none
-    MaintNotificationsConfig = None  # type: ignore[assignment,misc]
-
 from hubgate.errors import (
     StoreError,
     StoreRefusedError,
-    StoreUnansweredError,
     StoreUnavailableError,
+    StoreUnreachedError,
 )
 from hubgate.model import RedisLogin
 from hubgate.redis_address import SENTINEL_EXAMPLE, RedisAddress
@@ -59,12 +55,8 @@ _UNKNOWN = re.compile(
     r"unknown (?:redis )?command(?: called from script:)? [`'\"]?([\w|-]+)", re.IGNORECASE
 )
 
-# With them, newer releases of redis-py take a connection from the pool that has been closed.
-_NO_NOTIFICATIONS: dict[str, Any] = (
-    {}
-    if MaintNotificationsConfig is None
-    else {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
-)
+# Nothing was sent then.
+_UNSENT = (ConnectionRefusedError, FileNotFoundError, PermissionError, socket.gaierror)
 
 # Of which the number says more than what asyncio and redis-py make of it.
 _OF_SYSTEM = (OSError, ConnectionRefusedError, ConnectionResetError, socket.gaierror)
@@ -255,9 +247,9 @@ class RedisClient:
         if ours and isinstance(below, OSError) and below.errno:
             known = below.errno > 0
             text = os.strerror(below.errno) if known else str(below.strerror)
-        unsent = isinstance(below, ConnectionRefusedError | socket.gaierror)
+        unsent = isinstance(below, _UNSENT)
         return self._away(
-            text.rstrip("."), StoreUnavailableError if unsent else StoreUnansweredError
+            text.rstrip("."), StoreUnreachedError if unsent else StoreUnavailableError
         )
 
     def _away(
@@ -274,7 +266,7 @@ class RedisClient:
             "retry": Retry(NoBackoff(), 0),
             "client_name": "hubgate",
             "max_connections": 64,
-            **_NO_NOTIFICATIONS,
+            **_without_notifications(),
             **_login(address.username, address.password or login.password, login.password_file),
         }
         tls = _tls(login.ca) if address.tls else {}
@@ -287,7 +279,7 @@ class RedisClient:
             "socket_timeout": SENTINEL,
             "socket_connect_timeout": SENTINEL,
             "retry": Retry(NoBackoff(), 0),  # the next sentinel is asked instead
-            **_NO_NOTIFICATIONS,
+            **_without_notifications(),
             **_login(None, login.sentinel_password, login.sentinel_password_file),
             **tls,
         }
@@ -312,6 +304,19 @@ async def eviction(client: RedisClient) -> str | None:
 def _bare(error: str) -> str:
     """Return what Redis said, without the command of a pipeline around it."""
     return error.rpartition(" of pipeline caused error: ")[2].strip("(',)")
+
+
+def _without_notifications() -> dict[str, Any]:
+    """Return what keeps redis-py from taking connections from the pool that have been closed.
+
+    It does so in releases whose clients, asyncio's too, listen for notifications of maintenance.
+    """
+    name = "maint_notifications_config"
+    if name not in inspect.signature(Redis.__init__).parameters:
+        return {}
+    from redis.maint_notifications import MaintNotificationsConfig
+
+    return {name: MaintNotificationsConfig(enabled=False)}
 
 
 def _login(username: str | None, password: str | None, file: str | None) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """One change of the table, as the script takes it that makes it."""
 
-import asyncio
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hubgate.errors import StoreUnansweredError, StoreUnavailableError
+from hubgate.errors import StoreError, StoreUnavailableError, StoreUnreachedError
 from hubgate.model import Route
 from hubgate.store.base import Expected
 from hubgate.store.redis.client import RedisClient
@@ -71,15 +70,17 @@ class TableWrite:
     ) -> Any:
         """Make it within that time, or never: not even if it arrives after we have given up.
 
-        Packets may be under way for long, to a Redis that we have left, too. Raises StoreError.
+        Packets may be under way for long, to a Redis that we have left, too. Raises StoreError,
+        which says for how long it may still arrive.
         """
         for _ in range(2):
             begun, until = boot_time(), members.redis_time + seconds * 1000
             try:
                 answer = await self.make(client, keys, seconds, until)
-            except StoreUnansweredError:
-                # Who is told so may go on: not before it can no longer arrive.
-                await asyncio.sleep(begun + seconds - boot_time())
+            except StoreUnreachedError:
+                raise
+            except StoreError as error:
+                error.seconds = max(0.0, begun + seconds - boot_time())
                 raise
             if answer[0] != b"late":
                 return answer
